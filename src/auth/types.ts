@@ -1,0 +1,26 @@
+/** Who is who, as the daemons see it. */
+
+import type { UserId } from '../base/ids.ts'
+
+export interface LoginRequest {
+  /** Service name of `accessible_services` and `msadm service`. */
+  readonly service: 'imap' | 'pop' | 'sieve'
+  /** As the client sent it; not canonical yet. */
+  readonly user: string
+  /** Octets, whatever their charset. Never logged, never stored. */
+  readonly password: Buffer
+  readonly localAddress: string
+  readonly remoteAddress: string
+  readonly signal: AbortSignal
+}
+
+/** A decided login. */
+export interface Login {
+  readonly userId: UserId
+}
+
+/** Checks a user's password: against the embedded accounts, or (gateway mode) by asking ms_syncd, which asks the backend. */
+export interface Authenticator {
+  /** Throws AuthError. */
+  login(request: LoginRequest): Promise<Login>
+}

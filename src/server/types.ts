@@ -1,0 +1,65 @@
+/** What a protocol daemon is given by the server room: connections, and a life to live as a process. */
+
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Config } from '../config/config.ts'
+import type { EventBus } from '../events/types.ts'
+
+/** One client's connection. Limits, timeouts, TLS and back-pressure are handled behind it. */
+export interface ClientConnection {
+  /** Unique in this process and, with the host and process id in it, beyond: also the session_id of events. */
+  readonly id: string
+  readonly remoteAddress: string
+  readonly localAddress: string
+  /** TLS is active. */
+  readonly secure: boolean
+  /** STARTTLS/STLS can be offered: a certificate is configured and TLS is not active yet. */
+  readonly canUpgrade: boolean
+  /** Aborted when the connection is gone or the daemon stops at once. */
+  readonly signal: AbortSignal
+  /** Next octets; undefined when the client closed. Rejects with `ConnectionTimeout` after the idle limit. */
+  read(): Promise<Buffer | undefined>
+  /** Queues octets; a string stands for latin1 octets. */
+  write(octets: Uint8Array | string): void
+  /** Resolves when less than the high-water mark is queued. Rejects when the client is gone, or has not read for too long (max_net_buffer, IMAP-13). */
+  drain(): Promise<void>
+  /** Limit on the wait for the client's next octets. */
+  setIdleTimeout(ms: number): void
+  /**
+   * Runs the TLS handshake. Octets that were received but not read yet make it fail and close (command injection, RFC 9051 §11.1):
+   * the caller must have consumed its input exactly up to the command.
+   */
+  upgrade(): Promise<void>
+  /** Flushes what is queued, then closes. */
+  close(): Promise<void>
+  /** The daemon is stopping: say goodbye (BYE) at the next opportunity. */
+  readonly stopping: AbortSignal
+}
+
+/** The client did not send anything for the idle limit. */
+export class ConnectionTimeout extends Error {
+  override readonly name = 'ConnectionTimeout'
+}
+
+/** What every daemon process has. */
+export interface Runtime {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+  readonly events: EventBus
+}
+
+export interface RunningDaemon {
+  /** Stops accepting, lets sessions say goodbye, resolves when all are gone or `graceMs` passed. */
+  stop(graceMs: number): Promise<void>
+  /** New configuration read at SIGHUP; answers the names of changed options that need a restart. */
+  reload(config: Config): Promise<readonly string[]>
+}
+
+/** A service: one file `main.ts` in the daemon's room exports it and hands it to `runDaemon`. */
+export interface Daemon {
+  readonly name: 'imapd' | 'pop3d' | 'lmtpd' | 'sieved' | 'mseventd' | 'msadmind' | 'ms_syncd'
+  /** Whether a worker process per core shares the port (thread_pool_min/max, IMAP-17). */
+  readonly workers: 'one' | 'per-core'
+  start(runtime: Runtime): Promise<RunningDaemon>
+}

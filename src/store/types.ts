@@ -1,0 +1,226 @@
+/**
+ * The store as the other rooms see it: accounts, mailboxes, messages. Every promise of a write resolves only when the
+ * effect is durable; every reader announces only what is durable. Failures are `StoreError`.
+ */
+
+import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
+import type { MessageSummary } from '../mime/types.ts'
+
+/** A flag or keyword as IMAP spells it: '\Seen', '$Forwarded'. Compared without case; system flags in RFC spelling. '\Recent' is never among them. */
+export type Flag = string
+
+/** A message as the log records it. Never changed in place: a flag change makes a new record. */
+export interface MessageRecord {
+  readonly uid: Uid
+  /** Name in the mailbox's `msg/`. */
+  readonly file: string
+  readonly sizeOctets: number
+  /** INTERNALDATE, seconds since 1970. */
+  readonly internalDate: number
+  /** Shared between records with equal sets. */
+  readonly flags: ReadonlySet<Flag>
+  readonly modSeq: ModSeq
+  /** SHA-256 of the octets, base64url. */
+  readonly digest: string
+  /** Where a synchronised message comes from, in the gateway's own spelling; unique in the mailbox. */
+  readonly origin: string | undefined
+  /** The unique-id that pop3d shows, where the origin gave one. RFC 1939 §7 */
+  readonly uidl: string | undefined
+}
+
+/** Why a message left: decides what the gateway does at the backend. */
+export type ExpungeCause =
+  /** A client (or expiry) deleted it here: the backend's copy is to go too. */
+  | 'client'
+  /** It vanished at the backend. */
+  | 'backend'
+  /** Pushed out by fetch_last_n: the backend keeps it. */
+  | 'window'
+
+/** What the mailbox knows of an origin. A departed origin is remembered until `forget`, so that it is not fetched again. */
+export type OriginState =
+  | { readonly present: true; readonly uid: Uid }
+  | { readonly present: false; readonly uid: Uid; readonly cause: ExpungeCause; readonly modSeq: ModSeq }
+
+/** Net difference between two states of a mailbox. */
+export interface MailboxDelta {
+  /** Ascending UID; current records. */
+  readonly added: readonly MessageRecord[]
+  /** Messages that were there before and whose flags changed; current records. */
+  readonly updated: readonly MessageRecord[]
+  /** Ascending; may name UIDs that the caller never saw. */
+  readonly expunged: readonly Uid[]
+  readonly highestModSeq: ModSeq
+}
+
+/** What is known of a message before its octets are. */
+export interface NewMessage {
+  /** Seconds since 1970. */
+  readonly internalDate: number
+  readonly flags?: Iterable<Flag>
+  readonly origin?: string
+  readonly uidl?: string
+  /** Only for migration: at or above UIDNEXT and ascending. */
+  readonly uid?: Uid
+}
+
+/** Takes one message's octets. */
+export interface MessageSink {
+  /** Resolves or returns when more may be written. */
+  write(chunk: Uint8Array): void | Promise<void>
+  /** The message is complete. Without it, commit leaves the message out. */
+  end(): void | Promise<void>
+  /** This message is not wanted after all; the others of the delivery are unaffected. */
+  abort(): void | Promise<void>
+}
+
+/** Fate of one message of a delivery, in the order of `add`. */
+export type Delivered =
+  | { readonly uid: Uid }
+  /** The origin is in the mailbox, or departed and not forgotten: nothing was stored. */
+  | { readonly duplicateOf: OriginState }
+  | { readonly aborted: true }
+
+/** Messages being written to one mailbox. None is visible before `commit`; all become visible in one change set. */
+export interface Delivery extends AsyncDisposable {
+  add(message: NewMessage): MessageSink
+  /** Makes files, directory and change set durable, then resolves. All or nothing. */
+  commit(): Promise<readonly Delivered[]>
+  /** Removes what was written. Also done by disposal without commit. */
+  abandon(): Promise<void>
+}
+
+export interface FlagChange {
+  readonly uids: readonly Uid[]
+  readonly mode: 'set' | 'add' | 'remove'
+  readonly flags: Iterable<Flag>
+  /** RFC 7162 §3.1.3: messages changed after this are left alone and reported. */
+  readonly unchangedSince?: ModSeq
+}
+
+export interface CopyResult {
+  readonly uidValidity: number
+  /** Ascending source order. Messages that are gone already are missing here. */
+  readonly pairs: readonly (readonly [source: Uid, target: Uid])[]
+}
+
+/** Octets of one message, readable until closed even when the message is expunged meanwhile. */
+export interface MessageContent extends AsyncDisposable {
+  readonly sizeOctets: number
+  /** Octets [start, end); fewer only at the end of the message. */
+  read(start: number, end: number): Promise<Buffer>
+  /** The same in chunks of at most 64 KiB. */
+  stream(start?: number, end?: number): AsyncIterable<Buffer>
+}
+
+/**
+ * An open mailbox: the state at `highestModSeq`, shared by all who opened it in this process. The state moves forward
+ * by `refresh` and by own commits only, never between two lines of a caller that does not await.
+ */
+export interface Mailbox extends AsyncDisposable {
+  readonly id: MailboxId
+  /** Unicode, '/' between levels, 'INBOX' for the inbox. */
+  readonly name: string
+  readonly uidValidity: number
+  readonly uidNext: Uid
+  readonly highestModSeq: ModSeq
+  /** Ascending UID. Replaced, not changed, when the state moves. */
+  readonly messages: readonly MessageRecord[]
+  /** Keywords in use or used before, for FLAGS and PERMANENTFLAGS. */
+  readonly keywords: ReadonlySet<Flag>
+  /** Messages above this UID are \Recent for whoever claims them. */
+  readonly recentAfter: Uid
+  byUid(uid: Uid): MessageRecord | undefined
+  byOrigin(origin: string): OriginState | undefined
+  /** Departed origins that were not forgotten yet. */
+  departed(): Iterable<readonly [origin: string, state: OriginState & { present: false }]>
+  /** Looks for change sets of others, here or on other machines. True when the state moved. */
+  refresh(): Promise<boolean>
+  /** Everything after `since`, at any age: exact from memory when recent, else by scan. */
+  delta(since: ModSeq): MailboxDelta
+  /** Called (synchronously, without arguments) after the state moved, whoever caused it. Returns the way to stop it. */
+  onChange(listener: () => void): () => void
+  deliver(): Delivery
+  /** UIDs that `unchangedSince` left alone. Gone messages are ignored. One commit, or none when nothing changes. */
+  changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }>
+  /** The UIDs that this call expunged, ascending. */
+  expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]>
+  /** Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own. All or nothing. */
+  copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
+  /** Target first, then the source: a crash between leaves a duplicate, never a hole. */
+  moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
+  /** The backend no longer lists these departed origins. */
+  forget(origins: readonly string[]): Promise<void>
+  /** Commits "recent up to the newest"; the UIDs that became \Recent for this caller, and for nobody else, lie in (after, upTo]. */
+  claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }>
+  /** Throws StoreError: damaged, expunged (file already gone), unavailable. */
+  content(record: MessageRecord): Promise<MessageContent>
+  /** From the derived cache, else by one pass over the file, then cached. */
+  summary(record: MessageRecord): Promise<MessageSummary>
+  /** Gives this reference back. */
+  close(): Promise<void>
+}
+
+export interface MailboxEntry {
+  readonly name: string
+  /** False for a level that only holds children (\Noselect). */
+  readonly selectable: boolean
+  readonly hasChildren: boolean
+}
+
+export interface MailboxStatus {
+  readonly messages: number
+  readonly recent: number
+  readonly unseen: number
+  readonly deleted: number
+  readonly sizeOctets: number
+  readonly uidNext: Uid
+  readonly uidValidity: number
+  readonly highestModSeq: ModSeq
+  readonly mailboxId: MailboxId
+}
+
+/** One user's tree. Cheap to make; does no I/O before it is used. */
+export interface Account {
+  readonly userId: UserId
+  /** Directory of the account, absolute. */
+  readonly path: string
+  exists(): Promise<boolean>
+  /** Makes the account and its INBOX; nothing when both are there. */
+  ensure(): Promise<void>
+  /** Removes the whole tree. */
+  destroy(): Promise<void>
+  /** All mailboxes, sorted by name, INBOX first. */
+  list(): Promise<readonly MailboxEntry[]>
+  open(name: string): Promise<Mailbox>
+  status(name: string): Promise<MailboxStatus>
+  /** Missing levels above become non-selectable. Throws already-exists, invalid (with the reason), limit. */
+  create(name: string, as?: { readonly uidValidity?: number; readonly uidNext?: Uid }): Promise<void>
+  /** With children: becomes non-selectable. INBOX: invalid. RFC 9051 §6.3.5 */
+  remove(name: string): Promise<void>
+  /** Children move along. INBOX: its messages move, it stays, its children stay. RFC 9051 §6.3.6 */
+  rename(from: string, to: string): Promise<void>
+  subscriptions(): Promise<readonly string[]>
+  subscribe(name: string): Promise<void>
+  unsubscribe(name: string): Promise<void>
+  /** A value of the account's own log (sync cursors and the like), JSON. */
+  get(key: string): Promise<unknown>
+  /** Sets or (undefined) removes values in one durable change set. */
+  put(values: Readonly<Record<string, unknown>>): Promise<void>
+}
+
+/** A commit by this process, for the event channel. */
+export interface CommitNotice {
+  readonly userId: UserId
+  readonly mailbox: string
+  readonly highestModSeq: ModSeq
+  readonly added: number
+  readonly updated: number
+  readonly expunged: number
+}
+
+export interface Store extends AsyncDisposable {
+  account(userId: UserId): Account
+  accounts(): AsyncIterable<UserId>
+  close(): Promise<void>
+}
