@@ -25,7 +25,8 @@ export interface Presence {
 
 /** A presence that this process keeps up; announced again after every reconnect, withdrawn by the hub when the process dies. */
 export interface Announcement {
-  update(changes: Partial<Presence>): void
+  /** A value of undefined takes one back: no mailbox is selected any more. */
+  update(changes: { readonly [K in keyof Presence]?: Presence[K] | undefined }): void
   withdraw(): void
 }
 
@@ -41,16 +42,32 @@ export interface AskOptions {
 
 export interface EventBus extends AsyncDisposable {
   readonly connected: boolean
-  /** At most once; dropped while mseventd is away. */
+  /** At most once; dropped while mseventd is away. Reaches other connections, not this one's own subscribers. Adds `time_stamp`. */
   publish(event: MailEvent): void
-  /** `onEvent` for each event; `onGap` after a reconnect, when events may have been missed and the store should be looked at. */
+  /**
+   * `onEvent` for each event that another process publishes. `onGap` when the subscription comes into force, first and after
+   * each reconnect: events may have been missed before, the store should be looked at. Both are called from the event loop
+   * and must not block. Topic 'ALL' gets every event.
+   */
   subscribe(topics: readonly string[], onEvent: (event: MailEvent) => void, onGap?: () => void): () => void
+  /**
+   * The hub publishes 'service start' and 'service stop', 'conn open', 'login' (when `user` is set), 'logout' and 'conn close'
+   * from what is announced; nobody else needs to.
+   */
   announce(presence: Presence): Announcement
   /** Everybody's announcements now. Throws RemoteError when mseventd is away. */
   presences(): Promise<readonly (Presence & { readonly host: string; readonly since: number })[]>
-  /** One answer from the one process that serves `service`. Waits for a reconnect within the timeout. Throws RemoteError (retryable). */
+  /**
+   * One answer from the one process that serves `service`. Waits for a reconnect within the timeout, and for a service that is
+   * being restarted (3 s). Sent once more when the connection breaks before the answer: only what may be repeated may be asked.
+   * Throws RemoteError, retryable or not as the serving process says; with the signal's reason when aborted.
+   */
   ask(service: string, request: Json, options: AskOptions): Promise<Json>
-  /** Answers requests for `service` for as long as the returned function isn't called. */
+  /**
+   * Answers requests for `service` for as long as the returned function isn't called. A RemoteError of the handler reaches the
+   * asker as it is, any other error as a fixed text. The signal is aborted when the asker is gone. Throws RemoteError when the
+   * service takes credentials ('ms_sync') and the channel to mseventd is not protected.
+   */
   serve(service: string, handler: (request: Json, signal: AbortSignal) => Promise<Json>): () => void
   close(): Promise<void>
 }

@@ -1,0 +1,57 @@
+/** Where mseventd is, and how a socket to it is opened. EVT-03, EVT-12, EVT-13 */
+import type { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { createConnection, type Socket } from 'node:net'
+import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls'
+
+/** Path of a Unix socket, or a TCP address. */
+export type EventAddress = string | { readonly host: string; readonly port: number }
+
+/** TLS towards mseventd (`msevent_tls`). */
+export interface EventTls {
+  readonly context: SecureContext
+  /** The only certificate that mseventd may show (`msevent_tls_auth`); any is accepted without it. */
+  readonly certificate?: X509Certificate | undefined
+}
+
+/** Address as `msevent_host` and `msevent_port` say it, for a client: a path is a Unix socket, empty stands for this machine. */
+export const eventAddress = (host: string, port: number): EventAddress =>
+  host.includes('/') ? host : { host: host === '' ? 'localhost' : host, port }
+
+/** For logs and errors: the path, or host:port. */
+export const describeAddress = (address: EventAddress): string =>
+  typeof address === 'string'
+    ? address
+    : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+
+/** What is sent can't be read or changed on the way: a credential may pass. */
+export const isProtected = (address: EventAddress, tls: EventTls | undefined): boolean =>
+  typeof address === 'string' || tls !== undefined
+
+/** A connected socket, TLS done and the certificate checked. Rejects with the socket's error, or when `signal` is aborted. */
+export async function openSocket(
+  address: EventAddress,
+  tls: EventTls | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const target = typeof address === 'string' ? { path: address } : address
+  // mseventd is known by its very certificate, not by an authority and a name.
+  const socket = tls
+    ? connectTls({ ...target, secureContext: tls.context, rejectUnauthorized: false })
+    : createConnection(target)
+  try {
+    await once(socket, tls ? 'secureConnect' : 'connect', { signal })
+  } catch (error) {
+    socket.on('error', () => {})
+    socket.destroy()
+    throw error
+  }
+  if (tls?.certificate && socket instanceof TLSSocket) {
+    const shown = socket.getPeerX509Certificate()
+    if (!shown?.raw.equals(tls.certificate.raw)) {
+      socket.destroy()
+      throw new Error('mseventd shows another certificate than our own (msevent_tls_auth)')
+    }
+  }
+  return socket.setNoDelay(true)
+}
