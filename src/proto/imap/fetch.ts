@@ -1,0 +1,108 @@
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att */
+
+import { formatSection, type Partial, readPartial, readSection, type Section } from './section.ts'
+import type { SequenceSet } from './sequence-set.ts'
+import type { TokenReader } from './token-reader.ts'
+
+const dataItems = ['BODY', 'BODYSTRUCTURE', 'ENVELOPE', 'FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'UID'] as const
+/** An item without section; also its name in the response. */
+export type FetchDataItem = (typeof dataItems)[number]
+
+/** BODY[…], BODY.PEEK[…], and RFC822, RFC822.HEADER, RFC822.TEXT as the sections they are. */
+export interface FetchSectionItem {
+  readonly item: 'section'
+  /** The item's name in the response: 'BODY[1.MIME]<0>', 'RFC822.TEXT'. */
+  readonly label: string
+  /** \Seen is not set by it. */
+  readonly peek: boolean
+  readonly section: Section
+  readonly partial: Partial | undefined
+}
+
+export type FetchItem = { readonly item: FetchDataItem } | FetchSectionItem
+
+export interface FetchArgs {
+  readonly set: SequenceSet
+  /** In the client's order, macros expanded, each response name once. */
+  readonly items: readonly FetchItem[]
+}
+
+/** RFC 3501 §6.4.5 */
+const macros: Readonly<Record<string, readonly FetchDataItem[]>> = {
+  FAST: ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE'],
+  ALL: ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE'],
+  FULL: ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE', 'BODY'],
+}
+
+const wholeMessage: Section = { part: [], text: undefined, fields: [] }
+
+/** `SP sequence-set SP (macro / fetch-att / "(" fetch-att *(SP fetch-att) ")") CRLF` */
+export function readFetchArgs(input: TokenReader): FetchArgs {
+  input.sp()
+  const set = input.sequenceSet()
+  input.sp()
+  const items =
+    input.peek() === '(' ? input.parenthesised('fetch-att', () => readFetchAtt(input)) : readMacroOrAtt(input)
+  input.end()
+  return { set, items: distinct(items) }
+}
+
+function readMacroOrAtt(input: TokenReader): readonly FetchItem[] {
+  const word = readWord(input)
+  if (Object.hasOwn(macros, word)) return macros[word]!.map((item) => ({ item }))
+  return [attOf(word, input)]
+}
+
+function readFetchAtt(input: TokenReader): FetchItem {
+  return attOf(readWord(input), input)
+}
+
+/** '[' is an ATOM-CHAR, so "BODY[" has to be read up to it by hand. */
+function readWord(input: TokenReader): string {
+  return input.keywordBefore('[', 'fetch-att')
+}
+
+function attOf(word: string, input: TokenReader): FetchItem {
+  if ((word === 'BODY' || word === 'BODY.PEEK') && input.peek() === '[') {
+    const section = readSection(input)
+    const partial = readPartial(input)
+    const origin = partial === undefined ? '' : `<${partial.offsetOctets}>`
+    const label = `BODY${formatSection(section)}${origin}`
+    return { item: 'section', label, peek: word === 'BODY.PEEK', section, partial }
+  }
+  switch (word) {
+    case 'RFC822':
+      return { item: 'section', label: word, peek: false, section: wholeMessage, partial: undefined }
+    case 'RFC822.HEADER':
+      return {
+        item: 'section',
+        label: word,
+        peek: true,
+        section: { ...wholeMessage, text: 'HEADER' },
+        partial: undefined,
+      }
+    case 'RFC822.TEXT':
+      return {
+        item: 'section',
+        label: word,
+        peek: false,
+        section: { ...wholeMessage, text: 'TEXT' },
+        partial: undefined,
+      }
+  }
+  const item = dataItems.find((known) => known === word)
+  if (item === undefined)
+    throw input.fault('fetch-att', `${dataItems.join(', ')}, BODY[section], BODY.PEEK[section] or RFC822 before`)
+  return { item }
+}
+
+/** One item of each response name; BODY[x] wins over BODY.PEEK[x], as its effect is asked for. */
+function distinct(items: readonly FetchItem[]): readonly FetchItem[] {
+  const byName = new Map<string, FetchItem>()
+  for (const item of items) {
+    const name = item.item === 'section' ? `${item.label}.${item.partial?.lengthOctets}` : item.item
+    const before = byName.get(name)
+    if (before === undefined || (before.item === 'section' && before.peek)) byName.set(name, item)
+  }
+  return [...byName.values()]
+}

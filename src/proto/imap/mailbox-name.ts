@@ -1,0 +1,48 @@
+/**
+ * Mailbox names between the wire's modified UTF-7 and Unicode. RFC 3501 §5.1.3. Decoding is strict, so that every name
+ * has one spelling only: what is accepted here encodes to exactly the same octets again.
+ */
+
+const base64Name = /^[A-Za-z0-9+,]+$/
+
+/** Unicode of a name in modified UTF-7; undefined when it is not in the one legal spelling (8-bit octets among that). */
+export function decodeMailboxName(octets: string): string | undefined {
+  let name = ''
+  let at = 0
+  while (at < octets.length) {
+    const shift = octets.indexOf('&', at)
+    name += octets.slice(at, shift < 0 ? octets.length : shift)
+    if (shift < 0) break
+    const end = octets.indexOf('-', shift)
+    if (end < 0) return undefined
+    const code = octets.slice(shift + 1, end)
+    const part = code === '' ? '&' : base64Name.test(code) ? decodeRun(code) : undefined
+    if (part === undefined) return undefined
+    name += part
+    at = end + 1
+  }
+  // One spelling: no base64 for printable ASCII, no needless shift, no bits left over, no unprintable octet unencoded.
+  return name.isWellFormed() && encodeMailboxName(name) === octets ? name : undefined
+}
+
+/** Modified UTF-7 of a Unicode name; pure ASCII, without CR, LF and NUL whatever the name holds. */
+export function encodeMailboxName(name: string): string {
+  return name.replace(/&|[^\x20-\x7e]+/g, (run) => (run === '&' ? '&-' : `&${encodeRun(run)}-`))
+}
+
+/** INBOX in any case, alone or as the first level, in upper case. RFC 9051 §5.1 */
+export function foldInbox(name: string): string {
+  return /^inbox(?![^/])/i.test(name) ? `INBOX${name.slice(5)}` : name
+}
+
+function decodeRun(code: string): string {
+  const octets = Buffer.from(code.replaceAll(',', '/'), 'base64')
+  return octets
+    .subarray(0, octets.length & ~1)
+    .swap16()
+    .toString('utf16le')
+}
+
+function encodeRun(run: string): string {
+  return Buffer.from(run, 'utf16le').swap16().toString('base64').replaceAll('/', ',').replace(/=+$/, '')
+}

@@ -1,0 +1,23 @@
+/** NAMESPACE's response. RFC 9051 §6.3.10, RFC 2342 §5 */
+
+import { hierarchyDelimiter } from './list-pattern.ts'
+import { encodeMailboxName } from './mailbox-name.ts'
+import { formatString } from './strings.ts'
+
+export interface Namespaces {
+  /** Prefixes in Unicode, "" for the root. */
+  readonly personal: readonly string[]
+  readonly otherUsers: readonly string[]
+  readonly shared: readonly string[]
+}
+
+/** `* NAMESPACE (("" "/")) NIL NIL` */
+export function formatNamespace({ personal, otherUsers, shared }: Namespaces): string {
+  return `* NAMESPACE ${[personal, otherUsers, shared].map(formatClass).join(' ')}\r\n`
+}
+
+function formatClass(prefixes: readonly string[]): string {
+  if (prefixes.length === 0) return 'NIL'
+  const descriptions = prefixes.map((prefix) => `(${formatString(encodeMailboxName(prefix))} "${hierarchyDelimiter}")`)
+  return `(${descriptions.join('')})`
+}

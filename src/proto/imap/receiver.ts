@@ -1,0 +1,368 @@
+/**
+ * Push parser of a client's octets: RFC 9051 §2.2.1, §4.3, §9; RFC 7888 (LITERAL+). Knows no socket; whoever reads one
+ * pushes what came and pulls events until there is none. Invariants:
+ * - the octets taken are exactly those of the events given: `pending` octets lie behind the last one (STARTTLS checks this);
+ * - nothing is allocated by an announced number, and what is held stays within `limits` and the octets pushed;
+ * - APPEND's message passes through as it comes and is never collected;
+ * - whatever is refused is skipped to the end of its command, non-synchronising literals included, so that no octet of
+ *   it is ever taken for a command.
+ */
+
+import { SyntaxFault } from '../../base/errors.ts'
+import { OctetQueue } from '../octet-queue.ts'
+import { findTag, readCommand } from './command-head.ts'
+import type { ReceiverLimits } from './limits.ts'
+import { findLiteralAnnouncement, type LiteralAnnouncement } from './literal-announcement.ts'
+import type { Command, ReceiverEvent, ReceiverFault } from './receiver-events.ts'
+
+type State =
+  /** Collecting a line of a command. */
+  | { readonly name: 'text' }
+  /** Collecting a literal. */
+  | { readonly name: 'literal'; readonly chunks: Buffer[]; left: number }
+  /** An 'append' event is out; `accept` or `refuse` comes next. */
+  | { readonly name: 'append'; readonly literal: LiteralAnnouncement }
+  /** Handing on APPEND's message. */
+  | { readonly name: 'message'; left: number }
+  /** Behind the message: only CRLF may follow. */
+  | { readonly name: 'append-end' }
+  | { readonly name: 'raw-line' }
+  | Drain
+  | { readonly name: 'dead' }
+
+/** Throwing away a literal and the line behind it, and (unless it is a raw line) what that line announces in turn. */
+interface Drain {
+  readonly name: 'drain'
+  readonly raw: boolean
+  literalLeft: number
+  /** Octets that may still be thrown away. */
+  budget: number
+  /** End of the line so far. */
+  tail: string
+}
+
+/** Longer than any literal announcement within the grammar. */
+const tailOctets = 64
+/** As much of an overlong line as is looked at for its tag. */
+const headOctets = 256
+
+interface Refusal {
+  readonly status: 'BAD' | 'NO'
+  readonly code: 'TOOBIG' | undefined
+  readonly text: string
+}
+
+const binaryRefusal: Refusal = {
+  status: 'BAD',
+  code: undefined,
+  text: 'literal8: "~{" is not offered here; send a literal that starts with "{"',
+}
+
+export class CommandReceiver {
+  /** May be replaced at any time: the next octets are judged by it. */
+  limits: ReceiverLimits
+  readonly #queue = new OctetQueue()
+  #state: State = { name: 'text' }
+  #pieces: string[] = []
+  #literals: Buffer[] = []
+  #textOctets = 0
+  #literalOctets = 0
+  /** Tag of the APPEND under way. */
+  #appendTag: string | undefined
+
+  constructor(limits: ReceiverLimits) {
+    this.limits = limits
+  }
+
+  /** Octets received behind the last event. After STARTTLS it must be 0. RFC 9051 §11.1 */
+  get pending(): number {
+    return this.#queue.length
+  }
+
+  /** Takes over `octets`. Call `next` until it answers undefined before pushing more, else the limits can't hold. */
+  push(octets: Buffer): void {
+    this.#queue.push(octets)
+  }
+
+  /** The next event, or undefined when more octets are needed (or the receiver gave up: a fault with `close`). */
+  next(): ReceiverEvent | undefined {
+    for (;;) {
+      const state = this.#state
+      switch (state.name) {
+        case 'text': {
+          const event = this.#text()
+          if (event !== 'more') return event
+          break
+        }
+        case 'literal':
+          if (!this.#literal(state)) return undefined
+          break
+        case 'append':
+          throw new Error('accept() or refuse() must follow an append event')
+        case 'message': {
+          if (state.left === 0) {
+            this.#state = { name: 'append-end' }
+            break
+          }
+          const octets = this.#queue.take(state.left)
+          if (octets === undefined) return undefined
+          state.left -= octets.length
+          return { type: 'octets', octets }
+        }
+        case 'append-end':
+          return this.#appendEnd()
+        case 'raw-line':
+          return this.#rawLine()
+        case 'drain': {
+          const event = this.#drain(state)
+          if (event !== 'done') return event
+          break
+        }
+        case 'dead':
+          return undefined
+      }
+    }
+  }
+
+  /** The octets up to the next CRLF are a line of their own, not a command: IDLE's DONE, AUTHENTICATE's responses. */
+  expectLine(): void {
+    if (this.#state.name !== 'text' || this.#pieces.length > 0) throw new Error('expectLine() inside a command')
+    this.#state = { name: 'raw-line' }
+  }
+
+  /** Takes APPEND's message: 'octets' events follow, then 'append-end' or a fault. */
+  accept(): void {
+    if (this.#state.name !== 'append') throw new Error('accept() without an append event')
+    this.#state = { name: 'message', left: this.#state.literal.sizeOctets }
+  }
+
+  /** Declines APPEND's message, also in the middle of it. The caller answers the command; what still comes of it is thrown away. */
+  refuse(): void {
+    const state = this.#state
+    if (state.name === 'append') this.#skipLiteral(state.literal)
+    else if (state.name === 'message') this.#startDrain(state.left)
+    else if (state.name === 'append-end') this.#startDrain(0)
+    else throw new Error('refuse() without an append event')
+  }
+
+  #text(): ReceiverEvent | 'more' | undefined {
+    const octets = this.#queue.takeLine()
+    if (this.#textOctets + (octets?.length ?? this.#queue.length) > this.limits.lineOctets)
+      return this.#lineTooLong(octets)
+    if (octets === undefined) return undefined
+    this.#textOctets += octets.length
+    const line = withoutCrlf(octets)
+    if (line === undefined) {
+      this.#pieces.push(octets.toString('latin1'))
+      return this.#refuseText(octets, bareLf)
+    }
+    const literal = findLiteralAnnouncement(line)
+    if (literal !== undefined) {
+      this.#pieces.push(line.slice(0, literal.start))
+      return this.#announced(literal)
+    }
+    this.#pieces.push(line)
+    return this.#command((command) => ({ type: 'command', command }))
+  }
+
+  #lineTooLong(octets: Buffer | undefined): ReceiverFault {
+    const text = `command: longer than ${this.limits.lineOctets} octets`
+    if (octets !== undefined) {
+      this.#pieces.push(octets.toString('latin1', 0, headOctets))
+      return this.#refuseText(octets, text)
+    }
+    let head = ''
+    while (head.length < headOctets) {
+      const start = this.#queue.take(headOctets - head.length)
+      if (start === undefined) break
+      head += start.toString('latin1')
+    }
+    this.#pieces.push(head)
+    const event = fault(this.#tag(), { status: 'BAD', code: undefined, text })
+    this.#startDrain(0)
+    return event
+  }
+
+  /** Refuses a command because of `octets`, a whole line. */
+  #refuseText(octets: Buffer, text: string): ReceiverFault {
+    const event = fault(this.#tag(), { status: 'BAD', code: undefined, text })
+    this.#skipAnnounced(octets)
+    return event
+  }
+
+  /** A line ended in a literal: says what becomes of it. */
+  #announced(literal: LiteralAnnouncement): ReceiverEvent | 'more' {
+    const { sizeOctets, synchronising } = literal
+    const isMessage = this.#isAppendMessage()
+    const refusal = isMessage ? this.#refusalOfMessage(literal) : this.#refusalOfLiteral(literal)
+    if (refusal !== undefined) {
+      const event = fault(this.#tag(), refusal)
+      this.#skipLiteral(literal)
+      return event
+    }
+    if (!isMessage) {
+      this.#literalOctets += sizeOctets
+      this.#state = { name: 'literal', chunks: [], left: sizeOctets }
+      return synchronising ? { type: 'continuation' } : 'more'
+    }
+    const event = this.#command((command) => ({ type: 'append', command, sizeOctets, synchronising }))
+    if (event.type === 'append') {
+      this.#appendTag = event.command.tag
+      this.#state = { name: 'append', literal }
+    } else this.#skipLiteral(literal)
+    return event
+  }
+
+  /**
+   * Whether the literal at the end of the text is APPEND's message and not its mailbox: nothing else of APPEND can be
+   * one, and a mailbox would stand right behind "APPEND ". RFC 9051 §9 append
+   */
+  #isAppendMessage(): boolean {
+    const words = this.#pieces[0]!.slice(0, headOctets).split(' ', 3)
+    if (words[1]?.toUpperCase() !== 'APPEND') return false
+    return this.#literals.length > 0 || (words[2] ?? '') !== ''
+  }
+
+  #refusalOfMessage(literal: LiteralAnnouncement): Refusal | undefined {
+    if (literal.binary) return binaryRefusal
+    if (literal.sizeOctets <= this.limits.appendOctets) return undefined
+    return { status: 'NO', code: 'TOOBIG', text: `message is larger than ${this.limits.appendOctets} octets` }
+  }
+
+  #refusalOfLiteral(literal: LiteralAnnouncement): Refusal | undefined {
+    if (literal.binary) return binaryRefusal
+    const { literalOctets, literalsOctets, literals } = this.limits
+    const bad = (text: string): Refusal => ({ status: 'BAD', code: undefined, text: `literal: ${text}` })
+    if (this.#tag() === undefined) return bad('not allowed before tag and command')
+    if (literal.sizeOctets > literalOctets) return bad(`larger than ${literalOctets} octets`)
+    if (this.#literalOctets + literal.sizeOctets > literalsOctets)
+      return bad(`the command's literals are larger than ${literalsOctets} octets together`)
+    if (this.#literals.length >= literals) return bad(`more than ${literals} in one command`)
+    return undefined
+  }
+
+  /** False: more octets are needed. */
+  #literal(state: State & { name: 'literal' }): boolean {
+    while (state.left > 0) {
+      const octets = this.#queue.take(state.left)
+      if (octets === undefined) return false
+      state.chunks.push(octets)
+      state.left -= octets.length
+    }
+    this.#literals.push(Buffer.concat(state.chunks))
+    this.#state = { name: 'text' }
+    return true
+  }
+
+  #appendEnd(): ReceiverEvent | undefined {
+    const octets = this.#queue.takeLine()
+    if (octets === undefined && this.#queue.length < 2) return undefined
+    const tag = this.#appendTag
+    this.#reset()
+    if (octets?.length === 2 && withoutCrlf(octets) === '') return { type: 'append-end' }
+    if (octets === undefined) this.#startDrain(0)
+    else this.#skipAnnounced(octets)
+    return fault(tag, { status: 'BAD', code: undefined, text: 'append: expected CRLF behind the message' })
+  }
+
+  #rawLine(): ReceiverEvent | undefined {
+    const octets = this.#queue.takeLine()
+    const bad = (text: string) => fault(undefined, { status: 'BAD', code: undefined, text })
+    if ((octets?.length ?? this.#queue.length) > this.limits.lineOctets) {
+      this.#reset()
+      if (octets === undefined) this.#startDrain(0, true)
+      return bad(`line is longer than ${this.limits.lineOctets} octets`)
+    }
+    if (octets === undefined) return undefined
+    this.#reset()
+    if (withoutCrlf(octets) === undefined) return bad(bareLf)
+    return { type: 'line', octets: octets.subarray(0, -2) }
+  }
+
+  /** undefined: more octets are needed. */
+  #drain(state: Drain): ReceiverFault | 'done' | undefined {
+    for (;;) {
+      if (state.literalLeft > state.budget || state.budget < 0) {
+        this.#reset()
+        this.#state = { name: 'dead' }
+        return { ...fault(undefined, tooMuch), close: true }
+      }
+      const wanted = state.literalLeft > 0 ? this.#queue.take(state.literalLeft) : undefined
+      const line = state.literalLeft > 0 ? undefined : this.#queue.takeLine()
+      // without an LF in the queue all of it belongs to the line
+      const octets = wanted ?? line ?? (state.literalLeft > 0 ? undefined : this.#queue.take(Number.POSITIVE_INFINITY))
+      if (octets === undefined) return undefined
+      state.budget -= octets.length
+      if (state.literalLeft > 0) {
+        state.literalLeft -= octets.length
+        continue
+      }
+      state.tail = (state.tail + octets.toString('latin1', Math.max(0, octets.length - tailOctets))).slice(-tailOctets)
+      if (line === undefined) continue
+      const announced = state.raw ? undefined : findLiteralAnnouncement(state.tail.replace(/\r?\n$/, ''))
+      if (announced === undefined || announced.synchronising) {
+        this.#reset()
+        return 'done'
+      }
+      state.literalLeft = announced.sizeOctets
+      state.tail = ''
+    }
+  }
+
+  /** The command of what was collected, or the fault that it is none. */
+  #command(event: (command: Command) => ReceiverEvent): ReceiverEvent {
+    const tag = this.#tag()
+    const text = { pieces: this.#pieces, literals: this.#literals }
+    this.#reset()
+    try {
+      return event(readCommand(text))
+    } catch (error) {
+      if (error instanceof SyntaxFault) return fault(tag, { status: 'BAD', code: undefined, text: error.message })
+      throw error
+    }
+  }
+
+  #tag(): string | undefined {
+    return findTag(this.#pieces[0] ?? '')
+  }
+
+  /** A refused literal: a synchronising one is never sent, another must be read away with the rest of its command. */
+  #skipLiteral(literal: LiteralAnnouncement): void {
+    if (literal.synchronising) this.#reset()
+    else this.#startDrain(literal.sizeOctets)
+  }
+
+  #skipAnnounced(line: Buffer): void {
+    const text = line.toString('latin1', Math.max(0, line.length - tailOctets)).replace(/\r?\n$/, '')
+    const announced = findLiteralAnnouncement(text)
+    if (announced === undefined) this.#reset()
+    else this.#skipLiteral(announced)
+  }
+
+  #startDrain(literalLeft: number, raw = false): void {
+    this.#reset()
+    this.#state = { name: 'drain', raw, literalLeft, budget: this.limits.drainOctets, tail: '' }
+  }
+
+  #reset(): void {
+    this.#state = { name: 'text' }
+    this.#pieces = []
+    this.#literals = []
+    this.#textOctets = 0
+    this.#literalOctets = 0
+    this.#appendTag = undefined
+  }
+}
+
+/** A bare LF ends the line (else both sides wait for ever) but no command: something between may have taken it for data. */
+const bareLf = 'CRLF: expected CR before LF'
+
+const tooMuch: Refusal = { status: 'BAD', code: undefined, text: 'too much data behind a refused command' }
+
+function withoutCrlf(line: Buffer): string | undefined {
+  return line.at(-2) === 0x0d ? line.toString('latin1', 0, line.length - 2) : undefined
+}
+
+function fault(tag: string | undefined, refusal: Refusal): ReceiverFault {
+  return { type: 'fault', tag, ...refusal, close: false }
+}

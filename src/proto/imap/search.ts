@@ -1,0 +1,146 @@
+/** SEARCH. RFC 3501 §6.4.4, §9 rules search, search-key; RFC 9051 §6.4.4 where it is the same */
+
+import { parenthesisDepth, searchDepth } from './limits.ts'
+import type { SequenceSet } from './sequence-set.ts'
+import type { TokenReader } from './token-reader.ts'
+
+/** What a message must be. Nested at most `searchDepth` deep. */
+export type SearchKey =
+  | { readonly key: 'ALL' }
+  /** At least one; a parenthesised list or the command's own keys. */
+  | { readonly key: 'AND'; readonly keys: readonly SearchKey[] }
+  /** At least two: OR a OR b c is one OR of three. */
+  | { readonly key: 'OR'; readonly keys: readonly SearchKey[] }
+  | { readonly key: 'NOT'; readonly child: SearchKey }
+  /** ANSWERED, UNDRAFT, KEYWORD …; also '\Recent' (RECENT, OLD, NEW). */
+  | { readonly key: 'FLAG'; readonly flag: string; readonly present: boolean }
+  /** Also BCC, CC, FROM, SUBJECT and TO. `field` in lower case; `value` in the search's charset, empty: the field exists. */
+  | { readonly key: 'HEADER'; readonly field: string; readonly value: Buffer }
+  | { readonly key: 'BODY' | 'TEXT'; readonly value: Buffer }
+  /** `day` counts whole days since 1970-01-01, to be compared with the date alone, without time and zone. */
+  | { readonly key: DateKey; readonly day: number }
+  | { readonly key: 'LARGER' | 'SMALLER'; readonly sizeOctets: number }
+  | { readonly key: 'SEQUENCE' | 'UID'; readonly set: SequenceSet }
+
+export type DateKey = 'BEFORE' | 'ON' | 'SINCE' | 'SENTBEFORE' | 'SENTON' | 'SENTSINCE'
+
+export interface SearchArgs {
+  /** Upper case; undefined stands for US-ASCII. */
+  readonly charset: string | undefined
+  readonly key: SearchKey
+}
+
+const flagKeys: Readonly<Record<string, string>> = {
+  ANSWERED: '\\Answered',
+  DELETED: '\\Deleted',
+  DRAFT: '\\Draft',
+  FLAGGED: '\\Flagged',
+  SEEN: '\\Seen',
+}
+
+/** `SP ["CHARSET" SP astring SP] search-key *(SP search-key) CRLF` */
+export function readSearchArgs(input: TokenReader): SearchArgs {
+  input.sp()
+  let charset: string | undefined
+  if (input.tryWord('CHARSET')) {
+    input.sp()
+    charset = input.astring('charset').toUpperCase()
+    input.sp()
+  }
+  const keys: SearchKey[] = []
+  do keys.push(readKey(input, 0, 0))
+  while (input.tryChar(' '))
+  input.end()
+  return { charset, key: keys.length === 1 ? keys[0]! : { key: 'AND', keys } }
+}
+
+/** `depth` counts what surrounds the key, `parentheses` those of it that are parentheses. */
+function readKey(input: TokenReader, depth: number, parentheses: number): SearchKey {
+  if (depth > searchDepth) throw input.fault('search-key', `at most ${searchDepth} keys inside one another`)
+  const next = input.peek()
+  if (next === '(') {
+    if (parentheses === parenthesisDepth)
+      throw input.fault('search-key', `at most ${parenthesisDepth} parentheses inside one another`)
+    const keys = input.parenthesised('search-key', () => readKey(input, depth + 1, parentheses + 1))
+    return keys.length === 1 ? keys[0]! : { key: 'AND', keys }
+  }
+  if (next === '*' || (next >= '0' && next <= '9')) return { key: 'SEQUENCE', set: input.sequenceSet() }
+  const word = input.keyword('search-key')
+  const inner = () => {
+    input.sp()
+    return readKey(input, depth + 1, parentheses)
+  }
+  if (word === 'NOT') return { key: 'NOT', child: inner() }
+  if (word === 'OR') {
+    const [left, right] = [inner(), inner()]
+    return { key: 'OR', keys: [...alternatives(left), ...alternatives(right)] }
+  }
+  return readSimpleKey(input, word)
+}
+
+function alternatives(key: SearchKey): readonly SearchKey[] {
+  return key.key === 'OR' ? key.keys : [key]
+}
+
+function readSimpleKey(input: TokenReader, word: string): SearchKey {
+  if (Object.hasOwn(flagKeys, word)) return { key: 'FLAG', flag: flagKeys[word]!, present: true }
+  const positive = word.slice(2)
+  if (word.startsWith('UN') && Object.hasOwn(flagKeys, positive))
+    return { key: 'FLAG', flag: flagKeys[positive]!, present: false }
+  switch (word) {
+    case 'ALL':
+      return { key: 'ALL' }
+    case 'RECENT':
+      return { key: 'FLAG', flag: '\\Recent', present: true }
+    case 'OLD':
+      return { key: 'FLAG', flag: '\\Recent', present: false }
+    case 'NEW':
+      return { key: 'AND', keys: [recent, unseen] }
+    case 'KEYWORD':
+    case 'UNKEYWORD':
+      input.sp()
+      return { key: 'FLAG', flag: input.atom('flag-keyword'), present: word === 'KEYWORD' }
+    case 'BCC':
+    case 'CC':
+    case 'FROM':
+    case 'SUBJECT':
+    case 'TO':
+      input.sp()
+      return { key: 'HEADER', field: word.toLowerCase(), value: input.astringOctets() }
+    case 'HEADER': {
+      input.sp()
+      const field = input.astring('header-fld-name').toLowerCase()
+      input.sp()
+      return { key: 'HEADER', field, value: input.astringOctets() }
+    }
+    case 'BODY':
+    case 'TEXT':
+      input.sp()
+      return { key: word, value: input.astringOctets() }
+    case 'BEFORE':
+    case 'ON':
+    case 'SINCE':
+    case 'SENTBEFORE':
+    case 'SENTON':
+    case 'SENTSINCE':
+      input.sp()
+      return { key: word, day: input.date() }
+    case 'LARGER':
+    case 'SMALLER':
+      input.sp()
+      return { key: word, sizeOctets: input.number64() }
+    case 'UID':
+      input.sp()
+      return { key: 'UID', set: input.sequenceSet() }
+    default:
+      throw input.fault('search-key', 'a search key such as ALL, UNSEEN, FROM or SINCE before')
+  }
+}
+
+const recent: SearchKey = { key: 'FLAG', flag: '\\Recent', present: true }
+const unseen: SearchKey = { key: 'FLAG', flag: '\\Seen', present: false }
+
+/** `* SEARCH 2 84 882`: sequence numbers, or UIDs behind UID SEARCH. RFC 3501 §7.2.5 */
+export function formatSearch(numbers: readonly number[]): string {
+  return `* ${['SEARCH', ...numbers].join(' ')}\r\n`
+}

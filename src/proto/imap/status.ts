@@ -1,0 +1,34 @@
+/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list */
+
+import { formatMailbox } from './strings.ts'
+import type { TokenReader } from './token-reader.ts'
+
+const statusItems = ['MESSAGES', 'RECENT', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN'] as const
+export type StatusItem = (typeof statusItems)[number]
+
+export interface StatusArgs {
+  readonly mailbox: string
+  /** Each once, in the client's order. */
+  readonly items: readonly StatusItem[]
+}
+
+/** `SP mailbox SP "(" status-att *(SP status-att) ")" CRLF` */
+export function readStatusArgs(input: TokenReader): StatusArgs {
+  input.sp()
+  const mailbox = input.mailbox()
+  input.sp()
+  const items = input.parenthesised('status-att', () => {
+    const word = input.keyword('status-att')
+    const item = statusItems.find((known) => known === word)
+    if (item === undefined) throw input.fault('status-att', `${statusItems.join(', ')} before`)
+    return item
+  })
+  input.end()
+  return { mailbox, items: [...new Set(items)] }
+}
+
+/** `* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)`; the name in Unicode. */
+export function formatStatus(mailbox: string, values: readonly (readonly [item: StatusItem, value: number])[]): string {
+  const list = values.map(([item, value]) => `${item} ${value}`).join(' ')
+  return `* STATUS ${formatMailbox(mailbox)} (${list})\r\n`
+}

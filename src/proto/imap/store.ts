@@ -1,0 +1,28 @@
+/** STORE. RFC 9051 §6.4.6, §9 rules store, store-att-flags */
+
+import type { SequenceSet } from './sequence-set.ts'
+import type { TokenReader } from './token-reader.ts'
+
+export interface StoreArgs {
+  readonly set: SequenceSet
+  /** FLAGS, +FLAGS, -FLAGS. */
+  readonly mode: 'set' | 'add' | 'remove'
+  /** .SILENT */
+  readonly silent: boolean
+  readonly flags: readonly string[]
+}
+
+/** `SP sequence-set SP store-att-flags CRLF` */
+export function readStoreArgs(input: TokenReader): StoreArgs {
+  input.sp()
+  const set = input.sequenceSet()
+  input.sp()
+  const mode = input.tryChar('+') ? 'add' : input.tryChar('-') ? 'remove' : 'set'
+  const item = input.keyword('store-att-flags')
+  if (item !== 'FLAGS' && item !== 'FLAGS.SILENT')
+    throw input.fault('store-att-flags', 'FLAGS or FLAGS.SILENT, maybe with + or -, before')
+  input.sp()
+  const flags = input.peek() === '(' ? input.flagList() : input.bareFlags()
+  input.end()
+  return { set, mode, silent: item === 'FLAGS.SILENT', flags }
+}

@@ -1,0 +1,26 @@
+/** Strings that we send. RFC 9051 §4.3, §9 rules astring, mailbox. What is text stays out of reach of CR, LF and NUL. */
+
+import { encodeMailboxName } from './mailbox-name.ts'
+
+/** An atom where the octets allow it, else quoted or a literal. */
+export function formatAstring(octets: string): string {
+  return /^[!#$&'+,\-./0-9:;<=>?@A-Z[\]^_`a-z|}~]+$/.test(octets) && !/^nil$/i.test(octets)
+    ? octets
+    : formatString(octets)
+}
+
+/** A mailbox name given in Unicode, in modified UTF-7. */
+export function formatMailbox(name: string): string {
+  return formatAstring(encodeMailboxName(name))
+}
+
+/** Quoted where that is possible and reasonably short, else a literal; octets in latin1. */
+export function formatString(octets: string): string {
+  if (octets.length > 1000 || /[^\x01-\x7f]|[\r\n]/.test(octets)) return `{${octets.length}}\r\n${octets}`
+  return `"${octets.replace(/["\\]/g, '\\$&')}"`
+}
+
+/** The same, NIL for undefined. */
+export function formatNstring(octets: string | undefined): string {
+  return octets === undefined ? 'NIL' : formatString(octets)
+}

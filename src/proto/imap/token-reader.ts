@@ -1,0 +1,341 @@
+/**
+ * Reads the arguments of one complete command, a method for each rule of RFC 9051 §9 and RFC 3501 §9.
+ * Every method consumes what it reads or throws SyntaxFault naming the rule and the octet offset; the client's own
+ * octets never get into an error's text. Text is octets in latin1 until a method says that it decodes.
+ */
+
+import { SyntaxFault } from '../../base/errors.ts'
+import { parseDate, parseDateTime } from './date-time.ts'
+import { canonicalFlag } from './flags.ts'
+import { parenthesisDepth } from './limits.ts'
+import { decodeMailboxName, foldInbox } from './mailbox-name.ts'
+import { parseSequenceSet, type SequenceSet } from './sequence-set.ts'
+
+/** A command's text without CRLF; where a piece ends and another follows, the literal of that index stands between them. */
+export interface CommandText {
+  /** Octets in latin1; literal announcements ("{5}", "{5+}") are taken off the ends. */
+  readonly pieces: readonly string[]
+  /** One fewer than pieces. */
+  readonly literals: readonly Buffer[]
+}
+
+/** Classes of octets, RFC 9051 §9; one bit for each. */
+const atomChar = 1
+const astringChar = 2
+const listChar = 4
+const tagChar = 8
+const digitChar = 16
+
+const classes = new Uint8Array(256)
+for (let octet = 0x21; octet < 0x7f; octet++) {
+  const char = String.fromCharCode(octet)
+  const special = '(){%*"\\]'.includes(char)
+  let bits = special ? 0 : atomChar | astringChar | listChar | tagChar
+  if (char === ']') bits = astringChar | listChar | tagChar
+  if (char === '%' || char === '*') bits = listChar
+  if (char === '+') bits &= ~tagChar
+  if (char >= '0' && char <= '9') bits |= digitChar
+  classes[octet] = bits
+}
+
+export class TokenReader {
+  readonly #text: CommandText
+  #piece = 0
+  #at = 0
+  /** Octets of the command before the current piece, for error offsets. */
+  #base = 0
+
+  constructor(text: CommandText) {
+    this.#text = text
+  }
+
+  get #line(): string {
+    return this.#text.pieces[this.#piece]!
+  }
+
+  /** Octets of the command's text and literals that were read. */
+  get offset(): number {
+    return this.#base + this.#at
+  }
+
+  /** The next octet as a char: '{' where a literal stands, '' at the end of the command. */
+  peek(): string {
+    if (this.#at < this.#line.length) return this.#line[this.#at]!
+    return this.#literalIsNext() ? '{' : ''
+  }
+
+  /** The fault to throw when `rule` can't be read here. */
+  fault(rule: string, expected: string): SyntaxFault {
+    return new SyntaxFault(`${rule}: expected ${expected} at octet ${this.offset}`, rule)
+  }
+
+  /** Consumes `char` when it is next; says whether it was. */
+  tryChar(char: string): boolean {
+    if (this.#line[this.#at] !== char) return false
+    this.#at++
+    return true
+  }
+
+  char(char: string, rule: string): void {
+    if (!this.tryChar(char)) throw this.fault(rule, `"${char}"`)
+  }
+
+  /** Exactly one space. */
+  sp(): void {
+    if (!this.tryChar(' ')) throw this.fault('SP', 'a space')
+  }
+
+  /** The end of the command. */
+  end(): void {
+    if (this.peek() !== '') throw this.fault('CRLF', 'the end of the command')
+  }
+
+  /** 1*ASTRING-CHAR except "+" */
+  tag(): string {
+    return this.#run(tagChar, 'tag', 'a tag')
+  }
+
+  atom(rule = 'atom'): string {
+    return this.#run(atomChar, rule, 'an atom')
+  }
+
+  /** An atom that is a word of the grammar, in upper case. */
+  keyword(rule: string): string {
+    return this.#run(atomChar, rule, 'a word').toUpperCase()
+  }
+
+  /** The same, ending before `stop` even where that is an ATOM-CHAR: "BODY" of "BODY[". */
+  keywordBefore(stop: string, rule: string): string {
+    const start = this.#at
+    const word = this.keyword(rule)
+    const length = word.indexOf(stop)
+    if (length < 0) return word
+    if (length === 0) throw this.fault(rule, 'a word before')
+    this.#at = start + length
+    return word.slice(0, length)
+  }
+
+  /** Consumes the atom `word` (upper case here, any case there) when it is next and ends there; says whether it was. */
+  tryWord(word: string): boolean {
+    const end = this.#at + word.length
+    if (this.#line.slice(this.#at, end).toUpperCase() !== word) return false
+    if ((classes[this.#line.charCodeAt(end)]! & astringChar) !== 0) return false
+    this.#at = end
+    return true
+  }
+
+  /** Digits, 0 to 2^32-1. Leading zeros are legal and mean nothing. */
+  number(rule = 'number'): number {
+    return this.#number(rule, 0, 0xffffffff)
+  }
+
+  nzNumber(rule = 'nz-number'): number {
+    if (this.peek() === '0') throw this.fault(rule, 'a number from 1 to 4294967295, without leading zero')
+    return this.#number(rule, 1, 0xffffffff)
+  }
+
+  /** Up to 2^63-1 on the wire; above 2^53-1, where no offset or size of ours lies, the result is 2^53-1. */
+  number64(rule = 'number64'): number {
+    return this.#number(rule, 0, 2 ** 63)
+  }
+
+  nzNumber64(rule = 'nz-number64'): number {
+    return this.#number(rule, 1, 2 ** 63)
+  }
+
+  /** quoted or literal. 8-bit octets pass in both (RFC 9051 QUOTED-CHAR); NUL in neither. */
+  string(rule = 'string'): string {
+    if (this.tryChar('"')) return this.#quoted(rule)
+    if (this.#at === this.#line.length && this.#literalIsNext()) return this.#literal(rule).toString('latin1')
+    throw this.fault(rule, 'a quoted string or a literal')
+  }
+
+  /** undefined for NIL. */
+  nstring(rule = 'nstring'): string | undefined {
+    if (/^nil(?![^ ()])/i.test(this.#line.slice(this.#at, this.#at + 4))) {
+      this.#at += 3
+      return undefined
+    }
+    return this.string(rule)
+  }
+
+  astring(rule = 'astring'): string {
+    return this.#stringOr(astringChar, rule, 'an atom, a quoted string or a literal')
+  }
+
+  /** astring as octets of their own, for what must not linger in interned text: passwords. */
+  astringOctets(rule = 'astring'): Buffer {
+    if (this.#at === this.#line.length && this.#literalIsNext()) return this.#literal(rule)
+    return Buffer.from(this.astring(rule), 'latin1')
+  }
+
+  /** astring decoded as UTF-8. */
+  astringText(rule = 'astring'): string {
+    const octets = this.astringOctets(rule)
+    const text = octets.toString('utf8')
+    if (!Buffer.from(text, 'utf8').equals(octets)) throw this.fault(rule, 'UTF-8')
+    return text
+  }
+
+  /** A mailbox name in Unicode, from modified UTF-7 (RFC 3501 §5.1.3); the first level INBOX in upper case. */
+  mailbox(rule = 'mailbox'): string {
+    return foldInbox(this.#decodedName(this.astring(rule), rule))
+  }
+
+  /** The pattern of LIST and LSUB in Unicode, wildcards in it. */
+  listMailbox(): string {
+    const rule = 'list-mailbox'
+    return this.#decodedName(this.#stringOr(listChar, rule, 'a mailbox name, maybe with % or *'), rule)
+  }
+
+  sequenceSet(): SequenceSet {
+    const start = this.#at
+    let end = start
+    while (end < this.#line.length && '0123456789:,*'.includes(this.#line[end]!)) end++
+    const set = parseSequenceSet(this.#line.slice(start, end))
+    if (set === undefined)
+      throw this.fault('sequence-set', 'numbers from 1 to 4294967295 or "*", ranges with ":", separated by ","')
+    this.#at = end
+    return set
+  }
+
+  /** One flag, system flags in RFC spelling. \Recent and unknown \-flags are faults. */
+  flag(): string {
+    const backslash = this.tryChar('\\')
+    const name = this.atom('flag')
+    if (!backslash) return name
+    const flag = canonicalFlag(`\\${name}`)
+    if (flag === undefined)
+      throw this.fault('flag', '\\Answered, \\Flagged, \\Deleted, \\Seen, \\Draft or a keyword before')
+    return flag
+  }
+
+  /** "(" [flag *(SP flag)] ")"; each flag once, compared without case. */
+  flagList(): readonly string[] {
+    return distinctFlags(this.parenthesised('flag-list', () => this.flag(), { empty: true }))
+  }
+
+  /** flag *(SP flag), as STORE also takes them. */
+  bareFlags(): readonly string[] {
+    const flags = [this.flag()]
+    while (this.tryChar(' ')) flags.push(this.flag())
+    return distinctFlags(flags)
+  }
+
+  /** "(" item *(SP item) ")". */
+  parenthesised<T>(rule: string, item: () => T, options: { readonly empty?: boolean } = {}): T[] {
+    this.char('(', rule)
+    const items: T[] = []
+    if (options.empty === true && this.tryChar(')')) return items
+    do items.push(item())
+    while (this.tryChar(' '))
+    if (!this.tryChar(')')) throw this.fault(rule, '")" or a space and another item')
+    return items
+  }
+
+  /** Steps over one value of any shape (atom, string, parenthesised list), for arguments that are accepted and not used. */
+  skipValue(rule: string): void {
+    let depth = 0
+    do {
+      if (this.tryChar('(')) {
+        if (++depth > parenthesisDepth)
+          throw this.fault(rule, `at most ${parenthesisDepth} parentheses inside one another`)
+      } else if (depth > 0 && this.tryChar(')')) depth--
+      else this.astring(rule)
+      if (depth > 0) this.tryChar(' ')
+    } while (depth > 0)
+  }
+
+  /** date-time, quotes included: seconds since 1970. */
+  dateTime(): number {
+    const quoted = this.#line.slice(this.#at, this.#at + 28)
+    const seconds = quoted.startsWith('"') && quoted.endsWith('"') ? parseDateTime(quoted.slice(1, -1)) : undefined
+    if (seconds === undefined) throw this.fault('date-time', 'a date such as "17-Jul-1996 02:44:25 -0700"')
+    this.#at += 28
+    return seconds
+  }
+
+  /** date, quoted or not: whole days since 1970-01-01. */
+  date(): number {
+    const quoted = this.tryChar('"')
+    let end = this.#at
+    while (end < this.#line.length && end < this.#at + 12 && !'" )'.includes(this.#line[end]!)) end++
+    const days = parseDate(this.#line.slice(this.#at, end))
+    if (days === undefined) throw this.fault('date', 'a date such as 1-Feb-1994')
+    this.#at = end
+    if (quoted) this.char('"', 'date')
+    return days
+  }
+
+  #literalIsNext(): boolean {
+    return this.#piece < this.#text.literals.length
+  }
+
+  #literal(rule: string): Buffer {
+    const octets = this.#text.literals[this.#piece]!
+    if (octets.includes(0)) throw this.fault(rule, 'a literal without NUL')
+    this.#base += this.#at + octets.length
+    this.#piece++
+    this.#at = 0
+    return octets
+  }
+
+  #quoted(rule: string): string {
+    const line = this.#line
+    let text = ''
+    for (let from = this.#at, at = from; at < line.length; at++) {
+      const octet = line.charCodeAt(at)
+      if (octet === 0x22) {
+        this.#at = at + 1
+        return text + line.slice(from, at)
+      }
+      if (octet === 0x5c) {
+        const escaped = line[at + 1]
+        if (escaped !== '"' && escaped !== '\\') throw this.fault(rule, 'only \\" and \\\\ behind a backslash')
+        text += line.slice(from, at)
+        from = ++at
+      } else if (octet === 0 || octet === 0x0d || octet === 0x0a) throw this.fault(rule, 'no NUL, CR or LF in quotes')
+    }
+    throw this.fault(rule, 'a closing quote on the same line')
+  }
+
+  #stringOr(charClass: number, rule: string, expected: string): string {
+    const next = this.peek()
+    if (next === '"' || next === '{') return this.string(rule)
+    return this.#run(charClass, rule, expected)
+  }
+
+  #run(charClass: number, rule: string, expected: string): string {
+    const line = this.#line
+    let end = this.#at
+    while (end < line.length && (classes[line.charCodeAt(end)]! & charClass) !== 0) end++
+    if (end === this.#at) throw this.fault(rule, expected)
+    const run = line.slice(this.#at, end)
+    this.#at = end
+    return run
+  }
+
+  #number(rule: string, least: number, most: number): number {
+    const expected = `a number from ${least} to ${most === 0xffffffff ? '4294967295' : '9223372036854775807'}`
+    if ((classes[this.peek().charCodeAt(0)]! & digitChar) === 0) throw this.fault(rule, expected)
+    const start = this.#at
+    while ((classes[this.#line.charCodeAt(this.#at)]! & digitChar) !== 0) this.#at++
+    const value = Number(this.#line.slice(start, this.#at))
+    if (value < least || value > most) {
+      this.#at = start
+      throw this.fault(rule, expected)
+    }
+    return Math.min(value, Number.MAX_SAFE_INTEGER)
+  }
+
+  #decodedName(octets: string, rule: string): string {
+    const name = decodeMailboxName(octets)
+    if (name === undefined)
+      throw this.fault(rule, 'modified UTF-7 (RFC 3501 section 5.1.3; "&" alone is written "&-") before')
+    return name
+  }
+}
+
+function distinctFlags(flags: readonly string[]): readonly string[] {
+  return [...new Map(flags.map((flag) => [flag.toLowerCase(), flag])).values()]
+}
