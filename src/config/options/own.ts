@@ -1,0 +1,65 @@
+/** Options that only this product has. Their section is 'own', so that the reference marks them. */
+import { optionsOf } from '../option.ts'
+
+const { boolean, integer, path } = optionsOf('ms_options')
+
+export const ownOptions = {
+  account_db: path({
+    section: 'own',
+    default: '/var/isode/ms/accounts',
+    services: ['imapd', 'pop3d', 'sieved', 'ms_syncd', 'msadm'],
+    reload: 'restart',
+    doc: 'Directory of the embedded accounts (`msadm add`), one file each; readable by the services only.',
+  }),
+  failed_logins_per_minute: integer({
+    section: 'own',
+    default: 10,
+    min: 0,
+    max: 100_000,
+    services: ['imapd', 'pop3d', 'sieved'],
+    reload: 'live',
+    doc: 'Wrong passwords that one client address (IPv6: one /64) may send to a service in a minute; 0 is no limit.',
+  }),
+  require_client_tls: boolean({
+    section: 'own',
+    default: false,
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: 'Refuses pop and imap backends where STLS or STARTTLS is missing or fails, instead of going on unprotected.',
+  }),
+  backend_tls_verify: boolean({
+    section: 'own',
+    default: true,
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: 'Certificates of pops and imaps backends, and of those with required STARTTLS, must verify (tls_ca_file and the system’s authorities).',
+  }),
+  backend_connections: integer({
+    section: 'own',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    services: ['ms_syncd'],
+    reload: 'restart',
+    doc: 'Backend sessions that run at the same time.',
+  }),
+  backend_host_connections: integer({
+    section: 'own',
+    default: 16,
+    min: 1,
+    max: 10_000,
+    services: ['ms_syncd'],
+    reload: 'restart',
+    doc: 'Backend sessions that run at the same time with one backend host.',
+  }),
+  backend_timeout: integer({
+    section: 'own',
+    default: 60,
+    min: 1,
+    max: 3600,
+    unit: 'seconds',
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: 'Silence of a backend after which its session is given up.',
+  }),
+}

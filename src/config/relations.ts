@@ -1,0 +1,38 @@
+/** What has to hold between options. */
+import type { Config } from './config.ts'
+import type { Finding } from './finding.ts'
+import { listenerServices, listenersOf } from './listeners.ts'
+import type { OptionName } from './options.ts'
+
+type Fault = Pick<Finding, 'severity' | 'message'> & { readonly option: OptionName }
+
+export const checkRelations = (config: Config): readonly Fault[] => {
+  const faults: Fault[] = []
+  const error = (option: OptionName, message: string) => faults.push({ severity: 'error', option, message })
+  const warning = (option: OptionName, message: string) => faults.push({ severity: 'warning', option, message })
+  const tls = config.isSet('tls_cert_file')
+
+  // GW-01, MIG-01
+  if (config.get('gateway_mode') && config.get('auto_migrate'))
+    error('auto_migrate', 'gateway_mode and auto_migrate exclude each other; set one of them to false')
+  if (config.get('thread_pool_min') > config.get('thread_pool_max'))
+    error('thread_pool_min', 'is above thread_pool_max; lower it, or raise thread_pool_max')
+  // TLS-01; an anonymous suite would do as well, but none is left in TLS 1.3 and OpenSSL 3.
+  for (const option of ['enable_imaps', 'enable_pop3s'] as const)
+    if (config.get(option) && !tls) error(option, 'needs a certificate; set tls_cert_file, or this option to false')
+  if (config.get('msevent_tls') && !tls) error('msevent_tls', 'needs a certificate; set tls_cert_file')
+  for (const option of ['tls_key_file', 'tls_key_password'] as const)
+    if (config.get(option) && !tls) warning(option, 'has no effect without tls_cert_file')
+  if (config.get('require_client_tls') && config.get('suppress_client_tls'))
+    error('require_client_tls', 'contradicts suppress_client_tls; set one of them to false')
+  for (const service of listenerServices) {
+    try {
+      listenersOf(config, service)
+    } catch (fault) {
+      error(`${service}_port`, (fault as RangeError).message)
+    }
+  }
+  if (config.get('pop_timeout') < 10)
+    warning('pop_timeout', 'is below the 10 minutes that RFC 1939 demands; some clients will lose their sessions')
+  return faults
+}

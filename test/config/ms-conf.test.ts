@@ -1,0 +1,230 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { configOf, diffConfig } from '#src/config/config.ts'
+import { ConfigError, formatFinding } from '#src/config/finding.ts'
+import { listenersOf } from '#src/config/listeners.ts'
+import { checkConfig, loadConfig, parseConfig } from '#src/config/ms-conf.ts'
+
+const file = '/etc/example/ms.conf'
+const read = (body: string, top = 'ms_options') => parseConfig(Buffer.from(`<${top}>\n${body}\n</${top}>\n`), file)
+const findings = (body: string) => read(body).findings.map(formatFinding)
+const config = (body: string) => {
+  const result = read(body)
+  if (result.config === undefined) throw new Error(result.findings.map(formatFinding).join('\n'))
+  return result.config
+}
+
+describe('reading ms.conf', () => {
+  it('takes values of every type, and defaults', () => {
+    const read = config(`<imap_timeout> 60 </imap_timeout><gateway_mode>TRUE</gateway_mode>
+      <ms_syncd_protocol>pop3s</ms_syncd_protocol><userdir>mail/./user</userdir>
+      <login_alert>a &lt; b &#228; <![CDATA[&amp;]]></login_alert><tls_key_password> a b </tls_key_password>`)
+    expect(read.get('imap_timeout')).toBe(60)
+    expect(read.get('gateway_mode')).toBe(true)
+    expect(read.get('ms_syncd_protocol')).toBe('pops')
+    expect(read.get('userdir')).toBe('/etc/example/mail/user')
+    expect(read.get('login_alert')).toBe('a < b ä &amp;')
+    expect(read.get('tls_key_password')).toBe(' a b ')
+    expect(read.get('pop_timeout')).toBe(10)
+    expect(read.get('ms_syncd_host')).toBeUndefined()
+    expect([read.isSet('imap_timeout'), read.isSet('pop_timeout')]).toEqual([true, false])
+  })
+
+  it('CAN-06 pairs hosts with ports', () => {
+    const two = config(
+      '<imap_host>192.0.2.1</imap_host><imap_port>1143</imap_port><imap_host>::1</imap_host><imap_port>2143</imap_port>',
+    )
+    expect(listenersOf(two, 'imap')).toEqual([
+      { host: '192.0.2.1', port: 1143 },
+      { host: '::1', port: 2143 },
+    ])
+    expect(listenersOf(config('<imap_host>a</imap_host><imap_host>b</imap_host>'), 'imap')).toEqual([
+      { host: 'a', port: 143 },
+      { host: 'b', port: 143 },
+    ])
+    expect(listenersOf(configOf(), 'msevent')).toEqual([{ path: '/var/run/mseventd' }])
+    expect(
+      findings(
+        '<imap_host>a</imap_host><imap_host>b</imap_host><imap_port>1</imap_port><imap_port>2</imap_port><imap_port>3</imap_port>',
+      ),
+    ).toEqual([
+      `${file}:2: imap_port: imap_host is given 2 times and imap_port 3 times; give one port for each host, or a single port`,
+    ])
+  })
+
+  it.each([
+    [
+      '<imap_timeout>20</imap_timeout>',
+      ':2: imap_timeout: 20 is below the minimum 30; valid is a whole number from 30 to 1440 (minutes)',
+    ],
+    [
+      '\n\n<imap_timeout>x</imap_timeout>',
+      ':4: imap_timeout: "x" is not a whole number; valid is a whole number from 30 to 1440 (minutes)',
+    ],
+    [
+      '<imap_port>65536</imap_port>',
+      ':2: imap_port: 65536 is above the maximum 65535; valid is a whole number from 0 to 65535',
+    ],
+    [
+      '<ms_sync_interval>0</ms_sync_interval>',
+      ':2: ms_sync_interval: 0 is below the minimum 1; valid is a whole number from 1 to 604800 (seconds), or -1',
+    ],
+    ['<gateway_mode>yes</gateway_mode>', ':2: gateway_mode: "yes" is neither true nor false; valid is true or false'],
+    ['<gateway_mode/>', ':2: gateway_mode: "" is neither true nor false; valid is true or false'],
+    [
+      '<ms_syncd_protocol>smtp</ms_syncd_protocol>',
+      ':2: ms_syncd_protocol: "smtp" is not known; valid is one of pop, pops, imap, imaps, pop3, pop3s, imap4',
+    ],
+    [
+      '<userdir> </userdir>',
+      ':2: userdir: is empty; valid is a path, absolute or relative to the directory of this file',
+    ],
+    [
+      '<imap_host>/run/x</imap_host>',
+      ':2: imap_host: "/run/x" is not a host name or address; valid is a host name, an IP address, or empty for all interfaces',
+    ],
+    ['<domain\n x="1">a</domain>', ':3: domain: has an attribute x; valid is a domain name'],
+    ['<domain>\n<b/></domain>', ':3: domain: has an element <b> inside; valid is a domain name'],
+    ['<domain>a</domain>\n<domain>b</domain>', ':3: domain: is set twice, first in line 2; remove one'],
+    [
+      "<domain_map local_addr='1.1.1.1'/>",
+      ":2: domain_map: lacks the attribute domain; valid is <domain_map local_addr='192.0.2.1' domain='example.com'/>",
+    ],
+    [
+      '<accessible_services>imap=yes</accessible_services>',
+      ':2: accessible_services: "yes" is not an access; valid is service=access pairs separated by commas; services are imap, pop, sieve, access is allow, grant or deny',
+    ],
+    ['stray', ':1: <ms_options> holds text outside of options: "stray"'],
+    [
+      '<enable_imaps>true</enable_imaps>',
+      ':2: enable_imaps: needs a certificate; set tls_cert_file, or this option to false',
+    ],
+    [
+      '<thread_pool_min>9</thread_pool_min>',
+      ':2: thread_pool_min: is above thread_pool_max; lower it, or raise thread_pool_max',
+    ],
+    [
+      '<cccp_host>c.example</cccp_host>',
+      ':2: cccp_host: needs content checking (CCCP), which this version does not have yet; remove the option',
+    ],
+  ])('refuses %s', (body, message) => {
+    expect(read(body).config).toBeUndefined()
+    expect(findings(body)).toEqual([`${file}${message}`])
+  })
+
+  it('GW-01 refuses gateway_mode together with auto_migrate', () => {
+    expect(findings('<gateway_mode>true</gateway_mode>\n<auto_migrate>true</auto_migrate>')).toContain(
+      `${file}:3: auto_migrate: gateway_mode and auto_migrate exclude each other; set one of them to false`,
+    )
+  })
+
+  it.each([
+    [
+      '<imap_timeuot>40</imap_timeuot>',
+      ':2: imap_timeuot: is not an option; did you mean imap_timeout? It is ignored.',
+    ],
+    ['<colour>red</colour>', ':2: colour: is not an option; it is ignored'],
+    ['<mech_list>PLAIN</mech_list>', ':2: mech_list: belongs inside of <sasl>; it is ignored here'],
+    ['<sasl>\n<domain>a.example</domain></sasl>', ':3: domain: belongs outside of <sasl>; it is ignored here'],
+    ['<ldap_server>a.example</ldap_server>', ':2: ldap_server: has no effect yet: it waits for the LDAP directory'],
+    [
+      '<pop_timeout>5</pop_timeout>',
+      ':2: pop_timeout: is below the 10 minutes that RFC 1939 demands; some clients will lose their sessions',
+    ],
+  ])('warns of %s', (body, message) => {
+    expect(read(body).config).toBeDefined()
+    expect(findings(body)).toEqual([`${file}${message}`])
+  })
+
+  it('is silent about an option without effect that keeps its default', () => {
+    expect(findings('<lmtp_autocreate>true</lmtp_autocreate><sasl><tls_cipher_list/></sasl>')).toEqual([
+      `${file}:2: sasl/tls_cipher_list: has no effect yet: it waits for the LDAP directory`,
+    ])
+  })
+
+  it('reports everything that is wrong, errors first', () => {
+    expect(findings('<colour/>\n<imap_port>x</imap_port>\n<pop3_port>y</pop3_port>')).toEqual([
+      `${file}:3: imap_port: "x" is not a whole number; valid is a whole number from 0 to 65535`,
+      `${file}:4: pop3_port: "y" is not a whole number; valid is a whole number from 0 to 65535`,
+      expect.stringContaining(':2: colour'),
+    ])
+  })
+
+  it('never shows a password', () => {
+    const secret = 'hunter2-secret'
+    const shown = [
+      ...findings(`<tls_key_password>${secret}<x/></tls_key_password>`),
+      ...findings(`<tls_key_password servpass:encrypt='true'>${secret}</tls_key_password>`),
+      ...findings(`<ldap_bind_pwd>${secret}</ldap_bind_pwd>`),
+      ...findings(`<ldap_bind_pwd>${secret}</ldap_bind_pwd><ldap_bind_pwd>${secret}</ldap_bind_pwd>`),
+    ]
+    expect(shown.length).toBe(5)
+    expect(shown.join('\n')).not.toContain(secret)
+  })
+
+  it('refuses another top element', () => {
+    expect(read('', 'xmldb').findings.map(formatFinding)).toEqual([
+      `${file}:1: the top element is <xmldb>; it must be <ms_options>`,
+    ])
+  })
+})
+
+describe('loading ms.conf', () => {
+  let directory: string
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'config-'))
+  })
+  afterAll(() => rm(directory, { recursive: true }))
+
+  it('reads a file and gives its warnings', async () => {
+    const path = join(directory, 'ms.conf')
+    await writeFile(path, '<ms_options>\n<userdir>user</userdir><colour/></ms_options>')
+    const { config, warnings } = await loadConfig(path)
+    expect(config.file).toBe(path)
+    expect(config.get('userdir')).toBe(join(directory, 'user'))
+    expect(warnings.map(({ severity, line }) => [severity, line])).toEqual([['warning', 2]])
+    expect(await checkConfig(path)).toEqual(warnings)
+  })
+
+  it('names a file that is missing, too big or broken', async () => {
+    const missing = join(directory, 'missing')
+    await expect(loadConfig(missing)).rejects.toThrow(`${missing}: can't be read: ENOENT`)
+    const big = join(directory, 'big')
+    await writeFile(big, Buffer.alloc(1024 * 1024 + 1, 0x20))
+    await expect(loadConfig(big)).rejects.toThrow(`${big}: has 1048577 octets; at most 1048576 are read`)
+    const broken = join(directory, 'broken')
+    await writeFile(broken, '<ms_options>\n<a></ms_options>')
+    const error = await loadConfig(broken).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(ConfigError)
+    expect(await checkConfig(broken)).toEqual((error as ConfigError).findings)
+  })
+
+  it('LDAP-14 means built-in defaults without a file', async () => {
+    const { config, warnings } = await loadConfig(undefined)
+    expect([config.file, config.get('imap_port'), warnings]).toEqual([undefined, 143, []])
+  })
+})
+
+describe('configOf', () => {
+  it('overrides defaults', () => {
+    const config = configOf({ imap_port: 0, pop3_port: [1, 2], accessible_services: { imap: 'deny' } })
+    expect([config.get('imap_port'), config.all('pop3_port'), config.get('accessible_services')]).toEqual([
+      0,
+      [1, 2],
+      { imap: 'deny' },
+    ])
+    expect([config.isSet('imap_port'), config.isSet('imaps_port')]).toEqual([true, false])
+    expect(() => configOf(JSON.parse('{"colour":1}'))).toThrow('colour is not an option')
+  })
+})
+
+describe('diffConfig', () => {
+  it('names what changed and what needs a restart', () => {
+    const before = configOf({ imap_port: 1143, imap_timeout: 30, domain: 'a.example' })
+    const after = configOf({ imap_port: 2143, imap_timeout: 30, domain: 'b.example' })
+    expect(diffConfig(before, after)).toEqual({ changed: ['domain', 'imap_port'], restart: ['imap_port'] })
+    expect(diffConfig(before, configOf({ imap_port: 1143, domain: 'a.example' })).changed).toEqual([])
+  })
+})
