@@ -17,8 +17,8 @@ import { Hub } from './hub.ts'
 import { Session } from './session.ts'
 
 export interface HubOptions {
-  /** Empty host: every interface. */
-  readonly address: EventAddress
+  /** An empty host is every interface. */
+  readonly addresses: readonly EventAddress[]
   /** Every connection has to use TLS. */
   readonly tls?: SecureContextOptions | undefined
   readonly clock: Clock
@@ -28,8 +28,8 @@ export interface HubOptions {
 }
 
 export interface RunningHub {
-  /** Where it listens, with the port that the system chose for port 0. */
-  readonly address: EventAddress
+  /** Where it listens, with the ports that the system chose for port 0. */
+  readonly addresses: readonly EventAddress[]
   stop(): Promise<void>
 }
 
@@ -40,13 +40,21 @@ const SILENCE_MS = 90_000
 /** Longest path of a Unix socket on Linux. */
 const MAX_PATH_OCTETS = 107
 
-/** Listens, or throws with what to change. */
+/** Listens everywhere, or throws with what to change. */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
-  const { address, tls, clock, log } = options
+  const { clock, log } = options
   const hub = new Hub(clock)
   const sockets = new Map<Socket, { heardAt: number }>()
-  const isProtected = typeof address === 'string' || tls !== undefined
-  const accept = (socket: Socket) => {
+  const servers: Server[] = []
+  const addresses: EventAddress[] = []
+  const stopped = new AbortController()
+  const stop = async () => {
+    stopped.abort()
+    const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)))
+    for (const socket of sockets.keys()) socket.destroy()
+    await Promise.all(closed)
+  }
+  const accept = (socket: Socket, isProtected: boolean) => {
     const state = { heardAt: clock.monotonic() }
     sockets.set(socket, state)
     socket.once('close', () => sockets.delete(socket))
@@ -54,14 +62,21 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       state.heardAt = clock.monotonic()
     })
   }
-  const server = tls ? createTlsServer(tls, accept) : createServer(accept)
-  server.maxConnections = MAX_CONNECTIONS
-  if (typeof address === 'string') await listenOnPath(server, address)
-  else {
-    server.listen(address.port, address.host === '' ? undefined : address.host)
-    await once(server, 'listening')
+  try {
+    for (const address of options.addresses) {
+      const isProtected = typeof address === 'string' || options.tls !== undefined
+      const onSocket = (socket: Socket) => accept(socket, isProtected)
+      const server = options.tls ? createTlsServer(options.tls, onSocket) : createServer(onSocket)
+      server.maxConnections = MAX_CONNECTIONS
+      const where = await listen(server, address)
+      servers.push(server)
+      addresses.push(where)
+      log.log('info', `events at ${describeAddress(where)}`, { tls: options.tls !== undefined })
+    }
+  } catch (error) {
+    await stop()
+    throw error
   }
-  const stopped = new AbortController()
   const reap = async () => {
     for (;;) {
       await clock.sleep(SILENCE_MS / 3, stopped.signal)
@@ -71,22 +86,19 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     }
   }
   reap().catch(() => {})
-  const bound = server.address()
-  const where: EventAddress =
-    typeof address !== 'string' && bound !== null && typeof bound === 'object'
-      ? { host: address.host, port: bound.port }
-      : address
-  log.log('info', `events at ${describeAddress(where)}`, { tls: tls !== undefined })
-  return {
-    address: where,
-    async stop() {
-      stopped.abort()
-      const closed = once(server, 'close')
-      server.close()
-      for (const socket of sockets.keys()) socket.destroy()
-      await closed
-    },
+  return { addresses, stop }
+}
+
+/** Answers the address with the port in use. */
+async function listen(server: Server, address: EventAddress): Promise<EventAddress> {
+  if (typeof address === 'string') {
+    await listenOnPath(server, address)
+    return address
   }
+  server.listen(address.port, address.host === '' ? undefined : address.host)
+  await once(server, 'listening')
+  const bound = server.address()
+  return bound !== null && typeof bound === 'object' ? { host: address.host, port: bound.port } : address
 }
 
 function attend(socket: Socket, hub: Hub, isProtected: boolean, options: HubOptions, heard: () => void): void {
