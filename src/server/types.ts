@@ -25,9 +25,12 @@ export interface ClientConnection {
   drain(): Promise<void>
   /** Limit on the wait for the client's next octets. */
   setIdleTimeout(ms: number): void
+  /** The client logged in: ends the limits on connections that have not (login time, connections per address). */
+  authenticated(): void
   /**
    * Runs the TLS handshake. Octets that were received but not read yet make it fail and close (command injection, RFC 9051 §11.1):
-   * the caller must have consumed its input exactly up to the command.
+   * the caller must have consumed its input exactly up to the command. Call it right behind the `write` of the positive
+   * reply, without an `await` between them: it sends that reply, and what arrives from then on belongs to the handshake.
    */
   upgrade(): Promise<void>
   /** Flushes what is queued, then closes. */
