@@ -1,0 +1,389 @@
+/**
+ * One TCP or TLS connection to a POP3 server with commands and replies in order.
+ *
+ * node-pop3 opens the connection; its parser is taken off before the first octet, because it needs a status line or a
+ * terminator to come in one piece, keeps the dot-stuffing and has no deadlines (docs/decisions/0080-own-pop3-session.md).
+ */
+import { isIP, type Socket } from 'node:net'
+import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
+import Pop3 from 'node-pop3'
+import { systemClock } from '#src/base/clock.ts'
+import { BackendError, type BackendErrorKind } from '../errors.ts'
+import { printable } from '../reply-classifier.ts'
+import type { BodySink, Limits } from '../types.ts'
+import { type Expectation, ResponseReader } from './response-reader.ts'
+
+interface PackageConnection {
+  _socket: Socket | TLSSocket | null
+  connect(): Promise<void>
+  on(event: 'error', listener: () => void): this
+}
+
+/** The package exports the class with its commands only; its parent holds the socket. */
+const Connection = Object.getPrototypeOf(Pop3) as new (options: {
+  host: string
+  port: number
+  tls: boolean
+  tlsOptions: ConnectionOptions
+}) => PackageConnection
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+  /** TLS from the first octet. */
+  readonly implicitTls: boolean
+}
+
+export interface TlsTrust {
+  /** Certificates that count as authorities, PEM; undefined: those of Node and NODE_EXTRA_CA_CERTS. */
+  readonly ca?: string | Buffer
+}
+
+export interface Reply {
+  readonly ok: boolean
+  /** Behind +OK or -ERR, octets in latin1. */
+  readonly text: string
+}
+
+/** A command that waits for its reply. */
+export interface Command {
+  /** Without CRLF; octets in latin1, or as they are. */
+  readonly line: string | Buffer
+  readonly multiline?: boolean
+  readonly bodyLimit?: number
+  /** Until the first octet of the reply, from when the command is the oldest. */
+  readonly replyMs?: number
+  /** The sink of the body where one follows. */
+  status(reply: Reply): BodySink | undefined
+  done(): void
+  failed(error: BackendError): void
+}
+
+const crlf = Buffer.from('\r\n')
+
+export class PopConnection {
+  readonly address: Address
+  readonly #limits: Limits
+  readonly #trust: TlsTrust
+  readonly #package: PackageConnection
+  #socket: Socket | TLSSocket
+  #reader: ResponseReader
+  /** Commands without a complete reply, oldest first; `#head` is the index of the oldest. */
+  #pending: Command[] = []
+  #head = 0
+  #failure: BackendError | undefined
+  #connected = false
+  #watch: NodeJS.Timeout | undefined
+  /** When the oldest command last made progress, and how many octets had come by then. */
+  #markMs = 0
+  #markOctets = 0
+  #octets = 0
+  /** Octets came since the oldest command became the oldest. */
+  #speaking = false
+  readonly #signal: AbortSignal | undefined
+  readonly #stop = () => this.close()
+
+  private constructor(address: Address, limits: Limits, trust: TlsTrust, signal: AbortSignal | undefined) {
+    this.address = address
+    this.#limits = limits
+    this.#trust = trust
+    this.#package = new Connection({
+      host: address.host,
+      port: address.port,
+      tls: address.implicitTls,
+      tlsOptions: { ...trust, servername: isIP(address.host) === 0 ? address.host : '' },
+    })
+    this.#package.on('error', () => {})
+    // Its promise settles by its own parser or never; what happens is learned from the socket.
+    this.#package.connect().catch(() => {})
+    this.#socket = this.#package._socket!
+    this.#reader = this.#newReader()
+    this.#attach()
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#stop)
+    if (signal?.aborted) this.close()
+  }
+
+  /** Connects and reads the greeting. `signal` ends the connection at any time. */
+  static async open(
+    address: Address,
+    limits: Limits,
+    trust: TlsTrust = {},
+    signal?: AbortSignal,
+  ): Promise<{
+    connection: PopConnection
+    greeting: Reply
+  }> {
+    const connection = new PopConnection(address, limits, trust, signal)
+    try {
+      return { connection, greeting: await connection.#greeting() }
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+  }
+
+  get failure(): BackendError | undefined {
+    return this.#failure
+  }
+
+  get secure(): boolean {
+    return 'encrypted' in this.#socket && this.#socket.encrypted === true
+  }
+
+  #newReader(): ResponseReader {
+    return new ResponseReader(
+      {
+        next: () => this.#expectation(),
+        shift: () => this.#shift(),
+        stalled: (waiting) => {
+          this.#mark()
+          if (waiting) this.#socket.pause()
+          else this.#socket.resume()
+        },
+        fault: (error) => this.#fail(error),
+      },
+      this.#limits.lineOctets,
+    )
+  }
+
+  #attach(): void {
+    const socket = this.#socket
+    socket.removeAllListeners('data')
+    socket.on('data', (chunk: Buffer) => {
+      this.#octets += chunk.length
+      this.#speaking = true
+      if (this.#octets - this.#markOctets >= this.#limits.progressOctets) this.#mark()
+      this.#reader.push(chunk)
+    })
+    socket.on('error', (error) => {
+      const certificate =
+        'code' in error && typeof error.code === 'string' && /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(error.code)
+      const kind: BackendErrorKind = certificate ? 'tls' : this.#connected ? 'closed' : 'connect'
+      const what = certificate ? 'the certificate of' : this.#connected ? 'the connection broke to' : 'no connection to'
+      this.#fail(new BackendError(kind, `${what} ${this.#name}: ${printable(error.message)}`, { cause: error }))
+    })
+    socket.on('close', () => {
+      this.#reader.end(() => this.#fail(new BackendError('closed', `${this.#name} closed the connection`)))
+    })
+    const ready = this.address.implicitTls && socket === this.#package._socket ? 'secureConnect' : 'connect'
+    socket.once(ready, () => {
+      this.#connected = true
+      this.#mark()
+    })
+  }
+
+  get #name(): string {
+    return `${this.address.host}:${this.address.port}`
+  }
+
+  /** The greeting is the reply to a command that was never sent. */
+  #greeting(): Promise<Reply> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      let reply: Reply
+      this.#pending.push({
+        line: '',
+        status: (greeting) => {
+          reply = greeting
+          return undefined
+        },
+        done: () => resolve(reply),
+        failed: reject,
+      })
+      this.#watchOn()
+    })
+  }
+
+  /** Sends commands in one go; their replies come in this order. */
+  send(commands: readonly Command[]): void {
+    if (this.#failure !== undefined) {
+      for (const command of commands) command.failed(this.#failure)
+      return
+    }
+    if (this.#head === this.#pending.length) this.#mark()
+    const octets: Buffer[] = []
+    let text = ''
+    for (const command of commands) {
+      this.#pending.push(command)
+      if (typeof command.line === 'string') text += `${command.line}\r\n`
+      else {
+        octets.push(Buffer.from(text, 'latin1'), command.line, crlf)
+        text = ''
+      }
+    }
+    if (octets.length === 0) this.#socket.write(text, 'latin1')
+    else {
+      // The only command sent as octets is PASS: the copy is overwritten once it is on its way.
+      const all = Buffer.concat([...octets, Buffer.from(text, 'latin1')])
+      this.#socket.write(all, () => all.fill(0))
+    }
+    this.#watchOn()
+  }
+
+  /** One command without a body. */
+  ask(line: string | Buffer, replyMs?: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      let reply: Reply
+      this.send([
+        {
+          line,
+          ...(replyMs === undefined ? {} : { replyMs }),
+          status: (status) => {
+            reply = status
+            return undefined
+          },
+          done: () => resolve(reply),
+          failed: reject,
+        },
+      ])
+    })
+  }
+
+  /** One command whose positive reply has a body, held in memory. */
+  collect(
+    line: string,
+    bodyLimit: number,
+    replyMs?: number,
+  ): Promise<{ readonly reply: Reply; readonly body: Buffer }> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let reply: Reply
+      const sink: BodySink = { write: (chunk) => void chunks.push(chunk), end: () => {}, abort: () => {} }
+      this.send([
+        {
+          line,
+          multiline: true,
+          bodyLimit,
+          ...(replyMs === undefined ? {} : { replyMs }),
+          status: (status) => {
+            reply = status
+            return sink
+          },
+          done: () => resolve({ reply, body: Buffer.concat(chunks) }),
+          failed: reject,
+        },
+      ])
+    })
+  }
+
+  /**
+   * Runs the TLS handshake behind a positive reply to STLS. Octets that came with the reply, in clear, end the
+   * connection: somebody put them there. RFC 2595 §4
+   */
+  upgrade(verify: boolean): Promise<'tls' | 'unverified'> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (!this.#reader.idle) {
+      const error = new BackendError('tls', `${this.#name} sent octets in clear behind its reply to STLS`)
+      this.#fail(error)
+      return Promise.reject(error)
+    }
+    const plain = this.#socket
+    plain.removeAllListeners('data')
+    plain.removeAllListeners('close')
+    return new Promise((resolve, reject) => {
+      const secure = tlsConnect({
+        ...this.#trust,
+        socket: plain,
+        host: this.address.host,
+        servername: isIP(this.address.host) === 0 ? this.address.host : '',
+        rejectUnauthorized: verify,
+      })
+      this.#socket = secure
+      this.#reader = this.#newReader()
+      this.#attach()
+      this.#connected = false
+      // The handshake is waited for like a reply, under the same deadline.
+      this.#pending.push({
+        line: '',
+        status: () => undefined,
+        done: () => {},
+        failed: (error) => reject(handshake(error)),
+      })
+      this.#mark()
+      this.#watchOn()
+      secure.once('secureConnect', () => {
+        this.#connected = true
+        this.#shift()
+        resolve(secure.authorized ? 'tls' : 'unverified')
+      })
+    })
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    this.#fail(new BackendError('stopped', `the connection to ${this.#name} was given up`))
+  }
+
+  #expectation(): Expectation | undefined {
+    const command = this.#pending[this.#head]
+    if (command === undefined || !this.#connected) return undefined
+    return {
+      multiline: command.multiline ?? false,
+      bodyLimit: command.bodyLimit ?? this.#limits.listingOctets,
+      status: (ok, text) => command.status({ ok, text }),
+      done: () => command.done(),
+    }
+  }
+
+  #shift(): void {
+    this.#head++
+    if (this.#head === this.#pending.length || this.#head > 1_000) {
+      this.#pending = this.#pending.slice(this.#head)
+      this.#head = 0
+    }
+    this.#speaking = false
+    this.#mark()
+    if (this.#pending.length === 0) this.#watchOff()
+  }
+
+  #mark(): void {
+    this.#markMs = systemClock.monotonic()
+    this.#markOctets = this.#octets
+  }
+
+  #watchOn(): void {
+    if (this.#watch !== undefined || this.#failure !== undefined) return
+    if (this.#pending.length === 1) this.#mark()
+    const { connectMs, replyMs, capaMs, progressMs } = this.#limits
+    this.#watch = setInterval(() => this.#look(), Math.max(5, Math.min(connectMs, replyMs, capaMs, progressMs) / 8))
+  }
+
+  #watchOff(): void {
+    clearInterval(this.#watch)
+    this.#watch = undefined
+  }
+
+  #look(): void {
+    const oldest = this.#pending[this.#head]
+    if (oldest === undefined || this.#reader.stalled) return
+    const { connectMs, replyMs, progressMs } = this.#limits
+    const allowedMs = !this.#connected ? connectMs : this.#speaking ? progressMs : (oldest.replyMs ?? replyMs)
+    if (systemClock.monotonic() - this.#markMs < allowedMs) return
+    const what = !this.#connected
+      ? 'did not accept the connection'
+      : this.#speaking
+        ? 'sends too slowly'
+        : 'does not answer'
+    this.#fail(new BackendError('timeout', `${this.#name} ${what} (${allowedMs} ms)`))
+  }
+
+  #fail(error: BackendError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#watchOff()
+    this.#signal?.removeEventListener('abort', this.#stop)
+    this.#reader.abort(error)
+    this.#socket.destroy()
+    const pending = this.#pending.slice(this.#head)
+    this.#pending = []
+    this.#head = 0
+    for (const command of pending) command.failed(error)
+  }
+}
+
+/** A handshake that fails is a matter of protection, whatever the socket called it. */
+const handshake = (error: BackendError): BackendError =>
+  error.kind === 'stopped' || error.kind === 'timeout'
+    ? error
+    : new BackendError('tls', error.message, { cause: error })

@@ -1,0 +1,163 @@
+/**
+ * From an address to an open maildrop: greeting, CAPA, STLS, CAPA again, USER and PASS, CAPA, STAT.
+ * What protects the password: docs/decisions/0081-stls-and-downgrade.md.
+ */
+import type { Log } from '#src/base/log.ts'
+import { BackendError } from '../errors.ts'
+import type { BackendProfile } from '../profile.ts'
+import { classifyRefusal, type Stage } from '../reply-classifier.ts'
+import { type Capabilities, defaultLimits, type Limits, type PopClient } from '../types.ts'
+import { noCapabilities, parseCapabilities } from './capabilities.ts'
+import { type Address, PopConnection, type Reply, type TlsTrust } from './connection.ts'
+import { PopSession } from './session.ts'
+
+/** 'if-offered' is the manual's default; 'required' wants a certificate that verifies; 'never' does not ask. */
+export type Starttls = 'if-offered' | 'required' | 'never'
+
+export interface OpenRequest extends Address {
+  readonly starttls: Starttls
+  /** As the backend knows it. */
+  readonly user: string
+  readonly password: Buffer
+  readonly profile: BackendProfile
+  readonly log: Log
+  readonly trust?: TlsTrust
+  readonly limits?: Limits
+  readonly signal?: AbortSignal
+}
+
+/** Throws BackendError. One refused login is one attempt: nothing here tries a password twice. */
+export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => {
+  const limits = request.limits ?? defaultLimits
+  if (/[\r\n\0]/.test(request.user))
+    throw new BackendError('auth', 'a user name with CR, LF or NUL can not be sent in POP3')
+  if (request.password.some((octet) => octet === 0x0d || octet === 0x0a || octet === 0))
+    throw new BackendError('auth', 'a password with CR, LF or NUL can not be sent in POP3')
+  const ready = await protect(request, limits)
+  const { connection } = ready
+  try {
+    const authCodes = ready.capabilities.has('AUTH-RESP-CODE')
+    const user = await connection.ask(Buffer.from(`USER ${request.user}`))
+    if (!user.ok) throw refused('USER', user, 'login', authCodes)
+    const password = Buffer.concat([Buffer.from('PASS '), request.password])
+    const pass = await connection.ask(password).finally(() => password.fill(0))
+    if (!pass.ok) throw refused('PASS', pass, 'login', authCodes)
+    // Capabilities may differ behind the login (RFC 2449 §5). A server that had none before it is not asked again.
+    const capabilities = ready.capabilities.known
+      ? await askCapabilities(connection, request, limits)
+      : ready.capabilities
+    if (capabilities.loginDelaySeconds > 0) request.profile.learned.loginDelaySeconds = capabilities.loginDelaySeconds
+    remember(request.profile, ready.protection)
+    return await PopSession.prove(connection, capabilities, ready.protection, request.profile, limits)
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+interface Ready {
+  readonly connection: PopConnection
+  readonly capabilities: Capabilities
+  readonly protection: PopClient['protection']
+}
+
+const protect = async (request: OpenRequest, limits: Limits): Promise<Ready> => {
+  let starttls: 'try' | 'no' = request.implicitTls || request.starttls === 'never' ? 'no' : 'try'
+  for (let attempt = 0; ; attempt++) {
+    const { connection, capabilities } = await greet(request, limits)
+    if (request.implicitTls) return { connection, capabilities, protection: 'tls' }
+    if (starttls === 'no') return { connection, capabilities, protection: 'none' }
+    try {
+      const protection = await startTls(request, connection, capabilities)
+      if (protection === undefined) return { connection, capabilities, protection: 'none' }
+      // What was said in clear does not count. RFC 2595 §4
+      return { connection, capabilities: await askCapabilities(connection, request, limits), protection }
+    } catch (error) {
+      connection.close()
+      if (!(error instanceof BackendError) || error.kind !== 'tls' || attempt > 0 || mustProtect(request)) throw error
+      request.log.log('warning', 'STLS with the backend failed; going on without protection', { reason: error.message })
+      starttls = 'no'
+    }
+  }
+}
+
+/** Undefined where it goes on in clear: not offered, or refused, and the policy lets it. */
+const startTls = async (
+  request: OpenRequest,
+  connection: PopConnection,
+  capabilities: Capabilities,
+): Promise<'tls' | 'unverified' | undefined> => {
+  const without = (why: string): undefined => {
+    if (mustProtect(request))
+      throw new BackendError('tls', `the backend ${why}, and a login without TLS is not allowed: ${hint(request)}`)
+  }
+  // A server without CAPA may know STLS all the same: asking costs nothing.
+  if (capabilities.known && !capabilities.has('STLS')) return without('does not offer STLS')
+  const reply = await connection.ask('STLS')
+  if (!reply.ok) return without('refused STLS')
+  const verified = request.starttls === 'required' || request.profile.learned.protection === 'tls'
+  const protection = await connection.upgrade(verified)
+  if (protection === 'unverified')
+    request.log.log('warning', "the backend's certificate can not be verified; encrypting all the same", {
+      host: request.host,
+    })
+  return protection
+}
+
+/** Required by configuration, or had before: an attacker who removes the offer must not get the password. */
+const mustProtect = (request: OpenRequest): boolean =>
+  request.starttls === 'required' || request.profile.learned.protection !== undefined
+
+const hint = (request: OpenRequest): string =>
+  request.starttls === 'required'
+    ? 'starttls is required for this backend'
+    : 'this backend had TLS before; set starttls to false if it was switched off on purpose'
+
+const remember = (profile: BackendProfile, protection: PopClient['protection']): void => {
+  if (protection !== 'none' && profile.learned.protection !== 'tls') profile.learned.protection = protection
+}
+
+/** Connects and asks for capabilities; where CAPA ends the session, connects again without. */
+const greet = async (
+  request: OpenRequest,
+  limits: Limits,
+): Promise<{ connection: PopConnection; capabilities: Capabilities }> => {
+  for (let again = false; ; again = true) {
+    const { connection, greeting } = await PopConnection.open(request, limits, request.trust, request.signal)
+    if (!greeting.ok) {
+      connection.close()
+      throw refused('the connection', greeting, 'greeting', false)
+    }
+    if (again || request.profile.learned.capaHangs === true) return { connection, capabilities: noCapabilities }
+    try {
+      return { connection, capabilities: await askCapabilities(connection, request, limits) }
+    } catch (error) {
+      connection.close()
+      if (!(error instanceof BackendError) || (error.kind !== 'timeout' && error.kind !== 'closed')) throw error
+      request.log.log('notice', 'the backend does not survive CAPA; going on without', { host: request.host })
+    }
+  }
+}
+
+/** A server that lets CAPA hang is not asked again. */
+const askCapabilities = async (
+  connection: PopConnection,
+  { profile }: OpenRequest,
+  limits: Limits,
+): Promise<Capabilities> => {
+  try {
+    const { reply, body } = await connection.collect('CAPA', limits.lineOctets, limits.capaMs)
+    return reply.ok ? parseCapabilities(body) : noCapabilities
+  } catch (error) {
+    if (error instanceof BackendError && error.kind === 'timeout') profile.learned.capaHangs = true
+    throw error
+  }
+}
+
+const refused = (what: string, reply: Reply, stage: Stage, authCodes: boolean): BackendError => {
+  const { kind, text, retryAfterMs } = classifyRefusal(reply.text, stage, authCodes)
+  return new BackendError(kind, `the backend refused ${what}`, {
+    serverText: text,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+}
