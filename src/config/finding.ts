@@ -28,11 +28,11 @@ export class ConfigError extends Error {
   }
 }
 
-/** The name among `known` that was probably meant: at most two edits (one for short names) away. */
+/** The name among `known` that was probably meant: one edit away, two or three for longer names. */
 export const nearest = (name: string, known: Iterable<string>): string | undefined => {
   const wanted = name.toLowerCase().replaceAll('-', '_')
   let best: string | undefined
-  let distance = name.length < 5 ? 2 : 4
+  let distance = name.length < 4 ? 2 : name.length < 6 ? 3 : 4
   for (const candidate of known) {
     const edits = editDistance(wanted, candidate.toLowerCase(), distance)
     if (edits < distance) {
