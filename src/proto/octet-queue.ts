@@ -53,6 +53,12 @@ export class OctetQueue {
     return this.#remove(Math.min(first.length, maxOctets))
   }
 
+  /** Exactly `octets` octets in one piece; that many must be there. */
+  takeExactly(octets: number): Buffer {
+    if (octets > this.#length) throw new RangeError(`${octets} octets wanted of ${this.#length}`)
+    return this.#remove(octets)
+  }
+
   #remove(count: number): Buffer {
     const parts: Buffer[] = []
     let left = count

@@ -16,7 +16,7 @@ export function readAuthenticateArgs(input: TokenReader): AuthenticateArgs {
   const mechanism = input.keyword('auth-type')
   let initialResponse: Buffer | undefined
   if (input.tryChar(' ')) {
-    const text = input.astring('initial-resp')
+    const text = input.atom('initial-resp')
     initialResponse = text === '=' ? Buffer.alloc(0) : decodeBase64(text, 'initial-resp')
   }
   input.end()

@@ -92,7 +92,7 @@ function attOf(word: string, input: TokenReader): FetchItem {
   }
   const item = dataItems.find((known) => known === word)
   if (item === undefined)
-    throw input.fault('fetch-att', `${dataItems.join(', ')}, BODY[section], BODY.PEEK[section] or RFC822 before`)
+    throw input.tokenFault('fetch-att', `${dataItems.join(', ')}, BODY[section], BODY.PEEK[section] or RFC822`)
   return { item }
 }
 

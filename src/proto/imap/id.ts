@@ -21,7 +21,7 @@ export function readIdArgs(input: TokenReader): IdArgs {
   const rule = 'id-params-list'
   input.sp()
   if (input.peek() !== '(') {
-    if (input.nstring(rule) !== undefined) throw input.fault(rule, 'NIL or a list before')
+    if (input.nstring(rule) !== undefined) throw input.tokenFault(rule, 'NIL or a list')
     input.end()
     return { params: [] }
   }
@@ -32,12 +32,12 @@ export function readIdArgs(input: TokenReader): IdArgs {
       input.sp()
       const value = input.nstring(rule)
       if (field.length > fieldOctets || (value?.length ?? 0) > valueOctets)
-        throw input.fault(rule, `fields up to ${fieldOctets} and values up to ${valueOctets} octets before`)
+        throw input.tokenFault(rule, `fields up to ${fieldOctets} and values up to ${valueOctets} octets`)
       return [field, value]
     },
     { empty: true },
   )
-  if (params.length > mostFields) throw input.fault(rule, `at most ${mostFields} fields before`)
+  if (params.length > mostFields) throw input.tokenFault(rule, `at most ${mostFields} fields`)
   input.end()
   return { params }
 }

@@ -9,11 +9,14 @@ export class ListPattern {
   readonly #pattern: string
   /** Chars that a name must at least have. */
   readonly #leastChars: number
+  readonly #spare: readonly [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]
 
   /** Reference and mailbox argument put together, Unicode. */
   constructor(pattern: string) {
     this.#pattern = pattern.replace(/[*%]{2,}/g, (run) => (run.includes('*') ? '*' : '%'))
     this.#leastChars = this.#pattern.replace(/[*%]/g, '').length
+    const positions = this.#pattern.length + 1
+    this.#spare = [new Uint8Array(positions), new Uint8Array(positions)]
   }
 
   /** Whether a whole name matches. 'INBOX' as the first level matches in any case. */
@@ -21,23 +24,30 @@ export class ListPattern {
     if (name.length < this.#leastChars) return false
     const pattern = this.#pattern
     const inboxEnd = /^INBOX(?:\/|$)/.test(name) ? 5 : 0
-    // reached[p]: the name so far can be spent on the first p chars of the pattern
-    let reached = new Uint8Array(pattern.length + 1)
-    reached[0] = 1
-    stepOverWildcards(pattern, reached)
+    // now[p]: the name so far can be spent on the first p chars of the pattern
+    let now = this.#spare[0].fill(0)
+    let next = this.#spare[1]
+    now[0] = 1
+    stepOverWildcards(pattern, now)
     for (let at = 0; at < name.length; at++) {
       const char = name[at]!
-      const next = new Uint8Array(pattern.length + 1)
+      let alive = false
+      next.fill(0)
       for (let p = 0; p < pattern.length; p++) {
-        if (reached[p] === 0) continue
+        if (now[p] === 0) continue
         const wanted = pattern[p]!
         if (wanted === '*' || (wanted === '%' && char !== hierarchyDelimiter)) next[p] = 1
         else if (wanted === char || (at < inboxEnd && wanted.toUpperCase() === char)) next[p + 1] = 1
+        else continue
+        alive = true
       }
+      if (!alive) return false
       stepOverWildcards(pattern, next)
-      reached = next
+      const spent = now
+      now = next
+      next = spent
     }
-    return reached[pattern.length] === 1
+    return now[pattern.length] === 1
   }
 }
 

@@ -19,7 +19,7 @@ type State =
   /** Collecting a line of a command. */
   | { readonly name: 'text' }
   /** Collecting a literal. */
-  | { readonly name: 'literal'; readonly chunks: Buffer[]; left: number }
+  | { readonly name: 'literal'; readonly sizeOctets: number }
   /** An 'append' event is out; `accept` or `refuse` comes next. */
   | { readonly name: 'append'; readonly literal: LiteralAnnouncement }
   /** Handing on APPEND's message. */
@@ -95,7 +95,9 @@ export class CommandReceiver {
           break
         }
         case 'literal':
-          if (!this.#literal(state)) return undefined
+          if (this.#queue.length < state.sizeOctets) return undefined
+          this.#literals.push(this.#queue.takeExactly(state.sizeOctets))
+          this.#state = { name: 'text' }
           break
         case 'append':
           throw new Error('accept() or refuse() must follow an append event')
@@ -202,7 +204,7 @@ export class CommandReceiver {
     }
     if (!isMessage) {
       this.#literalOctets += sizeOctets
-      this.#state = { name: 'literal', chunks: [], left: sizeOctets }
+      this.#state = { name: 'literal', sizeOctets }
       return synchronising ? { type: 'continuation' } : 'more'
     }
     const event = this.#command((command) => ({ type: 'append', command, sizeOctets, synchronising }))
@@ -241,19 +243,6 @@ export class CommandReceiver {
     return undefined
   }
 
-  /** False: more octets are needed. */
-  #literal(state: State & { name: 'literal' }): boolean {
-    while (state.left > 0) {
-      const octets = this.#queue.take(state.left)
-      if (octets === undefined) return false
-      state.chunks.push(octets)
-      state.left -= octets.length
-    }
-    this.#literals.push(Buffer.concat(state.chunks))
-    this.#state = { name: 'text' }
-    return true
-  }
-
   #appendEnd(): ReceiverEvent | undefined {
     const octets = this.#queue.takeLine()
     if (octets === undefined && this.#queue.length < 2) return undefined
@@ -287,16 +276,18 @@ export class CommandReceiver {
         this.#state = { name: 'dead' }
         return { ...fault(undefined, tooMuch), close: true }
       }
-      const wanted = state.literalLeft > 0 ? this.#queue.take(state.literalLeft) : undefined
-      const line = state.literalLeft > 0 ? undefined : this.#queue.takeLine()
-      // without an LF in the queue all of it belongs to the line
-      const octets = wanted ?? line ?? (state.literalLeft > 0 ? undefined : this.#queue.take(Number.POSITIVE_INFINITY))
-      if (octets === undefined) return undefined
-      state.budget -= octets.length
       if (state.literalLeft > 0) {
+        const octets = this.#queue.take(state.literalLeft)
+        if (octets === undefined) return undefined
         state.literalLeft -= octets.length
+        state.budget -= octets.length
         continue
       }
+      const line = this.#queue.takeLine()
+      // without an LF in the queue all of it belongs to the line
+      const octets = line ?? this.#queue.take(Number.POSITIVE_INFINITY)
+      if (octets === undefined) return undefined
+      state.budget -= octets.length
       state.tail = (state.tail + octets.toString('latin1', Math.max(0, octets.length - tailOctets))).slice(-tailOctets)
       if (line === undefined) continue
       const announced = state.raw ? undefined : findLiteralAnnouncement(state.tail.replace(/\r?\n$/, ''))

@@ -133,7 +133,7 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
       input.sp()
       return { key: 'UID', set: input.sequenceSet() }
     default:
-      throw input.fault('search-key', 'a search key such as ALL, UNSEEN, FROM or SINCE before')
+      throw input.tokenFault('search-key', 'a search key such as ALL, UNSEEN, FROM or SINCE')
   }
 }
 

@@ -47,7 +47,7 @@ function readSectionText(input: TokenReader, inPart: boolean): SectionText {
   const word = input.keyword('section-text')
   const text = sectionTexts.find((known) => known === word)
   if (text === undefined || (text === 'MIME' && !inPart))
-    throw input.fault('section-text', 'HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT or (behind a part) MIME before')
+    throw input.tokenFault('section-text', 'HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT or (behind a part) MIME')
   return text
 }
 
@@ -55,7 +55,7 @@ function readFieldName(input: TokenReader): string {
   const name = input.astring('header-fld-name')
   // RFC 5322 §2.2: printable, no colon. Also keeps a name that we repeat in the response free of anything else.
   for (const char of name)
-    if (char <= ' ' || char > '~' || char === ':') throw input.fault('header-fld-name', 'a header field name before')
+    if (char <= ' ' || char > '~' || char === ':') throw input.tokenFault('header-fld-name', 'a header field name')
   return name
 }
 

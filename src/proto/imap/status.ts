@@ -20,7 +20,7 @@ export function readStatusArgs(input: TokenReader): StatusArgs {
   const items = input.parenthesised('status-att', () => {
     const word = input.keyword('status-att')
     const item = statusItems.find((known) => known === word)
-    if (item === undefined) throw input.fault('status-att', `${statusItems.join(', ')} before`)
+    if (item === undefined) throw input.tokenFault('status-att', `${statusItems.join(', ')}`)
     return item
   })
   input.end()

@@ -20,7 +20,7 @@ export function readStoreArgs(input: TokenReader): StoreArgs {
   const mode = input.tryChar('+') ? 'add' : input.tryChar('-') ? 'remove' : 'set'
   const item = input.keyword('store-att-flags')
   if (item !== 'FLAGS' && item !== 'FLAGS.SILENT')
-    throw input.fault('store-att-flags', 'FLAGS or FLAGS.SILENT, maybe with + or -, before')
+    throw input.tokenFault('store-att-flags', 'FLAGS or FLAGS.SILENT, maybe with + or -,')
   input.sp()
   const flags = input.peek() === '(' ? input.flagList() : input.bareFlags()
   input.end()

@@ -7,7 +7,6 @@
 import { SyntaxFault } from '../../base/errors.ts'
 import { parseDate, parseDateTime } from './date-time.ts'
 import { canonicalFlag } from './flags.ts'
-import { parenthesisDepth } from './limits.ts'
 import { decodeMailboxName, foldInbox } from './mailbox-name.ts'
 import { parseSequenceSet, type SequenceSet } from './sequence-set.ts'
 
@@ -38,12 +37,17 @@ for (let octet = 0x21; octet < 0x7f; octet++) {
   classes[octet] = bits
 }
 
+const numberMax = 2n ** 32n - 1n
+const number64Max = 2n ** 63n - 1n
+
 export class TokenReader {
   readonly #text: CommandText
   #piece = 0
   #at = 0
   /** Octets of the command before the current piece, for error offsets. */
   #base = 0
+  /** Offset of the last atom, number or string. */
+  #token = 0
 
   constructor(text: CommandText) {
     this.#text = text
@@ -67,6 +71,11 @@ export class TokenReader {
   /** The fault to throw when `rule` can't be read here. */
   fault(rule: string, expected: string): SyntaxFault {
     return new SyntaxFault(`${rule}: expected ${expected} at octet ${this.offset}`, rule)
+  }
+
+  /** The fault to throw when the token just read (atom, number, string) is not what `rule` wants. */
+  tokenFault(rule: string, expected: string): SyntaxFault {
+    return new SyntaxFault(`${rule}: expected ${expected} at octet ${this.#token}`, rule)
   }
 
   /** Consumes `char` when it is next; says whether it was. */
@@ -110,7 +119,7 @@ export class TokenReader {
     const word = this.keyword(rule)
     const length = word.indexOf(stop)
     if (length < 0) return word
-    if (length === 0) throw this.fault(rule, 'a word before')
+    if (length === 0) throw this.fault(rule, 'a word')
     this.#at = start + length
     return word.slice(0, length)
   }
@@ -126,21 +135,21 @@ export class TokenReader {
 
   /** Digits, 0 to 2^32-1. Leading zeros are legal and mean nothing. */
   number(rule = 'number'): number {
-    return this.#number(rule, 0, 0xffffffff)
+    return this.#number(rule, 0, numberMax)
   }
 
   nzNumber(rule = 'nz-number'): number {
     if (this.peek() === '0') throw this.fault(rule, 'a number from 1 to 4294967295, without leading zero')
-    return this.#number(rule, 1, 0xffffffff)
+    return this.#number(rule, 1, numberMax)
   }
 
   /** Up to 2^63-1 on the wire; above 2^53-1, where no offset or size of ours lies, the result is 2^53-1. */
   number64(rule = 'number64'): number {
-    return this.#number(rule, 0, 2 ** 63)
+    return this.#number(rule, 0, number64Max)
   }
 
   nzNumber64(rule = 'nz-number64'): number {
-    return this.#number(rule, 1, 2 ** 63)
+    return this.#number(rule, 1, number64Max)
   }
 
   /** quoted or literal. 8-bit octets pass in both (RFC 9051 QUOTED-CHAR); NUL in neither. */
@@ -173,7 +182,7 @@ export class TokenReader {
   astringText(rule = 'astring'): string {
     const octets = this.astringOctets(rule)
     const text = octets.toString('utf8')
-    if (!Buffer.from(text, 'utf8').equals(octets)) throw this.fault(rule, 'UTF-8')
+    if (!Buffer.from(text, 'utf8').equals(octets)) throw this.tokenFault(rule, 'UTF-8')
     return text
   }
 
@@ -206,7 +215,7 @@ export class TokenReader {
     if (!backslash) return name
     const flag = canonicalFlag(`\\${name}`)
     if (flag === undefined)
-      throw this.fault('flag', '\\Answered, \\Flagged, \\Deleted, \\Seen, \\Draft or a keyword before')
+      throw this.tokenFault('flag', '\\Answered, \\Flagged, \\Deleted, \\Seen, \\Draft or a keyword')
     return flag
   }
 
@@ -231,19 +240,6 @@ export class TokenReader {
     while (this.tryChar(' '))
     if (!this.tryChar(')')) throw this.fault(rule, '")" or a space and another item')
     return items
-  }
-
-  /** Steps over one value of any shape (atom, string, parenthesised list), for arguments that are accepted and not used. */
-  skipValue(rule: string): void {
-    let depth = 0
-    do {
-      if (this.tryChar('(')) {
-        if (++depth > parenthesisDepth)
-          throw this.fault(rule, `at most ${parenthesisDepth} parentheses inside one another`)
-      } else if (depth > 0 && this.tryChar(')')) depth--
-      else this.astring(rule)
-      if (depth > 0) this.tryChar(' ')
-    } while (depth > 0)
   }
 
   /** date-time, quotes included: seconds since 1970. */
@@ -274,14 +270,17 @@ export class TokenReader {
   #literal(rule: string): Buffer {
     const octets = this.#text.literals[this.#piece]!
     if (octets.includes(0)) throw this.fault(rule, 'a literal without NUL')
+    this.#token = this.offset
     this.#base += this.#at + octets.length
     this.#piece++
     this.#at = 0
     return octets
   }
 
+  /** Behind the opening quote. */
   #quoted(rule: string): string {
     const line = this.#line
+    this.#token = this.offset - 1
     let text = ''
     for (let from = this.#at, at = from; at < line.length; at++) {
       const octet = line.charCodeAt(at)
@@ -311,27 +310,28 @@ export class TokenReader {
     while (end < line.length && (classes[line.charCodeAt(end)]! & charClass) !== 0) end++
     if (end === this.#at) throw this.fault(rule, expected)
     const run = line.slice(this.#at, end)
+    this.#token = this.offset
     this.#at = end
     return run
   }
 
-  #number(rule: string, least: number, most: number): number {
-    const expected = `a number from ${least} to ${most === 0xffffffff ? '4294967295' : '9223372036854775807'}`
-    if ((classes[this.peek().charCodeAt(0)]! & digitChar) === 0) throw this.fault(rule, expected)
+  #number(rule: string, least: number, most: bigint): number {
     const start = this.#at
-    while ((classes[this.#line.charCodeAt(this.#at)]! & digitChar) !== 0) this.#at++
-    const value = Number(this.#line.slice(start, this.#at))
-    if (value < least || value > most) {
-      this.#at = start
-      throw this.fault(rule, expected)
-    }
-    return Math.min(value, Number.MAX_SAFE_INTEGER)
+    let end = start
+    while ((classes[this.#line.charCodeAt(end)]! & digitChar) !== 0) end++
+    const digits = this.#line.slice(start, end).replace(/^0+(?=\d)/, '')
+    // the length first: BigInt's work grows faster than its digits
+    const value = digits !== '' && digits.length <= 19 ? BigInt(digits) : -1n
+    if (value < least || value > most) throw this.fault(rule, `a number from ${least} to ${most}`)
+    this.#token = this.offset
+    this.#at = end
+    return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
   }
 
   #decodedName(octets: string, rule: string): string {
     const name = decodeMailboxName(octets)
     if (name === undefined)
-      throw this.fault(rule, 'modified UTF-7 (RFC 3501 section 5.1.3; "&" alone is written "&-") before')
+      throw this.tokenFault(rule, 'modified UTF-7 (RFC 3501 section 5.1.3; "&" alone is written "&-")')
     return name
   }
 }
