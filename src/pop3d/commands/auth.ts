@@ -1,0 +1,76 @@
+/**
+ * AUTH mechanism [initial-response]. RFC 5034 with the mechanisms PLAIN (RFC 4616) and LOGIN. In gateway mode the guide leaves
+ * USER and PASS as the only way, as it does with LOGIN in imapd. GW-13
+ */
+import { SyntaxFault } from '../../base/errors.ts'
+import { words } from '../../proto/pop3/command.ts'
+import { challenge } from '../../proto/pop3/response.ts'
+import type { Command } from '../command.ts'
+import { login, mustBeSecure } from '../login.ts'
+import { Refusal } from '../replies.ts'
+import type { Session } from '../session.ts'
+
+interface Credentials {
+  readonly user: string
+  readonly password: Buffer
+}
+/** Sends a challenge and answers the client's response to it. */
+type Ask = (text: string) => Promise<Buffer>
+
+const mechanisms = new Map<string, (ask: Ask, initial: Buffer | undefined) => Promise<Credentials>>([
+  ['PLAIN', async (ask, initial) => plainCredentials(initial ?? (await ask('')))],
+  [
+    'LOGIN',
+    async (ask, initial) => {
+      const user = (initial ?? (await ask('User Name\0'))).toString('utf8')
+      return { user, password: await ask('Password\0') }
+    },
+  ],
+])
+
+export const auth: Command = {
+  keyword: 'AUTH',
+  states: ['authorization'],
+  capabilities: ({ state, loginDisabled, gatewayMode }) =>
+    state === 'authorization' && !loginDisabled && !gatewayMode ? [`SASL ${[...mechanisms.keys()].join(' ')}`] : [],
+  async run(session, argument) {
+    const [mechanism, initial] = words(argument, 1, 2)
+    if (session.circumstances.gatewayMode) throw new Refusal('AUTH is not available in gateway mode, use USER and PASS')
+    const exchange = mechanisms.get(mechanism!.toUpperCase())
+    if (!exchange) throw new Refusal('the mechanism is not available')
+    mustBeSecure(session)
+    const ask = (text: string) => askClient(session, text)
+    const { user, password } = await exchange(ask, initial === undefined ? undefined : initialResponse(initial))
+    if (user === '' || password.length === 0) throw new SyntaxFault('user and password are needed', 'message')
+    return login(session, user, password)
+  },
+}
+
+async function askClient(session: Session, text: string): Promise<Buffer> {
+  session.output.write(challenge(Buffer.from(text, 'latin1')))
+  const response = (await session.input.line()).toString('latin1')
+  if (response === '*') throw new Refusal('AUTH was cancelled')
+  return decodeBase64(response)
+}
+
+/** "=" stands for an empty one. RFC 5034 §4 */
+const initialResponse = (text: string): Buffer => (text === '=' ? Buffer.alloc(0) : decodeBase64(text))
+
+function decodeBase64(text: string): Buffer {
+  const octets = Buffer.from(text, 'base64')
+  // Node skips what is not base64; only the canonical text comes back equal.
+  if (octets.toString('base64') !== text) throw new SyntaxFault('base64 was expected', 'base64')
+  return octets
+}
+
+/** [authzid] NUL authcid NUL passwd. RFC 4616 §2 */
+function plainCredentials(response: Buffer): Credentials {
+  const first = response.indexOf(0)
+  const second = response.indexOf(0, first + 1)
+  if (first < 0 || second < 0 || response.indexOf(0, second + 1) >= 0)
+    throw new SyntaxFault('PLAIN is authzid, NUL, authcid, NUL, password', 'message')
+  const authzid = response.toString('utf8', 0, first)
+  const user = response.toString('utf8', first + 1, second)
+  if (authzid !== '' && authzid !== user) throw new Refusal('acting for another user is not allowed', 'AUTH')
+  return { user, password: response.subarray(second + 1) }
+}

@@ -1,0 +1,85 @@
+/**
+ * A session's maildrop: INBOX as it was at the login (RFC 1939 §5), with the numbers that the session gives it. There is no
+ * lock: several sessions may have the same INBOX, and each keeps its own snapshot (docs/decisions/0061-pop3-no-lock.md).
+ */
+import { uniqueIds } from '../proto/pop3/uidl.ts'
+import type { Account, Mailbox, MessageRecord } from '../store/types.ts'
+import { Refusal } from './replies.ts'
+
+export class Maildrop {
+  readonly mailbox: Mailbox
+  readonly #messages: readonly MessageRecord[]
+  readonly #uidValidity: number
+  /** Indices, from 0. */
+  readonly #deleted = new Set<number>()
+  #uniqueIds: readonly string[] | undefined
+  #sizeOctets: number
+
+  private constructor(mailbox: Mailbox) {
+    this.mailbox = mailbox
+    this.#messages = mailbox.messages
+    this.#uidValidity = mailbox.uidValidity
+    this.#sizeOctets = this.#messages.reduce((sum, message) => sum + message.sizeOctets, 0)
+  }
+
+  /** Makes account and INBOX when they are missing (POP-02). Throws StoreError. */
+  static async open(account: Account): Promise<Maildrop> {
+    await account.ensure()
+    const mailbox = await account.open('INBOX')
+    try {
+      await mailbox.refresh()
+      return new Maildrop(mailbox)
+    } catch (error) {
+      await mailbox.close()
+      throw error
+    }
+  }
+
+  /** Messages, and their octets, that are not marked as deleted. RFC 1939 §5 (STAT) */
+  get count(): number {
+    return this.#messages.length - this.#deleted.size
+  }
+  get sizeOctets(): number {
+    return this.#sizeOctets
+  }
+
+  /** The message of a number that the client sent. Throws Refusal when there is none or it is marked as deleted. */
+  message(number: number): MessageRecord {
+    const message = this.#messages[number - 1]
+    if (!message) throw new Refusal(`no such message, only ${this.#messages.length} messages in maildrop`)
+    if (this.#deleted.has(number - 1)) throw new Refusal(`message ${number} is deleted`)
+    return message
+  }
+
+  uniqueId(number: number): string {
+    this.#uniqueIds ??= uniqueIds(this.#uidValidity, this.#messages)
+    return this.#uniqueIds[number - 1]!
+  }
+
+  /** Numbers of the messages that are not marked as deleted, ascending. */
+  *numbers(): Generator<number> {
+    for (let index = 0; index < this.#messages.length; index++) if (!this.#deleted.has(index)) yield index + 1
+  }
+
+  delete(number: number): void {
+    this.#sizeOctets -= this.message(number).sizeOctets
+    this.#deleted.add(number - 1)
+  }
+
+  reset(): void {
+    for (const index of this.#deleted) this.#sizeOctets += this.#messages[index]!.sizeOctets
+    this.#deleted.clear()
+  }
+
+  /** The UPDATE state: removes what is marked, in one commit. Answers how many were. Throws StoreError, then nothing is removed. */
+  async update(): Promise<number> {
+    if (this.#deleted.size === 0) return 0
+    const uids = [...this.#deleted].sort((a, b) => a - b).map((index) => this.#messages[index]!.uid)
+    await this.mailbox.expunge(uids, 'client')
+    return uids.length
+  }
+
+  close(): Promise<void> {
+    return this.mailbox.close()
+  }
+}

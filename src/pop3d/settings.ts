@@ -1,0 +1,18 @@
+/** The options that pop3d's sessions go by. */
+import type { Config } from '../config/config.ts'
+
+export interface Settings {
+  readonly gatewayMode: boolean
+  /** No password without TLS. POP-04 */
+  readonly loginDisabled: boolean
+  /** Of a session that is logged in. POP-03 */
+  readonly idleMs: number
+}
+
+const MINUTE_MS = 60_000
+
+export const settingsOf = (config: Config): Settings => ({
+  gatewayMode: config.get('gateway_mode'),
+  loginDisabled: config.get('login_disabled'),
+  idleMs: config.get('pop_timeout') * MINUTE_MS,
+})
