@@ -38,8 +38,13 @@ export interface PopClient {
   uidl(): Promise<{ readonly listed: readonly Listed[]; readonly complete: boolean } | undefined>
   /** Announced octets by message number; only a hint. */
   list(): Promise<ReadonlyMap<number, number>>
-  /** The header and `lines` lines of the body. Refusals reject. */
-  top(number: number, lines: number): Promise<Buffer>
+  /** The headers, and `lines` lines of the bodies, in this order; as `retrieve` for the rest. */
+  top(
+    numbers: readonly number[],
+    lines: number,
+    each: (number: number, octets: Buffer) => void,
+    refused: (number: number, error: BackendError) => void,
+  ): Promise<void>
   /**
    * Retrieves in this order, many at a time where the server allows. `open` is called when a message begins to arrive,
    * `refused` for each that the server would not give. Resolves when all are through; rejects when the session is lost.

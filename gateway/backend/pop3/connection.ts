@@ -37,6 +37,8 @@ export interface Address {
 export interface TlsTrust {
   /** Certificates that count as authorities, PEM; undefined: those of Node and NODE_EXTRA_CA_CERTS. */
   readonly ca?: string | Buffer
+  /** Of implicit TLS: false takes any certificate. */
+  readonly rejectUnauthorized?: boolean
 }
 
 export interface Reply {

@@ -11,11 +11,11 @@ import { noCapabilities, parseCapabilities } from './capabilities.ts'
 import { type Address, PopConnection, type Reply, type TlsTrust } from './connection.ts'
 import { PopSession } from './session.ts'
 
-/** 'if-offered' is the manual's default; 'required' wants a certificate that verifies; 'never' does not ask. */
-export type Starttls = 'if-offered' | 'required' | 'never'
-
 export interface OpenRequest extends Address {
-  readonly starttls: Starttls
+  /** 'offered' goes on in clear where there is none, unless the host had it before. */
+  readonly startTls: 'never' | 'offered' | 'required'
+  /** Whether the certificate has to verify: of implicit TLS, and of 'required'. */
+  readonly tlsVerify: boolean
   /** As the backend knows it. */
   readonly user: string
   readonly password: Buffer
@@ -62,11 +62,11 @@ interface Ready {
 }
 
 const protect = async (request: OpenRequest, limits: Limits): Promise<Ready> => {
-  let starttls: 'try' | 'no' = request.implicitTls || request.starttls === 'never' ? 'no' : 'try'
+  let stls: 'try' | 'no' = request.implicitTls || request.startTls === 'never' ? 'no' : 'try'
   for (let attempt = 0; ; attempt++) {
     const { connection, capabilities } = await greet(request, limits)
-    if (request.implicitTls) return { connection, capabilities, protection: 'tls' }
-    if (starttls === 'no') return { connection, capabilities, protection: 'none' }
+    if (request.implicitTls) return { connection, capabilities, protection: request.tlsVerify ? 'tls' : 'unverified' }
+    if (stls === 'no') return { connection, capabilities, protection: 'none' }
     try {
       const protection = await startTls(request, connection, capabilities)
       if (protection === undefined) return { connection, capabilities, protection: 'none' }
@@ -76,7 +76,7 @@ const protect = async (request: OpenRequest, limits: Limits): Promise<Ready> => 
       connection.close()
       if (!(error instanceof BackendError) || error.kind !== 'tls' || attempt > 0 || mustProtect(request)) throw error
       request.log.log('warning', 'STLS with the backend failed; going on without protection', { reason: error.message })
-      starttls = 'no'
+      stls = 'no'
     }
   }
 }
@@ -95,7 +95,8 @@ const startTls = async (
   if (capabilities.known && !capabilities.has('STLS')) return without('does not offer STLS')
   const reply = await connection.ask('STLS')
   if (!reply.ok) return without('refused STLS')
-  const verified = request.starttls === 'required' || request.profile.learned.protection === 'tls'
+  const verified =
+    request.tlsVerify && (request.startTls === 'required' || request.profile.learned.protection === 'tls')
   const protection = await connection.upgrade(verified)
   if (protection === 'unverified')
     request.log.log('warning', "the backend's certificate can not be verified; encrypting all the same", {
@@ -106,12 +107,12 @@ const startTls = async (
 
 /** Required by configuration, or had before: an attacker who removes the offer must not get the password. */
 const mustProtect = (request: OpenRequest): boolean =>
-  request.starttls === 'required' || request.profile.learned.protection !== undefined
+  request.startTls === 'required' || request.profile.learned.protection !== undefined
 
 const hint = (request: OpenRequest): string =>
-  request.starttls === 'required'
-    ? 'starttls is required for this backend'
-    : 'this backend had TLS before; set starttls to false if it was switched off on purpose'
+  request.startTls === 'required'
+    ? 'TLS is required for this backend'
+    : "this backend had TLS before; set starttls='false' if it was switched off on purpose"
 
 const remember = (profile: BackendProfile, protection: PopClient['protection']): void => {
   if (protection !== 'none' && profile.learned.protection !== 'tls') profile.learned.protection = protection
@@ -123,7 +124,8 @@ const greet = async (
   limits: Limits,
 ): Promise<{ connection: PopConnection; capabilities: Capabilities }> => {
   for (let again = false; ; again = true) {
-    const { connection, greeting } = await PopConnection.open(request, limits, request.trust, request.signal)
+    const trust = { ...request.trust, rejectUnauthorized: request.tlsVerify }
+    const { connection, greeting } = await PopConnection.open(request, limits, trust, request.signal)
     if (!greeting.ok) {
       connection.close()
       throw refused('the connection', greeting, 'greeting', false)

@@ -78,14 +78,38 @@ export class PopSession implements PopClient {
     return parseList(body)
   }
 
-  async top(number: number, lines: number): Promise<Buffer> {
-    const { reply, body } = await this.#connection.collect(`TOP ${number} ${lines}`, this.#limits.listingOctets)
-    if (!reply.ok) throw refusal('TOP', reply)
-    return body
+  top(
+    numbers: readonly number[],
+    lines: number,
+    each: (number: number, octets: Buffer) => void,
+    refused: (number: number, error: BackendError) => void,
+  ): Promise<void> {
+    return this.#many(
+      numbers,
+      (number) => `TOP ${number} ${lines}`,
+      (number) => {
+        const chunks: Buffer[] = []
+        return {
+          write: (chunk) => void chunks.push(chunk),
+          end: () => each(number, Buffer.concat(chunks)),
+          abort: () => {},
+        }
+      },
+      refused,
+    )
   }
 
   retrieve(
     numbers: readonly number[],
+    open: (number: number) => BodySink,
+    refused: (number: number, error: BackendError) => void,
+  ): Promise<void> {
+    return this.#many(numbers, (number) => `RETR ${number}`, open, refused)
+  }
+
+  #many(
+    numbers: readonly number[],
+    line: (number: number) => string,
     open: (number: number) => BodySink,
     refused: (number: number, error: BackendError) => void,
   ): Promise<void> {
@@ -95,18 +119,17 @@ export class PopSession implements PopClient {
     const askMore = () => {
       // Refilled by halves: many commands travel in one segment.
       if (asked - through > this.#window / 2) return
-      const upTo = Math.min(numbers.length, through + this.#window)
-      const next = numbers.slice(asked, upTo)
-      asked = upTo
+      const next = numbers.slice(asked, through + this.#window)
+      asked += next.length
       if (next.length > 0) this.#connection.send(next.map(command))
     }
     const command = (number: number) => ({
-      line: `RETR ${number}`,
+      line: line(number),
       multiline: true,
       bodyLimit: this.#limits.messageOctets,
       status: (reply: Reply) => {
         if (reply.ok) return open(number)
-        refused(number, refusal('RETR', reply))
+        refused(number, refusal(line(number), reply))
         return undefined
       },
       done: () => {
@@ -117,7 +140,7 @@ export class PopSession implements PopClient {
         } else askMore()
       },
       failed: (error: BackendError) => {
-        if (this.#window > 1 && through > 0 && asked - through > 1 && error.kind !== 'stopped') this.#lost()
+        if (this.#window > 1 && asked - through > 1 && error.kind !== 'stopped') this.#lost()
         reject(error)
       },
     })

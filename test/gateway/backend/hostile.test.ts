@@ -163,7 +163,7 @@ describe('STLS', () => {
     for (const injected of ['+OK injected\r\n', '+OK', '\r', '+OK\r\nUSER\r\n.\r\n']) {
       await using backend = await scriptedPop3({ ...offers })
       backend.on('STLS', () => `+OK begin\r\n${injected}`)
-      const kind = await open(backend.port, { starttls: 'required', trust: { ca: tls.cert } }).catch(
+      const kind = await open(backend.port, { startTls: 'required', trust: { ca: tls.cert } }).catch(
         (error) => error.kind,
       )
       expect(['tls', 'closed']).toContain(kind)
@@ -175,7 +175,7 @@ describe('STLS', () => {
     await using backend = await scriptedPop3({ ...offers, tls })
     let asked = 0
     backend.on('CAPA', () => (++asked === 1 ? '+OK\r\nSTLS\r\nPIPELINING\r\n.\r\n' : '+OK\r\nUIDL\r\n.\r\n'))
-    const maildrop = await open(backend.port, { starttls: 'required', trust: { ca: tls.cert } })
+    const maildrop = await open(backend.port, { startTls: 'required', trust: { ca: tls.cert } })
     expect(maildrop.capabilities.has('PIPELINING')).toBe(false)
     expect(backend.clear[1]!.toString('latin1')).toMatch(/^CAPA\r\nSTLS\r\n/)
     expect(backend.clear[1]!.toString('latin1')).not.toContain('PASS')
@@ -184,7 +184,7 @@ describe('STLS', () => {
   it('required: not offered or refused is an error, and no credential is sent', async () => {
     for (const capabilities of [[], ['STLS']]) {
       await using backend = await scriptedPop3({ capabilities })
-      await expect(open(backend.port, { starttls: 'required' })).rejects.toMatchObject({
+      await expect(open(backend.port, { startTls: 'required' })).rejects.toMatchObject({
         kind: 'tls',
         retryable: false,
       })
@@ -195,7 +195,7 @@ describe('STLS', () => {
   it('GW-16: offered but failing goes on unprotected, unless this host had TLS before', async () => {
     await using backend = await scriptedPop3({ ...offers })
     backend.on('STLS', () => '+OK begin\r\n')
-    const noHandshake = { starttls: 'if-offered' as const, limits: { ...quick, connectMs: 200 } }
+    const noHandshake = { startTls: 'offered' as const, limits: { ...quick, connectMs: 200 } }
     backend.on('STLS', ({ socket }) => {
       socket.end('+OK begin\r\n')
       return undefined
@@ -210,7 +210,7 @@ describe('STLS', () => {
 
   it('GW-16: suppressed means not asked for', async () => {
     await using backend = await scriptedPop3({ ...offers, tls })
-    const maildrop = await open(backend.port, { starttls: 'never' })
+    const maildrop = await open(backend.port, { startTls: 'never' })
     expect(maildrop.protection).toBe('none')
     expect(backend.received).not.toContainEqual(expect.stringContaining('STLS'))
   })

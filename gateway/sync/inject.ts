@@ -1,0 +1,130 @@
+/**
+ * Messages from a backend into a mailbox, streamed, in batches: while one batch is made durable the next is filled.
+ * No more than these two are under way, so a slow disk holds the backend back instead of filling memory.
+ */
+import type { Clock } from '#src/base/clock.ts'
+import type { Delivered, Delivery, Mailbox, MessageSink } from '#src/store/types.ts'
+import type { BodySink } from '../backend/types.ts'
+import { headerLimit, internalDateOf } from './header.ts'
+import type { Identified } from './origin.ts'
+
+/** A batch is committed when it reaches one of these. */
+const batchMessages = 100
+const batchOctets = 8 * 1_048_576
+const batchMs = 5_000
+
+export class Injector {
+  readonly #mailbox: Mailbox
+  readonly #clock: Clock
+  #delivery: Delivery | undefined
+  #messages = 0
+  #octets = 0
+  #startedMs = 0
+  #committing: Promise<void> = Promise.resolve()
+  #busy = false
+  #failure: unknown
+  stored = 0
+  storedOctets = 0
+
+  constructor(mailbox: Mailbox, clock: Clock) {
+    this.#mailbox = mailbox
+    this.#clock = clock
+  }
+
+  /** Takes one message; `onAbort` when nothing or only a part of it came. Its INTERNALDATE comes from its header, so that is held back until it is complete. */
+  open(entry: Identified, onAbort: () => void): BodySink {
+    let header: Buffer[] = []
+    let held = 0
+    let octets = 0
+    let sink: MessageSink | undefined
+    const begin = () => {
+      const start = header.length === 1 ? header[0]! : Buffer.concat(header)
+      header = []
+      sink = this.#add(entry, start)
+      return sink.write(start)
+    }
+    return {
+      write: (chunk) => {
+        octets += chunk.length
+        if (sink !== undefined) return sink.write(chunk)
+        header.push(chunk)
+        held += chunk.length
+        const all = header.length === 1 ? chunk : Buffer.concat(header)
+        if (held < headerLimit && !all.includes('\r\n\r\n')) {
+          header = [all]
+          return
+        }
+        return begin()
+      },
+      end: () => {
+        // A server that lists a message and then sends nothing has not given it.
+        if (octets === 0) return onAbort()
+        const written = sink === undefined ? begin() : undefined
+        if (written instanceof Promise) return written.then(() => this.#end(sink!, octets))
+        return this.#end(sink!, octets)
+      },
+      abort: () => {
+        onAbort()
+        Promise.resolve(sink?.abort()).catch((error: unknown) => {
+          this.#failure ??= error
+        })
+      },
+    }
+  }
+
+  #add({ origin, uidl }: Identified, start: Buffer): MessageSink {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#delivery === undefined) {
+      this.#delivery = this.#mailbox.deliver()
+      this.#startedMs = this.#clock.monotonic()
+    }
+    const internalDate = internalDateOf(start, Math.floor(this.#clock.now() / 1_000))
+    return this.#delivery.add({ internalDate, origin, ...(uidl === undefined ? {} : { uidl }) })
+  }
+
+  #end(sink: MessageSink, octets: number): void | Promise<void> {
+    const taken = sink.end()
+    this.#messages++
+    this.#octets += octets
+    if (taken instanceof Promise) return taken.then(() => this.#rotate())
+    return this.#rotate()
+  }
+
+  #rotate(): void | Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const old = this.#clock.monotonic() - this.#startedMs >= batchMs
+    if (this.#messages < batchMessages && this.#octets < batchOctets && !old) return
+    const previous = this.#busy ? this.#committing : undefined
+    this.#commit()
+    return previous
+  }
+
+  #commit(): void {
+    const delivery = this.#delivery
+    if (delivery === undefined) return
+    const octets = this.#octets
+    this.#delivery = undefined
+    this.#messages = 0
+    this.#octets = 0
+    this.#busy = true
+    const commit = this.#committing.then(async () => {
+      if (this.#failure !== undefined) return delivery.abandon()
+      try {
+        const fates: readonly Delivered[] = await delivery.commit()
+        this.stored += fates.filter((fate) => 'uid' in fate).length
+        this.storedOctets += octets
+      } catch (error) {
+        this.#failure ??= error
+      }
+      if (this.#committing === commit) this.#busy = false
+    })
+    this.#committing = commit
+  }
+
+  /** Resolves when everything that arrived whole is durable. Throws StoreError. */
+  async finish(): Promise<void> {
+    this.#commit()
+    await this.#committing
+    if (this.#failure !== undefined) throw this.#failure
+  }
+}
