@@ -1,0 +1,72 @@
+/** The octets of an account file: JSON, version 1. Nothing of it is trusted when it is read. */
+import { StoreError } from '../base/errors.ts'
+import type { UserId } from '../base/ids.ts'
+import type { Access, ServiceAccess, ServiceName } from '../config/options/domains.ts'
+import type { AccountRecord, AccountState } from './accounts.ts'
+import { isScrypt, parseScram, type Verifiers } from './verifier.ts'
+
+const version = 1
+/** An account with some hundred properties; more is not one of ours. */
+const maxOctets = 256 * 1024
+
+export const writeAccount = ({ userId, state, verifiers, services, properties }: AccountRecord): Buffer =>
+  Buffer.from(`${JSON.stringify({ version, userId, state, verifiers, services, properties }, undefined, 2)}\n`)
+
+/** Throws StoreError damaged, naming the file and what is wrong with it (never a verifier). */
+export const readAccount = (octets: Buffer, path: string): AccountRecord => {
+  const damaged = (what: string, cause?: unknown) =>
+    new StoreError('damaged', `the account file ${path}: ${what}; restore it from a backup or remove it`, { cause })
+  if (octets.length > maxOctets) throw damaged(`has ${octets.length} octets`)
+  let json: unknown
+  try {
+    json = JSON.parse(octets.toString('utf8'))
+  } catch {
+    // The parser's own text quotes the file.
+    throw damaged('is not JSON')
+  }
+  if (!isObject(json)) throw damaged('is not an object')
+  if (json.version !== version) throw damaged(`has the version ${JSON.stringify(json.version)}, not ${version}`)
+  if (typeof json.userId !== 'string' || !json.userId.includes('@')) throw damaged('has no userId')
+  if (!isState(json.state)) throw damaged('has no valid state')
+  const verifiers = json.verifiers === undefined ? undefined : readVerifiers(json.verifiers)
+  if (verifiers === null) throw damaged('has no valid verifiers')
+  const services = readServices(json.services)
+  if (services === undefined) throw damaged('has no valid services')
+  if (!isProperties(json.properties)) throw damaged('has no valid properties')
+  return { userId: json.userId as UserId, state: json.state, verifiers, services, properties: json.properties }
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isState = (value: unknown): value is AccountState =>
+  value === 'enabled' || value === 'disabled' || value === 'migrating'
+
+/** Null when they are not valid. */
+const readVerifiers = (value: unknown): Verifiers | null => {
+  if (!isObject(value) || typeof value.scrypt !== 'string' || !isScrypt(value.scrypt)) return null
+  const scram = (name: 'scramSha1' | 'scramSha256', hash: string) => {
+    const text = value[name]
+    if (text === undefined) return {}
+    return typeof text === 'string' && parseScram(text)?.hash === hash ? { [name]: text } : null
+  }
+  const sha1 = scram('scramSha1', 'sha1')
+  const sha256 = scram('scramSha256', 'sha256')
+  return sha1 === null || sha256 === null ? null : { scrypt: value.scrypt, ...sha1, ...sha256 }
+}
+
+const serviceNames: readonly ServiceName[] = ['imap', 'pop', 'sieve']
+const readServices = (value: unknown): ServiceAccess | undefined => {
+  if (!isObject(value)) return undefined
+  const rules: { [name in ServiceName]?: Access } = {}
+  for (const name of serviceNames) {
+    const access = Object.hasOwn(value, name) ? value[name] : undefined
+    if (access === 'allow' || access === 'deny') rules[name] = access
+    else if (access !== undefined) return undefined
+  }
+  return rules
+}
+
+const isProperties = (value: unknown): value is AccountRecord['properties'] =>
+  Array.isArray(value) &&
+  value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === 'string'))

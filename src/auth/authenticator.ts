@@ -1,0 +1,209 @@
+/**
+ * Decides about logins: against the embedded accounts, or in gateway mode by asking ms_syncd, which asks the user's master backend
+ * (GW-12, GW-25). Whoever is refused learns nothing about which users exist: the words and the work are the same
+ * for an unknown user and a wrong password (a decoy is hashed).
+ */
+
+import type { Clock } from '../base/clock.ts'
+import { AuthError, type AuthErrorKind, StoreError, SyntaxFault } from '../base/errors.ts'
+import type { UserId } from '../base/ids.ts'
+import type { Log } from '../base/log.ts'
+import type { Config } from '../config/config.ts'
+import { serviceAccess } from './access.ts'
+import { type Accounts, openAccounts } from './accounts.ts'
+import { createHashPool, type HashPool } from './hash-pool.ts'
+import { createThrottle } from './throttle.ts'
+import type { Authenticator, Login, LoginRequest } from './types.ts'
+import { canonicalUserId, defaultDomain } from './user-id.ts'
+import { decoy } from './verifier.ts'
+
+/** `ask` of the event bus (src/events/types.ts). */
+export type Ask = (
+  service: string,
+  request: AuthenticateRequest,
+  options: { readonly secret: true; readonly timeoutMs: number; readonly signal: AbortSignal },
+) => Promise<unknown>
+
+/** What ms_syncd is asked. It answers an AuthenticateAnswer. */
+export type AuthenticateRequest = {
+  readonly type: 'authenticate'
+  /** As the client sent it. */
+  readonly user: string
+  /** Canonical. */
+  readonly userId: string
+  /** Base64 of the octets. */
+  readonly password: string
+  readonly service: LoginRequest['service']
+  readonly remoteAddress: string
+}
+export type AuthenticateAnswer =
+  | { readonly ok: true; readonly userId: string }
+  | { readonly ok: false; readonly kind: AuthErrorKind; readonly text: string }
+
+/** A login waits for ms_syncd as long as the backend may take to answer, or for a whole first synchronisation (GW-17). */
+const fastLoginTimeoutMs = 3 * 60_000
+const wholeSyncTimeoutMs = 6 * 60 * 60_000
+/** More than anybody types or a token has. */
+const maxPasswordOctets = 4096
+
+export interface ReloadableAuthenticator extends Authenticator {
+  /** From now on by this configuration. What was counted against addresses stays. */
+  reload(config: Config): void
+}
+
+export interface AuthenticatorParts {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+  /** Needed in gateway mode. */
+  readonly ask?: Ask
+  /** The authenticator's own when not given. */
+  readonly hashPool?: HashPool
+}
+
+/** Throws TypeError for gateway mode without `ask`. */
+export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
+  const { log, clock, ask, hashPool = createHashPool() } = parts
+  let config = parts.config
+  let accounts = openAccounts(config.get('account_db'))
+  const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
+  const check = (candidate: Config) => {
+    if (candidate.get('gateway_mode') && ask === undefined)
+      throw new TypeError('gateway mode needs a way to ask ms_syncd')
+  }
+  check(config)
+
+  const decide = async (request: LoginRequest): Promise<Login> => {
+    const { service, user, password } = request
+    if (serviceAccess(config, service) === 'deny' && config.get('gateway_mode')) throw denied(service)
+    checkPassword(password)
+    const userId = canonical(user, request.localAddress, config)
+    if (ask !== undefined && config.get('gateway_mode'))
+      return askGateway(
+        ask,
+        request,
+        userId,
+        config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs,
+      )
+    return checkAccount({ accounts, hashPool, config }, userId, request)
+  }
+
+  return {
+    login: async (request) => {
+      const { service, remoteAddress } = request
+      const fields = { service, user: request.user.slice(0, 320), remoteAddress }
+      const wait = throttle.wait(remoteAddress)
+      if (wait > 0) {
+        log.log('notice', 'login refused: too many wrong passwords from this address', fields)
+        throw new AuthError('unavailable', `too many failed logins; try again in ${Math.ceil(wait / 1000)} seconds`)
+      }
+      try {
+        const login = await decide(request)
+        // AUTH-14
+        log.log('notice', 'login', { ...fields, user: login.userId })
+        return login
+      } catch (error) {
+        const fault = asAuthError(error)
+        if (fault.kind === 'bad-credentials') throttle.failed(remoteAddress)
+        log.log('notice', 'login failed', { ...fields, kind: fault.kind, cause: describeCause(fault) })
+        throw fault
+      }
+    },
+    reload: (next) => {
+      check(next)
+      if (next.get('account_db') !== config.get('account_db')) accounts = openAccounts(next.get('account_db'))
+      config = next
+    },
+  }
+}
+
+/** The words for every refusal that could tell whether a user exists. */
+const badCredentials = (cause?: unknown) => new AuthError('bad-credentials', 'wrong user name or password', { cause })
+const denied = (service: string) => new AuthError('denied', `this user may not use ${service}`)
+
+/**
+ * Before anybody is asked: an empty password would make a directory bind anonymously (RFC 4513 §5.1.2); NUL can't be sent on
+ * (RFC 4616 §2), and neither can CR and LF by POP3 and IMAP.
+ */
+const checkPassword = (password: Buffer) => {
+  if (password.length === 0 || password.length > maxPasswordOctets) throw badCredentials()
+  for (const octet of password) if (octet === 0 || octet === 10 || octet === 13) throw badCredentials()
+}
+
+const canonical = (user: string, localAddress: string, config: Config): UserId => {
+  try {
+    return canonicalUserId(user, defaultDomain(config, localAddress))
+  } catch (cause) {
+    if (cause instanceof SyntaxFault) throw badCredentials(cause)
+    throw cause
+  }
+}
+
+const checkAccount = async (
+  { accounts, hashPool, config }: { readonly accounts: Accounts; readonly hashPool: HashPool; readonly config: Config },
+  userId: UserId,
+  { password, service }: LoginRequest,
+): Promise<Login> => {
+  const account = await accounts.find(userId)
+  const matches = await hashPool.verify(password, account?.verifiers?.scrypt ?? decoy)
+  if (account === undefined || !matches) throw badCredentials()
+  if (account.state === 'disabled') throw new AuthError('denied', 'this account is disabled')
+  if (account.state === 'migrating') throw new AuthError('denied', 'this account waits for its migration')
+  if (serviceAccess(config, service, account.services) === 'deny') throw denied(service)
+  return { userId }
+}
+
+const askGateway = async (
+  ask: Ask,
+  { user, password, service, remoteAddress, signal }: LoginRequest,
+  userId: UserId,
+  timeoutMs: number,
+): Promise<Login> => {
+  let answer: unknown
+  try {
+    answer = await ask(
+      'ms_sync',
+      { type: 'authenticate', user, userId, password: password.toString('base64'), service, remoteAddress },
+      { secret: true, timeoutMs, signal },
+    )
+  } catch (cause) {
+    throw new AuthError('unavailable', 'the mail gateway can not be asked now', { cause })
+  }
+  const refusal = readAnswer(answer)
+  if (refusal !== undefined) throw refusal
+  return { userId }
+}
+
+const kinds: readonly string[] = [
+  'bad-credentials',
+  'denied',
+  'unavailable',
+  'login-delay',
+  'in-use',
+  'privacy-required',
+] satisfies readonly AuthErrorKind[]
+
+/** The refusal in an AuthenticateAnswer; undefined when it says yes. */
+const readAnswer = (answer: unknown): AuthError | undefined => {
+  const unreadable = () =>
+    new AuthError('unavailable', 'the mail gateway can not be asked now', {
+      cause: new Error('unreadable answer of ms_syncd'),
+    })
+  if (typeof answer !== 'object' || answer === null || !('ok' in answer)) return unreadable()
+  if (answer.ok === true) return undefined
+  if (answer.ok !== false || !('kind' in answer) || !('text' in answer)) return unreadable()
+  const { kind, text } = answer
+  if (typeof kind !== 'string' || !kinds.includes(kind) || typeof text !== 'string') return unreadable()
+  return kind === 'bad-credentials' ? badCredentials(new Error(text)) : new AuthError(kind as AuthErrorKind, text)
+}
+
+/** A damaged account file or a full disk must not look like a wrong password. */
+const asAuthError = (error: unknown): AuthError => {
+  if (error instanceof AuthError) return error
+  const text = error instanceof StoreError ? 'the account database is not available' : 'the login could not be decided'
+  return new AuthError('unavailable', text, { cause: error })
+}
+
+/** For the log alone; no cause of ours carries a password. */
+const describeCause = ({ cause }: AuthError): string | undefined =>
+  cause instanceof Error ? cause.message.slice(0, 500) : undefined
