@@ -28,6 +28,7 @@ type State =
   | { readonly name: 'append-end' }
   | { readonly name: 'raw-line' }
   | Drain
+  /** Gave up: whatever comes is ignored. */
   | { readonly name: 'dead' }
 
 /** Throwing away a literal and the line behind it, and (unless it is a raw line) what that line announces in turn. */
@@ -81,7 +82,7 @@ export class CommandReceiver {
 
   /** Takes over `octets`. Call `next` until it answers undefined before pushing more, else the limits can't hold. */
   push(octets: Buffer): void {
-    this.#queue.push(octets)
+    if (this.#state.name !== 'dead') this.#queue.push(octets)
   }
 
   /** The next event, or undefined when more octets are needed (or the receiver gave up: a fault with `close`). */

@@ -89,13 +89,11 @@ export function resolveSequenceNumbers(set: SequenceSet, count: number): readonl
 }
 
 /**
- * Whether a set of sequence numbers names a message above `count`, which is to be answered BAD. RFC 9051 §9 seq-number.
- * deviates: `*` and `1:*` in an empty mailbox name nothing instead: clients send them right behind SELECT.
+ * Whether a set of sequence numbers names a message above `count` ('*' in an empty mailbox does), which FETCH, STORE, COPY
+ * and MOVE answer BAD. RFC 9051 §9 seq-number. In SEARCH such a number is a condition that nothing meets.
  */
 export function namesMissing(set: SequenceSet, count: number): boolean {
-  return set.some(({ first, last }) =>
-    [first, last].some((value) => value !== star && value > count && !(count === 0 && value === 1 && last === star)),
-  )
+  return count === 0 || set.some(({ first, last }) => [first, last].some((value) => value !== star && value > count))
 }
 
 /** How many indexes the runs hold. */

@@ -52,13 +52,13 @@ describe('sequence sets', () => {
     '1'.padEnd(400, '0'),
   ])('%j is none', (text) => expect(parseSequenceSet(text)).toBeUndefined())
 
-  it('name messages that are not there only by explicit numbers', () => {
+  it('name messages that are not there by numbers above EXISTS, and in any way when there is none', () => {
     expect(namesMissing(set('1:3'), 3)).toBe(false)
     expect(namesMissing(set('4'), 3)).toBe(true)
     expect(namesMissing(set('4:*'), 3)).toBe(true)
-    expect(namesMissing(set('*'), 0)).toBe(false)
-    expect(namesMissing(set('1:*'), 0)).toBe(false)
-    expect(namesMissing(set('1'), 0)).toBe(true)
+    expect(namesMissing(set('*'), 0)).toBe(true)
+    expect(namesMissing(set('*:1'), 3)).toBe(false)
+    expect(namesMissing(set('1:*'), 0)).toBe(true)
   })
 
   const setNumber = fc.oneof(
