@@ -4,29 +4,25 @@ import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls'
 
-/** Path of a Unix socket, or a TCP address. */
-export type EventAddress = string | { readonly host: string; readonly port: number }
+/** Where mseventd listens, as `listenersOf(config, 'msevent')` says it: a Unix socket or TCP. */
+export type EventAddress = { readonly path: string } | { readonly host: string; readonly port: number }
 
-/** TLS towards mseventd (`msevent_tls`). */
+/** TLS towards mseventd (`msevent_tls`); not for a Unix socket, which needs none. */
 export interface EventTls {
   readonly context: SecureContext
   /** The only certificate that mseventd may show (`msevent_tls_auth`); any is accepted without it. */
   readonly certificate?: X509Certificate | undefined
 }
 
-/** Address as `msevent_host` and `msevent_port` say it, for a client: a path is a Unix socket, empty stands for this machine. */
-export const eventAddress = (host: string, port: number): EventAddress =>
-  host.includes('/') ? host : { host: host === '' ? 'localhost' : host, port }
-
 /** For logs and errors: the path, or host:port. */
 export const describeAddress = (address: EventAddress): string =>
-  typeof address === 'string'
-    ? address
+  'path' in address
+    ? address.path
     : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 
 /** What is sent can't be read or changed on the way: a credential may pass. */
 export const isProtected = (address: EventAddress, tls: EventTls | undefined): boolean =>
-  typeof address === 'string' || tls !== undefined
+  'path' in address || tls !== undefined
 
 /** A connected socket, TLS done and the certificate checked. Rejects with the socket's error, or when `signal` is aborted. */
 export async function openSocket(
@@ -34,13 +30,15 @@ export async function openSocket(
   tls: EventTls | undefined,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const target = typeof address === 'string' ? { path: address } : address
+  // Where mseventd listens on every interface, it is reached by this machine's own.
+  const target = 'host' in address && address.host === '' ? { ...address, host: 'localhost' } : address
   // mseventd is known by its very certificate, not by an authority and a name.
-  const socket = tls
+  const useTls = tls && !('path' in address)
+  const socket = useTls
     ? connectTls({ ...target, secureContext: tls.context, rejectUnauthorized: false })
     : createConnection(target)
   try {
-    await once(socket, tls ? 'secureConnect' : 'connect', { signal })
+    await once(socket, useTls ? 'secureConnect' : 'connect', { signal })
   } catch (error) {
     socket.on('error', () => {})
     socket.destroy()

@@ -64,9 +64,10 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   }
   try {
     for (const address of options.addresses) {
-      const isProtected = typeof address === 'string' || options.tls !== undefined
+      const isProtected = 'path' in address || options.tls !== undefined
       const onSocket = (socket: Socket) => accept(socket, isProtected)
-      const server = options.tls ? createTlsServer(options.tls, onSocket) : createServer(onSocket)
+      const server =
+        options.tls && !('path' in address) ? createTlsServer(options.tls, onSocket) : createServer(onSocket)
       server.maxConnections = MAX_CONNECTIONS
       const where = await listen(server, address)
       servers.push(server)
@@ -91,8 +92,8 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 
 /** Answers the address with the port in use. */
 async function listen(server: Server, address: EventAddress): Promise<EventAddress> {
-  if (typeof address === 'string') {
-    await listenOnPath(server, address)
+  if ('path' in address) {
+    await listenOnPath(server, address.path)
     return address
   }
   server.listen(address.port, address.host === '' ? undefined : address.host)
@@ -147,8 +148,8 @@ async function listenOnPath(server: Server, path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found) {
     if (!found.isSocket()) throw new Error(`msevent_host: ${path} is in the way and is not a socket; remove it`)
-    const living = await openSocket(path, undefined, AbortSignal.timeout(5000)).catch((error: NodeJS.ErrnoException) =>
-      error.code === 'ECONNREFUSED' ? undefined : Promise.reject(error),
+    const living = await openSocket({ path }, undefined, AbortSignal.timeout(5000)).catch(
+      (error: NodeJS.ErrnoException) => (error.code === 'ECONNREFUSED' ? undefined : Promise.reject(error)),
     )
     living?.destroy()
     if (living) throw new Error(`msevent_host: another mseventd is listening at ${path}`)

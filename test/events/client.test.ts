@@ -21,9 +21,9 @@ const mailNew = (user: string): MailEvent => ({ topic: `mbox:${user}`, name: 'ma
 
 describe('events through mseventd', () => {
   it('reach who subscribed to their topic or to ALL, and nobody else (EVT-01, EVT-15)', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [sender, joe, ann, all] = [bus(path), bus(path), bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [sender, joe, ann, all] = [bus(at), bus(at), bus(at), bus(at)]
     const toJoe = await listen(joe, ['mbox:joe@a', 'joe@a'])
     const toAnn = await listen(ann, ['mbox:ann@a'])
     const toAll = await listen(all, ['ALL'])
@@ -43,9 +43,9 @@ describe('events through mseventd', () => {
   })
 
   it('come once when several subscriptions match, not after unsubscribing, and never back to the sender', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [sender, receiver] = [bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [sender, receiver] = [bus(at), bus(at)]
     const own = await listen(sender, ['ALL'])
     const one = await listen(receiver, ['mbox:joe@a'])
     const two = await listen(receiver, ['mbox:joe@a2', 'ALL'])
@@ -60,24 +60,24 @@ describe('events through mseventd', () => {
   })
 
   it('do not go out while mseventd is away, and nothing throws or waits (EVT-02, F24)', async () => {
-    const path = await socketPath()
+    const at = await socketPath()
     const log = recordingLog()
-    const client = bus(path, 'imapd', log)
+    const client = bus(at, 'imapd', log)
     client.publish(mailNew('joe@a'))
     client.announce({ service: 'imap' }).update({ activity: 'idling' })
     client.subscribe(['joe@a'], () => {})()
     client.serve('demo', async () => null)()
     expect(client.connected).toBe(false)
     await expect(client.ask('demo', null, { timeoutMs: 200 })).rejects.toThrow(
-      new RegExp(`mseventd at ${path} could not be reached within 200 ms: .*ENOENT`),
+      new RegExp(`mseventd at ${at.path} could not be reached within 200 ms: .*ENOENT`),
     )
     expect(log.records.filter((record) => record.severity === 'warning')).toHaveLength(1)
   })
 
   it('come back by themselves after mseventd restarts: subscriptions, presences, services (EVT-02, F24)', async () => {
-    const path = await socketPath()
-    const first = await hub(path)
-    const [sender, receiver, asker] = [bus(path), bus(path), bus(path)]
+    const at = await socketPath()
+    const first = await hub(at)
+    const [sender, receiver, asker] = [bus(at), bus(at), bus(at)]
     const inbox = await listen(receiver, ['mbox:joe@a'])
     sender.announce({ service: 'imap' })
     sender.announce({ service: 'imap', sessionId: '1', user: 'joe@a' }).update({ mailbox: 'INBOX' })
@@ -86,7 +86,7 @@ describe('events through mseventd', () => {
     const before = await asker.presences()
     await first.stop()
     await vi.waitFor(() => expect([sender, receiver, asker].some((client) => client.connected)).toBe(false))
-    await hub(path)
+    await hub(at)
     await connected(sender, receiver, asker)
     await vi.waitFor(() => expect(inbox.gaps()).toBe(2))
     expect(await asker.presences()).toEqual(before)
@@ -98,9 +98,9 @@ describe('events through mseventd', () => {
 
 describe('presences (MON-01, MON-02)', () => {
   it('list services and connections of all processes, and go with their process', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [imapd, watcher] = [bus(path, 'imapd'), bus(path, 'msstat')]
+    const at = await socketPath()
+    await hub(at)
+    const [imapd, watcher] = [bus(at, 'imapd'), bus(at, 'msstat')]
     const { events } = await listen(watcher, ['ALL'])
     imapd.announce({ service: 'imap' })
     const session = imapd.announce({ service: 'imap', sessionId: '456', clientAddress: '127.0.0.1' })
@@ -139,9 +139,9 @@ describe('presences (MON-01, MON-02)', () => {
   })
 
   it('are listed whole when there are thousands', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const client = bus(path)
+    const at = await socketPath()
+    await hub(at)
+    const client = bus(at)
     for (let i = 0; i < 3001; i++) client.announce({ service: 'imap', sessionId: String(i), user: 'ü'.repeat(500) })
     await connected(client)
     expect((await client.presences()).map((presence) => presence.sessionId)).toEqual(
@@ -159,19 +159,19 @@ describe('presences (MON-01, MON-02)', () => {
 
 describe('ask and serve (GW-25)', () => {
   it('waits for mseventd and for the service to come up', async () => {
-    const path = await socketPath()
-    const [asker, server] = [bus(path), bus(path)]
+    const at = await socketPath()
+    const [asker, server] = [bus(at), bus(at)]
     const answer = asker.ask('ms_sync', { user: 'joe' }, { secret: true, timeoutMs: 10_000 })
-    await hub(path)
+    await hub(at)
     await connected(asker)
     server.serve('ms_sync', async (request) => ['ok', request])
     await expect(answer).resolves.toEqual(['ok', { user: 'joe' }])
   })
 
   it('says so when nobody serves it, and when no answer comes; both retryable', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [asker, server] = [bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [asker, server] = [bus(at), bus(at)]
     await expect(asker.ask('nobody', null, { timeoutMs: 10_000 })).rejects.toMatchObject({
       name: 'RemoteError',
       retryable: true,
@@ -190,9 +190,9 @@ describe('ask and serve (GW-25)', () => {
   })
 
   it('stops waiting, and tells the serving process, when the caller gives up', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [asker, server] = [bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [asker, server] = [bus(at), bus(at)]
     const started = Promise.withResolvers<void>()
     const cancelled = Promise.withResolvers<void>()
     server.serve('slow', (_request, signal) => {
@@ -209,9 +209,9 @@ describe('ask and serve (GW-25)', () => {
   })
 
   it('answers in any order (EVT-11)', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [asker, server] = [bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [asker, server] = [bus(at), bus(at)]
     const held = new Map<number, () => void>()
     server.serve('demo', (n) => new Promise((resolve) => held.set(n as number, () => resolve(n))))
     const order: number[] = []
@@ -227,9 +227,9 @@ describe('ask and serve (GW-25)', () => {
   })
 
   it('asks one process only, and the next one when that one dies in mid-request', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [asker, first, second] = [bus(path), bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [asker, first, second] = [bus(at), bus(at), bus(at)]
     const asked: string[] = []
     first.serve('demo', () => {
       asked.push('first')
@@ -250,9 +250,9 @@ describe('ask and serve (GW-25)', () => {
   })
 
   it('repeats a request once when mseventd dies in mid-request, not twice', async () => {
-    const path = await socketPath()
-    let running = await hub(path)
-    const [asker, server] = [bus(path), bus(path)]
+    const at = await socketPath()
+    let running = await hub(at)
+    const [asker, server] = [bus(at), bus(at)]
     let asked = 0
     server.serve('demo', () => {
       asked++
@@ -262,7 +262,7 @@ describe('ask and serve (GW-25)', () => {
     answer.catch(() => {})
     await vi.waitFor(() => expect(asked).toBe(1), { timeout: 10_000 })
     await running.stop()
-    running = await hub(path)
+    running = await hub(at)
     await vi.waitFor(() => expect(asked).toBe(2), { timeout: 10_000 })
     await running.stop()
     await expect(answer).rejects.toMatchObject({ name: 'RemoteError', retryable: true })
@@ -270,10 +270,10 @@ describe('ask and serve (GW-25)', () => {
   })
 
   it('hands over a RemoteError as it is and any other failure as a fixed text', async () => {
-    const path = await socketPath()
-    await hub(path)
+    const at = await socketPath()
+    await hub(at)
     const log = recordingLog()
-    const [asker, server] = [bus(path), bus(path, 'ms_syncd', log)]
+    const [asker, server] = [bus(at), bus(at, 'ms_syncd', log)]
     server.serve('demo', async (request) => {
       if (request === 'remote') throw new RemoteError('the backend is down', { retryable: false })
       throw new Error(`internal: hunter2`)
@@ -289,10 +289,10 @@ describe('ask and serve (GW-25)', () => {
   })
 
   it('keeps a credential out of logs and away from every other connection', async () => {
-    const path = await socketPath()
+    const at = await socketPath()
     const log = recordingLog()
-    await hub(path, log)
-    const [asker, server, watcher] = [bus(path, 'imapd', log), bus(path, 'ms_syncd', log), bus(path, 'msstat', log)]
+    await hub(at, log)
+    const [asker, server, watcher] = [bus(at, 'imapd', log), bus(at, 'ms_syncd', log), bus(at, 'msstat', log)]
     const heard = await listen(watcher, ['ALL', 'ms_sync', 'ms_sync:joe@a', 'joe@a'])
     server.serve('ms_sync', async () => 'yes')
     const password = 'correct horse battery staple'

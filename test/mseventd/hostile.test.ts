@@ -39,12 +39,12 @@ describe('mseventd and a client that misbehaves', () => {
     ['a type without a service', Buffer.concat([hello, encodeMpp('shutdown', 1, Buffer.from('{}'))]), /service/],
     ['serving the hub itself', Buffer.concat([hello, encodeHub('serve', 0, { service: 'event' })]), /service/],
   ])('closes its connection alone: %s (F24)', async (_what, octets, reason) => {
-    const path = await socketPath()
+    const at = await socketPath()
     const log = recordingLog()
-    await hub(path, log)
-    const client = bus(path)
+    await hub(at, log)
+    const client = bus(at)
     await client.presences()
-    const bad = await raw(path)
+    const bad = await raw(at.path)
     bad.socket.write(octets)
     await bad.closed
     expect(bad.text()).toMatch(reason)
@@ -54,12 +54,12 @@ describe('mseventd and a client that misbehaves', () => {
   })
 
   it('closes on a msgno that is outstanding already (EVT-10)', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const server = bus(path)
+    const at = await socketPath()
+    await hub(at)
+    const server = bus(at)
     server.serve('demo', () => new Promise(() => {}))
     await server.presences()
-    const bad = await raw(path)
+    const bad = await raw(at.path)
     const ask = encodeMpp('demo:ask', 5, Buffer.from('1'))
     bad.socket.write(Buffer.concat([hello, ask, ask]))
     await bad.closed
@@ -67,9 +67,9 @@ describe('mseventd and a client that misbehaves', () => {
   })
 
   it('takes an answer from the asked process only', async () => {
-    const path = await socketPath()
-    await hub(path)
-    const [asker, server] = [bus(path), bus(path)]
+    const at = await socketPath()
+    await hub(at)
+    const [asker, server] = [bus(at), bus(at)]
     const release = Promise.withResolvers<void>()
     const started = Promise.withResolvers<void>()
     server.serve('demo', async () => {
@@ -79,7 +79,7 @@ describe('mseventd and a client that misbehaves', () => {
     })
     const answer = asker.ask('demo', null, { timeoutMs: 10_000 })
     await started.promise
-    const forger = await raw(path)
+    const forger = await raw(at.path)
     forger.socket.write(hello)
     for (let id = 0; id < 20; id++) forger.socket.write(encodeMpp('demo:answer', id, Buffer.from('"forged"')))
     forger.socket.write(encodeHub('list', 3))
@@ -89,10 +89,10 @@ describe('mseventd and a client that misbehaves', () => {
   })
 
   it('cuts a subscriber that does not read; the others get everything (F24)', async () => {
-    const path = await socketPath()
+    const at = await socketPath()
     const log = recordingLog()
-    await hub(path, log, { maxUnreadOctets: 256 * 1024 })
-    const [sender, good] = [bus(path), bus(path)]
+    await hub(at, log, { maxUnreadOctets: 256 * 1024 })
+    const [sender, good] = [bus(at), bus(at)]
     let got = 0
     let inForce = false
     good.subscribe(
@@ -105,7 +105,7 @@ describe('mseventd and a client that misbehaves', () => {
         inForce = true
       },
     )
-    const slow = await raw(path)
+    const slow = await raw(at.path)
     slow.socket.write(Buffer.concat([hello, encodeHub('subscribe', 3, { topics: ['ALL'] })]))
     await vi.waitFor(() => expect(slow.text()).toContain('event:done 3'))
     slow.socket.pause()
@@ -122,31 +122,31 @@ describe('mseventd and a client that misbehaves', () => {
   })
 
   it('does not remove what is not a dead socket, and binds for its own user alone', async () => {
-    const path = await socketPath()
-    writeFileSync(path, 'precious')
-    await expect(hub(path)).rejects.toThrow('is not a socket')
-    expect(existsSync(path)).toBe(true)
+    const at = await socketPath()
+    writeFileSync(at.path, 'precious')
+    await expect(hub(at)).rejects.toThrow('is not a socket')
+    expect(existsSync(at.path)).toBe(true)
     const other = await socketPath()
     await hub(other)
-    expect(statSync(other).mode & 0o777).toBe(0o600)
+    expect(statSync(other.path).mode & 0o777).toBe(0o600)
     await expect(hub(other)).rejects.toThrow('another mseventd is listening')
-    await expect(hub(`/tmp/${'x'.repeat(200)}`)).rejects.toThrow("longer than a Unix socket's")
+    await expect(hub({ path: `/tmp/${'x'.repeat(200)}` })).rejects.toThrow("longer than a Unix socket's")
   })
 })
 
 describe('a client of something that is not mseventd', () => {
   it('closes on garbage and tries again', async () => {
     const { createServer } = await import('node:net')
-    const path = await socketPath()
+    const at = await socketPath()
     let connections = 0
     const server = createServer((socket) => {
       connections++
       socket.on('error', () => {})
       socket.write('220 smtp.example.org ESMTP\r\n'.repeat(1000))
-    }).listen(path)
+    }).listen(at.path)
     onTestFinished(() => void server.close())
     const log = recordingLog()
-    const client = bus(path, 'imapd', log)
+    const client = bus(at, 'imapd', log)
     await vi.waitFor(() => expect(connections).toBeGreaterThan(2), { timeout: 10_000 })
     expect(client.connected).toBe(false)
     expect(log.records.filter((record) => record.severity === 'warning')).toHaveLength(1)

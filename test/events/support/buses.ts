@@ -27,10 +27,10 @@ export function recordingLog(): Records {
   return log
 }
 
-export async function socketPath(): Promise<string> {
+export async function socketPath(): Promise<{ readonly path: string }> {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-events-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  return join(directory, 'mseventd')
+  return { path: join(directory, 'mseventd') }
 }
 
 export async function hub(
