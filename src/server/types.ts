@@ -17,11 +17,17 @@ export interface ClientConnection {
   readonly canUpgrade: boolean
   /** Aborted when the connection is gone or the daemon stops at once. */
   readonly signal: AbortSignal
-  /** Next octets; undefined when the client closed. Rejects with `ConnectionTimeout` after the idle limit. */
+  /**
+   * Next octets; undefined when the client closed or is gone. Rejects with `ConnectionTimeout` after the idle limit, the
+   * connection staying open for a last word. One at a time.
+   */
   read(): Promise<Buffer | undefined>
-  /** Queues octets; a string stands for latin1 octets. */
+  /** Queues octets; a string stands for latin1 octets. A buffer must not be changed afterwards. Nothing when the client is gone. */
   write(octets: Uint8Array | string): void
-  /** Resolves when less than the high-water mark is queued. Rejects when the client is gone, or has not read for too long (max_net_buffer, IMAP-13). */
+  /**
+   * Resolves when less than the high-water mark is queued: to be awaited between the pieces of a long reply. Rejects with
+   * `ConnectionLost` when the client is gone, or was cut because it did not read (max_net_buffer, IMAP-13).
+   */
   drain(): Promise<void>
   /** Limit on the wait for the client's next octets. */
   setIdleTimeout(ms: number): void
@@ -44,18 +50,40 @@ export class ConnectionTimeout extends Error {
   override readonly name = 'ConnectionTimeout'
 }
 
+/** The client is gone or was cut. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost'
+}
+
+/** A place where clients are taken, with the port that the system chose for port 0. */
+export interface ListenAddress {
+  /** Scheme of the listener's options: 'imap', 'imaps', 'pop3', 'pop3s', 'msevent' … */
+  readonly service: string
+  /** Host as configured ('' is every interface) and port, or the path of a Unix socket. */
+  readonly at: { readonly host: string; readonly port: number } | { readonly path: string }
+}
+
 /** What every daemon process has. */
 export interface Runtime {
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
   readonly events: EventBus
+  /** This is the process that announces the service, and the only one that opens Unix sockets: workers share ports, not paths. */
+  readonly firstWorker: boolean
+  /** Other workers listen at the same ports. */
+  readonly sharedPorts: boolean
 }
 
 export interface RunningDaemon {
+  /** Told to whoever supervises the daemon once it is ready. */
+  readonly addresses?: readonly ListenAddress[]
   /** Stops accepting, lets sessions say goodbye, resolves when all are gone or `graceMs` passed. */
   stop(graceMs: number): Promise<void>
-  /** New configuration read at SIGHUP; answers the names of changed options that need a restart. */
+  /**
+   * New configuration, read at SIGHUP. Answers the names of changed options that need a restart beyond those that the
+   * table of options marks so. Throws without any effect when the new values can't be used.
+   */
   reload(config: Config): Promise<readonly string[]>
 }
 

@@ -1,0 +1,68 @@
+/** Reads certificate and key files in the formats of the administration guide, TLS-02 and TLS-03, as PEM or PKCS#12. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { extname } from 'node:path'
+
+export type CertificateOctets =
+  | { readonly cert: string; readonly key: string; readonly passphrase: string | undefined }
+  | { readonly pfx: Buffer; readonly passphrase: string | undefined }
+
+export interface CertificateFiles {
+  readonly certFile: string
+  /** Unset: in the certificate's file. Not used with PKCS#12. */
+  readonly keyFile: string | undefined
+  readonly password: string | undefined
+}
+
+type Format = 'pem' | 'der' | 'p12'
+const formats: Readonly<Record<string, Format>> = { '.pem': 'pem', '.crt': 'pem', '.der': 'der', '.p12': 'p12' }
+const keyFormats: Readonly<Record<string, Format>> = { '.pem': 'pem', '.crt': 'pem', '.key': 'pem', '.der': 'der' }
+
+/** Throws Error with the option to change in its text; never with the password. */
+export async function readCertificate({ certFile, keyFile, password }: CertificateFiles): Promise<CertificateOctets> {
+  const format = formats[extname(certFile).toLowerCase()]
+  if (format === undefined)
+    throw new Error(`tls_cert_file: ${certFile} ends in none of .pem, .crt, .der and .p12, which tell its format`)
+  const octets = await read('tls_cert_file', certFile)
+  const passphrase = password === '' ? undefined : password
+  if (format === 'p12') return { pfx: octets, passphrase }
+  const keyPath = keyFile ?? certFile
+  const keyFormat = keyFormats[extname(keyPath).toLowerCase()] ?? format
+  const keyOctets = keyPath === certFile ? octets : await read('tls_key_file', keyPath)
+  return {
+    cert: format === 'pem' ? octets.toString('latin1') : certificateOf(octets, certFile),
+    key: keyFormat === 'pem' ? keyOctets.toString('latin1') : derKey(keyOctets, keyPath, passphrase),
+    passphrase: keyFormat === 'pem' ? passphrase : undefined,
+  }
+}
+
+/** Octets of a file that an option names. Throws Error with the option, the path and the reason. */
+export async function read(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new Error(`${option}: ${path} can't be read: ${(error as NodeJS.ErrnoException).code}`, { cause: error })
+  }
+}
+
+function certificateOf(der: Buffer, path: string): string {
+  try {
+    return new X509Certificate(der).toString()
+  } catch (error) {
+    throw new Error(`tls_cert_file: ${path} is not a DER certificate`, { cause: error })
+  }
+}
+
+/** DER does not say which of the three structures it is. */
+function derKey(der: Buffer, path: string, passphrase: string | undefined): string {
+  let key: KeyObject | undefined
+  for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
+    try {
+      key = createPrivateKey({ key: der, format: 'der', type, ...(passphrase === undefined ? {} : { passphrase }) })
+      break
+    } catch {}
+  }
+  if (key === undefined)
+    throw new Error(`tls_key_file: ${path} is not a DER private key, or tls_key_password does not open it`)
+  return key.export({ format: 'pem', type: 'pkcs8' }).toString()
+}

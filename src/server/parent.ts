@@ -1,0 +1,51 @@
+/** The parent of a service's workers: starts them, keeps them alive, hands signals on. It reads no octet of a client. */
+import { type Process, roleVariable } from './process.ts'
+import { KeptProcess, report } from './supervision.ts'
+import { stopGraceMs } from './worker.ts'
+
+/** For workers to stop before they are killed. */
+const workerStopMs = stopGraceMs + 5_000
+
+/** Runs until every worker has ended. Throws StartError when one can't start. */
+export async function runParent({ daemon, log, reopenLog }: Process, count: number): Promise<void> {
+  const { promise: ended, resolve } = Promise.withResolvers<void>()
+  let living = count
+  const workers = Array.from({ length: count }, (_, index) => {
+    const name = count === 1 ? daemon.name : `${daemon.name} worker ${index + 1} of ${count}`
+    return new KeptProcess({
+      name,
+      main: process.argv[1]!,
+      args: process.argv.slice(2),
+      env: { [roleVariable]: `worker ${index}/${count}` },
+      log,
+      onEnd: () => {
+        if (--living === 0) resolve()
+      },
+    })
+  })
+  let stopping: Promise<unknown> | undefined
+  const stop = () => (stopping ??= Promise.all(workers.map((worker) => worker.stop(workerStopMs))))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  process.on('SIGHUP', () => {
+    try {
+      reopenLog()
+    } catch (error) {
+      log.log('err', 'the log file can not be opened again', { reason: (error as Error).message })
+    }
+    for (const worker of workers) worker.signal('SIGHUP')
+  })
+  if (process.env[roleVariable] === 'supervised') process.on('disconnect', stop)
+  try {
+    // The first one alone: it finds out whether the addresses are free.
+    const addresses = await workers[0]!.start()
+    await Promise.all(workers.slice(1).map((worker) => worker.start()))
+    log.log('notice', 'running', { workers: count })
+    await report({ type: 'ready', addresses })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  await ended
+  await stopping
+  log.log('notice', 'stopped')
+}

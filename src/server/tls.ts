@@ -1,0 +1,196 @@
+/** The server's side of TLS: what the tls_* options say, and handshakes on accepted sockets. TLS-01 to TLS-07 */
+import { X509Certificate } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { duplexPair } from 'node:stream'
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  DEFAULT_CIPHERS,
+  type DetailedPeerCertificate,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls'
+import type { Config } from '../config/config.ts'
+import { read, readCertificate } from './certificate-files.ts'
+
+/** TLS can't be set up as the options say; the text names the option. */
+export class TlsError extends Error {
+  override readonly name = 'TlsError'
+}
+
+export interface TlsMaterial {
+  /** Certificate, key, authorities and ciphers. */
+  readonly context: SecureContextOptions
+  /** The certificate that is shown to clients. */
+  readonly certificate: X509Certificate
+  /** Undefined when clients aren't asked for a certificate. */
+  readonly clients: { readonly mustVerify: boolean; readonly depth: number } | undefined
+}
+
+/** Undefined when no certificate is configured. Throws TlsError when there is one that can't be used. */
+export async function loadTls(config: Config): Promise<TlsMaterial | undefined> {
+  const certFile = config.get('tls_cert_file')
+  if (certFile === undefined) return undefined
+  try {
+    const files = { certFile, keyFile: config.get('tls_key_file'), password: config.get('tls_key_password') }
+    const certificate = await readCertificate(files)
+    const ciphers = cipherList(config.get('tls_cipher_list'))
+    const context = {
+      ...certificate,
+      ...(ciphers === undefined ? {} : { ciphers }),
+      // An empty list: clients' certificates are never judged by the authorities that are built into Node.
+      ca: await authorities(config.get('tls_ca_file'), config.get('tls_ca_path')),
+    } as SecureContextOptions
+    return {
+      context,
+      certificate: await shownCertificate(context, certFile),
+      clients: config.get('tls_require_client_cert')
+        ? { mustVerify: !config.get('tls_force_verify'), depth: config.get('tls_verify_depth') }
+        : undefined,
+    }
+  } catch (error) {
+    if (error instanceof TlsError) throw error
+    throw new TlsError((error as Error).message, { cause: error })
+  }
+}
+
+/** Milliseconds since 1970. */
+export const expiresAt = (certificate: X509Certificate): number => Date.parse(certificate.validTo)
+
+/** OpenSSL's notation; undefined for Node's own choice, which DEFAULT stands for. */
+function cipherList(list: string): string | undefined {
+  const elements = list.split(/[\s:,]+/).filter((element) => element !== '')
+  if (elements.length === 0 || (elements.length === 1 && elements[0] === 'DEFAULT')) return undefined
+  const ciphers = elements.map((element) => (element === 'DEFAULT' ? DEFAULT_CIPHERS : element)).join(':')
+  try {
+    createSecureContext({ ciphers })
+  } catch (error) {
+    throw new TlsError(`tls_cipher_list: OpenSSL can't use ${JSON.stringify(list)}; DEFAULT is a good value`, {
+      cause: error,
+    })
+  }
+  return ciphers
+}
+
+async function authorities(file: string | undefined, directory: string | undefined): Promise<readonly Buffer[]> {
+  const found = file === undefined ? [] : [await read('tls_ca_file', file)]
+  if (directory === undefined) return found
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    throw new TlsError(`tls_ca_path: ${directory} can't be read: ${error.code}`, { cause: error })
+  })
+  for (const name of names.filter((name) => /\.(pem|crt|0)$/.test(name)))
+    found.push(await read('tls_ca_path', join(directory, name)))
+  return found
+}
+
+/** What a client will see, learned by a handshake in memory: it works for every file format, and proves key and ciphers. */
+async function shownCertificate(context: SecureContextOptions, certFile: string): Promise<X509Certificate> {
+  let server: Server
+  try {
+    server = createServer(context)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new TlsError(`tls_cert_file: ${certFile} and its key can't be used: ${reasons[code ?? ''] ?? message}`, {
+      cause: error,
+    })
+  }
+  const [ours, theirs] = duplexPair()
+  const { promise, resolve, reject } = Promise.withResolvers<X509Certificate>()
+  server.on('tlsClientError', reject).on('secureConnection', (socket) => socket.on('error', () => {}))
+  server.emit('connection', ours)
+  const client = connect({ socket: theirs, rejectUnauthorized: false }, () => {
+    const shown = client.getPeerX509Certificate()
+    if (shown) resolve(new X509Certificate(shown.raw))
+    else reject(new Error('no certificate was shown'))
+  }).on('error', reject)
+  try {
+    return await promise
+  } catch (error) {
+    throw new TlsError(
+      `tls_cert_file: a handshake with ${certFile} and tls_cipher_list fails: ${(error as Error).message}`,
+      { cause: error },
+    )
+  } finally {
+    client.destroy()
+    ours.destroy()
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the key in tls_key_file belongs to another certificate',
+  ERR_OSSL_BAD_DECRYPT: 'tls_key_password does not open the key',
+  ERR_MISSING_PASSPHRASE: 'the key is protected, and tls_key_password is not set',
+  ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE: 'tls_key_password does not open the PKCS#12 file',
+  ERR_OSSL_PEM_NO_START_LINE: 'there is no PEM block of that kind in the file (tls_cert_file, tls_key_file)',
+}
+
+/** Takes handshakes with one set of material. A reload makes a new one; handshakes under way end with the old. */
+export class TlsAcceptor {
+  readonly #server: Server
+  readonly #clients: TlsMaterial['clients']
+  /** By addresses and ports: what joins the socket that went in with the one that comes out. */
+  readonly #pending = new Map<string, (socket: TLSSocket) => void>()
+
+  constructor({ context, clients }: TlsMaterial, handshakeMs: number) {
+    this.#clients = clients
+    this.#server = createServer({
+      ...context,
+      handshakeTimeout: handshakeMs,
+      requestCert: clients !== undefined,
+      // OpenSSL then fails the handshake of a client without certificate; one that does not verify is cut after it.
+      rejectUnauthorized: clients?.mustVerify ?? false,
+    })
+    this.#server.on('secureConnection', (socket) => this.#pending.get(endpoints(socket))?.(socket))
+    // Failures are seen where the socket closes.
+    this.#server.on('tlsClientError', (_, socket) => socket.on('error', () => {}))
+  }
+
+  /** Rejects when the handshake fails or is not done in time; the socket is destroyed then. */
+  async accept(plain: Socket): Promise<TLSSocket> {
+    const key = endpoints(plain)
+    const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
+    const onClose = () => reject(new Error('the client closed, sent no TLS or took too long'))
+    plain.on('close', onClose)
+    this.#pending.set(key, resolve)
+    try {
+      this.#server.emit('connection', plain)
+      const socket = await promise
+      if (this.#clients) checkClient(socket, this.#clients)
+      return socket
+    } catch (error) {
+      plain.destroy()
+      throw error
+    } finally {
+      this.#pending.delete(key)
+      plain.off('close', onClose)
+    }
+  }
+}
+
+const endpoints = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
+
+function checkClient(socket: TLSSocket, { mustVerify, depth }: NonNullable<TlsMaterial['clients']>): void {
+  const certificate = socket.getPeerCertificate(true)
+  if (certificate.raw === undefined) throw new Error('the client shows no certificate (tls_require_client_cert)')
+  if (mustVerify && issuers(certificate) > depth)
+    throw new Error(`the client's certificate chain is longer than ${depth} (tls_verify_depth)`)
+}
+
+/** Certificates above the client's own. */
+function issuers(certificate: DetailedPeerCertificate): number {
+  let count = 0
+  let current = certificate
+  while (
+    current.issuerCertificate !== undefined &&
+    current.issuerCertificate.fingerprint256 !== current.fingerprint256
+  ) {
+    current = current.issuerCertificate
+    count++
+  }
+  return count
+}

@@ -1,0 +1,123 @@
+/** A process that serves: the daemon with its surroundings, from start to stop. */
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../base/clock.ts'
+import type { Config } from '../config/config.ts'
+import { diffConfig } from '../config/config.ts'
+import { loadConfig } from '../config/ms-conf.ts'
+import { optionOf } from '../config/options.ts'
+import { connectEvents } from '../events/client.ts'
+import type { Presence } from '../events/types.ts'
+import { eventsOf } from './events-address.ts'
+import { becomeMsUser, dropRoot } from './ms-user.ts'
+import { exitCodes, type Process, roleVariable } from './process.ts'
+import { report } from './supervision.ts'
+import type { Daemon, RunningDaemon, Runtime } from './types.ts'
+
+/** For sessions to say goodbye. */
+export const stopGraceMs = 10_000
+
+/** How msstat calls the services that it lists. MON-01 */
+const shownAs: Partial<Record<Daemon['name'], Presence['service']>> = {
+  imapd: 'imap',
+  pop3d: 'pop3',
+  lmtpd: 'lmtp',
+  ms_syncd: 'gw',
+}
+
+/** Ends the process when the service has stopped. Throws when it can't start. */
+export async function runWorker(
+  own: Process,
+  { index, count }: { readonly index: number; readonly count: number },
+): Promise<void> {
+  const { daemon, args, config, log } = own
+  dieOfDefects(own)
+  changeUser(own)
+  const events = connectEvents({ ...(await eventsOf(config)), clock: systemClock, log, name: daemon.name })
+  const runtime: Runtime = {
+    config,
+    log,
+    clock: systemClock,
+    events,
+    firstWorker: index === 0,
+    sharedPorts: count > 1,
+  }
+  const running = await daemon.start(runtime)
+  dropRoot()
+  const service = shownAs[daemon.name]
+  const announcement = service && index === 0 ? events.announce({ service }) : undefined
+  let stopping = false
+  const stop = () => {
+    if (stopping) return
+    stopping = true
+    log.log('info', 'stopping')
+    announcement?.withdraw()
+    running
+      .stop(stopGraceMs)
+      .then(() => events.close())
+      .then(
+        () => process.exit(0),
+        (error) => crash(own, error),
+      )
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  // Nobody is left who would restart it, or stop it.
+  if (process.env[roleVariable] !== 'background') process.on('disconnect', stop)
+  let reloading = Promise.resolve()
+  let inForce = config
+  process.on('SIGHUP', () => {
+    reloading = reloading
+      .then(async () => {
+        own.reopenLog()
+        const { config: next } = await loadConfig(args.configFile)
+        inForce = await takeIn(own, running, inForce, next)
+      })
+      .catch((error: Error) => {
+        log.log('err', 'the configuration is not reloaded; the one from before stays in force', {
+          reason: error.message,
+        })
+      })
+  })
+  await report({ type: 'ready', addresses: running.addresses ?? [] })
+  if (count === 1) log.log('notice', 'running')
+}
+
+/** Answers the configuration in force from now on. */
+async function takeIn({ daemon, log }: Process, running: RunningDaemon, before: Config, next: Config): Promise<Config> {
+  const { changed, restart } = diffConfig(before, next)
+  const concerned = changed.filter((name) => optionOf(name).services.some((service) => service === daemon.name))
+  const further = await running.reload(next)
+  const left = new Set([...restart.filter((name) => concerned.includes(name)), ...further])
+  const fields = { changed: concerned.join(' ') || 'nothing' }
+  if (left.size === 0) log.log('notice', 'configuration reloaded', fields)
+  else
+    log.log('warning', 'configuration reloaded; some changes need a restart', {
+      ...fields,
+      restart: [...left].join(' '),
+    })
+  return next
+}
+
+function changeUser({ args, config, log }: Process): void {
+  const reason = becomeMsUser(
+    config.get('ms_user'),
+    [import.meta.filename, ...(config.file === undefined ? [] : [config.file])],
+    [config.get('userdir'), config.get('run_dir')],
+  )
+  if (reason === undefined) return
+  if (!args.foreground) throw new Error(`${reason}; services don't run as root (ms_user root says otherwise)`)
+  log.log('warning', 'running as root', { reason })
+}
+
+/** A defect ends this process: its state can't be trusted. The starter runs another. */
+function dieOfDefects(own: Process): void {
+  process.on('uncaughtException', (error) => crash(own, error))
+  process.on('unhandledRejection', (reason) => crash(own, reason))
+}
+
+function crash({ log }: Process, error: unknown): never {
+  log.log('crit', 'defect: this process ends', {
+    incident: randomBytes(6).toString('hex'),
+    error: error instanceof Error ? error.stack : String(error),
+  })
+  process.exit(exitCodes.software)
+}
