@@ -98,6 +98,11 @@ describe('sequence sets', () => {
     )
   })
 
+  it('join runs that touch', () => {
+    expect(resolveSequenceNumbers(set('4,1:2,3'), 10)).toEqual([{ start: 0, end: 4 }])
+    expect(resolveUids(set('5:9,1:4,20'), 3, (at) => [2, 7, 30][at]!)).toEqual([{ start: 0, end: 2 }])
+  })
+
   it('H7: the work follows mailbox and text, never the numbers', () => {
     const count = 10_000
     for (const text of ['1:4294967295', '*:1', '1:*,1:*', '4294967295', '1:*,'.repeat(5000).concat('1')]) {
