@@ -1,0 +1,64 @@
+/** What `mbox help` and the shells are told. */
+import { serviceNames } from './services.ts'
+
+export const verbs = [
+  'run',
+  'start',
+  'stop',
+  'status',
+  'enable',
+  'disable',
+  'check-config',
+  'completion',
+  'help',
+] as const
+export type Verb = (typeof verbs)[number]
+
+export const usage = `mbox: the services of Wherry
+
+  mbox [-c FILE] run                    enabled services in the foreground, until SIGTERM or Ctrl-C
+  mbox [-c FILE] start [SERVICE...]     in the background: the enabled ones, or those named
+  mbox [-c FILE] stop [SERVICE...]      all that run, or those named
+  mbox [-c FILE] status [--json]        which are enabled and which run
+  mbox [-c FILE] enable SERVICE...      from the next start on
+  mbox [-c FILE] disable SERVICE...
+  mbox [-c FILE] check-config [--json]  what is wrong or doubtful in the configuration
+  mbox completion bash                  completion for the shell
+  mbox help
+
+  -c FILE   configuration file (default /etc/isode/ms.conf)
+  SERVICE   ${serviceNames.join(', ')}; ms_syncd, the gateway's, is enabled by hand
+
+Examples
+  mbox -c etc/ms.conf check-config && mbox -c etc/ms.conf run
+  mbox enable ms_syncd && mbox stop && mbox start
+  mbox status --json
+  source <(mbox completion bash)
+
+Exit status: 0 done (status: every enabled service runs), 1 a service could not be started or stopped, 3 status: an enabled
+service does not run, 64 wrong arguments, 78 wrong configuration
+`
+
+/** For bash; the words come from the tables that mbox itself goes by. */
+export const bashCompletion = `_mbox() {
+  local word=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} i verb=
+  if [ "$previous" = -c ]; then
+    COMPREPLY=($(compgen -f -- "$word"))
+    return
+  fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case \${COMP_WORDS[i]} in
+    -c) ((i++)) ;;
+    -*) ;;
+    *) verb=\${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  case $verb in
+  '') COMPREPLY=($(compgen -W "-c --json ${verbs.join(' ')}" -- "$word")) ;;
+  start | stop | enable | disable) COMPREPLY=($(compgen -W "${serviceNames.join(' ')}" -- "$word")) ;;
+  status | check-config) COMPREPLY=($(compgen -W "--json" -- "$word")) ;;
+  completion) COMPREPLY=($(compgen -W "bash" -- "$word")) ;;
+  esac
+}
+complete -F _mbox mbox
+`
