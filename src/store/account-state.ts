@@ -1,0 +1,62 @@
+import type { Clock } from '../base/clock.ts'
+import { type Json, laterVersion, type Operation } from './change-set.ts'
+import type { Replica } from './commit-log.ts'
+
+/** What the account's log entries make: subscriptions, named values, and the highest UIDVALIDITY given out. */
+export class AccountState implements Replica<number> {
+  readonly subscriptions = new Set<string>()
+  readonly values = new Map<string, Json>()
+  private uidValidity = 0
+  private readonly clock: Clock
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  get weight(): number {
+    return this.subscriptions.size + this.values.size
+  }
+
+  /** Answers the UIDVALIDITY that `uidvalidity` gave out; 0 for all others. */
+  apply(operation: Operation): number {
+    const [word, first, second] = operation
+    switch (word) {
+      case 'subscribe':
+        this.subscriptions.add(first as string)
+        return 0
+      case 'unsubscribe':
+        this.subscriptions.delete(first as string)
+        return 0
+      case 'set':
+        this.values.set(first as string, second as Json)
+        return 0
+      case 'unset':
+        this.values.delete(first as string)
+        return 0
+      // A value of its own for each mailbox, at or above the one proposed.
+      case 'uidvalidity':
+        this.uidValidity = Math.max(this.uidValidity + 1, first as number)
+        return this.uidValidity
+      // Somebody brought a value along from another server.
+      case 'uidvalidity-taken':
+        this.uidValidity = Math.max(this.uidValidity, first as number)
+        return 0
+      default:
+        throw laterVersion(`An account's log entry (${word})`)
+    }
+  }
+
+  applied(): void {}
+
+  dump(): Iterable<Operation> {
+    return [
+      ['uidvalidity-taken', this.uidValidity],
+      ...Array.from(this.subscriptions, (name): Operation => ['subscribe', name]),
+      ...Array.from(this.values, ([key, value]): Operation => ['set', key, value]),
+    ]
+  }
+
+  async recover(): Promise<void> {
+    this.uidValidity = Math.max(this.uidValidity, Math.floor(this.clock.now() / 1000))
+  }
+}

@@ -1,0 +1,311 @@
+/** One user's tree: mailboxes are directories below the account's, and the account has a commit log of its own. */
+
+import { StoreError } from '../base/errors.ts'
+import type { Uid, UserId } from '../base/ids.ts'
+import { AccountState } from './account-state.ts'
+import type { Json, Operation } from './change-set.ts'
+import { CommitLog, createLog } from './commit-log.ts'
+import type { StoreContext } from './context.ts'
+import { codeOf, storeError, unlessAbsent } from './fs.ts'
+import type { OpenMailbox } from './mailbox.ts'
+import { MailboxState } from './mailbox-state.ts'
+import { accountDirectory, canonicalName, mailboxPath } from './names.ts'
+import type { MailboxRegistry } from './registry.ts'
+import { removeTree } from './remove-tree.ts'
+import { folders, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
+import type { Account, Mailbox, MailboxEntry, MailboxStatus } from './types.ts'
+import { uniqueName } from './unique.ts'
+
+const maxUidValidity = 0xffffffff
+const taken = ['ENOTEMPTY', 'EEXIST']
+
+export class StoredAccount implements Account {
+  readonly userId: UserId
+  readonly path: string
+  private readonly root: string
+  private readonly context: StoreContext
+  private readonly registry: MailboxRegistry
+  private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
+  private opened: Promise<CommitLog<number, AccountState>> | undefined
+
+  constructor(
+    context: StoreContext,
+    root: string,
+    userId: UserId,
+    registry: MailboxRegistry,
+    makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox,
+  ) {
+    this.context = context
+    this.root = root
+    this.userId = userId
+    this.registry = registry
+    this.makeMailbox = makeMailbox
+    this.path = `${root}/${accountDirectory(userId)}`
+  }
+
+  exists(): Promise<boolean> {
+    return this.doing('Looking for an account', this.isThere(`${this.path}/log`))
+  }
+
+  async ensure(): Promise<void> {
+    await this.doing('Making an account', this.make())
+    await this.create('INBOX').catch((error: unknown) => {
+      if (!(error instanceof StoreError && error.kind === 'already-exists')) throw error
+    })
+  }
+
+  async destroy(): Promise<void> {
+    const { fs } = this.context
+    const gone = `${this.root}/.gone-${uniqueName()}`
+    this.opened = undefined
+    this.registry.moved(this.path)
+    await this.doing(
+      'Removing an account',
+      (async () => {
+        if ((await unlessAbsent(fs.rename(this.path, gone).then(() => true))) === undefined) return
+        await fs.syncDirectory(this.root)
+        await removeTree(fs, gone)
+      })(),
+    )
+  }
+
+  list(): Promise<readonly MailboxEntry[]> {
+    return this.doing('Listing mailboxes', listMailboxes(this.context.fs, this.path))
+  }
+
+  async open(name: string): Promise<Mailbox> {
+    const canonical = canonicalName(name)
+    const directory = this.directoryOf(canonical)
+    return await this.registry.open(directory, () => this.makeMailbox(this.userId, canonical, directory))
+  }
+
+  async status(name: string): Promise<MailboxStatus> {
+    const canonical = canonicalName(name)
+    const directory = this.directoryOf(canonical)
+    const mailbox = await this.registry.open(directory, () => this.makeMailbox(this.userId, canonical, directory))
+    try {
+      return mailbox.status()
+    } finally {
+      await mailbox.close()
+    }
+  }
+
+  async create(name: string, as: { readonly uidValidity?: number; readonly uidNext?: Uid } = {}): Promise<void> {
+    const directory = this.directoryOf(canonicalName(name))
+    const { fs, clock } = this.context
+    await this.doing(
+      'Making a mailbox',
+      (async () => {
+        if (await this.isThere(`${directory}/log`)) throw alreadyExists()
+        const uidValidity = await this.newUidValidity(as.uidValidity)
+        const state = MailboxState.empty(clock, uidValidity, as.uidNext)
+        for (let attempt = 1; ; attempt += 1) {
+          try {
+            await makeDirectories(fs, this.path, directory)
+            for (const folder of folders) await makeIfAbsent(fs, `${directory}/${folder}`)
+            await createLog(fs, directory, state, 1)
+            return
+          } catch (error) {
+            if (taken.includes(codeOf(error) ?? '')) throw alreadyExists()
+            // The level above was removed at the same moment.
+            if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
+          }
+        }
+      })(),
+    )
+  }
+
+  async remove(name: string): Promise<void> {
+    const canonical = canonicalName(name)
+    if (canonical === 'INBOX') throw new StoreError('invalid', 'INBOX can not be removed')
+    await this.doing('Removing a mailbox', this.removeMailbox(this.directoryOf(canonical)))
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const source = canonicalName(from)
+    const target = canonicalName(to)
+    if (target.startsWith(`${source}/`) && source !== 'INBOX')
+      throw new StoreError('invalid', 'A mailbox can not move below itself')
+    if (source === target) throw alreadyExists()
+    if (source === 'INBOX') return await this.emptyInboxInto(target)
+    await this.doing('Renaming a mailbox', this.renameTree(source, target))
+  }
+
+  async subscriptions(): Promise<readonly string[]> {
+    const { state } = await this.current()
+    return [...state.subscriptions].sort()
+  }
+
+  async subscribe(name: string): Promise<void> {
+    const canonical = canonicalName(name)
+    await this.commit((state) => (state.subscriptions.has(canonical) ? [] : [['subscribe', canonical]]))
+  }
+
+  async unsubscribe(name: string): Promise<void> {
+    const canonical = canonicalName(name)
+    await this.commit((state) => (state.subscriptions.has(canonical) ? [['unsubscribe', canonical]] : []))
+  }
+
+  async get(key: string): Promise<unknown> {
+    const { state } = await this.current()
+    return state.values.get(key)
+  }
+
+  async put(values: Readonly<Record<string, unknown>>): Promise<void> {
+    const operations = Object.entries(values).map(([key, value]): Operation => {
+      const json: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value))
+      return json === undefined ? ['unset', key] : ['set', key, json as Json]
+    })
+    await this.commit((state) => operations.filter(([word, key]) => word === 'set' || state.values.has(key as string)))
+  }
+
+  private directoryOf(name: string): string {
+    return `${this.path}/${mailboxPath(name)}`
+  }
+
+  private async isThere(path: string): Promise<boolean> {
+    return (await unlessAbsent(this.context.fs.status(path))) !== undefined
+  }
+
+  private async make(): Promise<void> {
+    const { fs, clock } = this.context
+    if (await this.isThere(`${this.path}/log`)) return
+    await makeDirectories(fs, this.root, this.path)
+    await makeIfAbsent(fs, `${this.path}/tmp`)
+    await createLog(fs, this.path, new AccountState(clock), 1).catch((error: unknown) => {
+      if (!taken.includes(codeOf(error) ?? '')) throw error
+    })
+  }
+
+  private log(): Promise<CommitLog<number, AccountState>> {
+    if (this.opened === undefined) {
+      const { fs, clock } = this.context
+      const log = new CommitLog<number, AccountState>(fs, this.path, () => new AccountState(clock))
+      const opened = log.open().then(
+        () => log,
+        (error: unknown) => {
+          this.opened = undefined
+          throw error instanceof StoreError && error.kind === 'not-found'
+            ? new StoreError('not-found', 'The account does not exist', { cause: error })
+            : error
+        },
+      )
+      this.opened = opened
+    }
+    return this.opened
+  }
+
+  private async current(): Promise<CommitLog<number, AccountState>> {
+    return await this.doing(
+      'Reading an account',
+      (async () => {
+        const log = await this.log()
+        await log.refresh()
+        return log
+      })(),
+    )
+  }
+
+  private async commit(plan: (state: AccountState) => readonly Operation[]): Promise<readonly number[]> {
+    return await this.doing(
+      'Changing an account',
+      (async () => {
+        const log = await this.log()
+        return await log.commit({ plan: () => plan(log.state), done: (outcomes) => outcomes })
+      })(),
+    )
+  }
+
+  /** One that no mailbox of this account had: names can come back, their UIDs must not. RFC 9051 §2.3.1.1 */
+  private async newUidValidity(wanted: number | undefined): Promise<number> {
+    if (wanted === undefined) {
+      const seconds = Math.floor(this.context.clock.now() / 1000)
+      const [given] = await this.commit(() => [['uidvalidity', seconds]])
+      if (given! > maxUidValidity) throw new StoreError('limit', 'The account has used up its UIDVALIDITY values')
+      return given!
+    }
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > maxUidValidity)
+      throw new StoreError('invalid', 'UIDVALIDITY is a whole number from 1 to 4294967295')
+    await this.commit(() => [['uidvalidity-taken', wanted]])
+    return wanted
+  }
+
+  /**
+   * The log goes first, in one step: with it the mailbox. Only files that were there before it went are removed, since a mailbox of the
+   * same name may be made at any moment after.
+   */
+  private async removeMailbox(directory: string): Promise<void> {
+    const { fs } = this.context
+    const files = (await unlessAbsent(fs.list(`${directory}/msg`))) ?? []
+    const gone = `${this.path}/tmp/${uniqueName()}`
+    if ((await unlessAbsent(fs.rename(`${directory}/log`, gone).then(() => true))) === undefined)
+      throw new StoreError('not-found', 'The mailbox does not exist')
+    this.registry.removed(directory)
+    await fs.syncDirectory(directory)
+    await removeTree(fs, gone)
+    for (const file of files) await unlessAbsent(fs.remove(`${directory}/msg/${file.name}`))
+    await removeTree(fs, `${directory}/cache`)
+    await this.removeEmpty(directory)
+  }
+
+  /** Removes what is empty of a level that is no mailbox; children keep it. What is left by a crash is swept or used again. */
+  private async removeEmpty(directory: string): Promise<void> {
+    const { fs } = this.context
+    for (const path of [`${directory}/msg`, `${directory}/tmp/swept`, `${directory}/tmp`, directory]) {
+      try {
+        if (path.endsWith('/swept')) await fs.remove(path)
+        else await fs.removeDirectory(path)
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT' && !taken.includes(codeOf(error) ?? '')) throw error
+      }
+    }
+  }
+
+  private async emptyInboxInto(target: string): Promise<void> {
+    await this.create(target)
+    await using inbox = await this.open('INBOX')
+    await using mailbox = await this.open(target)
+    await inbox.moveTo(
+      inbox.messages.map((message) => message.uid),
+      mailbox,
+    )
+  }
+
+  private async renameTree(source: string, target: string): Promise<void> {
+    const { fs } = this.context
+    const names = (await this.list()).map((entry) => entry.name)
+    if (!names.includes(source)) throw new StoreError('not-found', 'The mailbox does not exist')
+    if (names.includes(target)) throw alreadyExists()
+    const from = this.directoryOf(source)
+    const to = this.directoryOf(target)
+    await makeDirectories(fs, this.path, parentOf(to))
+    try {
+      await fs.rename(from, to)
+    } catch (error) {
+      if (!taken.includes(codeOf(error) ?? '')) throw error
+      // What a removal left behind, or a mailbox made a moment ago: only the former may go.
+      if ((await this.list()).some((entry) => entry.name === target)) throw alreadyExists()
+      await fs.rename(to, `${this.path}/tmp/${uniqueName()}`)
+      await fs.rename(from, to)
+    }
+    this.registry.moved(from, { directory: to, name: target, oldName: source })
+    await fs.syncDirectory(parentOf(to))
+    await fs.syncDirectory(parentOf(from))
+  }
+
+  private async doing<T>(what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      throw storeError(error, what)
+    }
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+function alreadyExists(): StoreError {
+  return new StoreError('already-exists', 'A mailbox of this name exists')
+}

@@ -1,0 +1,76 @@
+/**
+ * The octets of a log entry: a head line, operations as JSON (one line each), a CRC-32 line over all before it.
+ *
+ *     mdir 1 change 0k3v…1f
+ *     ["add","1700000000,S=2048,O=…",["\\Seen"]]
+ *     crc32 1b2c3d4e
+ *
+ * Kinds: `change` follows the state before it; `state` is a whole state (the first entry of an epoch); `seal` ends an epoch;
+ * `lost` ends an epoch whose entries can't all be read, so that the next one starts from what was saved.
+ */
+
+import { crc32 } from 'node:zlib'
+import { StoreError } from '../base/errors.ts'
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+/** One operation: its word and what it needs. */
+export type Operation = readonly [word: string, ...details: Json[]]
+export type ChangeSetKind = 'change' | 'state' | 'seal' | 'lost'
+
+export interface ChangeSet {
+  readonly kind: ChangeSetKind
+  /** Decoded one at a time, since a `state` can be large. */
+  readonly operations: Iterable<Operation>
+}
+
+/** The octets are no entry, or not the ones that were written. */
+export class DamagedEntry extends Error {
+  override readonly name = 'DamagedEntry'
+}
+
+const version = 1
+const kinds: readonly string[] = ['change', 'state', 'seal', 'lost']
+const lineFeed = 10
+const crcLine = /^crc32 ([0-9a-f]{8})\n$/
+const crcLineOctets = 'crc32 '.length + 8 + 1
+
+/** `id` makes the octets unlike those of any other writer, so that a writer recognises its own. */
+export function encodeChangeSet(kind: ChangeSetKind, id: string, operations: Iterable<Operation>): Buffer {
+  return sealLines(
+    kind,
+    id,
+    Array.from(operations, (operation) => JSON.stringify(operation)),
+  )
+}
+
+/** The same from lines that are JSON already. */
+export function sealLines(kind: ChangeSetKind, id: string, lines: readonly string[]): Buffer {
+  const body = Buffer.from(`mdir ${version} ${kind} ${id}\n${lines.map((line) => `${line}\n`).join('')}`)
+  return Buffer.concat([body, Buffer.from(`crc32 ${crc32(body).toString(16).padStart(8, '0')}\n`)])
+}
+
+function* parseLines(octets: Buffer, start: number, end: number): Iterable<Operation> {
+  for (let at = start; at < end; ) {
+    const next = octets.indexOf(lineFeed, at)
+    yield JSON.parse(octets.toString('utf8', at, next)) as Operation
+    at = next + 1
+  }
+}
+
+/** Throws DamagedEntry; StoreError unavailable for an entry of a later version. */
+export function decodeChangeSet(octets: Buffer, path: string): ChangeSet {
+  const headEnd = octets.indexOf(lineFeed)
+  const head = headEnd < 0 ? null : /^mdir ([0-9]+) ([a-z]+) [a-z0-9]+$/.exec(octets.toString('latin1', 0, headEnd))
+  const crcStart = octets.length - crcLineOctets
+  const crc = crcStart <= headEnd ? null : crcLine.exec(octets.toString('latin1', crcStart))
+  if (head === null || crc === null || Number.parseInt(crc[1]!, 16) !== crc32(octets.subarray(0, crcStart)))
+    throw new DamagedEntry(`${path} is damaged`)
+  const kind = head[2]!
+  if (Number(head[1]) !== version || !kinds.includes(kind)) throw laterVersion(path)
+  return { kind: kind as ChangeSetKind, operations: parseLines(octets, headEnd + 1, crcStart) }
+}
+
+/** For an entry or operation that this version doesn't know: guessing could lose mail. */
+export function laterVersion(what: string): StoreError {
+  return new StoreError('unavailable', `${what} was written by a later version of the store; update this server first`)
+}

@@ -1,0 +1,284 @@
+/**
+ * The few file operations that mdir is made of, behind one interface: tests put a simulated disk under the store (faults,
+ * crashes, interleavings), and the store can later stand on something that is no file system. Paths are absolute. Failures are
+ * Node's system errors (`code`); `storeError` turns what remains of them into the family the other rooms know.
+ */
+
+import fs from 'node:fs'
+import { StoreError } from '../base/errors.ts'
+
+export interface DirectoryEntry {
+  readonly name: string
+  readonly isDirectory: boolean
+}
+
+export interface FileStatus {
+  readonly sizeOctets: number
+  /** When content, names or owner last changed: milliseconds since 1970 by the file system's clock. Nobody can set it back. */
+  readonly changedMs: number
+  readonly isDirectory: boolean
+}
+
+/** A file being read; stays readable when its name goes. */
+export interface OpenFile {
+  readonly sizeOctets: number
+  /** Octets from `position`; fewer than `length` only at the end. */
+  read(position: number, length: number): Promise<Buffer>
+  close(): Promise<void>
+}
+
+/** A new file being written front to back. */
+export interface NewFile {
+  write(octets: Uint8Array): Promise<void>
+  /** Makes the content durable and closes, whether that succeeds or not: an fsync that failed is never tried again on the same descriptor. */
+  finish(): Promise<void>
+  /** Closes without caring for the content. */
+  discard(): Promise<void>
+}
+
+export interface StoreFs {
+  /** Creates `path` with exactly these octets; durable when resolved, its name only after `syncDirectory`. EEXIST. */
+  write(path: string, octets: Uint8Array): Promise<void>
+  /** Opens `path` for streaming into. EEXIST. */
+  create(path: string): Promise<NewFile>
+  /** Adds octets at the end of a derived file, made when absent. Not durable. */
+  append(path: string, octets: Uint8Array): Promise<void>
+  read(path: string): Promise<Buffer>
+  open(path: string): Promise<OpenFile>
+  /** Put if absent: gives the file a second name. EEXIST when somebody was first. */
+  link(from: string, to: string): Promise<void>
+  /** Replaces a file; a directory takes the place of an absent or empty one only (ENOTEMPTY, EEXIST). */
+  rename(from: string, to: string): Promise<void>
+  remove(path: string): Promise<void>
+  makeDirectory(path: string): Promise<void>
+  /** ENOTEMPTY or EEXIST unless empty. */
+  removeDirectory(path: string): Promise<void>
+  list(path: string): Promise<readonly DirectoryEntry[]>
+  /** Does not follow a symbolic link. */
+  status(path: string): Promise<FileStatus>
+  /** Makes the names in a directory durable. */
+  syncDirectory(path: string): Promise<void>
+}
+
+/** The code of a system error ('ENOENT'), undefined for anything else. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** What a caller of the store is told when the disk said no. A StoreError passes through; a defect (no system error) too. */
+export function storeError(error: unknown, doing: string): unknown {
+  const code = codeOf(error)
+  if (error instanceof StoreError || code === undefined || !/^E[A-Z0-9]+$/.test(code)) return error
+  const cause = { cause: error }
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new StoreError(
+        'unavailable',
+        `${doing}: no space left in the store (${code}); free some and try again`,
+        cause,
+      )
+    case 'EROFS':
+      return new StoreError('unavailable', `${doing}: the store is mounted read-only`, cause)
+    case 'EACCES':
+    case 'EPERM':
+      return new StoreError(
+        'unavailable',
+        `${doing}: this process may not (${code}); check owner and mode of the store`,
+        cause,
+      )
+    case 'ENAMETOOLONG':
+      return new StoreError('invalid', `${doing}: the name is too long for the file system`, cause)
+    default:
+      return new StoreError('unavailable', `${doing}: ${code}`, cause)
+  }
+}
+
+/** Absent is an answer, everything else a failure. */
+export async function unlessAbsent<T>(attempt: Promise<T>): Promise<T | undefined> {
+  try {
+    return await attempt
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_DSYNC, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+const newFile = O_CREAT | O_EXCL | O_WRONLY
+/** A FIFO or device in the place of a message must neither hang nor be followed. */
+const readOnly = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+const fileMode = 0o600
+const directoryMode = 0o700
+
+type Done = (error: Error | null) => void
+
+/** Node's callbacks cost half the CPU of its promises, and these run for every message. */
+function writeAll(fd: number, octets: Uint8Array, done: Done): void {
+  let written = 0
+  const next = () =>
+    fs.write(fd, octets, written, octets.length - written, null, (error, count) => {
+      if (error) return done(error)
+      if (count === 0) return done(shortWrite(written, octets.length))
+      // A write may take less than it was given and call that success.
+      written += count
+      if (written < octets.length) next()
+      else done(null)
+    })
+  if (octets.length === 0) done(null)
+  else next()
+}
+
+function shortWrite(written: number, wanted: number): NodeJS.ErrnoException {
+  return Object.assign(new Error(`ENOSPC: wrote ${written} of ${wanted} octets`), { code: 'ENOSPC' })
+}
+
+function settle(resolve: () => void, reject: (error: Error) => void): Done {
+  return (error) => (error ? reject(error) : resolve())
+}
+
+/** Writes to a fresh descriptor and closes it whatever happens; the first failure counts. */
+function writeAndClose(path: string, flags: number, octets: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.open(path, flags, fileMode, (openError, fd) => {
+      if (openError) return reject(openError)
+      writeAll(fd, octets, (error) => {
+        fs.close(fd, (closeError) => settle(resolve, reject)(error ?? closeError ?? null))
+      })
+    })
+  })
+}
+
+function openFor(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    fs.open(path, flags, fileMode, (error, fd) => (error ? reject(error) : resolve(fd))),
+  )
+}
+
+function close(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fs.close(fd, (error) => settle(resolve, reject)(error ?? null)))
+}
+
+function fsync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fs.fsync(fd, settle(resolve, reject)))
+}
+
+class StreamedFile implements NewFile {
+  private readonly fd: number
+  private written = 0
+  private closed = false
+  constructor(fd: number) {
+    this.fd = fd
+  }
+  write(octets: Uint8Array): Promise<void> {
+    this.written += octets.length
+    return new Promise((resolve, reject) => writeAll(this.fd, octets, settle(resolve, reject)))
+  }
+  async finish(): Promise<void> {
+    try {
+      await fsync(this.fd)
+      const status = await new Promise<fs.Stats>((resolve, reject) =>
+        fs.fstat(this.fd, (error, stats) => (error ? reject(error) : resolve(stats))),
+      )
+      if (status.size !== this.written) throw shortWrite(status.size, this.written)
+    } finally {
+      await this.discard()
+    }
+  }
+  async discard(): Promise<void> {
+    // Once only: the number may belong to another file by now.
+    if (this.closed) return
+    this.closed = true
+    await close(this.fd)
+  }
+}
+
+class ReadFile implements OpenFile {
+  readonly sizeOctets: number
+  private readonly fd: number
+  constructor(fd: number, sizeOctets: number) {
+    this.fd = fd
+    this.sizeOctets = sizeOctets
+  }
+  read(position: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, this.sizeOctets - position)))
+    return new Promise((resolve, reject) => {
+      let filled = 0
+      const next = () => {
+        if (filled === buffer.length) return resolve(buffer)
+        fs.read(this.fd, buffer, filled, buffer.length - filled, position + filled, (error, count) => {
+          if (error) return reject(error)
+          if (count === 0) return resolve(buffer.subarray(0, filled))
+          filled += count
+          next()
+        })
+      }
+      next()
+    })
+  }
+  close(): Promise<void> {
+    return close(this.fd)
+  }
+}
+
+async function openFile(path: string): Promise<OpenFile> {
+  const fd = await openFor(path, readOnly)
+  const stats = await new Promise<fs.Stats>((resolve, reject) =>
+    fs.fstat(fd, (error, found) => (error ? reject(error) : resolve(found))),
+  ).catch(async (error: unknown) => {
+    await close(fd)
+    throw error
+  })
+  if (!stats.isFile()) {
+    await close(fd)
+    throw Object.assign(new Error(`EINVAL: ${path} is not a regular file`), { code: 'EINVAL' })
+  }
+  return new ReadFile(fd, stats.size)
+}
+
+/** The machine's file system. */
+export const nodeFs: StoreFs = {
+  // O_DSYNC: durable at the return of write, one call less than fsync on every message.
+  write: (path, octets) => writeAndClose(path, newFile | O_DSYNC, octets),
+  create: async (path) => new StreamedFile(await openFor(path, newFile)),
+  append: (path, octets) => writeAndClose(path, O_CREAT | O_WRONLY | O_APPEND, octets),
+  open: openFile,
+  read: async (path) => {
+    const file = await openFile(path)
+    try {
+      return await file.read(0, file.sizeOctets)
+    } finally {
+      await file.close()
+    }
+  },
+  link: (from, to) => new Promise((resolve, reject) => fs.link(from, to, settle(resolve, reject))),
+  rename: (from, to) => new Promise((resolve, reject) => fs.rename(from, to, settle(resolve, reject))),
+  remove: (path) => new Promise((resolve, reject) => fs.unlink(path, settle(resolve, reject))),
+  makeDirectory: (path) => new Promise((resolve, reject) => fs.mkdir(path, directoryMode, settle(resolve, reject))),
+  removeDirectory: (path) => new Promise((resolve, reject) => fs.rmdir(path, settle(resolve, reject))),
+  list: (path) =>
+    new Promise((resolve, reject) =>
+      fs.readdir(path, { withFileTypes: true }, (error, entries) =>
+        error
+          ? reject(error)
+          : resolve(entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))),
+      ),
+    ),
+  status: (path) =>
+    new Promise((resolve, reject) =>
+      fs.lstat(path, (error, stats) =>
+        error
+          ? reject(error)
+          : resolve({ sizeOctets: stats.size, changedMs: stats.ctimeMs, isDirectory: stats.isDirectory() }),
+      ),
+    ),
+  syncDirectory: async (path) => {
+    const fd = await openFor(path, O_RDONLY)
+    try {
+      await fsync(fd)
+    } finally {
+      await close(fd)
+    }
+  },
+}

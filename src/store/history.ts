@@ -1,0 +1,154 @@
+/**
+ * What changed when. The trace of expunged UIDs is kept for ever, compacted into ranges (RFC 7162 §3.2.10: VANISHED may name more
+ * than needed, never less); what was added and updated lately is kept by number, so that a session's catch-up costs no scan.
+ */
+
+import type { ModSeq, Uid } from '../base/ids.ts'
+import type { StoredMessage } from './record.ts'
+import type { MailboxDelta } from './types.ts'
+
+/** What one change set did. */
+export interface Change {
+  readonly modSeq: ModSeq
+  readonly added: readonly Uid[]
+  readonly updated: readonly Uid[]
+  readonly expunged: readonly Uid[]
+}
+
+/** A range as the log has it. */
+export type VanishedRow = readonly [from: number, to: number, modSeq: number]
+
+interface Range {
+  readonly from: Uid
+  readonly to: Uid
+  readonly modSeq: ModSeq
+}
+
+/** UIDs kept by number. */
+const maxRecentUids = 10_000
+const maxRanges = 4096
+
+export class History {
+  /** Of the last complete change set. */
+  last: Change | undefined
+  private recent: Change[] = []
+  private recentUids = 0
+  /** Everything above this is in `recent`. */
+  private recentSince: ModSeq | undefined
+  private ranges: Range[] = []
+  private compactAbove = maxRanges
+  private nextAdded: Uid[] = []
+  private nextUpdated: Uid[] = []
+  private nextExpunged: Uid[] = []
+
+  added(uid: Uid): void {
+    this.nextAdded.push(uid)
+  }
+
+  updated(uid: Uid): void {
+    this.nextUpdated.push(uid)
+  }
+
+  /** Ascending. */
+  expunged(uids: readonly Uid[], modSeq: ModSeq): void {
+    for (const uid of uids) {
+      const last = this.ranges.at(-1)
+      if (last !== undefined && last.modSeq === modSeq && last.to + 1 === uid)
+        this.ranges[this.ranges.length - 1] = { from: last.from, to: uid, modSeq }
+      else this.ranges.push({ from: uid, to: uid, modSeq })
+      this.nextExpunged.push(uid)
+    }
+  }
+
+  load(rows: readonly VanishedRow[]): void {
+    for (const [from, to, modSeq] of rows)
+      this.ranges.push({ from: from as Uid, to: to as Uid, modSeq: modSeq as ModSeq })
+  }
+
+  vanished(): readonly VanishedRow[] {
+    return this.ranges.map(({ from, to, modSeq }) => [from, to, modSeq])
+  }
+
+  /** The change set is complete. `isLive`: a message lies between two UIDs. */
+  complete(modSeq: ModSeq, isLive: (from: Uid, to: Uid) => boolean): void {
+    this.recentSince ??= modSeq
+    this.last = { modSeq, added: this.nextAdded, updated: this.nextUpdated, expunged: this.nextExpunged }
+    this.nextAdded = []
+    this.nextUpdated = []
+    this.nextExpunged = []
+    if (modSeq > this.recentSince) {
+      this.recent.push(this.last)
+      this.recentUids += cost(this.last)
+    }
+    let drop = 0
+    while (drop < this.recent.length && this.recentUids > maxRecentUids) {
+      const oldest = this.recent[drop]!
+      this.recentUids -= cost(oldest)
+      this.recentSince = oldest.modSeq
+      drop += 1
+    }
+    if (drop > 0) this.recent.splice(0, drop)
+    if (this.ranges.length <= this.compactAbove) return
+    this.ranges = compact(this.ranges, isLive)
+    this.compactAbove = Math.max(maxRanges, 2 * this.ranges.length)
+  }
+
+  delta(
+    since: ModSeq,
+    highestModSeq: ModSeq,
+    messages: readonly StoredMessage[],
+    byUid: (uid: Uid) => StoredMessage | undefined,
+  ): MailboxDelta {
+    if (this.recentSince === undefined || since < this.recentSince) return this.scan(since, highestModSeq, messages)
+    const added = new Set<Uid>()
+    const updated = new Set<Uid>()
+    const expunged = new Set<Uid>()
+    for (let at = this.recent.length - 1; at >= 0 && this.recent[at]!.modSeq > since; at -= 1) {
+      const change = this.recent[at]!
+      for (const uid of change.added) added.add(uid)
+      for (const uid of change.updated) updated.add(uid)
+      for (const uid of change.expunged) expunged.add(uid)
+    }
+    const ascending = (uids: Set<Uid>) => [...uids].sort((a, b) => a - b)
+    return {
+      added: ascending(added).flatMap((uid) => byUid(uid) ?? []),
+      updated: ascending(updated).flatMap((uid) => (added.has(uid) ? [] : (byUid(uid) ?? []))),
+      expunged: ascending(expunged),
+      highestModSeq,
+    }
+  }
+
+  private scan(since: ModSeq, highestModSeq: ModSeq, messages: readonly StoredMessage[]): MailboxDelta {
+    const expunged = new Set<Uid>()
+    for (const range of this.ranges)
+      if (range.modSeq > since) for (let uid = range.from; uid <= range.to; uid = (uid + 1) as Uid) expunged.add(uid)
+    return {
+      added: messages.filter((message) => message.addedModSeq > since),
+      updated: messages.filter((message) => message.addedModSeq <= since && message.modSeq > since),
+      expunged: [...expunged].sort((a, b) => a - b),
+      highestModSeq,
+    }
+  }
+}
+
+function cost(change: Change): number {
+  return 1 + change.added.length + change.updated.length + change.expunged.length
+}
+
+/** Joins neighbours with no message between them, all but the newest quarter, under the newer MODSEQ of the two. */
+function compact(ranges: readonly Range[], isLive: (from: Uid, to: Uid) => boolean): Range[] {
+  const newest = ranges.map((range) => range.modSeq).sort((a, b) => a - b)[Math.floor(ranges.length * 0.75)]!
+  const byUid = ranges.toSorted((a, b) => a.from - b.from)
+  const joined: Range[] = []
+  for (const range of byUid) {
+    const last = joined.at(-1)
+    if (last !== undefined && last.modSeq < newest && range.modSeq < newest && !isLive(last.to, range.from))
+      joined[joined.length - 1] = {
+        from: last.from,
+        to: Math.max(last.to, range.to) as Uid,
+        modSeq: Math.max(last.modSeq, range.modSeq) as ModSeq,
+      }
+    else joined.push(range)
+  }
+  return joined.sort((a, b) => a.modSeq - b.modSeq)
+}

@@ -1,0 +1,84 @@
+/**
+ * What nobody needs any more, removed by whoever passes. Message files go a while after their expunge, so that sessions that don't know
+ * of it can still read; left-overs of crashes go by age, looked for at most once a day in each mailbox.
+ */
+
+import type { StoreContext } from './context.ts'
+import { type StoreFs, unlessAbsent } from './fs.ts'
+import { removeTree } from './remove-tree.ts'
+import { uniqueName } from './unique.ts'
+
+const graceMs = 60_000
+const dayMs = 86_400_000
+
+export class Leavings {
+  private readonly context: StoreContext
+
+  constructor(context: StoreContext) {
+    this.context = context
+  }
+
+  /** Removes message files after the grace period; the paths are asked for then. When the process ends before, a sweep finds them. */
+  removeLater(paths: () => readonly string[]): void {
+    void this.context.clock
+      .sleep(graceMs, this.context.closing)
+      .then(async () => {
+        for (const path of paths()) await this.context.fs.remove(path)
+      })
+      .catch(() => {})
+  }
+
+  /** `live` answers the names of all message files that the log has, as of after it was asked. */
+  async sweepWhenDue(directory: string, live: () => Promise<ReadonlySet<string>>): Promise<void> {
+    const { fs, log } = this.context
+    try {
+      const now = await markSweep(fs, directory)
+      if (now === undefined) return
+      await this.sweepTmp(`${directory}/tmp`, now)
+      // The names first, then the log: what is committed in between is not unknown.
+      const files = (await fs.list(`${directory}/msg`)).map((entry) => entry.name)
+      const known = await live()
+      for (const file of files) {
+        const path = `${directory}/msg/${file}`
+        if (!known.has(file) && (await isOld(fs, path, now))) await fs.remove(path)
+      }
+    } catch (error) {
+      log.log('info', 'left-overs could not be looked for', { directory, error: String(error) })
+    }
+  }
+
+  private async sweepTmp(tmp: string, now: number): Promise<void> {
+    const { fs } = this.context
+    for (const entry of await fs.list(tmp)) {
+      const path = `${tmp}/${entry.name}`
+      if (entry.name === 'swept' || !(await isOld(fs, path, now))) continue
+      if (entry.isDirectory) await removeTree(fs, path)
+      else await fs.remove(path)
+    }
+  }
+}
+
+/** Time by the file system's clock, which is the one that files' ages are told by; undefined when a sweep was made lately. */
+async function markSweep(fs: StoreFs, directory: string): Promise<number | undefined> {
+  const mark = `${directory}/tmp/swept`
+  const last = await unlessAbsent(fs.status(mark))
+  const probe = `${directory}/tmp/${uniqueName()}`
+  if (last === undefined) {
+    // A new mailbox has nothing to sweep; its first day begins.
+    await fs.append(mark, Buffer.alloc(0))
+    return undefined
+  }
+  await fs.append(probe, Buffer.alloc(0))
+  const { changedMs } = await fs.status(probe)
+  if (changedMs - last.changedMs < dayMs) {
+    await fs.remove(probe)
+    return undefined
+  }
+  await fs.rename(probe, mark)
+  return changedMs
+}
+
+async function isOld(fs: StoreFs, path: string, now: number): Promise<boolean> {
+  const status = await unlessAbsent(fs.status(path))
+  return status !== undefined && now - status.changedMs > dayMs
+}

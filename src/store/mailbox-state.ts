@@ -1,0 +1,370 @@
+/**
+ * What a mailbox's log entries make: messages, flags, origins and the trace of what left. Deterministic: every process that applies
+ * the same entries has the same state, so UIDs come from the order of the log, and an origin that is known already is refused by
+ * all alike (exactly once).
+ */
+
+import type { Clock } from '../base/clock.ts'
+import type { ModSeq, Uid } from '../base/ids.ts'
+import { laterVersion, type Operation } from './change-set.ts'
+import type { Replica } from './commit-log.ts'
+import { type FlagMode, FlagTable } from './flags.ts'
+import { type StoreFs, unlessAbsent } from './fs.ts'
+import { History, type VanishedRow } from './history.ts'
+import { originHash, parseMessageFileName } from './message-file.ts'
+import { type PackedUidl, packUidl, StoredMessage } from './record.ts'
+import type { Delivered, ExpungeCause, Flag, MailboxDelta, OriginState } from './types.ts'
+import { formatUids, parseUids } from './uid-set.ts'
+
+/** What became of one operation. */
+export interface Outcome {
+  /** Of `add`. */
+  readonly delivered?: Delivered
+  /** Of `expunge`. */
+  readonly expunged?: readonly Uid[]
+  /** Of `recent`. */
+  readonly recent?: { readonly after: Uid; readonly upTo: Uid }
+}
+
+type Departed = OriginState & { readonly present: false }
+
+const maxUid = 0xffffffff
+/** Rows of one line of a dump: a few ms to read or write. */
+const rowsPerLine = 500
+const nothing: Outcome = {}
+
+/** Of a message to be added. `origin` may be long, then the file name has only its hash. */
+export interface Addition {
+  readonly file: string
+  readonly flags: readonly Flag[]
+  readonly origin: string | undefined
+  readonly uidl: string | undefined
+  readonly uid: Uid | undefined
+}
+
+export const operations = {
+  add(message: Addition): Operation {
+    const named = parseMessageFileName(message.file)
+    const origin = message.origin === named?.origin ? null : (message.origin ?? null)
+    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid ?? 0]
+  },
+  flags: (mode: FlagMode, flags: readonly Flag[], uids: readonly Uid[]): Operation => [
+    'flags',
+    mode,
+    flags,
+    formatUids(uids),
+  ],
+  expunge: (cause: ExpungeCause, uids: readonly Uid[]): Operation => ['expunge', cause, formatUids(uids)],
+  forget: (origins: readonly string[]): Operation => ['forget', ...origins],
+  recent: (upTo: Uid): Operation => ['recent', upTo],
+}
+
+export class MailboxState implements Replica<Outcome> {
+  uidValidity = 1
+  uidNext = 1 as Uid
+  recentAfter = 0 as Uid
+  readonly flagTable = new FlagTable()
+  readonly departed = new Map<string, Departed>()
+  readonly history = new History()
+  private readonly clock: Clock
+  private list: StoredMessage[] = []
+  /** `list` was handed out: the next change makes a copy. */
+  private handedOut = false
+  private readonly present = new Map<string, Uid>()
+  /** Origins of which only the hash is known, since the log that had them was lost. */
+  private readonly hashed = new Map<string, Uid>()
+  /** UIDs of messages that were found again after a loss; a delivery under way at that time may still add one of them. */
+  private recovered: readonly [first: number, last: number] = [1, 0]
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** The state of a mailbox that is made. */
+  static empty(clock: Clock, uidValidity: number, uidNext: Uid = 1 as Uid): MailboxState {
+    const state = new MailboxState(clock)
+    state.uidValidity = uidValidity
+    state.uidNext = uidNext
+    state.recentAfter = (uidNext - 1) as Uid
+    return state
+  }
+
+  /** Ascending UID. Never changed: a change replaces it. */
+  get messages(): readonly StoredMessage[] {
+    this.handedOut = true
+    return this.list
+  }
+
+  get weight(): number {
+    return this.list.length + this.departed.size
+  }
+
+  byUid(uid: Uid): StoredMessage | undefined {
+    const message = this.list[this.indexOf(uid)]
+    return message?.uid === uid ? message : undefined
+  }
+
+  byOrigin(origin: string): OriginState | undefined {
+    const uid = this.present.get(origin) ?? (this.hashed.size > 0 ? this.hashed.get(originHash(origin)) : undefined)
+    return uid === undefined ? this.departed.get(origin) : { present: true, uid }
+  }
+
+  delta(since: ModSeq, highestModSeq: ModSeq): MailboxDelta {
+    return this.history.delta(since, highestModSeq, this.list, (uid) => this.byUid(uid))
+  }
+
+  apply(operation: Operation, number: number): Outcome {
+    const modSeq = number as ModSeq
+    switch (operation[0]) {
+      case 'add':
+        return this.add(operation, modSeq)
+      case 'flags':
+        this.changeFlags(operation, modSeq)
+        return nothing
+      case 'expunge':
+        return { expunged: this.expunge(operation[1] as ExpungeCause, operation[2] as string, modSeq) }
+      case 'forget':
+        for (const origin of operation.slice(1)) this.departed.delete(origin as string)
+        return nothing
+      case 'recent': {
+        const after = this.recentAfter
+        this.recentAfter = Math.max(after, operation[1] as number) as Uid
+        return { recent: { after, upTo: this.recentAfter } }
+      }
+      default:
+        this.load(operation)
+        return nothing
+    }
+  }
+
+  applied(number: number): void {
+    this.history.complete(number as ModSeq, (from, to) => this.isLive(from, to))
+  }
+
+  /** Index of the first message with this UID or a higher one. */
+  private indexOf(uid: Uid): number {
+    let low = 0
+    let high = this.list.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.list[middle]!.uid < uid) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** A message has a UID between the two, exclusive. */
+  private isLive(from: Uid, to: Uid): boolean {
+    const message = this.list[this.indexOf((from + 1) as Uid)]
+    return message !== undefined && message.uid < to
+  }
+
+  private changeable(): StoredMessage[] {
+    if (this.handedOut) {
+      this.list = this.list.slice()
+      this.handedOut = false
+    }
+    return this.list
+  }
+
+  private remember(message: StoredMessage): void {
+    if (message.origin !== undefined) this.present.set(message.origin, message.uid)
+    else {
+      const hash = parseMessageFileName(message.file)?.originHash
+      if (hash !== undefined) this.hashed.set(hash, message.uid)
+    }
+  }
+
+  private add(operation: Operation, modSeq: ModSeq): Outcome {
+    const [, file, flags, uidl, longOrigin, wanted] = operation as unknown as AddRow
+    const message = StoredMessage.of({
+      uid: Math.max(this.uidNext, wanted) as Uid,
+      file,
+      flags: this.flagTable.set(flags),
+      modSeq,
+      addedModSeq: modSeq,
+      origin: longOrigin ?? undefined,
+      uidl,
+    })
+    const known = message.origin === undefined ? undefined : this.byOrigin(message.origin)
+    if (known !== undefined) return { delivered: { duplicateOf: known } }
+    const again = this.findRecovered(file)
+    if (again !== undefined) return { delivered: { uid: again } }
+    this.changeable().push(message)
+    this.uidNext = (message.uid + 1) as Uid
+    this.remember(message)
+    this.history.added(message.uid)
+    return { delivered: { uid: message.uid } }
+  }
+
+  private findRecovered(file: string): Uid | undefined {
+    const [first, last] = this.recovered
+    for (let at = this.indexOf(first as Uid); at < this.list.length && this.list[at]!.uid <= last; at += 1)
+      if (this.list[at]!.file === file) return this.list[at]!.uid
+    return undefined
+  }
+
+  private changeFlags(operation: Operation, modSeq: ModSeq): void {
+    const [, mode, flags, uids] = operation as [string, FlagMode, Flag[], string]
+    const change = this.flagTable.set(flags)
+    const list = this.changeable()
+    /** From one shared set to another: found once, not for every message. */
+    const transitions = new Map<ReadonlySet<Flag>, ReadonlySet<Flag>>()
+    for (const uid of parseUids(uids)) {
+      const index = this.indexOf(uid)
+      const message = list[index]
+      if (message?.uid !== uid) continue
+      let next = transitions.get(message.flags)
+      if (next === undefined) {
+        next = this.flagTable.changed(message.flags, mode, change)
+        transitions.set(message.flags, next)
+      }
+      if (next === message.flags) continue
+      list[index] = message.withFlags(next, modSeq)
+      this.history.updated(uid)
+    }
+  }
+
+  private expunge(cause: ExpungeCause, uids: string, modSeq: ModSeq): Uid[] {
+    const gone = new Set<Uid>()
+    for (const uid of parseUids(uids)) {
+      const message = this.byUid(uid)
+      if (message === undefined) continue
+      gone.add(uid)
+      if (message.origin === undefined) continue
+      this.present.delete(message.origin)
+      this.departed.set(message.origin, { present: false, uid, cause, modSeq })
+    }
+    if (gone.size === 0) return []
+    for (const [hash, uid] of this.hashed) if (gone.has(uid)) this.hashed.delete(hash)
+    this.list = this.list.filter((message) => !gone.has(message.uid))
+    this.handedOut = false
+    const expunged = [...gone]
+    this.history.expunged(expunged, modSeq)
+    return expunged
+  }
+
+  dump(): Iterable<Operation> {
+    return dumpLines(
+      {
+        uidValidity: this.uidValidity,
+        uidNext: this.uidNext,
+        recentAfter: this.recentAfter,
+        recovered: this.recovered,
+        keywords: [...this.flagTable.keywords],
+      },
+      this.messages,
+      [...this.departed],
+      this.history.vanished(),
+    )
+  }
+
+  /** An operation of a dump. */
+  private load(operation: Operation): void {
+    switch (operation[0]) {
+      case 'mailbox': {
+        const head = operation[1] as unknown as MailboxHead
+        this.uidValidity = head.uidValidity
+        this.uidNext = head.uidNext as Uid
+        this.recentAfter = head.recentAfter as Uid
+        this.recovered = head.recovered
+        this.flagTable.set(head.keywords)
+        return
+      }
+      case 'messages': {
+        const sets = (operation[1] as Flag[][]).map((flags) => this.flagTable.set(flags))
+        for (const row of operation.slice(2) as MessageRow[]) {
+          const [uid, file, set, modSeq, addedModSeq, uidl, longOrigin] = row
+          const message = StoredMessage.of({
+            uid: uid as Uid,
+            file,
+            flags: sets[set]!,
+            modSeq: modSeq as ModSeq,
+            addedModSeq: addedModSeq as ModSeq,
+            origin: longOrigin ?? undefined,
+            uidl,
+          })
+          this.list.push(message)
+          this.remember(message)
+        }
+        return
+      }
+      case 'departed':
+        for (const [origin, uid, cause, modSeq] of operation.slice(1) as DepartedRow[])
+          this.departed.set(origin, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq })
+        return
+      case 'vanished':
+        this.history.load(operation.slice(1) as VanishedRow[])
+        return
+      default:
+        throw laterVersion(`A mailbox's log entry (${operation[0]})`)
+    }
+  }
+
+  /** Adds the message files that no readable entry names. The UIDs that clients know may be others now, hence a new UIDVALIDITY. */
+  async recover(fs: StoreFs, directory: string): Promise<void> {
+    const known = new Set(this.list.map((message) => message.file))
+    const first = this.uidNext
+    const files = ((await unlessAbsent(fs.list(`${directory}/msg`))) ?? [])
+      .map((entry) => entry.name)
+      .filter((name) => !known.has(name))
+      .sort()
+    for (const file of files) {
+      const named = parseMessageFileName(file)
+      if (named === undefined || (named.origin !== undefined && this.byOrigin(named.origin) !== undefined)) continue
+      // A file of another size was being written when its writer died.
+      if ((await unlessAbsent(fs.status(`${directory}/msg/${file}`)))?.sizeOctets !== named.sizeOctets) continue
+      this.add(['add', file, [], null, null, 0], 1 as ModSeq)
+    }
+    this.recovered = [first, this.uidNext - 1]
+    this.uidValidity = Math.min(maxUid, Math.max(this.uidValidity + 1, Math.floor(this.clock.now() / 1000)))
+  }
+}
+
+interface MailboxHead {
+  readonly uidValidity: number
+  readonly uidNext: number
+  readonly recentAfter: number
+  readonly recovered: readonly [number, number]
+  readonly keywords: readonly Flag[]
+}
+type AddRow = [word: string, file: string, flags: Flag[], uidl: PackedUidl, longOrigin: string | null, uid: number]
+type MessageRow = [
+  uid: number,
+  file: string,
+  set: number,
+  modSeq: number,
+  addedModSeq: number,
+  uidl: PackedUidl,
+  longOrigin: string | null,
+]
+type DepartedRow = [origin: string, uid: number, cause: ExpungeCause, modSeq: number]
+
+function* dumpLines(
+  head: MailboxHead,
+  messages: readonly StoredMessage[],
+  departed: readonly (readonly [string, Departed])[],
+  vanished: readonly VanishedRow[],
+): Iterable<Operation> {
+  yield ['mailbox', { ...head }]
+  for (let at = 0; at < messages.length; at += rowsPerLine) {
+    const sets = new Map<ReadonlySet<Flag>, number>()
+    const rows: MessageRow[] = []
+    for (const message of messages.slice(at, at + rowsPerLine)) {
+      let set = sets.get(message.flags)
+      if (set === undefined) {
+        set = sets.size
+        sets.set(message.flags, set)
+      }
+      const { uid, file, modSeq, addedModSeq, origin, uidl } = message
+      const longOrigin = origin !== undefined && parseMessageFileName(file)?.origin === undefined ? origin : null
+      rows.push([uid, file, set, modSeq, addedModSeq, packUidl(uidl, origin), longOrigin])
+    }
+    yield ['messages', Array.from(sets.keys(), (flags) => [...flags]), ...rows]
+  }
+  for (let at = 0; at < departed.length; at += rowsPerLine) {
+    const rows = departed.slice(at, at + rowsPerLine)
+    yield ['departed', ...rows.map(([origin, { uid, cause, modSeq }]): DepartedRow => [origin, uid, cause, modSeq])]
+  }
+  for (let at = 0; at < vanished.length; at += rowsPerLine) yield ['vanished', ...vanished.slice(at, at + rowsPerLine)]
+}

@@ -1,0 +1,355 @@
+/** An open mailbox: the log's state, and the operations that change it. One object for all who opened it in this process. */
+
+import { StoreError } from '../base/errors.ts'
+import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
+import type { MessageSummary } from '../mime/types.ts'
+import type { Operation } from './change-set.ts'
+import { CommitLog, type CommitRequest } from './commit-log.ts'
+import { FileContent } from './content.ts'
+import type { StoreContext } from './context.ts'
+import { copyMessages } from './copy.ts'
+import { codeOf, storeError, unlessAbsent } from './fs.ts'
+import { Leavings } from './leavings.ts'
+import { MailboxDelivery } from './mailbox-delivery.ts'
+import { MailboxState, type Outcome, operations } from './mailbox-state.ts'
+import type { StoredMessage } from './record.ts'
+import { SummaryCache } from './summary-cache.ts'
+import { folders, makeIfAbsent } from './tree.ts'
+import type {
+  CommitNotice,
+  CopyResult,
+  Delivery,
+  ExpungeCause,
+  Flag,
+  FlagChange,
+  Mailbox,
+  MailboxDelta,
+  MailboxStatus,
+  MessageContent,
+  MessageRecord,
+  OriginState,
+} from './types.ts'
+import { sortedUids } from './uid-set.ts'
+
+export class OpenMailbox implements Mailbox {
+  name: string
+  readonly userId: UserId
+  private readonly context: StoreContext
+  private readonly log: CommitLog<Outcome, MailboxState>
+  private readonly leavings: Leavings
+  private readonly summaries: SummaryCache
+  private readonly listeners = new Set<() => void>()
+  /** UIDs whose flags a request of the present commit changes already. */
+  private readonly touched = new Set<Uid>()
+  private readonly released: (mailbox: OpenMailbox) => Promise<void>
+
+  constructor(
+    context: StoreContext,
+    userId: UserId,
+    name: string,
+    directory: string,
+    summarize: (octets: Uint8Array) => MessageSummary,
+    committed: (notice: CommitNotice) => void,
+    released: (mailbox: OpenMailbox) => Promise<void>,
+  ) {
+    this.context = context
+    this.userId = userId
+    this.name = name
+    this.released = released
+    const moved = (own: boolean) => {
+      const change = this.log.state.history.last
+      if (own && change !== undefined && change.added.length + change.updated.length + change.expunged.length > 0)
+        committed({
+          userId,
+          mailbox: this.name,
+          highestModSeq: change.modSeq,
+          added: change.added.length,
+          updated: change.updated.length,
+          expunged: change.expunged.length,
+        })
+      for (const listener of [...this.listeners]) listener()
+    }
+    this.log = new CommitLog(context.fs, directory, () => new MailboxState(context.clock), moved)
+    this.log.planned = () => this.touched.clear()
+    this.leavings = new Leavings(context)
+    this.summaries = new SummaryCache(context, () => this.directory, summarize)
+  }
+
+  /** Reads the log. Throws StoreError not-found. */
+  async load(): Promise<void> {
+    await this.doing('Opening a mailbox', this.log.open())
+    await this.doing('Opening a mailbox', this.makeFolders())
+    void this.leavings.sweepWhenDue(this.directory, () => this.liveFiles())
+  }
+
+  get directory(): string {
+    return this.log.directory
+  }
+
+  /** The mailbox was renamed. */
+  follow(name: string, directory: string): void {
+    this.name = name
+    this.log.directory = directory
+  }
+
+  get id(): MailboxId {
+    return this.log.id as MailboxId
+  }
+  get uidValidity(): number {
+    return this.log.state.uidValidity
+  }
+  get uidNext(): Uid {
+    return this.log.state.uidNext
+  }
+  get highestModSeq(): ModSeq {
+    return this.log.number as ModSeq
+  }
+  get messages(): readonly StoredMessage[] {
+    return this.log.state.messages
+  }
+  get keywords(): ReadonlySet<Flag> {
+    return this.log.state.flagTable.keywords
+  }
+  get recentAfter(): Uid {
+    return this.log.state.recentAfter
+  }
+  /** Messages and other things that the state holds. */
+  get weight(): number {
+    return this.log.state.weight
+  }
+
+  byUid(uid: Uid): StoredMessage | undefined {
+    return this.log.state.byUid(uid)
+  }
+
+  byOrigin(origin: string): OriginState | undefined {
+    return this.log.state.byOrigin(origin)
+  }
+
+  departed(): Iterable<readonly [origin: string, state: OriginState & { present: false }]> {
+    return [...this.log.state.departed]
+  }
+
+  refresh(): Promise<boolean> {
+    return this.doing('Reading a mailbox', this.log.refresh())
+  }
+
+  delta(since: ModSeq): MailboxDelta {
+    return this.log.state.delta(since, this.highestModSeq)
+  }
+
+  onChange(listener: () => void): () => void {
+    // A listener of its own for every call, even of the same function.
+    const own = () => listener()
+    this.listeners.add(own)
+    return () => this.listeners.delete(own)
+  }
+
+  deliver(): Delivery {
+    return new MailboxDelivery(this.context, this)
+  }
+
+  /** The flags as this mailbox spells them. Throws StoreError invalid or limit. */
+  canonicalFlags(flags: Iterable<Flag>): Flag[] {
+    return this.log.state.flagTable.canonical(flags)
+  }
+
+  async changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }> {
+    const flags = this.canonicalFlags(change.flags)
+    const { mode, unchangedSince } = change
+    const uids = sortedUids(change.uids)
+    let modified: Uid[] = []
+    return await this.commit({
+      plan: () => {
+        modified = []
+        const wanted: Uid[] = []
+        for (const uid of uids) {
+          const message = this.byUid(uid)
+          if (message === undefined) continue
+          const touched = this.touched.has(uid)
+          if (unchangedSince !== undefined && (touched || message.modSeq > unchangedSince)) modified.push(uid)
+          else if (touched || changes(message.flags, mode, flags)) wanted.push(uid)
+        }
+        for (const uid of wanted) this.touched.add(uid)
+        return wanted.length === 0 ? [] : [operations.flags(mode, flags, wanted)]
+      },
+      done: () => ({ modified }),
+    })
+  }
+
+  async expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]> {
+    const wanted = sortedUids(uids)
+    const files = new Map<Uid, string>()
+    const expunged = await this.commit({
+      plan: () => {
+        const present = wanted.flatMap((uid) => this.byUid(uid) ?? [])
+        for (const message of present) files.set(message.uid, message.file)
+        return present.length === 0
+          ? []
+          : [
+              operations.expunge(
+                cause,
+                present.map((message) => message.uid),
+              ),
+            ]
+      },
+      done: ([outcome]) => outcome?.expunged ?? [],
+    })
+    this.leavings.removeLater(() => expunged.map((uid) => `${this.directory}/msg/${files.get(uid)}`))
+    return expunged
+  }
+
+  async copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
+    if (!(target instanceof OpenMailbox)) throw new Error('the target is of another store')
+    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])
+    return await this.doing('Copying messages', copyMessages(this.context, this.directory, messages, target))
+  }
+
+  async moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
+    const result = await this.copyTo(uids, target)
+    await this.expunge(
+      result.pairs.map(([source]) => source),
+      'client',
+    )
+    return result
+  }
+
+  async forget(origins: readonly string[]): Promise<void> {
+    await this.commit({
+      plan: () => {
+        const known = origins.filter((origin) => this.log.state.departed.has(origin))
+        return known.length === 0 ? [] : [operations.forget(known)]
+      },
+      done: () => {},
+    })
+  }
+
+  claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }> {
+    return this.commit({
+      plan: (): Operation[] => {
+        const newest = (this.uidNext - 1) as Uid
+        return newest > this.recentAfter ? [operations.recent(newest)] : []
+      },
+      done: ([outcome]) => outcome?.recent ?? { after: this.recentAfter, upTo: this.recentAfter },
+    })
+  }
+
+  /** Commits to this mailbox's log. */
+  commit<Result>(request: CommitRequest<Outcome, Result>): Promise<Result> {
+    return this.changing(this.log.commit(request))
+  }
+
+  /**
+   * A folder that isn't there means mostly that the mailbox was removed: then throws StoreError not-found. Else a removal of an
+   * earlier mailbox of this name was late; the folders are made again.
+   */
+  async changing<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT' || (error instanceof Error && codeOf(error.cause) === 'ENOENT')) {
+        await this.refresh()
+        await this.makeFolders()
+      }
+      throw storeError(error, 'Changing a mailbox')
+    }
+  }
+
+  async content(record: MessageRecord): Promise<MessageContent> {
+    const path = `${this.directory}/msg/${record.file}`
+    try {
+      const content = new FileContent(await this.context.fs.open(path))
+      if (content.sizeOctets === record.sizeOctets) return content
+      await content[Symbol.asyncDispose]()
+      throw this.damaged(record, `has ${content.sizeOctets} octets instead of ${record.sizeOctets}`)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') {
+        await this.refresh()
+        if (this.byUid(record.uid) === undefined)
+          throw new StoreError('expunged', 'The message was expunged', { cause: error })
+        throw this.damaged(record, 'is missing')
+      }
+      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw this.damaged(record, 'is no file')
+      throw storeError(error, 'Opening a message')
+    }
+  }
+
+  summary(record: MessageRecord): Promise<MessageSummary> {
+    return this.summaries.get(record, async () => {
+      await using content = await this.content(record)
+      return await content.read(0, content.sizeOctets)
+    })
+  }
+
+  status(): MailboxStatus {
+    let [unseen, deleted, sizeOctets] = [0, 0, 0]
+    for (const message of this.messages) {
+      if (!message.flags.has('\\Seen')) unseen += 1
+      if (message.flags.has('\\Deleted')) deleted += 1
+      sizeOctets += message.sizeOctets
+    }
+    let recent = 0
+    for (let at = this.messages.length - 1; at >= 0 && this.messages[at]!.uid > this.recentAfter; at -= 1) recent += 1
+    return {
+      messages: this.messages.length,
+      recent,
+      unseen,
+      deleted,
+      sizeOctets,
+      uidNext: this.uidNext,
+      uidValidity: this.uidValidity,
+      highestModSeq: this.highestModSeq,
+      mailboxId: this.id,
+    }
+  }
+
+  close(): Promise<void> {
+    return this.released(this)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Writes what is only in memory. */
+  flush(): Promise<void> {
+    return this.summaries.flush()
+  }
+
+  private async makeFolders(): Promise<void> {
+    for (const folder of folders) {
+      const path = `${this.directory}/${folder}`
+      if ((await unlessAbsent(this.context.fs.status(path))) === undefined) await makeIfAbsent(this.context.fs, path)
+    }
+  }
+
+  private async liveFiles(): Promise<ReadonlySet<string>> {
+    await this.log.refresh()
+    return new Set(this.messages.map((message) => message.file))
+  }
+
+  private damaged(record: MessageRecord, how: string): StoreError {
+    this.context.log.log('err', 'a message file is damaged', {
+      user: this.userId,
+      mailbox: this.name,
+      uid: record.uid,
+      file: record.file,
+      how,
+    })
+    return new StoreError('damaged', `The file of the message with UID ${record.uid} ${how}`)
+  }
+
+  private async doing<T>(what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      throw storeError(error, what)
+    }
+  }
+}
+
+/** The flag change would make a difference. `flags` are canonical. */
+function changes(from: ReadonlySet<Flag>, mode: FlagChange['mode'], flags: readonly Flag[]): boolean {
+  if (mode === 'remove') return flags.some((flag) => from.has(flag))
+  return flags.some((flag) => !from.has(flag)) || (mode === 'set' && from.size !== flags.length)
+}

@@ -1,0 +1,81 @@
+/**
+ * Names of message files: `<INTERNALDATE>,S=<octets>,O=<origin>,<unique>,<SHA-256>`. The name is made once and never changes. It carries
+ * what a rebuilt log needs, so that a lost log costs flags and UIDs, never a message or its origin.
+ */
+
+import { createHash } from 'node:crypto'
+import { StoreError } from '../base/errors.ts'
+
+/** What a message file's name tells. */
+export interface MessageFile {
+  /** Seconds since 1970. */
+  readonly internalDate: number
+  readonly sizeOctets: number
+  /** Undefined where there is none, or where it was too long for a name (`originHash` then tells). */
+  readonly origin: string | undefined
+  /** base64url SHA-256 of an origin that was too long for the name. */
+  readonly originHash: string | undefined
+  /** base64url SHA-256 of the octets. */
+  readonly digest: string
+}
+
+/** 255 octets less date, size, unique part, digest and marks. */
+const maxOriginOctets = 150
+const maxOriginLength = 2000
+const pattern =
+  /^(-?[0-9]{1,15}),S=([0-9]{1,15}),O=([A-Za-z0-9._@+=~!%-]*|\^[A-Za-z0-9_-]{43}),([a-z0-9]{1,32}),([A-Za-z0-9_-]{43})$/
+
+export function originHash(origin: string): string {
+  return createHash('sha256').update(origin).digest('base64url')
+}
+
+function escapeOrigin(origin: string): string {
+  return encodeURIComponent(origin)
+    .replace(/[*'()]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%40', '@')
+}
+
+/** Throws StoreError invalid for an origin that can't be kept. */
+export function checkOrigin(origin: string): void {
+  if (origin === '' || origin.length > maxOriginLength || !origin.isWellFormed() || origin.includes('\0'))
+    throw new StoreError('invalid', `An origin is empty, longer than ${maxOriginLength} characters, or not text`)
+}
+
+/** `unique`: lower-case letters and digits that no other message of the mailbox has. */
+export function messageFileName(message: {
+  readonly internalDate: number
+  readonly sizeOctets: number
+  readonly origin: string | undefined
+  readonly unique: string
+  readonly digest: string
+}): string {
+  let origin = ''
+  if (message.origin !== undefined) {
+    origin = escapeOrigin(message.origin)
+    if (origin.length > maxOriginOctets) origin = `^${originHash(message.origin)}`
+  }
+  return `${message.internalDate},S=${message.sizeOctets},O=${origin},${message.unique},${message.digest}`
+}
+
+/** Undefined for a name that `messageFileName` never makes. */
+export function parseMessageFileName(file: string): MessageFile | undefined {
+  const match = pattern.exec(file)
+  if (match === null) return undefined
+  const [, date, size, token, , digest] = match as unknown as [string, string, string, string, string, string]
+  const hashed = token.startsWith('^')
+  let origin: string | undefined
+  if (token !== '' && !hashed) {
+    try {
+      origin = decodeURIComponent(token)
+    } catch {
+      return undefined
+    }
+  }
+  return {
+    internalDate: Number(date),
+    sizeOctets: Number(size),
+    origin,
+    originHash: hashed ? token.slice(1) : undefined,
+    digest,
+  }
+}

@@ -1,0 +1,89 @@
+/** The entry of the room: a directory that holds accounts. */
+
+import { resolve } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { StoreError } from '../base/errors.ts'
+import type { UserId } from '../base/ids.ts'
+import type { Log } from '../base/log.ts'
+import type { MessageSummary } from '../mime/types.ts'
+import { StoredAccount } from './account.ts'
+import type { StoreContext } from './context.ts'
+import { nodeFs, type StoreFs, unlessAbsent } from './fs.ts'
+import { OpenMailbox } from './mailbox.ts'
+import { accountOf } from './names.ts'
+import { MailboxRegistry } from './registry.ts'
+import { Slots } from './slots.ts'
+import type { Account, CommitNotice, Store } from './types.ts'
+
+export interface StoreOptions {
+  /** Directory of the accounts; made, with the levels above it, when the first account is. */
+  readonly root: string
+  readonly clock: Clock
+  readonly log: Log
+  /** The disk; the machine's own unless a test puts another one in its place. */
+  readonly fs?: StoreFs
+  /** What makes a message's summary out of its octets. */
+  readonly summarize?: (octets: Uint8Array) => MessageSummary
+  /** Called for every commit by this process, after it is durable. */
+  readonly onCommit?: (notice: CommitNotice) => void
+}
+
+/** Files being written at once: enough to keep a disk busy with syncs, few enough for the descriptors. */
+const writesAtOnce = 64
+
+function noSummaries(): never {
+  throw new StoreError('unavailable', 'This store was opened without a way to summarise messages')
+}
+
+export function openStore(options: StoreOptions): Store {
+  return new MdirStore(options)
+}
+
+/** Accounts whose log stays open. */
+const maxAccounts = 1000
+
+class MdirStore implements Store {
+  private readonly root: string
+  private readonly context: StoreContext
+  private readonly registry = new MailboxRegistry()
+  private readonly known = new Map<UserId, StoredAccount>()
+  private readonly closing = new AbortController()
+  private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
+
+  constructor(options: StoreOptions) {
+    const { clock, log, fs = nodeFs, summarize = noSummaries, onCommit = () => {} } = options
+    this.root = resolve(options.root)
+    this.context = { fs, clock, log, slots: new Slots(writesAtOnce), closing: this.closing.signal }
+    this.makeMailbox = (userId, name, directory) =>
+      new OpenMailbox(this.context, userId, name, directory, summarize, onCommit, (mailbox) =>
+        this.registry.release(mailbox),
+      )
+  }
+
+  account(userId: UserId): Account {
+    let account = this.known.get(userId)
+    if (account === undefined) {
+      account = new StoredAccount(this.context, this.root, userId, this.registry, this.makeMailbox)
+      const [oldest] = this.known.keys()
+      if (this.known.size >= maxAccounts && oldest !== undefined) this.known.delete(oldest)
+      this.known.set(userId, account)
+    }
+    return account
+  }
+
+  async *accounts(): AsyncIterable<UserId> {
+    for (const entry of (await unlessAbsent(this.context.fs.list(this.root))) ?? []) {
+      const userId = entry.isDirectory ? accountOf(entry.name) : undefined
+      if (userId !== undefined) yield userId
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort(new Error('the store is closed'))
+    await this.registry.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,167 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { UserId } from '#src/base/ids.ts'
+import { deliver, deliverAll, freshInbox, freshRoot, storeIn, textOf, uid, uids, user } from './support.ts'
+
+describe('an account', () => {
+  it('is made once and is one directory tree (MDIR-04)', async () => {
+    const root = freshRoot()
+    await using store = storeIn(root)
+    const account = store.account(user)
+    expect(await account.exists()).toBe(false)
+    await expect(account.open('INBOX')).rejects.toMatchObject({ kind: 'not-found' })
+    await expect(account.create('x')).rejects.toMatchObject({ kind: 'not-found' })
+    await Promise.all([account.ensure(), storeIn(root).account(user).ensure()])
+    await account.ensure()
+    expect(await account.exists()).toBe(true)
+    expect(await account.list()).toEqual([{ name: 'INBOX', selectable: true, hasChildren: false }])
+    const found: UserId[] = []
+    for await (const userId of store.accounts()) found.push(userId)
+    expect(found).toEqual([user])
+    await account.destroy()
+    expect(await account.exists()).toBe(false)
+    expect(readdirSync(root)).toEqual([])
+    await account.ensure()
+    expect((await account.open('inbox')).messages).toEqual([])
+  })
+
+  it('lists mailboxes and the levels above them, INBOX first', async () => {
+    const { account } = await freshInbox()
+    for (const name of ['Zoo', 'a/b/c', 'inbox/Sub', 'Archive']) await account.create(name)
+    expect(await account.list()).toEqual([
+      { name: 'INBOX', selectable: true, hasChildren: true },
+      { name: 'Archive', selectable: true, hasChildren: false },
+      { name: 'INBOX/Sub', selectable: true, hasChildren: false },
+      { name: 'Zoo', selectable: true, hasChildren: false },
+      { name: 'a', selectable: false, hasChildren: true },
+      { name: 'a/b', selectable: false, hasChildren: true },
+      { name: 'a/b/c', selectable: true, hasChildren: false },
+    ])
+    await expect(account.open('a')).rejects.toMatchObject({ kind: 'not-found' })
+    await account.create('a')
+    await expect(account.create('a')).rejects.toMatchObject({ kind: 'already-exists' })
+    await expect(account.create('Inbox')).rejects.toMatchObject({ kind: 'already-exists' })
+    expect((await account.open('a')).messages).toEqual([])
+  })
+
+  it('gives every mailbox a UIDVALIDITY and an id of its own, also under an old name', async () => {
+    const { account } = await freshInbox()
+    const seen = new Set<string | number>()
+    for (let round = 0; round < 3; round += 1) {
+      await account.create('box')
+      const status = await account.status('box')
+      seen.add(status.uidValidity).add(status.mailboxId)
+      await account.remove('box')
+    }
+    expect(seen.size).toBe(6)
+    await account.create('moved', { uidValidity: 77, uidNext: uid(500) })
+    const moved = await account.open('moved')
+    expect([moved.uidValidity, moved.uidNext]).toEqual([77, 500])
+    expect(await deliver(moved, 'x')).toEqual({ uid: 500 })
+  })
+
+  it('removes a mailbox and keeps its children (RFC 9051 §6.3.5)', async () => {
+    const { account } = await freshInbox()
+    await account.create('a')
+    await account.create('a/b')
+    const held = await account.open('a')
+    await deliver(held, 'x')
+    await account.remove('a')
+    expect((await account.list()).map(({ name, selectable }) => [name, selectable])).toEqual([
+      ['INBOX', true],
+      ['a', false],
+      ['a/b', true],
+    ])
+    await expect(account.remove('a')).rejects.toMatchObject({ kind: 'not-found' })
+    await expect(deliver(held, 'y')).rejects.toMatchObject({ kind: 'not-found' })
+    await expect(held.refresh()).rejects.toMatchObject({ kind: 'not-found' })
+    await account.create('a')
+    await expect(deliver(held, 'z')).rejects.toMatchObject({ kind: 'not-found' })
+    expect((await account.open('a')).messages).toEqual([])
+    await account.remove('a/b')
+    await account.remove('a')
+    expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX'])
+    expect(existsSync(`${account.path}/a`)).toBe(false)
+    await expect(account.remove('INBOX')).rejects.toMatchObject({ kind: 'invalid' })
+  })
+
+  it('renames a tree; who has a mailbox of it open goes on (RFC 9051 §6.3.6)', async () => {
+    const { account, root } = await freshInbox()
+    await account.create('old')
+    await account.create('old/sub')
+    const sub = await account.open('old/sub')
+    await deliver(sub, 'x')
+    const { id } = sub
+    await account.rename('old', 'new/place')
+    expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX', 'new', 'new/place', 'new/place/sub'])
+    expect(sub.name).toBe('new/place/sub')
+    expect(await deliver(sub, 'y')).toEqual({ uid: 2 })
+    await using other = storeIn(root)
+    const again = await other.account(user).open('new/place/sub')
+    expect([again.id, again.messages.length]).toEqual([id, 2])
+    await expect(account.rename('old', 'x')).rejects.toMatchObject({ kind: 'not-found' })
+    await expect(account.rename('new', 'INBOX')).rejects.toMatchObject({ kind: 'already-exists' })
+    await expect(account.rename('new', 'new/below')).rejects.toMatchObject({ kind: 'invalid' })
+    await account.rename('new/place', 'NEW')
+    expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX', 'NEW', 'NEW/sub'])
+  })
+
+  it('renames INBOX by moving its messages (RFC 9051 §6.3.6)', async () => {
+    const { account, inbox } = await freshInbox()
+    await account.create('INBOX/child')
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
+    await account.rename('inbox', 'old mail')
+    expect(inbox.messages).toEqual([])
+    expect(await textOf(await account.open('old mail'), 2)).toBe('b')
+    expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX', 'INBOX/child', 'old mail'])
+  })
+
+  it('counts for STATUS', async () => {
+    const { account, inbox } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'abc', flags: ['\\Seen'] }, { text: 'de' }, { text: 'f', flags: ['\\Deleted'] }])
+    await inbox.claimRecent()
+    await deliver(inbox, 'g')
+    expect(await account.status('INBOX')).toEqual({
+      messages: 4,
+      recent: 1,
+      unseen: 3,
+      deleted: 1,
+      sizeOctets: 7,
+      uidNext: 5,
+      uidValidity: inbox.uidValidity,
+      highestModSeq: inbox.highestModSeq,
+      mailboxId: inbox.id,
+    })
+  })
+
+  it('keeps subscriptions and values, seen by other processes', async () => {
+    const { account, root } = await freshInbox()
+    await using store = storeIn(root)
+    const other = store.account(user)
+    await account.subscribe('Inbox')
+    await account.subscribe('gone/away')
+    await other.subscribe('x')
+    await other.unsubscribe('x')
+    expect(await other.subscriptions()).toEqual(['INBOX', 'gone/away'])
+    await account.put({ cursor: { last: 5 }, list: [1, 'a'], none: undefined })
+    expect(await other.get('cursor')).toEqual({ last: 5 })
+    await other.put({ cursor: undefined })
+    expect(await account.get('cursor')).toBe(undefined)
+    expect(await account.get('list')).toEqual([1, 'a'])
+  })
+
+  it('reopens a mailbox that another process removed and made again', async () => {
+    const { account, root } = await freshInbox()
+    await account.create('box')
+    const first = await account.open('box')
+    await deliver(first, 'old')
+    await first.close()
+    await using store = storeIn(root)
+    await store.account(user).remove('box')
+    await store.account(user).create('box')
+    const second = await account.open('box')
+    expect(second.messages).toEqual([])
+    expect(second.id).not.toBe(first.id)
+    await expect(first.expunge(uids(1), 'client')).rejects.toMatchObject({ kind: 'not-found' })
+  })
+})

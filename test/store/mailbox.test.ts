@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { describe, expect, it, vi } from 'vitest'
+import type { ModSeq } from '#src/base/ids.ts'
+import type { CommitNotice } from '#src/store/types.ts'
+import { deliver, deliverAll, freshInbox, storeIn, textOf, uid, uids, user } from './support.ts'
+
+describe('a mailbox', () => {
+  it('keeps what is delivered, in one change set, over a restart', async () => {
+    const { root, inbox, store } = await freshInbox()
+    const before = inbox.highestModSeq
+    const delivered = await deliverAll(inbox, [
+      { text: 'one', flags: ['\\seen', 'Work'], internalDate: 1_600_000_000 },
+      { text: 'two', origin: 'pop.example.net:UIDL-2', uidl: 'UIDL-2' },
+    ])
+    expect(delivered).toEqual([{ uid: 1 }, { uid: 2 }])
+    expect(inbox.highestModSeq).toBe(before + 1)
+    await store.close()
+
+    await using again = storeIn(root)
+    const mailbox = await again.account(user).open('INBOX')
+    expect(
+      mailbox.messages.map(({ uid, sizeOctets, internalDate, origin, uidl, modSeq }) => ({
+        uid,
+        sizeOctets,
+        internalDate,
+        origin,
+        uidl,
+        modSeq,
+      })),
+    ).toEqual([
+      { uid: 1, sizeOctets: 3, internalDate: 1_600_000_000, origin: undefined, uidl: undefined, modSeq: before + 1 },
+      {
+        uid: 2,
+        sizeOctets: 3,
+        internalDate: 1_700_000_000,
+        origin: 'pop.example.net:UIDL-2',
+        uidl: 'UIDL-2',
+        modSeq: before + 1,
+      },
+    ])
+    expect([...mailbox.messages[0]!.flags]).toEqual(['\\Seen', 'Work'])
+    expect(mailbox.messages[1]!.digest).toBe(createHash('sha256').update('two').digest('base64url'))
+    expect(await textOf(mailbox, 2)).toBe('two')
+    expect(mailbox.uidNext).toBe(3)
+    expect([...mailbox.keywords]).toEqual(['Work'])
+  })
+
+  it('streams a large message and answers any part of it', async () => {
+    const { inbox } = await freshInbox()
+    const octets = Buffer.alloc(1_000_000)
+    for (let at = 0; at < octets.length; at += 1) octets[at] = at % 251
+    await using delivery = inbox.deliver()
+    const sink = delivery.add({ internalDate: 1 })
+    for (let at = 0; at < octets.length; at += 60_000) await sink.write(octets.subarray(at, at + 60_000))
+    await sink.end()
+    await delivery.commit()
+    const record = inbox.messages[0]!
+    expect(record.digest).toBe(createHash('sha256').update(octets).digest('base64url'))
+    await using content = await inbox.content(record)
+    expect((await content.read(500_000, 500_100)).equals(octets.subarray(500_000, 500_100))).toBe(true)
+    expect((await content.read(999_990, 2_000_000)).equals(octets.subarray(999_990))).toBe(true)
+    const chunks: Buffer[] = []
+    for await (const chunk of content.stream()) chunks.push(chunk)
+    expect(Math.max(...chunks.map((chunk) => chunk.length))).toBeLessThanOrEqual(65_536)
+    expect(Buffer.concat(chunks).equals(octets)).toBe(true)
+  })
+
+  it('leaves out what was aborted or not ended, and leaves no file of it', async () => {
+    const { inbox, account } = await freshInbox()
+    await using delivery = inbox.deliver()
+    const [aborted, unfinished, whole] = [1, 2, 3].map((internalDate) => delivery.add({ internalDate }))
+    await aborted!.write(Buffer.from('a'))
+    await aborted!.abort()
+    await unfinished!.write(Buffer.alloc(300_000))
+    await whole!.write(Buffer.from('c'))
+    await whole!.end()
+    expect(await delivery.commit()).toEqual([{ aborted: true }, { aborted: true }, { uid: 1 }])
+    expect(readdirSync(`${account.path}/INBOX/msg`)).toEqual([inbox.messages[0]!.file])
+    await vi.waitFor(() => expect(readdirSync(`${account.path}/INBOX/tmp`)).toEqual(['swept']))
+  })
+
+  it('shows nothing and keeps nothing of an abandoned delivery', async () => {
+    const { inbox, account } = await freshInbox()
+    {
+      await using delivery = inbox.deliver()
+      const sink = delivery.add({ internalDate: 1 })
+      await sink.write(Buffer.from('x'))
+      await sink.end()
+    }
+    expect(inbox.messages).toEqual([])
+    expect(readdirSync(`${account.path}/INBOX/msg`)).toEqual([])
+  })
+
+  it('stores an origin once: present, departed, and again after forget', async () => {
+    const { inbox } = await freshInbox()
+    const origin = 'pop.example.net:abc'
+    expect(await deliver(inbox, 'x', { origin })).toEqual({ uid: 1 })
+    expect(await deliver(inbox, 'x', { origin })).toEqual({ duplicateOf: { present: true, uid: 1 } })
+    expect(
+      await deliverAll(inbox, [
+        { text: 'y', origin: 'twice' },
+        { text: 'y', origin: 'twice' },
+      ]),
+    ).toEqual([{ uid: 2 }, { duplicateOf: { present: true, uid: 2 } }])
+    expect(await inbox.expunge(uids(1), 'window')).toEqual([1])
+    const departed = { present: false, uid: 1, cause: 'window', modSeq: inbox.highestModSeq }
+    expect(inbox.byOrigin(origin)).toEqual(departed)
+    expect([...inbox.departed()]).toEqual([[origin, departed]])
+    expect(await deliver(inbox, 'x', { origin })).toEqual({ duplicateOf: departed })
+    await inbox.forget([origin])
+    expect(await deliver(inbox, 'x', { origin })).toEqual({ uid: 3 })
+  })
+
+  it('changes flags in one commit, and not at all when nothing changes', async () => {
+    const { inbox } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c', flags: ['\\Seen'] }])
+    const before = inbox.highestModSeq
+    await inbox.changeFlags({ uids: uids(1, 2, 3, 99), mode: 'add', flags: ['\\Seen', '$Label'] })
+    expect(inbox.messages.map((message) => [...message.flags].sort())).toEqual(Array(3).fill(['$Label', '\\Seen']))
+    expect(inbox.highestModSeq).toBe(before + 1)
+    expect(inbox.messages[0]!.flags).toBe(inbox.messages[2]!.flags)
+    await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\SEEN', '$label'] })
+    expect(inbox.highestModSeq).toBe(before + 1)
+    await inbox.changeFlags({ uids: uids(1), mode: 'remove', flags: ['$LABEL'] })
+    await inbox.changeFlags({ uids: uids(2), mode: 'set', flags: ['\\Deleted', '\\Recent'] })
+    expect(inbox.messages.map((message) => [...message.flags])).toEqual([
+      ['\\Seen'],
+      ['\\Deleted'],
+      ['\\Seen', '$Label'],
+    ])
+  })
+
+  it('leaves alone what changed after unchangedSince', async () => {
+    const { inbox } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
+    const since = inbox.highestModSeq
+    await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Flagged'] })
+    const change = { uids: uids(1, 2), mode: 'add' as const, flags: ['\\Seen'], unchangedSince: since }
+    expect(await inbox.changeFlags(change)).toEqual({ modified: [1] })
+    expect(inbox.messages.map((message) => [...message.flags])).toEqual([['\\Flagged'], ['\\Seen']])
+    // Two that share a commit: only one can have seen the message unchanged.
+    const now = inbox.highestModSeq
+    const both = await Promise.all(
+      ['x', 'y'].map((flag) => inbox.changeFlags({ uids: uids(2), mode: 'add', flags: [flag], unchangedSince: now })),
+    )
+    expect(both.map(({ modified }) => modified.length).sort()).toEqual([0, 1])
+  })
+
+  it('refuses flags that can not be stored', async () => {
+    const { inbox } = await freshInbox()
+    await deliver(inbox, 'a')
+    for (const flag of ['\\Foo', 'a b', 'x]', '', 'é', 'k'.repeat(300)])
+      await expect(inbox.changeFlags({ uids: uids(1), mode: 'add', flags: [flag] })).rejects.toMatchObject({
+        kind: 'invalid',
+      })
+    const many = Array.from({ length: 1001 }, (_, index) => `k${index}`)
+    await expect(inbox.changeFlags({ uids: uids(1), mode: 'add', flags: many })).rejects.toMatchObject({
+      kind: 'limit',
+    })
+  })
+
+  it('never gives a UID twice', async () => {
+    const { inbox } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
+    expect(await inbox.expunge(uids(1, 2, 7), 'client')).toEqual([1, 2])
+    expect(await inbox.expunge(uids(1, 2), 'client')).toEqual([])
+    expect(await deliver(inbox, 'c')).toEqual({ uid: 3 })
+  })
+
+  it('takes UIDs of a migration when they ascend', async () => {
+    const { inbox } = await freshInbox()
+    expect(await deliverAll(inbox, [{ text: 'a', uid: uid(10) }, { text: 'b' }, { text: 'c', uid: uid(20) }])).toEqual([
+      { uid: 10 },
+      { uid: 11 },
+      { uid: 20 },
+    ])
+    await expect(deliver(inbox, 'd', { uid: uid(20) })).rejects.toMatchObject({ kind: 'invalid' })
+    expect(inbox.uidNext).toBe(21)
+  })
+
+  it('tells the exact difference between two states, from memory and by scan', async () => {
+    const { inbox, root } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c' }])
+    const since = inbox.highestModSeq
+    await inbox.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Seen'] })
+    await deliverAll(inbox, [{ text: 'd' }, { text: 'e' }])
+    await inbox.changeFlags({ uids: uids(4), mode: 'add', flags: ['\\Seen'] })
+    await inbox.expunge(uids(1, 5), 'client')
+    await using other = storeIn(root)
+    for (const mailbox of [inbox, await other.account(user).open('INBOX')]) {
+      const delta = mailbox.delta(since)
+      expect(delta.added.map((message) => message.uid)).toEqual([4])
+      expect(delta.updated.map((message) => message.uid)).toEqual([2])
+      expect(delta.expunged.filter((expunged) => expunged < 4)).toEqual([1])
+      expect(delta.highestModSeq).toBe(inbox.highestModSeq)
+      expect(mailbox.delta(mailbox.highestModSeq)).toMatchObject({ added: [], updated: [], expunged: [] })
+      const all = mailbox.delta(0 as ModSeq)
+      expect(all.added.map((message) => message.uid)).toEqual([2, 3, 4])
+      expect(all.updated).toEqual([])
+    }
+  })
+
+  it('replaces the list of messages, never changes it', async () => {
+    const { inbox } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
+    const held = inbox.messages
+    const copy = [...held]
+    await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Seen'] })
+    await deliver(inbox, 'c')
+    await inbox.expunge(uids(2), 'client')
+    expect(held).toEqual(copy)
+    expect(inbox.messages.map((message) => message.uid)).toEqual([1, 3])
+  })
+
+  it('copies and moves with flags and date but without origin', async () => {
+    const { inbox, account } = await freshInbox()
+    await account.create('Archive')
+    const archive = await account.open('Archive')
+    await deliverAll(inbox, [
+      { text: 'a', origin: 'o', uidl: 'o', flags: ['\\Seen', 'Work'], internalDate: 5 },
+      { text: 'b' },
+    ])
+    expect(await inbox.copyTo(uids(2, 1, 9), archive)).toEqual({
+      uidValidity: archive.uidValidity,
+      pairs: [
+        [1, 1],
+        [2, 2],
+      ],
+    })
+    expect(archive.messages[0]).toMatchObject({ internalDate: 5, origin: undefined, uidl: undefined, sizeOctets: 1 })
+    expect([...archive.messages[0]!.flags]).toEqual(['\\Seen', 'Work'])
+    expect(await textOf(archive, 1)).toBe('a')
+    expect((await inbox.moveTo(uids(1), archive)).pairs).toEqual([[1, 3]])
+    expect(inbox.messages.map((message) => message.uid)).toEqual([2])
+    expect(inbox.byOrigin('o')).toMatchObject({ present: false, cause: 'client' })
+  })
+
+  it('gives \\Recent to exactly one', async () => {
+    const { inbox } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
+    const claims = await Promise.all([inbox.claimRecent(), inbox.claimRecent()])
+    expect(claims).toEqual([
+      { after: 0, upTo: 2 },
+      { after: 2, upTo: 2 },
+    ])
+    await deliver(inbox, 'c')
+    expect(await inbox.claimRecent()).toEqual({ after: 2, upTo: 3 })
+    expect(inbox.recentAfter).toBe(3)
+  })
+
+  it('sees what another process did only after refresh, and tells its listeners', async () => {
+    const { inbox, root } = await freshInbox()
+    await using other = storeIn(root)
+    const theirs = await other.account(user).open('INBOX')
+    let told = 0
+    const stop = inbox.onChange(() => {
+      told += 1
+    })
+    await deliver(theirs, 'a')
+    expect(inbox.messages).toEqual([])
+    expect(await inbox.refresh()).toBe(true)
+    expect([inbox.messages.length, told]).toEqual([1, 1])
+    expect(await inbox.refresh()).toBe(false)
+    await deliver(inbox, 'b')
+    expect(told).toBe(2)
+    stop()
+    await deliver(inbox, 'c')
+    expect(told).toBe(2)
+    await theirs.refresh()
+    expect(theirs.messages).toEqual(inbox.messages)
+  })
+
+  it('shares a commit between deliveries that come together', async () => {
+    const { inbox } = await freshInbox()
+    const before = inbox.highestModSeq
+    const all = await Promise.all(Array.from({ length: 40 }, (_, index) => deliver(inbox, `m${index}`)))
+    const given = all.map((delivered) => ('uid' in delivered ? delivered.uid : 0)).sort((a, b) => a - b)
+    expect(given).toEqual(Array.from({ length: 40 }, (_, index) => index + 1))
+    expect(inbox.highestModSeq - before).toBeLessThan(20)
+  })
+
+  it('tells of its commits', async () => {
+    const notices: CommitNotice[] = []
+    const { inbox } = await freshInbox({ onCommit: (notice) => notices.push(notice) })
+    await deliver(inbox, 'a')
+    await inbox.expunge(uids(1), 'client')
+    expect(notices).toEqual([
+      { userId: user, mailbox: 'INBOX', highestModSeq: inbox.highestModSeq - 1, added: 1, updated: 0, expunged: 0 },
+      { userId: user, mailbox: 'INBOX', highestModSeq: inbox.highestModSeq, added: 0, updated: 0, expunged: 1 },
+    ])
+  })
+})
