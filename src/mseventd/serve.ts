@@ -2,25 +2,27 @@
  * Sockets of mseventd. A connection that breaks the protocol, that does not read what it is sent, or that falls silent is
  * closed alone; the hub and the others go on. F24
  */
-import { once } from 'node:events'
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
-import { createServer, type Server, type Socket } from 'node:net'
+import { chmod, chown, mkdir } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
-import { createServer as createTlsServer, type SecureContextOptions } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { SyntaxFault } from '../base/errors.ts'
+import { connectionLimits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
-import { describeAddress, type EventAddress, openSocket } from '../events/address.ts'
+import type { Listener } from '../config/listeners.ts'
 import { encodeHub, MAX_PAYLOAD_OCTETS } from '../events/wire.ts'
 import { MppDecoder } from '../proto/mpp/decoder.ts'
+import { ListenError, listen, type OpenListener } from '../server/listener.ts'
+import { asRoot } from '../server/ms-user.ts'
+import { TlsAcceptor, type TlsMaterial } from '../server/tls.ts'
+import type { ListenAddress } from '../server/types.ts'
 import { Hub } from './hub.ts'
 import { Session } from './session.ts'
 
 export interface HubOptions {
-  /** An empty host is every interface. */
-  readonly addresses: readonly EventAddress[]
-  /** Every connection has to use TLS. */
-  readonly tls?: SecureContextOptions | undefined
+  readonly listeners: readonly Listener[]
+  /** TCP connections have to use TLS. A Unix socket does without. */
+  readonly tls?: TlsMaterial | undefined
   readonly clock: Clock
   readonly log: Log
   /** A client that leaves more than this unread is cut. */
@@ -29,95 +31,116 @@ export interface HubOptions {
 
 export interface RunningHub {
   /** Where it listens, with the ports that the system chose for port 0. */
-  readonly addresses: readonly EventAddress[]
+  readonly addresses: readonly ListenAddress[]
+  /** For handshakes from now on. */
+  useTls(material: TlsMaterial): void
   stop(): Promise<void>
 }
 
 const MAX_UNREAD_OCTETS = 16 << 20
-const MAX_CONNECTIONS = 4096
 /** Clients ping every 30 s. */
 const SILENCE_MS = 90_000
 /** Longest path of a Unix socket on Linux. */
 const MAX_PATH_OCTETS = 107
 
-/** Listens everywhere, or throws with what to change. */
+/** Listens everywhere. Throws ListenError, which says what to change. */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
-  const { clock, log } = options
+  const { clock, log, maxUnreadOctets = MAX_UNREAD_OCTETS } = options
   const hub = new Hub(clock)
   const sockets = new Map<Socket, { heardAt: number }>()
-  const servers: Server[] = []
-  const addresses: EventAddress[] = []
+  const listeners: OpenListener[] = []
   const stopped = new AbortController()
-  const stop = async () => {
-    stopped.abort()
-    const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)))
-    for (const socket of sockets.keys()) socket.destroy()
-    await Promise.all(closed)
-  }
-  const accept = (socket: Socket, isProtected: boolean) => {
+  let acceptor = options.tls && new TlsAcceptor(options.tls, connectionLimits.tlsHandshakeMs)
+
+  const accept = async (plain: Socket, isUnix: boolean) => {
     const state = { heardAt: clock.monotonic() }
-    sockets.set(socket, state)
-    socket.once('close', () => sockets.delete(socket))
-    attend(socket, hub, isProtected, options, () => {
+    plain.on('error', () => {})
+    sockets.set(plain, state)
+    plain.once('close', () => sockets.delete(plain))
+    const socket = isUnix || !acceptor ? plain : await acceptor.accept(plain)
+    attend(socket, hub, { isProtected: isUnix || socket !== plain, log, maxUnreadOctets }, () => {
       state.heardAt = clock.monotonic()
     })
-  }
-  try {
-    for (const address of options.addresses) {
-      const isProtected = 'path' in address || options.tls !== undefined
-      const onSocket = (socket: Socket) => accept(socket, isProtected)
-      const server =
-        options.tls && !('path' in address) ? createTlsServer(options.tls, onSocket) : createServer(onSocket)
-      server.maxConnections = MAX_CONNECTIONS
-      const where = await listen(server, address)
-      servers.push(server)
-      addresses.push(where)
-      log.log('info', `events at ${describeAddress(where)}`, { tls: options.tls !== undefined })
-    }
-  } catch (error) {
-    await stop()
-    throw error
   }
   const reap = async () => {
     for (;;) {
       await clock.sleep(SILENCE_MS / 3, stopped.signal)
       const limit = clock.monotonic() - SILENCE_MS
-      for (const [socket, { heardAt }] of sockets)
-        if (heardAt < limit) socket.destroy(new Error(`nothing heard for ${SILENCE_MS / 1000} s`))
+      for (const [socket, { heardAt }] of sockets) if (heardAt < limit) socket.destroy()
     }
   }
-  reap().catch(() => {})
-  return { addresses, stop }
-}
-
-/** Answers the address with the port in use. */
-async function listen(server: Server, address: EventAddress): Promise<EventAddress> {
-  if ('path' in address) {
-    await listenOnPath(server, address.path)
-    return address
+  const stop = async () => {
+    stopped.abort()
+    for (const listener of listeners) listener.close()
+    const closed = [...sockets.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+    for (const socket of sockets.keys()) socket.destroy()
+    await Promise.all(closed)
   }
-  server.listen(address.port, address.host === '' ? undefined : address.host)
-  await once(server, 'listening')
-  const bound = server.address()
-  return bound !== null && typeof bound === 'object' ? { host: address.host, port: bound.port } : address
+
+  try {
+    for (const listener of options.listeners) {
+      const onSocket = (socket: Socket) => {
+        accept(socket, 'path' in listener).catch((error: Error) =>
+          log.log('info', 'no TLS with a client', { client: socket.remoteAddress, reason: error.message }),
+        )
+      }
+      listeners.push(await open(listener, log, onSocket))
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  reap().catch(() => {})
+  return {
+    addresses: listeners.map(({ address }) => address),
+    useTls: (material) => {
+      acceptor = new TlsAcceptor(material, connectionLimits.tlsHandshakeMs)
+    },
+    stop,
+  }
 }
 
-function attend(socket: Socket, hub: Hub, isProtected: boolean, options: HubOptions, heard: () => void): void {
-  const { log, maxUnreadOctets = MAX_UNREAD_OCTETS } = options
+/** A Unix socket can be opened by the services' own user alone: whoever connects may be sent credentials. */
+async function open(listener: Listener, log: Log, onSocket: (socket: Socket) => void): Promise<OpenListener> {
+  const options = { service: 'msevent', listener, shared: false, exclusive: true, log, onSocket }
+  if (!('path' in listener)) return asRoot(() => listen(options))
+  const { path } = listener
+  if (Buffer.byteLength(path) > MAX_PATH_OCTETS)
+    throw new ListenError(
+      `msevent_host: the path is longer than a Unix socket's may be (${MAX_PATH_OCTETS} octets): ${path}`,
+    )
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  const [uid, gid] = [process.geteuid!(), process.getegid!()]
+  return asRoot(async () => {
+    const opened = await listen(options)
+    await chmod(path, 0o600)
+    await chown(path, uid, gid)
+    return opened
+  })
+}
+
+interface Terms {
+  readonly isProtected: boolean
+  readonly log: Log
+  readonly maxUnreadOctets: number
+}
+
+/** Joins a connection to its session in the hub. */
+function attend(socket: Socket, hub: Hub, { isProtected, log, maxUnreadOctets }: Terms, heard: () => void): void {
   const decoder = new MppDecoder(MAX_PAYLOAD_OCTETS)
   const session = new Session(hub, {
     isProtected,
     send(octets) {
-      if (socket.destroyed) return
+      if (socket.destroyed || socket.writableEnded) return
       socket.write(octets)
       if (socket.writableLength > maxUnreadOctets)
         socket.destroy(new Error(`it does not read: ${socket.writableLength} octets are waiting`))
     },
   })
-  socket.setNoDelay(true)
   socket.on('error', (error) =>
     log.log('warning', 'connection closed', { client: session.label, reason: error.message }),
   )
+  socket.on('end', () => socket.end())
   socket.on('close', () => session.disconnected())
   socket.on('data', (chunk: Buffer) => {
     heard()
@@ -135,31 +158,4 @@ function attend(socket: Socket, hub: Hub, isProtected: boolean, options: HubOpti
       })
     }
   })
-}
-
-/**
- * Binds a socket that only our own user can open. A socket that a killed mseventd left behind is removed; anything else
- * at that place, or a living mseventd, is an error.
- */
-async function listenOnPath(server: Server, path: string): Promise<void> {
-  if (Buffer.byteLength(path) > MAX_PATH_OCTETS)
-    throw new Error(`msevent_host: the path is longer than a Unix socket's may be (${MAX_PATH_OCTETS} octets): ${path}`)
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const found = await lstat(path).catch(() => undefined)
-  if (found) {
-    if (!found.isSocket()) throw new Error(`msevent_host: ${path} is in the way and is not a socket; remove it`)
-    const living = await openSocket({ path }, undefined, AbortSignal.timeout(5000)).catch(
-      (error: NodeJS.ErrnoException) => (error.code === 'ECONNREFUSED' ? undefined : Promise.reject(error)),
-    )
-    living?.destroy()
-    if (living) throw new Error(`msevent_host: another mseventd is listening at ${path}`)
-    await unlink(path)
-  }
-  // Bound without rights for others from the first moment: bind happens inside listen.
-  const umask = process.umask(0o177)
-  const listens = once(server, 'listening')
-  server.listen(path)
-  process.umask(umask)
-  await listens
-  await chmod(path, 0o600)
 }

@@ -305,7 +305,7 @@ describe('ask and serve (GW-25)', () => {
 
   it('sends no credential, and serves none, over TCP without TLS', async () => {
     const { addresses } = await hub({ host: '127.0.0.1', port: 0 })
-    const client = bus(addresses[0]!)
+    const client = bus(addresses[0]!.at)
     await connected(client)
     await expect(client.ask('ms_sync', { password: 'x' }, { secret: true, timeoutMs: 5000 })).rejects.toThrow(
       'msevent_tls',

@@ -129,7 +129,7 @@ describe('mseventd and a client that misbehaves', () => {
     const other = await socketPath()
     await hub(other)
     expect(statSync(other.path).mode & 0o777).toBe(0o600)
-    await expect(hub(other)).rejects.toThrow('another mseventd is listening')
+    await expect(hub(other)).rejects.toThrow('another process listens at')
     await expect(hub({ path: `/tmp/${'x'.repeat(200)}` })).rejects.toThrow("longer than a Unix socket's")
   })
 })

@@ -38,7 +38,7 @@ export async function hub(
   log: Log = recordingLog(),
   more: Partial<HubOptions> = {},
 ): Promise<RunningHub> {
-  const running = await startHub({ addresses: [address], clock: systemClock, log, ...more })
+  const running = await startHub({ listeners: [address], clock: systemClock, log, ...more })
   onTestFinished(() => running.stop().catch(() => {}))
   return running
 }

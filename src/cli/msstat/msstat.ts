@@ -1,0 +1,135 @@
+/** Live view of the services, as a client of mseventd: the administration guide's chapter 9. */
+import type { Writable } from 'node:stream'
+import type { Clock } from '../../base/clock.ts'
+import { RemoteError } from '../../base/errors.ts'
+import { silentLog } from '../../base/log.ts'
+import { ConfigError } from '../../config/finding.ts'
+import { loadConfig } from '../../config/ms-conf.ts'
+import { describeAddress, openSocket } from '../../events/address.ts'
+import { connectEvents } from '../../events/client.ts'
+import type { EventBus } from '../../events/types.ts'
+import { eventsOf } from '../../server/events-address.ts'
+import { type Arguments, parseArguments, UsageError, usage } from './arguments.ts'
+import { connectionLines, eventLine, presenceJson, serviceLines } from './format.ts'
+import { hostNames } from './host-names.ts'
+
+export interface Surroundings {
+  readonly out: Writable
+  readonly err: Writable
+  readonly clock: Clock
+  /** Ends -f. */
+  readonly interrupted: AbortSignal
+}
+
+const CONNECT_TIMEOUT_MS = 5000
+
+/** Runs msstat; answers its exit status. */
+export async function msstat(argv: readonly string[], { out, err, clock, interrupted }: Surroundings): Promise<number> {
+  const say = (text: string) => err.write(`msstat: ${text}\n`)
+  let args: Arguments
+  try {
+    args = parseArguments(argv)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    say(`${error.message}; msstat --help shows what there is`)
+    return 2
+  }
+  if (args.action.kind === 'help') {
+    out.write(usage)
+    return 0
+  }
+  let bus: EventBus | undefined
+  try {
+    const { config } = await loadConfig(args.configFile)
+    const { address, tls } = await eventsOf(config)
+    try {
+      // One attempt, so that its error can be told; the bus itself would go on trying.
+      const socket = await openSocket(address, tls, AbortSignal.timeout(CONNECT_TIMEOUT_MS))
+      socket.destroy()
+    } catch (error) {
+      say(
+        `mseventd at ${describeAddress(address)} can't be reached (${(error as Error).message}). Is it running? Its address is msevent_host in ${config.file ?? 'ms.conf'}`,
+      )
+      return 1
+    }
+    bus = connectEvents({ address, tls, clock, log: silentLog, name: 'msstat' })
+    return await act(bus, args, { out, err, clock, interrupted })
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      say(error.message)
+      return 2
+    }
+    if (!(error instanceof RemoteError)) throw error
+    say(error.message)
+    return 1
+  } finally {
+    await bus?.close()
+  }
+}
+
+async function act(bus: EventBus, args: Arguments, surroundings: Surroundings): Promise<number> {
+  const { out, err, clock } = surroundings
+  const print = (lines: readonly string[]) => out.write(lines.map((line) => `${line}\n`).join(''))
+  const { action, pretty, serverHost, numeric } = args
+  switch (action.kind) {
+    case 'services': {
+      const services = (await bus.presences()).filter((presence) => presence.sessionId === undefined)
+      const now = clock.now()
+      print(args.json ? services.map((item) => presenceJson(item, now)) : serviceLines(services, now, pretty))
+      return 0
+    }
+    case 'users': {
+      const connections = (await bus.presences()).filter(
+        (presence) => presence.sessionId !== undefined && action.pattern.test(presence.user ?? ''),
+      )
+      const addresses = connections.flatMap((item) => item.clientAddress ?? [])
+      const clientName = numeric || args.json ? (address: string) => address : await hostNames(addresses)
+      const now = clock.now()
+      print(
+        args.json
+          ? connections.map((item) => presenceJson(item, now))
+          : connectionLines(connections, now, { pretty, serverHost, clientName }),
+      )
+      return 0
+    }
+    case 'follow':
+      await follow(bus, action.topic, args.json, surroundings)
+      return 0
+    case 'raise': {
+      // The answer to this also says that we are connected, so that the publication isn't dropped.
+      const heard = (await bus.presences()).some((presence) => presence.service === 'gw')
+      bus.publish({ topic: action.topic, name: 'sync', fields: { user: action.topic.slice('ms_sync:'.length) } })
+      // Answered after the publication was taken.
+      await bus.presences()
+      if (heard) return 0
+      err.write('msstat: no ms_syncd is running: the event reached nobody\n')
+      return 1
+    }
+    default:
+      throw new TypeError(`no such action: ${action.kind}`)
+  }
+}
+
+/** Prints events until interrupted, over restarts of mseventd. */
+function follow(bus: EventBus, topic: string, json: boolean, { out, err, interrupted }: Surroundings): Promise<void> {
+  return new Promise((resolve) => {
+    let inForce = false
+    const stop = bus.subscribe(
+      [topic],
+      (event) => out.write(`${json ? JSON.stringify(event) : eventLine(event)}\n`),
+      () => {
+        if (inForce) err.write('msstat: mseventd was away, events may be missing here\n')
+        inForce = true
+      },
+    )
+    const end = () => {
+      stop()
+      resolve()
+    }
+    interrupted.addEventListener('abort', end, { once: true })
+    if (interrupted.aborted) end()
+    // Whoever read our output has gone: `msstat -f ALL | head -1`.
+    out.once('error', end)
+    out.once('close', end)
+  })
+}

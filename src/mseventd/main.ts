@@ -1,0 +1,37 @@
+/** mseventd: carries events and requests between the services. EVT-01 to EVT-13 */
+
+import type { Config } from '../config/config.ts'
+import { listenersOf } from '../config/listeners.ts'
+import { runDaemon } from '../server/daemon.ts'
+import { loadTls, TlsError, type TlsMaterial } from '../server/tls.ts'
+import type { Daemon } from '../server/types.ts'
+import { startHub } from './serve.ts'
+
+export const mseventd: Daemon = {
+  name: 'mseventd',
+  workers: 'one',
+  async start({ config, log, clock }) {
+    const listeners = listenersOf(config, 'msevent')
+    const hub = await startHub({ listeners, tls: await tlsOf(config), clock, log })
+    return {
+      addresses: hub.addresses,
+      stop: () => hub.stop(),
+      async reload(next) {
+        const tls = await tlsOf(next)
+        if (tls) hub.useTls(tls)
+        return []
+      },
+    }
+  },
+}
+
+/** Throws TlsError when `msevent_tls` asks for TLS and there is none. */
+async function tlsOf(config: Config): Promise<TlsMaterial | undefined> {
+  if (!config.get('msevent_tls')) return undefined
+  const material = await loadTls(config)
+  if (!material)
+    throw new TlsError('msevent_tls is true, but there is no certificate: set tls_cert_file (and tls_key_file)')
+  return material
+}
+
+if (import.meta.main) await runDaemon(mseventd)
