@@ -1,0 +1,79 @@
+/** A subcommand of msadm, and what it is given to work with. */
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import type { Accounts } from '../../auth/accounts.ts'
+import type { HashPool } from '../../auth/hash-pool.ts'
+import { canonicalUserId, defaultDomain } from '../../auth/user-id.ts'
+import type { UserId } from '../../base/ids.ts'
+import type { Config } from '../../config/config.ts'
+import type { Store } from '../../store/types.ts'
+
+export interface Context {
+  readonly config: Config
+  readonly accounts: Accounts
+  readonly hashPool: HashPool
+  /** The mail store, opened at the first use. */
+  store(): Store
+  /** A line of result: `text` for people, `values` with --json. */
+  print(text: string, values: Readonly<Record<string, unknown>>): void
+  /** For people only. */
+  note(text: string): void
+  /** The next line of standard input, without its end; for `-p -`. */
+  readPassword(): Promise<Buffer>
+}
+
+export interface Command {
+  readonly name: string
+  /** Arguments, as help shows them. */
+  readonly usage: string
+  readonly summary: string
+  /** Lines about the switches. */
+  readonly details: string
+  /** Throws UsageError, or an error of the libraries whose message says what went wrong. */
+  run(args: readonly string[], context: Context): Promise<void>
+}
+
+/** The words of a command can't be used; the message says what would be right. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Something asked for can't be done; the message is for the operator. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}
+
+/** Switches and words of a command. Throws UsageError. */
+export const readArguments = <O extends ParseArgsOptionsConfig>(args: readonly string[], options: O) => {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** The one word of a command that takes a user id. */
+export const onlyUserId = (positionals: readonly string[]): string => {
+  const [userId, ...more] = positionals
+  if (userId === undefined) throw new UsageError('a userid is missing, for example joe@example.org')
+  if (more.length > 0) throw new UsageError(`${JSON.stringify(more[0])} is one word too many`)
+  return userId
+}
+
+/** As for logins: without a domain, the default one is added. Throws SyntaxFault. */
+export const canonical = (given: string, { config }: Context): UserId =>
+  canonicalUserId(given, defaultDomain(config, undefined))
+
+/** The password that `-p` gave: its words, or for `-` a line of standard input. Throws UsageError for one that nobody could log in with. */
+export const passwordOf = async (given: string, context: Context): Promise<Buffer> => {
+  const octets = given === '-' ? await context.readPassword() : Buffer.from(given)
+  if (octets.length === 0) throw new UsageError('the password is empty')
+  if (octets.length > 1024) throw new UsageError('the password has more than 1024 octets')
+  if (octets.some((octet) => octet === 0 || octet === 10 || octet === 13))
+    throw new UsageError('the password has a NUL or a line end, which no client could send')
+  return octets
+}
+
+/** Tells an operator who sets a password in gateway mode that logins don't use it. */
+export const noteGateway = ({ config, note }: Context) => {
+  if (config.get('gateway_mode')) note('gateway_mode is on: logins are decided by the backend, and not by this account')
+}

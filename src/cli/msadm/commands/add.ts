@@ -1,0 +1,73 @@
+import type { AccountRecord } from '../../../auth/accounts.ts'
+import type { UserId } from '../../../base/ids.ts'
+import { type Command, canonical, noteGateway, onlyUserId, passwordOf, readArguments, UsageError } from '../command.ts'
+
+type Property = AccountRecord['properties'][number]
+
+const readProperty = (word: string): Property => {
+  const equals = word.indexOf('=')
+  const name = word.slice(0, Math.max(equals, 0))
+  if (!/^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(name))
+    throw new UsageError(
+      `${JSON.stringify(word.slice(0, 60))} is not a property; write name=value, the name in letters, digits and hyphens`,
+    )
+  if (name.toLowerCase() === 'userpassword') throw new UsageError('a password is given with -p, not as a property')
+  const value = word.slice(equals + 1)
+  if (value === '' || Buffer.byteLength(value) > 1024 || /\p{Cc}/u.test(value))
+    throw new UsageError(`the value of ${name} is empty, has control characters or more than 1024 octets`)
+  return [name, value]
+}
+
+/** LASER routing: the account's own name as address, beside what was given. */
+const laserProperties = (userId: UserId, given: readonly Property[]): readonly Property[] =>
+  ['mail', 'mailLocalAddress']
+    .filter((name) => !given.some(([other, value]) => other === name && value === userId))
+    .map((name) => [name, userId])
+
+export const add: Command = {
+  name: 'add',
+  usage: 'add {-p password | -m | -d} [-r | -n] [-f] userid [name=value ...]',
+  summary: 'makes an account',
+  details: `  -p password  enabled, with this password; -p - reads it from standard input
+  -m           disabled, waiting for its migration
+  -d           disabled
+  -r           with routing attributes (mail, mailLocalAddress); the default unless auto_add_laser_routing is false
+  -n           without them
+  -f           goes on when the account exists: state, password and the named properties are replaced
+  name=value   properties of the account; a name may be given several times`,
+  run: async (args, context) => {
+    const { values, positionals } = readArguments(args, {
+      p: { type: 'string', short: 'p' },
+      m: { type: 'boolean', short: 'm' },
+      d: { type: 'boolean', short: 'd' },
+      r: { type: 'boolean', short: 'r' },
+      n: { type: 'boolean', short: 'n' },
+      f: { type: 'boolean', short: 'f' },
+    })
+    if ([values.p !== undefined, values.m, values.d].filter(Boolean).length !== 1)
+      throw new UsageError('exactly one of -p password, -m and -d is needed')
+    if (values.r && values.n) throw new UsageError('-r and -n exclude each other')
+    const userId = canonical(onlyUserId(positionals.slice(0, 1)), context)
+    const given = positionals.slice(1).map(readProperty)
+    const routed = values.r || (!values.n && context.config.get('auto_add_laser_routing'))
+    const properties = routed ? [...laserProperties(userId, given), ...given] : given
+
+    const before = values.f ? await context.accounts.find(userId) : undefined
+    const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
+    const verifiers = password === undefined ? before?.verifiers : await context.hashPool.make(password)
+    const account: AccountRecord = {
+      userId,
+      state: password !== undefined ? 'enabled' : values.m ? 'migrating' : 'disabled',
+      verifiers,
+      services: before?.services ?? {},
+      properties: [
+        ...(before?.properties ?? []).filter(([name]) => !properties.some(([replaced]) => replaced === name)),
+        ...properties,
+      ],
+    }
+    if (values.f) await context.accounts.put(account)
+    else await context.accounts.add(account)
+    context.print(`added ${userId} (${account.state})`, { userId, state: account.state })
+    if (password !== undefined) noteGateway(context)
+  },
+}

@@ -1,0 +1,28 @@
+import { StoreError } from '../../../base/errors.ts'
+import { type Command, CommandError, canonical, onlyUserId, readArguments } from '../command.ts'
+
+export const del: Command = {
+  name: 'del',
+  usage: 'del [-k] userid',
+  summary: 'removes an account and its mail',
+  details: '  -k           keeps the mail',
+  run: async (args, context) => {
+    const { values, positionals } = readArguments(args, { k: { type: 'boolean', short: 'k' } })
+    const userId = canonical(onlyUserId(positionals), context)
+    // The account first: nobody logs in while the mail goes.
+    const hadAccount = await context.accounts.remove(userId).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof StoreError && error.kind === 'not-found') return false
+        throw error
+      },
+    )
+    // A gateway's users have mail here without having an account.
+    const mail = context.store().account(userId)
+    const hadMail = await mail.exists()
+    if (!hadAccount && (!hadMail || values.k)) throw new CommandError(`there is no account ${userId}`)
+    if (hadMail && !values.k) await mail.destroy()
+    const removed = [...(hadAccount ? ['account'] : []), ...(hadMail && !values.k ? ['mail'] : [])]
+    context.print(`removed ${userId} (${removed.join(' and ')})`, { userId, removed })
+  },
+}

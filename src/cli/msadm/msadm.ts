@@ -1,0 +1,180 @@
+/** Administration of accounts and mail: chapter 3.2.4 of the administration guide. */
+import type { Readable, Writable } from 'node:stream'
+import { openAccounts } from '../../auth/accounts.ts'
+import { createHashPool } from '../../auth/hash-pool.ts'
+import { systemClock } from '../../base/clock.ts'
+import { AuthError, StoreError, SyntaxFault } from '../../base/errors.ts'
+import { silentLog } from '../../base/log.ts'
+import { ConfigError, formatFinding } from '../../config/finding.ts'
+import { loadConfig } from '../../config/ms-conf.ts'
+import { openStore } from '../../store/store.ts'
+import type { Store } from '../../store/types.ts'
+import { type Command, CommandError, type Context, UsageError } from './command.ts'
+import { commands, pending } from './commands.ts'
+import { completion } from './completion.ts'
+import { type Lines, LineTooLong, readLines, withoutEcho } from './input.ts'
+import { splitWords } from './words.ts'
+
+export interface Surroundings {
+  readonly input: Readable & { readonly isTTY?: boolean }
+  readonly out: Writable
+  readonly err: Writable
+}
+
+export const usage = `msadm: accounts and mail of the message store
+
+  msadm [-c FILE] [--json] COMMAND ...        runs one command
+  msadm [-c FILE] [--json]                    runs the commands on standard input, one a line
+
+${commands.map((command) => `  ${command.usage}\n      ${command.summary}`).join('\n')}
+
+  -c FILE            configuration file (default /etc/isode/ms.conf)
+  --json             one JSON object a line, also for errors
+  --help             this, or after a command the help of that command
+  --completion bash  prints the completion for a shell
+
+On standard input a line that begins with # is a comment; words with blanks are put in '...' or "...", and a
+backslash takes the next character as it is. A command that fails does not stop the others.
+A password in the arguments can be seen by other users of the machine: -p - reads it from standard input, there the next line.
+
+Examples
+  msadm add -p - joe@example.org              msadm add -d joe@example.org mailRoutingAddress=joe@example.com
+  msadm list -v -u ^joe                       msadm del -k joe@example.org
+
+Exit status: 0 done, 1 a command failed, 2 wrong arguments or configuration
+`
+
+/** For the store, whose messages no command here looks into. */
+const summarize = (): never => {
+  throw new Error('msadm reads no messages')
+}
+
+/** Runs msadm; answers its exit status. */
+export const msadm = async (argv: readonly string[], { input, out, err }: Surroundings): Promise<number> => {
+  const json = argv.includes('--json')
+  const fail = (message: string, status: 1 | 2, command?: string): number => {
+    if (json) out.write(`${JSON.stringify({ command, error: message })}\n`)
+    else err.write(`msadm: ${command === undefined ? '' : `${command}: `}${message}\n`)
+    return status
+  }
+  try {
+    const invocation = readGlobals(argv)
+    if (invocation.help) {
+      out.write(usage)
+      return 0
+    }
+    if (invocation.completion !== undefined) {
+      out.write(completion(invocation.completion))
+      return 0
+    }
+    const { config, warnings } = await loadConfig(invocation.configFile)
+    for (const warning of warnings) err.write(`msadm: ${formatFinding(warning)}\n`)
+
+    const lines = readLines(input)
+    let store: Store | undefined
+    const context: Context = {
+      config,
+      accounts: openAccounts(config.get('account_db')),
+      hashPool: createHashPool(),
+      store: () => {
+        store ??= openStore({ root: config.get('userdir'), clock: systemClock, log: silentLog, summarize })
+        return store
+      },
+      print: (text, values) => out.write(json ? `${JSON.stringify(values)}\n` : `${text}\n`),
+      note: (text) => json || err.write(`msadm: ${text}\n`),
+      readPassword: async () => {
+        if (input.isTTY) err.write('Password: ')
+        const line = await withoutEcho(input, () => lines.next())
+        if (input.isTTY) err.write('\n')
+        if (line === undefined) throw new UsageError('standard input has no line with the password')
+        return line
+      },
+    }
+    try {
+      if (invocation.words.length > 0) return await runOne(invocation.words, context, out, fail)
+      return await runLines(lines, context, out, (message, status, command) =>
+        fail(`line ${lines.number}: ${message}`, status, command),
+      )
+    } finally {
+      await store?.close()
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) return fail(error.message, 2)
+    if (error instanceof UsageError) return fail(`${error.message}; msadm --help shows what there is`, 2)
+    throw error
+  }
+}
+
+interface Invocation {
+  readonly configFile: string | undefined
+  readonly help: boolean
+  readonly completion: string | undefined
+  /** The command and its arguments; none: they come on standard input. */
+  readonly words: readonly string[]
+}
+
+/** Switches of msadm itself stand before the command. */
+const readGlobals = (argv: readonly string[]): Invocation => {
+  let configFile: string | undefined
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index]!
+    const rest = () => ({ configFile, help: false, completion: undefined })
+    if (word === '--json') continue
+    if (word === '-c') {
+      configFile = argv[++index]
+      if (configFile === undefined) throw new UsageError('-c needs the name of a configuration file')
+    } else if (word === '--help' || word === '-h') return { ...rest(), help: true, words: [] }
+    else if (word === '--completion') return { ...rest(), completion: argv[index + 1] ?? '', words: [] }
+    else if (word.startsWith('-')) throw new UsageError(`${JSON.stringify(word)} is not known before a command`)
+    else return { ...rest(), words: argv.slice(index) }
+  }
+  return { configFile, help: false, completion: undefined, words: [] }
+}
+
+type Fail = (message: string, status: 1 | 2, command?: string) => number
+
+const runOne = async (words: readonly string[], context: Context, out: Writable, fail: Fail): Promise<number> => {
+  const [name = '', ...args] = words
+  const command = commands.find((candidate) => candidate.name === name)
+  if (command === undefined)
+    return pending.includes(name)
+      ? fail('not available yet in this version', 1, name)
+      : fail(`${JSON.stringify(name.slice(0, 60))} is not a command; msadm --help shows what there is`, 2)
+  if (args.includes('--help')) {
+    out.write(commandHelp(command))
+    return 0
+  }
+  try {
+    await command.run(args, context)
+    return 0
+  } catch (error) {
+    if (error instanceof UsageError) return fail(`${error.message}\nusage: msadm ${command.usage}`, 2, name)
+    if (
+      error instanceof SyntaxFault ||
+      error instanceof StoreError ||
+      error instanceof AuthError ||
+      error instanceof CommandError
+    )
+      return fail(error.message, 1, name)
+    throw error
+  }
+}
+
+const commandHelp = ({ usage, summary, details }: Command) => `msadm ${usage}\n\n${summary}\n\n${details}\n`
+
+/** A worse status of one line is the status of all. */
+const runLines = async (lines: Lines, context: Context, out: Writable, fail: Fail): Promise<number> => {
+  let status = 0
+  for (;;) {
+    try {
+      const line = await lines.next()
+      if (line === undefined) return status
+      const words = splitWords(line.toString('utf8'))
+      if (words.length > 0) status = Math.max(status, await runOne(words, context, out, fail))
+    } catch (error) {
+      if (error instanceof LineTooLong) return fail(error.message, 2)
+      if (!(error instanceof UsageError)) throw error
+      status = Math.max(status, fail(error.message, 2))
+    }
+  }
+}

@@ -1,0 +1,353 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openAccounts } from '#src/auth/accounts.ts'
+import { createAuthenticator } from '#src/auth/authenticator.ts'
+import { systemClock } from '#src/base/clock.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { silentLog } from '#src/base/log.ts'
+import { msadm } from '#src/cli/msadm/msadm.ts'
+import { splitWords } from '#src/cli/msadm/words.ts'
+import { configOf } from '#src/config/config.ts'
+import { openStore } from '#src/store/store.ts'
+
+const main = resolve(import.meta.dirname, '../../src/cli/msadm/main.ts')
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'msadm-'))
+  await configure('')
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+const configure = (more: string) =>
+  writeFile(
+    join(directory, 'ms.conf'),
+    `<ms_options><account_db>accounts</account_db><userdir>user</userdir><domain>a.example</domain>${more}</ms_options>`,
+  )
+
+interface Result {
+  readonly status: number | null
+  readonly out: string
+  readonly err: string
+}
+/** Runs msadm as a process of its own. */
+const run = (
+  args: readonly string[],
+  input: string | Buffer = '',
+  configFile = join(directory, 'ms.conf'),
+): Promise<Result> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, '-c', configFile, ...args])
+    let out = ''
+    let err = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => (out += text))
+    child.stderr.setEncoding('utf8').on('data', (text) => (err += text))
+    child.on('error', reject)
+    child.on('close', (status) => resolve({ status, out, err }))
+    // A process that ends without reading is no failure of the test.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+  })
+/** The same without a process. */
+const call = async (args: readonly string[], input = '', configFile = join(directory, 'ms.conf')): Promise<Result> => {
+  const output = { out: '', err: '' }
+  const collect = (name: 'out' | 'err') =>
+    new Writable({
+      write: (chunk, _, done) => {
+        output[name] += chunk
+        done()
+      },
+    })
+  const status = await msadm(['-c', configFile, ...args], {
+    input: Readable.from([Buffer.from(input)]),
+    out: collect('out'),
+    err: collect('err'),
+  })
+  return { status, ...output }
+}
+const find = (userId: string) => openAccounts(join(directory, 'accounts')).find(userId as UserId)
+const logsIn = (user: string, password: string | Buffer) =>
+  createAuthenticator({
+    config: configOf({ account_db: join(directory, 'accounts'), domain: 'a.example' }),
+    log: silentLog,
+    clock: systemClock,
+  })
+    .login({
+      service: 'imap',
+      user,
+      password: Buffer.from(password),
+      localAddress: '::1',
+      remoteAddress: '::1',
+      signal: new AbortController().signal,
+    })
+    .then(
+      ({ userId }) => userId,
+      ({ kind }: { kind: string }) => kind,
+    )
+
+describe('msadm add, passwd, del', () => {
+  it('makes an account that logs in, changes its password, removes it', async () => {
+    expect(await run(['add', '-p', 'first secret', 'joe'])).toEqual({
+      status: 0,
+      out: 'added joe@a.example (enabled)\n',
+      err: '',
+    })
+    expect(await logsIn('joe', 'first secret')).toBe('joe@a.example')
+    expect((await find('joe@a.example'))?.properties).toEqual([
+      ['mail', 'joe@a.example'],
+      ['mailLocalAddress', 'joe@a.example'],
+    ])
+    expect(await run(['passwd', '-p', 'second', 'joe@A.example'])).toEqual({
+      status: 0,
+      out: 'changed the password of joe@a.example\n',
+      err: '',
+    })
+    expect(await logsIn('joe', 'first secret')).toBe('bad-credentials')
+    expect(await logsIn('joe', 'second')).toBe('joe@a.example')
+    expect(await run(['del', 'joe'])).toEqual({ status: 0, out: 'removed joe@a.example (account)\n', err: '' })
+    expect(await logsIn('joe', 'second')).toBe('bad-credentials')
+    expect(await readdir(join(directory, 'accounts'))).toEqual([])
+  })
+
+  it('reads passwords from standard input, octet by octet', async () => {
+    const latin1 = Buffer.from('p\u00e4ss', 'latin1')
+    expect((await run(['add', '-p', '-', 'joe'], Buffer.concat([latin1, Buffer.from('\r\nrest')]))).status).toBe(0)
+    expect(await logsIn('joe', latin1)).toBe('joe@a.example')
+    expect(await run(['passwd', '-p', '-', 'joe'])).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('standard input has no line with the password'),
+    })
+    expect(await run(['passwd', '-p', '-', 'joe'], '\n')).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('the password is empty'),
+    })
+  })
+
+  it('takes -m, -d, -r, -n, -f and properties', async () => {
+    const script = `
+      # the forms of the manual
+      add -m moving n=1 n=2
+      add -d off -n mailRoutingAddress=off@b.example
+      add -p x joe mailLocalAddress=joe@a.example
+      add -d joe
+      add -f -d joe mail=other@a.example -n
+      add -f -m nobody -r`
+    await configure('<auto_add_laser_routing>false</auto_add_laser_routing>')
+    expect(await call([], script)).toEqual({
+      status: 1,
+      out: 'added moving@a.example (migrating)\nadded off@a.example (disabled)\nadded joe@a.example (enabled)\nadded joe@a.example (disabled)\nadded nobody@a.example (migrating)\n',
+      err: 'msadm: add: line 6: the account joe@a.example exists\n',
+    })
+    expect(await find('moving@a.example')).toMatchObject({
+      state: 'migrating',
+      verifiers: undefined,
+      properties: [
+        ['n', '1'],
+        ['n', '2'],
+      ],
+    })
+    expect(await find('off@a.example')).toMatchObject({
+      state: 'disabled',
+      properties: [['mailRoutingAddress', 'off@b.example']],
+    })
+    const joe = await find('joe@a.example')
+    expect(joe).toMatchObject({
+      state: 'disabled',
+      properties: [
+        ['mailLocalAddress', 'joe@a.example'],
+        ['mail', 'other@a.example'],
+      ],
+    })
+    expect(joe?.verifiers).toBeDefined()
+    expect((await find('nobody@a.example'))?.properties.map(([name]) => name)).toEqual(['mail', 'mailLocalAddress'])
+  })
+
+  it('removes mail with the account unless it is to be kept, and of users who have no account', async () => {
+    await call([], 'add -d joe\nadd -d jim')
+    const store = openStore({
+      root: join(directory, 'user'),
+      clock: systemClock,
+      log: silentLog,
+      summarize: () => expect.unreachable(),
+    })
+    for (const user of ['joe', 'jim', 'guest']) await store.account(`${user}@a.example` as UserId).ensure()
+    await store.close()
+    expect((await call([], 'del joe\ndel -k jim\ndel guest')).out).toBe(
+      'removed joe@a.example (account and mail)\nremoved jim@a.example (account)\nremoved guest@a.example (mail)\n',
+    )
+    const left = await readdir(join(directory, 'user'))
+    expect([left.length, (await call(['path', 'jim'])).out]).toEqual([1, `${join(directory, 'user', left[0]!)}\n`])
+    expect(await call(['del', 'nobody'])).toEqual({
+      status: 1,
+      out: '',
+      err: 'msadm: del: there is no account nobody@a.example\n',
+    })
+    expect(await call(['del', '-k', 'jim'])).toMatchObject({ status: 1 })
+  })
+
+  it('GW-12 says that a gateway does not use the password', async () => {
+    await configure('<gateway_mode>true</gateway_mode>')
+    expect((await call(['add', '-p', 'x', 'joe'])).err).toBe(
+      'msadm: gateway_mode is on: logins are decided by the backend, and not by this account\n',
+    )
+  })
+})
+
+describe('msadm list and path', () => {
+  it('lists by name and domain', async () => {
+    await call([], 'add -d joe@a.example\nadd -p geheim -n -f joe@b.example k=v\nadd -d -n Anna@a.example')
+    const list = async (...args: string[]) => (await call(['list', ...args])).out
+    expect(await list()).toBe('Anna@a.example\njoe@a.example\njoe@b.example\n')
+    expect(await list('-u', 'oe', '-d', '^a')).toBe('joe@a.example\n')
+    expect(await list('-v', '-p', '-d', '^b')).toBe(
+      'joe@b.example\n  state: enabled\n  k: v\n  userPassword: SCRYPT SCRAM-SHA-1 SCRAM-SHA-256\n',
+    )
+    expect(await list('-p', '-u', 'Anna')).toBe('Anna@a.example\n  userPassword: none\n')
+    expect(JSON.parse((await call(['--json', 'list', '-v', '-d', '^b'])).out)).toEqual({
+      userId: 'joe@b.example',
+      state: 'enabled',
+      services: {},
+      properties: [['k', 'v']],
+    })
+    expect(await call(['list', '-u', '('])).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('msadm: list: -u: '),
+    })
+  })
+
+  it('prints where the mail is or would be', async () => {
+    const { out } = await call([], 'path joe\npath joe@A.example\npath -e joe@A.example')
+    const [first, second, exact] = out.trim().split('\n')
+    expect(first?.startsWith(join(directory, 'user/'))).toBe(true)
+    expect(second).toBe(first)
+    expect(exact).not.toBe(first)
+    expect(await readdir(directory)).toEqual(['ms.conf'])
+  })
+})
+
+describe('msadm', () => {
+  it.each([
+    [['colour'], 2, '"colour" is not a command; msadm --help shows what there is'],
+    [['du', 'joe'], 1, 'du: not available yet in this version'],
+    [['add', 'joe'], 2, 'add: exactly one of -p password, -m and -d is needed\nusage: msadm add {-p password'],
+    [['add', '-p', 'x', '-d', 'joe'], 2, 'add: exactly one of -p password, -m and -d is needed'],
+    [['add', '-d'], 2, 'add: a userid is missing, for example joe@example.org'],
+    [['add', '-d', 'joe', 'colour'], 2, 'add: "colour" is not a property; write name=value'],
+    [['add', '-d', 'joe', 'userPassword=x'], 2, 'add: a password is given with -p, not as a property'],
+    [
+      ['add', '-d', 'joe', 'a=\u0007'],
+      2,
+      'add: the value of a is empty, has control characters or more than 1024 octets',
+    ],
+    [['add', '-d', 'j oe'], 1, 'add: a user id has no blanks, control characters or second @'],
+    [['add', '-z', 'joe'], 2, "add: Unknown option '-z'"],
+    [['add', '-d', '-r', '-n', 'joe'], 2, 'add: -r and -n exclude each other'],
+    [['passwd', 'joe'], 2, 'passwd: -p password is needed; -p - reads it from standard input'],
+    [['passwd', '-p', 'x', 'joe'], 1, 'passwd: there is no account joe@a.example; msadm add makes one'],
+    [['del', 'joe', 'jim'], 2, 'del: "jim" is one word too many'],
+    [['--colour'], 2, '"--colour" is not known before a command'],
+  ] as const)('%j ends with %i', async (args, status, message) => {
+    const result = await call(args)
+    expect(result).toMatchObject({ status, out: '' })
+    expect(result.err).toContain(`msadm: ${message}`)
+  })
+
+  it('names what is wrong with its configuration', async () => {
+    await configure('<imap_timeout>1</imap_timeout>')
+    expect(await call(['list'])).toEqual({
+      status: 2,
+      out: '',
+      err: `msadm: ${join(directory, 'ms.conf')}:1: imap_timeout: 1 is below the minimum 30; valid is a whole number from 30 to 1440 (minutes)\n`,
+    })
+    expect((await call(['list'], '', '/nonexistent/ms.conf')).err).toContain(
+      "/nonexistent/ms.conf: can't be read: ENOENT",
+    )
+  })
+
+  it('goes on after a command on standard input that failed, and tells the line', async () => {
+    expect(
+      await call([], 'add -d joe\r\n\nfoo\nadd -d "jim\nadd -d \'jim\' a="b c"\npasswd -p - joe\nx y\nlist -v -u jim'),
+    ).toEqual({
+      status: 2,
+      out: 'added joe@a.example (disabled)\nadded jim@a.example (disabled)\nchanged the password of joe@a.example\njim@a.example\n  state: disabled\n  mail: jim@a.example\n  mailLocalAddress: jim@a.example\n  a: b c\n',
+      err: 'msadm: line 3: "foo" is not a command; msadm --help shows what there is\nmsadm: line 4: a " is not closed\nmsadm: joe@a.example is still disabled; msadm add -f -p enables it\n',
+    })
+  })
+
+  it('reports in JSON too', async () => {
+    const { status, out, err } = await call(['--json'], 'add -d joe\nadd -d joe')
+    expect([status, err]).toEqual([1, ''])
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { userId: 'joe@a.example', state: 'disabled' },
+      { command: 'add', error: 'line 2: the account joe@a.example exists' },
+    ])
+  })
+
+  it('never shows a password or a verifier', async () => {
+    const secret = 'geheim-4711'
+    const results = [
+      await run(['add', '-p', secret, 'joe']),
+      await run(['add', '-p', secret, 'joe']),
+      await run(['add', '-p', secret]),
+      await run(['add', '-d', '-p', secret, 'joe']),
+      await call(['passwd', '-p', `${secret}\n`, 'joe']),
+      await call(['list', '-v', '-p']),
+      await call(['--json', 'list', '-v', '-p']),
+      await call([], `passwd -p - joe\n${secret}\npasswd -p "${secret}`),
+    ]
+    const shown = results.map(({ out, err }) => out + err).join()
+    const stored = await readFile(join(directory, 'accounts/joe@a.example.json'), 'utf8')
+    expect(shown + stored).not.toContain(secret)
+    const { verifiers } = JSON.parse(stored)
+    for (const verifier of Object.values<string>(verifiers)) expect(shown).not.toContain(verifier.split('$').at(-1))
+  })
+
+  it('helps', async () => {
+    const { status, out } = await call(['--help'])
+    expect(status).toBe(0)
+    for (const word of ['add {-p password', 'del [-k]', 'list [-d', 'passwd -p', 'path [-e]', 'Examples'])
+      expect(out).toContain(word)
+    expect(out).not.toContain('expire_mail')
+    expect((await call(['add', '--help'])).out).toContain('waiting for its migration')
+  })
+
+  it('completes commands and switches in bash', async () => {
+    const { out } = await call(['--completion', 'bash'])
+    const complete = (words: readonly string[]) =>
+      new Promise<string>((resolve) => {
+        const list = words.map((word) => `'${word}'`).join(' ')
+        const bash = spawn('bash', [
+          '-c',
+          `${out}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _msadm; echo "\${COMPREPLY[@]}"`,
+        ])
+        let text = ''
+        bash.stdout.setEncoding('utf8').on('data', (chunk) => (text += chunk))
+        bash.on('close', () => resolve(text.trim()))
+      })
+    expect(await complete(['msadm', 'pa'])).toBe('passwd path')
+    expect(await complete(['msadm', '-c', 'del', 'li'])).toBe('list')
+    expect(await complete(['msadm', '-c', 'x', 'del', '-'])).toBe('-k')
+    expect((await call(['--completion', 'fish'])).err).toContain('there is no completion for "fish"')
+  })
+})
+
+describe('words of a line', () => {
+  it.each([
+    ['  a  b\tc ', ['a', 'b', 'c']],
+    [`'a "b' "c 'd" e" "f`, ['a "b', "c 'd", 'e f']],
+    ['a\\ b "c\\"d" \'e\\f\' ""', ['a b', 'c"d', 'e\\f', '']],
+    ['  # a comment', []],
+    ['a #b', ['a', '#b']],
+    ['', []],
+  ])('%j', (line, words) => {
+    expect(splitWords(line)).toEqual(words)
+  })
+})
