@@ -1,0 +1,145 @@
+/**
+ * First synchronisation of a whole POP3 maildrop from a private Dovecot: Wherry beside mpop, fetchmail and getmail, in one run.
+ *
+ *   node bench/first-sync.ts [--set small|mixed] [--count N] [--delay MS] [--repeat N] [--peers a,b] [--json]
+ *
+ * The peers take turns, so that drift of the machine meets all alike; each run has a fresh destination. Rates are medians; what is
+ * claimed is a ratio within one run. CPU and peak memory are those of the program and its children, from GNU time. A peer that is
+ * given fewer messages says so; its rate is per message all the same.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startDovecot } from '#test/support/dovecot.ts'
+import { freePort } from '#test/support/free-port.ts'
+import { benchMessages } from './messages.ts'
+import { type Maildrop, type Peer, peers } from './pop3-peers.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    set: { type: 'string', default: 'small' },
+    count: { type: 'string' },
+    delay: { type: 'string', default: '0' },
+    repeat: { type: 'string', default: '3' },
+    peers: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const set = options.set === 'mixed' ? 'mixed' : 'small'
+const count = Number(options.count ?? (set === 'mixed' ? 3000 : 10_000))
+const delayMs = Number(options.delay)
+const repeat = Number(options.repeat)
+const chosen =
+  options.peers === undefined
+    ? peers
+    : peers.filter((peer) => options.peers!.split(',').some((name) => peer.name.startsWith(name)))
+
+interface Run {
+  readonly messages: number
+  readonly octets: number
+  readonly wallSeconds: number
+  readonly cpuSeconds: number
+  readonly peakMiB: number
+}
+
+const work = mkdtempSync(join(tmpdir(), 'first-sync-'))
+let runs = 0
+
+/** Messages and octets that a Maildir peer stored. */
+function stored(directory: string): { messages: number; octets: number } {
+  let messages = 0
+  let octets = 0
+  for (const part of ['new', 'cur']) {
+    const path = join(directory, 'Maildir', part)
+    for (const name of readdirSync(path)) {
+      messages++
+      octets += statSync(join(path, name)).size
+    }
+  }
+  return { messages, octets }
+}
+
+function measure(peer: Peer, from: Maildrop): Run {
+  const directory = join(work, `run-${runs++}`)
+  mkdirSync(directory, { mode: 0o755 })
+  const timing = join(work, 'time')
+  const started = performance.now()
+  const result = spawnSync('/usr/bin/time', ['-q', '-o', timing, '-f', '%U %S %M', ...peer.command(from, directory)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 600_000,
+    maxBuffer: 1 << 26,
+  })
+  const wallSeconds = (performance.now() - started) / 1000
+  const [user, system, peak] = readFileSync(timing, 'utf8').trim().split('\n').at(-1)!.split(' ').map(Number) as [
+    number,
+    number,
+    number,
+  ]
+  const printed = /^(\d+) (\d+)$/m.exec(result.stdout.toString())
+  const got = printed === null ? stored(directory) : { messages: Number(printed[1]), octets: Number(printed[2]) }
+  if (got.messages === 0) throw new Error(`${peer.name} fetched nothing:\n${result.stdout}${result.stderr}`)
+  return { ...got, wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
+}
+
+async function behindDelay(backendPort: number): Promise<{ port: number; proxy: ChildProcess }> {
+  const port = await freePort()
+  const proxy = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'delay-proxy.ts'), String(port), String(backendPort), String(delayMs)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  await new Promise((resolve) => proxy.stdout!.once('data', resolve))
+  return { port, proxy }
+}
+
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+const password = 'pw'
+const counts = new Set(chosen.map((peer) => Math.min(count, peer.mostMessages)))
+await using dovecot = await startDovecot({
+  users: Object.fromEntries([...counts].map((n) => [`n${n}`, password])),
+  protocols: ['pop3'],
+})
+for (const n of counts) await dovecot.fill(`n${n}`, benchMessages(set, n))
+let port = dovecot.pop3Port
+let proxy: ChildProcess | undefined
+try {
+  // Dovecot builds its index at the first visit; no peer shall pay for that
+  for (const n of counts) measure(peers[0]!, { port, user: `n${n}`, password: password })
+  if (delayMs > 0) ({ port, proxy } = await behindDelay(port))
+  const results = new Map<Peer, Run[]>(chosen.map((peer) => [peer, []]))
+  for (let turn = 0; turn < repeat; turn++)
+    for (const peer of chosen) {
+      const run = measure(peer, { port, user: `n${Math.min(count, peer.mostMessages)}`, password: password })
+      results.get(peer)!.push(run)
+      if (!options.json) console.error(`${peer.name}: ${run.messages} messages in ${run.wallSeconds.toFixed(2)} s`)
+    }
+  const rows = [...results].map(([peer, done]) => ({
+    peer: peer.name,
+    messages: median(done.map((run) => run.messages)),
+    messagesPerSecond: Math.round(median(done.map((run) => run.messages / run.wallSeconds))),
+    megabytesPerSecond: Number(median(done.map((run) => run.octets / run.wallSeconds / 1e6)).toFixed(1)),
+    cpuSeconds: Number(median(done.map((run) => run.cpuSeconds)).toFixed(2)),
+    cpuMsPerMessage: Number(median(done.map((run) => (run.cpuSeconds * 1000) / run.messages)).toFixed(3)),
+    peakMiB: Math.round(median(done.map((run) => run.peakMiB))),
+  }))
+  const ours = rows.find((row) => row.peer === 'wherry')
+  if (options.json) console.log(JSON.stringify({ set, count, delayMs, repeat, rows }))
+  else {
+    console.log(`\nfirst sync over POP3, ${count} ${set} messages, ${delayMs} ms each way, medians of ${repeat}`)
+    console.table(rows)
+    if (ours !== undefined)
+      for (const row of rows)
+        if (row !== ours)
+          console.log(
+            `wherry / ${row.peer}: ${(ours.messagesPerSecond / row.messagesPerSecond).toFixed(2)} in messages/s`,
+          )
+  }
+} finally {
+  proxy?.kill()
+  rmSync(work, { recursive: true, force: true })
+}

@@ -1,0 +1,37 @@
+/**
+ * One first synchronisation as ms_syncd does it, as a program of its own, so that it can be measured like one:
+ * `node wherry-sync.ts PORT USER PASSWORD DIRECTORY`; prints `messages octets`.
+ */
+
+import { BackendProfiles } from '#gateway/backend/profile.ts'
+import { Setbacks } from '#gateway/sync/setbacks.ts'
+import { syncOnce } from '#gateway/sync/sync-once.ts'
+import { systemClock } from '#src/base/clock.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { silentLog } from '#src/base/log.ts'
+import { openStore } from '#src/store/store.ts'
+
+const [port, user, password, directory] = process.argv.slice(2) as [string, string, string, string]
+await using store = openStore({ root: directory, clock: systemClock, log: silentLog })
+const result = await syncOnce({
+  backend: {
+    protocol: 'pop',
+    host: '127.0.0.1',
+    port: Number(port),
+    user,
+    password: undefined,
+    mailbox: 'INBOX',
+    intervalSeconds: -1,
+    startTls: 'never',
+    tlsVerify: false,
+  },
+  userId: `${user}@bench.example` as UserId,
+  password: Buffer.from(password),
+  store,
+  access: { profiles: new BackendProfiles() },
+  policy: { fetchLastN: 0, ignoreFrontendDeletes: false },
+  setbacks: new Setbacks(),
+  clock: systemClock,
+  log: silentLog,
+})
+console.log(`${result.fetched} ${result.fetchedOctets}`)
