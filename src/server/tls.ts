@@ -132,21 +132,23 @@ const reasons: Readonly<Record<string, string>> = {
 export class TlsAcceptor {
   readonly #server: Server
   readonly #clients: TlsMaterial['clients']
+  readonly #handshakeMs: number
   /** By addresses and ports: what joins the socket that went in with the one that comes out. */
   readonly #pending = new Map<string, (socket: TLSSocket) => void>()
 
   constructor({ context, clients }: TlsMaterial, handshakeMs: number) {
     this.#clients = clients
+    this.#handshakeMs = handshakeMs
     this.#server = createServer({
       ...context,
-      handshakeTimeout: handshakeMs,
       requestCert: clients !== undefined,
       // OpenSSL then fails the handshake of a client without certificate; one that does not verify is cut after it.
       rejectUnauthorized: clients?.mustVerify ?? false,
     })
     this.#server.on('secureConnection', (socket) => this.#pending.get(endpoints(socket))?.(socket))
-    // Failures are seen where the socket closes.
-    this.#server.on('tlsClientError', (_, socket) => socket.on('error', () => {}))
+    this.#server.on('tlsClientError', (_, socket) => {
+      socket.on('error', () => {}).destroy()
+    })
   }
 
   /** Rejects when the handshake fails or is not done in time; the socket is destroyed then. */
@@ -155,6 +157,8 @@ export class TlsAcceptor {
     const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
     const onClose = () => reject(new Error('the client closed, sent no TLS or took too long'))
     plain.on('close', onClose)
+    // Node's own limit is on silence: an octet now and then would keep a handshake open. H2
+    const timer = setTimeout(() => plain.destroy(), this.#handshakeMs)
     this.#pending.set(key, resolve)
     try {
       this.#server.emit('connection', plain)
@@ -165,6 +169,7 @@ export class TlsAcceptor {
       plain.destroy()
       throw error
     } finally {
+      clearTimeout(timer)
       this.#pending.delete(key)
       plain.off('close', onClose)
     }
