@@ -4,7 +4,7 @@ import type { Session } from './session.ts'
 
 /** Answers the text behind +OK. Throws AuthError, after a pause when the credentials were wrong; StoreError. POP-04, AUTH-14 */
 export async function login(session: Session, user: string, password: Buffer): Promise<string> {
-  const { connection, services, log } = session
+  const { connection, services } = session
   try {
     const { userId } = await services.authenticator.login({
       service: 'pop',
@@ -16,10 +16,7 @@ export async function login(session: Session, user: string, password: Buffer): P
     })
     return await session.login(userId)
   } catch (error) {
-    if (error instanceof AuthError) {
-      log.log('notice', 'login refused', { user, reason: error.kind, cause: error.message })
-      if (error.kind === 'bad-credentials') await session.loginRefused()
-    }
+    if (error instanceof AuthError && error.kind === 'bad-credentials') await session.loginRefused()
     throw error
   }
 }

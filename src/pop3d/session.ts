@@ -32,8 +32,6 @@ export interface Services {
   readonly authenticator: Authenticator
 }
 
-/** Between octets of a client that did not log in yet. */
-const LOGIN_IDLE_MS = 60_000
 /** Commands that are none: then the connection ends. */
 const BAD_COMMANDS = { authorization: 3, transaction: 20 }
 const FAILED_LOGINS = 5
@@ -91,7 +89,6 @@ export class Session {
   /** From the greeting to the end of the connection. Rejects never. */
   async run(): Promise<void> {
     try {
-      this.connection.setIdleTimeout(LOGIN_IDLE_MS)
       // No timestamp in it: APOP would need passwords that can be read back. RFC 1939 §7
       this.output.write(ok('Wherry POP3 ready'))
       while (this.#open) await this.#execute(await this.input.line())
@@ -114,7 +111,7 @@ export class Session {
     this.connection.authenticated()
     this.connection.setIdleTimeout(this.services.settings().idleMs)
     this.#badCommands = 0
-    this.log.log('notice', 'login', { user: userId, tls: this.connection.secure, messages: maildrop.count })
+    this.log.log('info', 'maildrop opened', { user: userId, tls: this.connection.secure, messages: maildrop.count })
     this.#presence.update({ user: userId, activity: 'logged in', mailbox: 'INBOX' })
     return `maildrop has ${maildrop.count} messages (${maildrop.sizeOctets} octets)`
   }
