@@ -1,0 +1,58 @@
+/** Untagged responses that tell what happened in the selected mailbox. RFC 3501 §7.2.6, §7.3, §7.4 */
+
+import { formatFlagList } from '../proto/imap/flags.ts'
+import { formatNumbered, formatStatusResponse } from '../proto/imap/response.ts'
+import type { Flag } from '../store/types.ts'
+import type { Output } from './output.ts'
+import type { View } from './view.ts'
+
+const systemFlags: readonly Flag[] = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft']
+
+/** Writes all that the client doesn't know yet; EXPUNGE only with `mayExpunge`. `withUid` adds UID to FETCH responses. */
+export async function announce(view: View, output: Output, mayExpunge: boolean, withUid: boolean): Promise<void> {
+  const news = await view.announcements(mayExpunge)
+  for (const number of news.expunged) output.write(formatNumbered(number, 'EXPUNGE'))
+  if (news.exists !== undefined) output.write(formatNumbered(news.exists, 'EXISTS'))
+  if (news.recent !== undefined) output.write(formatNumbered(news.recent, 'RECENT'))
+  if (news.keywords) writeFlagLists(view, output)
+  // No waiting between these lines: the numbers are those of this moment.
+  const text = new FlagText(view)
+  for (const position of news.flags) {
+    const { uid } = view.at(position)
+    const uidItem = withUid ? `UID ${uid} ` : ''
+    output.write(`* ${position + 1} FETCH (${uidItem}FLAGS ${text.of(position)})\r\n`)
+  }
+  await output.flow()
+}
+
+/** FLAGS and PERMANENTFLAGS of a mailbox. RFC 3501 §7.2.6, §7.1 */
+export function writeFlagLists(view: View, output: Output): void {
+  const flags = [...systemFlags, ...view.mailbox.keywords]
+  output.write(`* FLAGS ${formatFlagList(flags)}\r\n`)
+  const permanent = view.readOnly ? [] : [...flags, '\\*']
+  output.write(
+    formatStatusResponse(undefined, 'OK', 'Flags that are kept', `PERMANENTFLAGS ${formatFlagList(permanent)}`),
+  )
+}
+
+/** Flag lists of messages; those with equal sets are made once. */
+export class FlagText {
+  readonly #view: View
+  readonly #texts = new Map<ReadonlySet<Flag>, string>()
+
+  constructor(view: View) {
+    this.#view = view
+  }
+
+  /** "(\Seen \Recent)" of the message at `position`. */
+  of(position: number): string {
+    const { uid, flags } = this.#view.at(position)
+    if (this.#view.isRecent(uid)) return formatFlagList([...flags, '\\Recent'])
+    let text = this.#texts.get(flags)
+    if (text === undefined) {
+      text = formatFlagList(flags)
+      this.#texts.set(flags, text)
+    }
+    return text
+  }
+}

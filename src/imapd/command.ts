@@ -1,0 +1,72 @@
+/** A command of the protocol: one row each in `commands/<word>.ts`. */
+
+import type { TokenReader } from '../proto/imap/token-reader.ts'
+import type { IncomingMessage } from './input.ts'
+import type { Session } from './session.ts'
+
+/** RFC 3501 §3 */
+export type StateName = 'not-authenticated' | 'authenticated' | 'selected'
+
+/** What a capability may depend on. */
+export interface Circumstances {
+  readonly loggedIn: boolean
+  readonly secure: boolean
+  readonly canUpgrade: boolean
+  /** login_disabled is set and there is no TLS. IMAP-08 */
+  readonly loginDisabled: boolean
+  readonly gatewayMode: boolean
+}
+
+/** How a command reached us. */
+export interface Form {
+  /** With the UID prefix: numbers are UIDs. RFC 3501 §6.4.8 */
+  readonly uid: boolean
+  /** APPEND's message, to be read by `run`. */
+  readonly message: IncomingMessage | undefined
+}
+
+/** The tagged OK. */
+export interface Completion {
+  /** Response code without brackets. */
+  readonly code?: string
+  readonly text?: string
+  /** Runs when the reply is on its way, before the next command is looked at. */
+  readonly afterReply?: () => Promise<void>
+}
+
+/** A row as it is written. */
+export interface CommandDefinition<Args> {
+  /** Upper case, without UID. */
+  readonly name: string
+  readonly states: readonly StateName[]
+  /** There is a form with UID. */
+  readonly uid?: true
+  /** Numbers must stay valid while the answer is given: no EXPUNGE, except in the UID form. RFC 3501 §7.4.1 */
+  readonly holdsNumbers?: true
+  readonly capabilities?: (circumstances: Circumstances) => readonly string[]
+  /** Reads the arguments to the end. Throws SyntaxFault. */
+  parse(args: TokenReader, form: Form): Args
+  /** Throws Refusal, StoreError, AuthError. */
+  run(session: Session, args: Args, form: Form): Promise<Completion | undefined>
+}
+
+/** A row as the session uses it: the arguments' type is closed over. */
+export interface Command extends Omit<CommandDefinition<unknown>, 'parse' | 'run'> {
+  /** Reads the arguments now (throws SyntaxFault) and answers what runs the command. */
+  prepare(args: TokenReader, form: Form): (session: Session) => Promise<Completion | undefined>
+}
+
+export function command<Args>(definition: CommandDefinition<Args>): Command {
+  const { parse, run, ...row } = definition
+  return {
+    ...row,
+    prepare: (reader, form) => {
+      const args = parse(reader, form)
+      return (session) => run(session, args, form)
+    },
+  }
+}
+
+export const anyState: readonly StateName[] = ['not-authenticated', 'authenticated', 'selected']
+export const loggedIn: readonly StateName[] = ['authenticated', 'selected']
+export const selected: readonly StateName[] = ['selected']

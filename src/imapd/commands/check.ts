@@ -1,0 +1,10 @@
+/** CHECK, RFC 3501 §6.4.1: every change is durable before its command is answered, so that nothing is left to do. */
+import { readNoArgs } from '../../proto/imap/no-args.ts'
+import { command, selected } from '../command.ts'
+
+export const check = command({
+  name: 'CHECK',
+  states: selected,
+  parse: readNoArgs,
+  run: async () => undefined,
+})

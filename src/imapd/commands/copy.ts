@@ -1,0 +1,66 @@
+/** COPY, RFC 3501 §6.4.7, and MOVE, RFC 6851, with COPYUID of UIDPLUS: one commit for all messages, or none. */
+import type { Uid } from '../../base/ids.ts'
+import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
+import type { SequenceSet } from '../../proto/imap/sequence-set.ts'
+import type { CopyResult } from '../../store/types.ts'
+import { command, selected } from '../command.ts'
+import { Refusal } from '../replies.ts'
+import type { Session } from '../session.ts'
+import { openTarget } from '../target.ts'
+
+export const copy = command({
+  name: 'COPY',
+  states: selected,
+  uid: true,
+  parse: readCopyArgs,
+  async run(session, { set, mailbox }, { uid }) {
+    const uids = livingUids(session, set, uid)
+    await using target = await openTarget(session, mailbox)
+    const result = await keptAlive(session, session.view.mailbox.copyTo(uids, target))
+    return result.pairs.length === 0 ? undefined : { code: formatCopyUid(result.uidValidity, result.pairs) }
+  },
+})
+
+export const move = command({
+  name: 'MOVE',
+  states: selected,
+  uid: true,
+  capabilities: () => ['MOVE'],
+  parse: readCopyArgs,
+  async run(session, { set, mailbox }, { uid }) {
+    const source = session.writable
+    const uids = livingUids(session, set, uid)
+    await using target = await openTarget(session, mailbox)
+    const result = await keptAlive(session, source.moveTo(uids, target))
+    // Before the EXPUNGE responses, so that the client knows where the messages went. RFC 6851 §4.3
+    if (result.pairs.length > 0) session.untagged('OK', 'Moved', formatCopyUid(result.uidValidity, result.pairs))
+    return undefined
+  },
+})
+
+/** UIDs of the set. Throws when one of them is gone and the client doesn't know: all or nothing. RFC 2180 §4.4 */
+function livingUids(session: Session, set: SequenceSet, uid: boolean): readonly Uid[] {
+  const { view } = session
+  const uids: Uid[] = []
+  for (const position of view.positions(set, uid)) {
+    const record = view.at(position)
+    if (view.isGhost(record.uid)) throw new Refusal('NO', 'EXPUNGEISSUED', 'Some of the messages no longer exist')
+    uids.push(record.uid)
+  }
+  return uids
+}
+
+/** Tells the client at intervals that the work goes on. IMAP-06 */
+async function keptAlive(session: Session, work: Promise<CopyResult>): Promise<CopyResult> {
+  const { keepaliveMs } = session.services.settings()
+  if (keepaliveMs === 0) return work
+  const timer = setInterval(() => {
+    session.untagged('OK', 'Still copying')
+    session.output.flush()
+  }, keepaliveMs)
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
+  }
+}

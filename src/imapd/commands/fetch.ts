@@ -1,0 +1,195 @@
+/** FETCH, RFC 3501 §6.4.5: responses in ascending order, bodies streamed, \Seen set by one commit at the end. */
+
+import { StoreError } from '../../base/errors.ts'
+import type { Uid } from '../../base/ids.ts'
+import { formatDateTime } from '../../proto/imap/date-time.ts'
+import { type FetchItem, type FetchSectionItem, readFetchArgs } from '../../proto/imap/fetch.ts'
+import { FetchResponse } from '../../proto/imap/fetch-response.ts'
+import { FlagText } from '../announce.ts'
+import { type Body, isRange, type Prepared, prepare } from '../bodies.ts'
+import { command, selected } from '../command.ts'
+import { Disconnected } from '../input.ts'
+import { formatBodyStructure, formatEnvelope } from '../provisional.ts'
+import type { Session } from '../session.ts'
+import { Slice } from '../slice.ts'
+
+/** Messages that are read ahead of the one being written. */
+const readAhead = 8
+
+export const fetch = command({
+  name: 'FETCH',
+  states: selected,
+  uid: true,
+  holdsNumbers: true,
+  parse: readFetchArgs,
+  async run(session, { set, items }, { uid }) {
+    const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
+    const answer = new Answer(session, uid ? withUid : items)
+    await answer.give(session.view.positions(set, uid))
+    return undefined
+  },
+})
+
+/** A failure is a value here: it belongs to its message, whose turn comes later. */
+type Outcome = { readonly prepared: Prepared } | { readonly error: unknown }
+
+interface Waiting {
+  readonly position: number
+  readonly outcome: Promise<Outcome>
+}
+
+class Answer {
+  readonly #session: Session
+  readonly #items: readonly FetchItem[]
+  readonly #sections: readonly FetchSectionItem[]
+  readonly #needsSummary: boolean
+  readonly #setsSeen: boolean
+  readonly #flagText: FlagText
+  readonly #slice = new Slice()
+  readonly #seen: Uid[] = []
+  #failure: StoreError | undefined
+
+  constructor(session: Session, items: readonly FetchItem[]) {
+    this.#session = session
+    this.#items = items
+    this.#sections = items.filter((item) => item.item === 'section')
+    this.#needsSummary = items.some(({ item }) => item === 'ENVELOPE' || item === 'BODY' || item === 'BODYSTRUCTURE')
+    this.#setsSeen = !session.view.readOnly && this.#sections.some(({ peek }) => !peek)
+    this.#flagText = new FlagText(session.view)
+  }
+
+  /** Throws StoreError, at the end, when some messages could not be read. */
+  async give(positions: Iterable<number>): Promise<void> {
+    if (this.#needsSummary || this.#sections.length > 0) await this.#fromStore(positions)
+    else await this.#fromRecords(positions)
+    await this.#setSeen()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #fromRecords(positions: Iterable<number>): Promise<void> {
+    for (const position of positions) {
+      await this.#write(position, undefined)
+      if (this.#slice.isOver()) await this.#slice.next()
+    }
+  }
+
+  async #fromStore(positions: Iterable<number>): Promise<void> {
+    const waiting: Waiting[] = []
+    try {
+      for (const position of positions) {
+        waiting.push({ position, outcome: this.#prepare(position) })
+        if (waiting.length > readAhead) await this.#one(waiting.shift()!)
+        if (this.#slice.isOver()) await this.#slice.next()
+      }
+      while (waiting.length > 0) await this.#one(waiting.shift()!)
+    } finally {
+      for (const { outcome } of waiting) {
+        const ready = await outcome
+        if ('prepared' in ready) await ready.prepared.content?.[Symbol.asyncDispose]()
+      }
+    }
+  }
+
+  async #prepare(position: number): Promise<Outcome> {
+    const { view } = this.#session
+    try {
+      return { prepared: await prepare(view.mailbox, view.at(position), this.#needsSummary, this.#sections) }
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  async #one({ position, outcome }: Waiting): Promise<void> {
+    const ready = await outcome
+    if ('error' in ready) {
+      if (!(ready.error instanceof StoreError)) throw ready.error
+      this.#leaveOut(position, ready.error)
+      return
+    }
+    try {
+      await this.#write(position, ready.prepared)
+    } finally {
+      await ready.prepared.content?.[Symbol.asyncDispose]()
+    }
+    const { uid, flags } = this.#session.view.at(position)
+    if (this.#setsSeen && !flags.has('\\Seen')) this.#seen.push(uid)
+  }
+
+  #leaveOut(position: number, error: StoreError): void {
+    const { uid } = this.#session.view.at(position)
+    this.#failure ??= error
+    if (error.kind === 'expunged') return
+    this.#session.log.log('err', 'message can not be read', {
+      mailbox: this.#session.view.mailbox.name,
+      uid,
+      reason: error.kind,
+      cause: error.message,
+    })
+    this.#session.untagged('NO', `Message ${position + 1} (UID ${uid}) can not be read and is left out`)
+  }
+
+  async #write(position: number, prepared: Prepared | undefined): Promise<void> {
+    const { view, output } = this.#session
+    const record = view.at(position)
+    const response = new FetchResponse((octets) => output.write(octets), position + 1)
+    let nextBody = 0
+    for (const item of this.#items) {
+      switch (item.item) {
+        case 'FLAGS':
+          response.item('FLAGS', this.#flagText.of(position))
+          view.flagsTold(record.uid)
+          break
+        case 'UID':
+          response.item('UID', String(record.uid))
+          break
+        case 'INTERNALDATE':
+          response.item('INTERNALDATE', formatDateTime(record.internalDate))
+          break
+        case 'RFC822.SIZE':
+          response.item('RFC822.SIZE', String(record.sizeOctets))
+          break
+        case 'ENVELOPE':
+          response.item('ENVELOPE', formatEnvelope(prepared!.summary!.root.envelope!))
+          break
+        case 'BODY':
+          response.item('BODY', formatBodyStructure(prepared!.summary!.root, { extended: false }))
+          break
+        case 'BODYSTRUCTURE':
+          response.item('BODYSTRUCTURE', formatBodyStructure(prepared!.summary!.root, { extended: true }))
+          break
+        case 'section':
+          await this.#body(response, item.label, prepared!.bodies[nextBody++], prepared!)
+          break
+      }
+    }
+    response.end()
+    await output.flow()
+  }
+
+  async #body(response: FetchResponse, label: string, body: Body, { content }: Prepared): Promise<void> {
+    if (body === undefined) response.nil(label)
+    else if (!isRange(body)) {
+      response.literal(label, body.length)
+      response.octets(body)
+    } else {
+      response.literal(label, body.end - body.start)
+      for await (const chunk of content!.stream(body.start, body.end)) {
+        response.octets(chunk)
+        await this.#session.output.flow()
+      }
+      // The client waits for the rest and would take anything else for it: only closing tells it.
+      if (response.literalLeft > 0) throw new Disconnected('a message ended before its size')
+    }
+  }
+
+  /** A store that can't be written to must not keep anybody from reading: then nothing is marked, and nothing is told. */
+  async #setSeen(): Promise<void> {
+    if (this.#seen.length === 0) return
+    try {
+      await this.#session.view.mailbox.changeFlags({ uids: this.#seen, mode: 'add', flags: ['\\Seen'] })
+    } catch (error) {
+      if (!(error instanceof StoreError && error.kind === 'unavailable')) throw error
+      this.#session.log.log('err', 'could not mark messages \\Seen', { cause: error.message })
+    }
+  }
+}

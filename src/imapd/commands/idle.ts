@@ -1,0 +1,42 @@
+/** IDLE, RFC 2177: tells what happens in the selected mailbox while the client waits. */
+import { readNoArgs } from '../../proto/imap/no-args.ts'
+import { formatContinuation } from '../../proto/imap/response.ts'
+import { command, loggedIn } from '../command.ts'
+import { Refusal } from '../replies.ts'
+import type { Session } from '../session.ts'
+import { Watch } from '../watch.ts'
+
+export const idle = command({
+  name: 'IDLE',
+  states: loggedIn,
+  capabilities: () => ['IDLE'],
+  parse: readNoArgs,
+  async run(session) {
+    session.output.write(formatContinuation('idling'))
+    session.activity('idling')
+    try {
+      await tellUntil(session, session.input.line())
+    } finally {
+      session.activity(session.state)
+    }
+    return undefined
+  },
+})
+
+/** Pushes news until the client's line is there. */
+async function tellUntil(session: Session, line: Promise<Buffer>): Promise<void> {
+  using watch = new Watch(session)
+  let ended = false
+  const wake = () => {
+    ended = true
+    watch.wake()
+  }
+  line.then(wake, wake)
+  while (!ended) {
+    await session.announce(true)
+    session.output.flush()
+    await watch.news()
+  }
+  if ((await line).toString('latin1').toUpperCase() !== 'DONE')
+    throw new Refusal('BAD', undefined, 'Expected DONE, which ends IDLE')
+}

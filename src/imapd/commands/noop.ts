@@ -1,0 +1,10 @@
+/** NOOP, RFC 3501 §6.1.2: what happened in the selected mailbox is told with every command, this one does nothing else. */
+import { readNoArgs } from '../../proto/imap/no-args.ts'
+import { anyState, command } from '../command.ts'
+
+export const noop = command({
+  name: 'NOOP',
+  states: anyState,
+  parse: readNoArgs,
+  run: async () => undefined,
+})

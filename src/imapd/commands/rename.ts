@@ -1,0 +1,13 @@
+/** RENAME, RFC 3501 §6.3.5 */
+import { readRenameArgs } from '../../proto/imap/rename.ts'
+import { command, loggedIn } from '../command.ts'
+
+export const rename = command({
+  name: 'RENAME',
+  states: loggedIn,
+  parse: readRenameArgs,
+  async run(session, { from, to }) {
+    await session.account.rename(from, to)
+    return undefined
+  },
+})

@@ -1,0 +1,45 @@
+/** SELECT and EXAMINE, RFC 3501 §6.3.1 and §6.3.2 */
+import { readMailboxArgs } from '../../proto/imap/mailbox-args.ts'
+import { formatNumbered } from '../../proto/imap/response.ts'
+import { writeFlagLists } from '../announce.ts'
+import { type Completion, command, loggedIn } from '../command.ts'
+import type { Session } from '../session.ts'
+import { View } from '../view.ts'
+
+export const select = command({
+  name: 'SELECT',
+  states: loggedIn,
+  parse: readMailboxArgs,
+  run: (session, { mailbox }) => open(session, mailbox, false),
+})
+
+export const examine = command({
+  name: 'EXAMINE',
+  states: loggedIn,
+  parse: readMailboxArgs,
+  run: (session, { mailbox }) => open(session, mailbox, true),
+})
+
+async function open(session: Session, name: string, readOnly: boolean): Promise<Completion> {
+  // Also when the new one can't be opened. RFC 3501 §6.3.1
+  await session.unselect()
+  const mailbox = await session.account.open(name)
+  let view: View
+  try {
+    await mailbox.refresh()
+    view = await View.open(mailbox, readOnly)
+  } catch (error) {
+    await mailbox.close()
+    throw error
+  }
+  session.select(view)
+  const { output } = session
+  writeFlagLists(view, output)
+  output.write(formatNumbered(view.exists, 'EXISTS'))
+  output.write(formatNumbered(view.recentCount, 'RECENT'))
+  const unseen = view.firstUnseen()
+  if (unseen !== undefined) session.untagged('OK', 'First unseen message', `UNSEEN ${unseen + 1}`)
+  session.untagged('OK', 'UIDs are valid', `UIDVALIDITY ${mailbox.uidValidity}`)
+  session.untagged('OK', 'Predicted next UID', `UIDNEXT ${mailbox.uidNext}`)
+  return { code: readOnly ? 'READ-ONLY' : 'READ-WRITE' }
+}

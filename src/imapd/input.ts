@@ -1,0 +1,125 @@
+/** Joins a connection to the push parser: events in the order of the octets. */
+
+import { preAuthLimits, type ReceiverLimits } from '../proto/imap/limits.ts'
+import { CommandReceiver } from '../proto/imap/receiver.ts'
+import type { ReceiverEvent } from '../proto/imap/receiver-events.ts'
+import { formatContinuation } from '../proto/imap/response.ts'
+import type { ClientConnection } from '../server/types.ts'
+import type { Output } from './output.ts'
+import { Refusal } from './replies.ts'
+
+/** The client is gone: nothing can be told to it any more. */
+export class Disconnected extends Error {
+  override readonly name = 'Disconnected'
+}
+
+/** The daemon is stopping. */
+export class Stopping extends Error {
+  override readonly name = 'Stopping'
+}
+
+export class Input {
+  readonly #connection: ClientConnection
+  readonly #output: Output
+  #interrupt: (reason: Error) => void = () => {}
+  #receiver = new CommandReceiver(preAuthLimits)
+
+  constructor(connection: ClientConnection, output: Output) {
+    this.#connection = connection
+    this.#output = output
+    connection.stopping.addEventListener('abort', () => this.#interrupt(new Stopping('stopping')), { once: true })
+  }
+
+  /** Octets received behind the last event. */
+  get pending(): number {
+    return this.#receiver.pending
+  }
+
+  /** From now on the client may send this much. */
+  limit(limits: ReceiverLimits): void {
+    this.#receiver.limits = limits
+  }
+
+  /** TLS came up: nothing of what was before it counts. RFC 3501 §6.2.1 */
+  restart(): void {
+    this.#receiver = new CommandReceiver(preAuthLimits)
+  }
+
+  /** Next event. Throws Disconnected, Stopping or ConnectionTimeout. What was queued for the client leaves before any wait. */
+  async next(): Promise<ReceiverEvent> {
+    for (;;) {
+      const event = this.#receiver.next()
+      if (event !== undefined) return event
+      this.#output.flush()
+      const octets = await this.#read()
+      if (octets === undefined) throw new Disconnected('closed by the client')
+      this.#receiver.push(octets)
+    }
+  }
+
+  /** The next line as it is, not as a command. Throws Refusal when it is too long. */
+  async line(): Promise<Buffer> {
+    this.#receiver.expectLine()
+    const event = await this.next()
+    if (event.type === 'line') return event.octets
+    if (event.type !== 'fault') throw new Error(`a line was expected, not ${event.type}`)
+    throw new Refusal(event.status, event.code, event.text)
+  }
+
+  /** Takes the announced message of APPEND: its octets come with `next`. */
+  accept(): void {
+    this.#receiver.accept()
+  }
+
+  /** Declines the announced message, or what is still to come of it. */
+  refuse(): void {
+    this.#receiver.refuse()
+  }
+
+  #read(): Promise<Buffer | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
+    this.#interrupt = reject
+    if (this.#connection.stopping.aborted) reject(new Stopping('stopping'))
+    else this.#connection.read().then(resolve, reject)
+    return promise
+  }
+}
+
+/** APPEND's message on its way in. */
+export class IncomingMessage {
+  readonly sizeOctets: number
+  readonly #synchronising: boolean
+  readonly #input: Input
+  readonly #output: Output
+  #settled = false
+
+  constructor(append: ReceiverEvent & { type: 'append' }, input: Input, output: Output) {
+    this.sizeOctets = append.sizeOctets
+    this.#synchronising = append.synchronising
+    this.#input = input
+    this.#output = output
+  }
+
+  /** Asks for the octets and hands them on until the command is complete. Throws Refusal when it turns out malformed. */
+  async *octets(): AsyncGenerator<Buffer, void, undefined> {
+    this.#input.accept()
+    if (this.#synchronising) this.#output.write(formatContinuation('OK'))
+    for (;;) {
+      const event = await this.#input.next()
+      if (event.type === 'octets') yield event.octets
+      else {
+        this.#settled = true
+        if (event.type === 'append-end') return
+        if (event.type !== 'fault') throw new Error(`octets were expected, not ${event.type}`)
+        throw new Refusal(event.status, event.code, event.text)
+      }
+    }
+  }
+
+  /** Declines what was not read; nothing when all was. */
+  discard(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#input.refuse()
+  }
+}

@@ -1,0 +1,33 @@
+/** What LOGIN and the mechanisms of AUTHENTICATE have in common. */
+
+import { AuthError } from '../base/errors.ts'
+import type { Completion } from './command.ts'
+import type { Session } from './session.ts'
+
+export interface Credentials {
+  readonly user: string
+  readonly password: Buffer
+}
+
+/** Throws AuthError, after a pause when the credentials were wrong. IMAP-08, AUTH-14 */
+export async function authenticate(session: Session, { user, password }: Credentials): Promise<Completion> {
+  if (session.circumstances.loginDisabled) throw new AuthError('privacy-required', 'no TLS')
+  const { connection, services, log } = session
+  try {
+    const login = await services.authenticator.login({
+      service: 'imap',
+      user,
+      password,
+      localAddress: connection.localAddress,
+      remoteAddress: connection.remoteAddress,
+      signal: connection.signal,
+    })
+    return await session.login(login.userId)
+  } catch (error) {
+    if (error instanceof AuthError) {
+      log.log('notice', 'login refused', { user, reason: error.kind, cause: error.message })
+      if (error.kind === 'bad-credentials') await session.loginRefused()
+    }
+    throw error
+  }
+}

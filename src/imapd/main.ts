@@ -1,0 +1,45 @@
+/** imapd: the IMAP daemon. A process per core shares the port; each serves its sessions over its own view of the store. */
+
+import { createAuthenticator } from '../auth/authenticator.ts'
+import { serveClients } from '../server/serve.ts'
+import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
+import { openStore } from '../store/store.ts'
+import { summarize } from './provisional.ts'
+import { Session } from './session.ts'
+import { settingsOf } from './settings.ts'
+
+export const imapd: Daemon = { name: 'imapd', workers: 'per-core', start }
+
+async function start(runtime: Runtime): Promise<RunningDaemon> {
+  const { config, log, clock, events } = runtime
+  let settings = settingsOf(config)
+  const store = openStore({
+    root: config.get('userdir'),
+    log,
+    clock,
+    summarize,
+    onCommit: ({ userId, mailbox, added, updated, expunged }) =>
+      events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
+  })
+  const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events) })
+  const services = { settings: () => settings, log, clock, events, store, authenticator }
+  const clients = await serveClients(runtime, {
+    plain: 'imap',
+    ...(config.get('enable_imaps') ? { tls: 'imaps' } : {}),
+    refusal: '* BYE Too many connections, try again later\r\n',
+    serve: (connection) => new Session(connection, services).run(),
+  })
+  return {
+    addresses: clients.addresses,
+    async stop(graceMs) {
+      await clients.stop(graceMs)
+      await store.close()
+    },
+    async reload(next) {
+      const restart = await clients.reload(next)
+      authenticator.reload(next)
+      settings = settingsOf(next)
+      return restart
+    },
+  }
+}

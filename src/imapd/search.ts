@@ -1,0 +1,199 @@
+/**
+ * SEARCH's keys over a view, RFC 3501 §6.4.4. A key is tried with what is at hand first: the record, then the cached summary,
+ * and only what is still open then with the message's octets.
+ */
+
+import { StoreError } from '../base/errors.ts'
+import type { MessageSummary } from '../mime/types.ts'
+import { parseDate } from '../proto/imap/date-time.ts'
+import type { DateKey, SearchKey } from '../proto/imap/search.ts'
+import { type IndexRun, namesMissing, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
+import type { MessageRecord } from '../store/types.ts'
+import { Refusal } from './replies.ts'
+import { fold, isCachedField, MessageText } from './search-text.ts'
+import { Slice } from './slice.ts'
+import type { View } from './view.ts'
+
+/** What is known of the message being looked at. */
+interface Facts {
+  readonly position: number
+  readonly record: MessageRecord
+  readonly recent: boolean
+  readonly summary: MessageSummary | undefined
+  readonly text: MessageText | undefined
+}
+
+/** undefined: not to be told from these facts. */
+type Test = (facts: Facts) => boolean | undefined
+
+const daySeconds = 86_400
+
+/** Positions of the matching messages, ascending. Throws Refusal for sequence numbers above EXISTS. */
+export async function findMatches(view: View, key: SearchKey): Promise<readonly number[]> {
+  const test = compile(key, view)
+  const found: number[] = []
+  const slice = new Slice()
+  // Nothing renumbers the view while its session is in a command.
+  for (let position = 0; position < view.exists; position++) {
+    if (await matches(test, view, position)) found.push(position)
+    if (slice.isOver()) await slice.next()
+  }
+  return found
+}
+
+/** A message that can't be read (any more) matches nothing that its octets decide. */
+async function matches(test: Test, view: View, position: number): Promise<boolean> {
+  const record = view.at(position)
+  const known = { position, record, recent: view.isRecent(record.uid), summary: undefined, text: undefined }
+  const atOnce = test(known)
+  if (atOnce !== undefined) return atOnce
+  try {
+    const summary = await view.mailbox.summary(record)
+    const bySummary = test({ ...known, summary })
+    if (bySummary !== undefined) return bySummary
+    const text = await MessageText.read(view.mailbox, record, summary)
+    return test({ ...known, summary, text }) === true
+  } catch (error) {
+    if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return false
+    throw error
+  }
+}
+
+function compile(key: SearchKey, view: View): Test {
+  switch (key.key) {
+    case 'ALL':
+      return () => true
+    case 'AND':
+      return all(key.keys.map((inner) => compile(inner, view)))
+    case 'OR':
+      return any(key.keys.map((inner) => compile(inner, view)))
+    case 'NOT': {
+      const inner = compile(key.child, view)
+      return (facts) => {
+        const result = inner(facts)
+        return result === undefined ? undefined : !result
+      }
+    }
+    case 'FLAG':
+      return hasFlag(key.flag, key.present)
+    case 'HEADER': {
+      const needle = fold(decodeText(key.value))
+      if (isCachedField(key.field))
+        return ({ summary }) => summary && MessageText.cachedFieldHas(summary, key.field, needle)
+      return ({ text }) => text?.fieldHas(key.field, needle)
+    }
+    case 'TEXT':
+    case 'BODY': {
+      const needle = fold(decodeText(key.value))
+      const withHeader = key.key === 'TEXT'
+      return ({ text }) => text?.has(needle, withHeader)
+    }
+    case 'LARGER':
+      return ({ record }) => record.sizeOctets > key.sizeOctets
+    case 'SMALLER':
+      return ({ record }) => record.sizeOctets < key.sizeOctets
+    case 'BEFORE':
+    case 'ON':
+    case 'SINCE':
+      return ({ record }) => compareDay(key.key, Math.floor(record.internalDate / daySeconds), key.day)
+    case 'SENTBEFORE':
+    case 'SENTON':
+    case 'SENTSINCE':
+      return ({ summary }) => summary && sent(key.key, summary, key.day)
+    case 'UID':
+      return inRuns(resolveUids(key.set, view.exists, (position) => view.at(position).uid))
+    case 'SEQUENCE':
+      if (namesMissing(key.set, view.exists)) throw new Refusal('BAD', undefined, 'A sequence number is above EXISTS')
+      return inRuns(resolveSequenceNumbers(key.set, view.exists))
+  }
+}
+
+function all(tests: readonly Test[]): Test {
+  return (facts) => {
+    let open = false
+    for (const test of tests) {
+      const result = test(facts)
+      if (result === false) return false
+      if (result === undefined) open = true
+    }
+    return open ? undefined : true
+  }
+}
+
+function any(tests: readonly Test[]): Test {
+  return (facts) => {
+    let open = false
+    for (const test of tests) {
+      const result = test(facts)
+      if (result === true) return true
+      if (result === undefined) open = true
+    }
+    return open ? undefined : false
+  }
+}
+
+/** Keywords are compared without case. RFC 9051 §2.3.2 */
+function hasFlag(flag: string, present: boolean): Test {
+  if (flag === '\\Recent') return ({ recent }) => recent === present
+  const lower = flag.toLowerCase()
+  const known = new Map<ReadonlySet<string>, boolean>()
+  return ({ record: { flags } }) => {
+    let has = known.get(flags)
+    if (has === undefined) {
+      has = flags.has(flag) || flags.values().some((other) => other.toLowerCase() === lower)
+      known.set(flags, has)
+    }
+    return has === present
+  }
+}
+
+function inRuns(runs: readonly IndexRun[]): Test {
+  return ({ position }) => {
+    let low = 0
+    let high = runs.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (runs[middle]!.end <= position) low = middle + 1
+      else high = middle
+    }
+    return low < runs.length && runs[low]!.start <= position
+  }
+}
+
+function compareDay(key: DateKey, day: number, wanted: number): boolean {
+  switch (key) {
+    case 'BEFORE':
+    case 'SENTBEFORE':
+      return day < wanted
+    case 'ON':
+    case 'SENTON':
+      return day === wanted
+    case 'SINCE':
+    case 'SENTSINCE':
+      return day >= wanted
+  }
+}
+
+/** Without a legible Date field a message was sent on no day at all. */
+function sent(key: DateKey, summary: MessageSummary, wanted: number): boolean {
+  const date = summary.root.envelope?.date
+  const day = date === undefined ? undefined : writtenDay(date)
+  return day !== undefined && compareDay(key, day, wanted)
+}
+
+/** The day as it stands in a Date field, whatever its time and zone: whole days since 1970-01-01. RFC 5322 §3.3 */
+function writtenDay(date: string): number | undefined {
+  const match = /(?:^|[\s,])(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*[\s-]+(\d{2,4})(?!\d)/.exec(date.slice(0, 200))
+  if (match === null) return undefined
+  const [, day, month, digits] = match
+  // Two or three digits: RFC 5322 §4.3
+  const short = Number(digits)
+  const year = digits!.length === 4 ? short : digits!.length === 3 || short >= 50 ? 1900 + short : 2000 + short
+  return parseDate(`${day}-${month}-${String(year).padStart(4, '0')}`)
+}
+
+/** A search text in the characters it stands for; octets that are no UTF-8 are taken for latin1. */
+function decodeText(octets: Buffer): string {
+  const text = octets.toString('utf8')
+  return text.includes('\ufffd') ? octets.toString('latin1') : text
+}

@@ -1,0 +1,306 @@
+/**
+ * One client's session, RFC 3501 §3: octets to commands, a row for each, its answer, the news of the selected mailbox.
+ * Commands are processed one after another in the order they came (§5.5); clients may send the next before the answer.
+ */
+
+import type { Authenticator } from '../auth/types.ts'
+import type { Clock } from '../base/clock.ts'
+import type { UserId } from '../base/ids.ts'
+import type { Log } from '../base/log.ts'
+import type { Announcement, EventBus } from '../events/types.ts'
+import { authenticatedLimits } from '../proto/imap/limits.ts'
+import type { ReceiverEvent, ReceiverFault } from '../proto/imap/receiver-events.ts'
+import { capabilityCode, formatContinuation, formatStatusResponse } from '../proto/imap/response.ts'
+import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '../server/types.ts'
+import type { Account, Mailbox, Store } from '../store/types.ts'
+import { announce } from './announce.ts'
+import type { Circumstances, Command, Completion, Form, StateName } from './command.ts'
+import { commands } from './commands/index.ts'
+import { Disconnected, IncomingMessage, Input, Stopping } from './input.ts'
+import { Output } from './output.ts'
+import { failureOf, Refusal } from './replies.ts'
+import type { Settings } from './settings.ts'
+import type { View } from './view.ts'
+
+/** What the sessions of a process share. */
+export interface Services {
+  /** Those in force now: a reload replaces them. */
+  readonly settings: () => Settings
+  readonly log: Log
+  readonly clock: Clock
+  readonly events: EventBus
+  readonly store: Store
+  readonly authenticator: Authenticator
+}
+
+/** Commands that are none: then the connection ends. */
+const badCommands = { beforeLogin: 3, afterLogin: 20 }
+const failedLogins = 5
+/** Pause after the first refused login, doubled with each more. */
+const refusalPauseMs = 250
+
+export class Session {
+  readonly connection: ClientConnection
+  readonly services: Services
+  readonly output: Output
+  readonly input: Input
+  readonly log: Log
+  #presence: Announcement
+  #user: { readonly id: UserId; readonly account: Account } | undefined
+  #view: View | undefined
+  #open = true
+  #badCommands = 0
+  #failedLogins = 0
+
+  constructor(connection: ClientConnection, services: Services) {
+    this.connection = connection
+    this.services = services
+    this.log = services.log.child({ session: connection.id, client: connection.remoteAddress })
+    this.output = new Output(connection)
+    this.input = new Input(connection, this.output)
+    this.#presence = services.events.announce({
+      service: 'imap',
+      sessionId: connection.id,
+      clientAddress: connection.remoteAddress,
+      activity: 'connected',
+    })
+  }
+
+  get state(): StateName {
+    if (this.#user === undefined) return 'not-authenticated'
+    return this.#view === undefined ? 'authenticated' : 'selected'
+  }
+
+  get userId(): UserId {
+    return this.#loggedIn().id
+  }
+
+  get account(): Account {
+    return this.#loggedIn().account
+  }
+
+  /** The selected mailbox. Only for commands of the selected state. */
+  get view(): View {
+    if (this.#view === undefined) throw new Error('no mailbox is selected')
+    return this.#view
+  }
+
+  /** The selected mailbox, for those who change messages. Throws Refusal when it is read-only. */
+  get writable(): Mailbox {
+    if (this.view.readOnly) throw new Refusal('NO', 'READ-ONLY', 'The mailbox is selected read-only')
+    return this.view.mailbox
+  }
+
+  get circumstances(): Circumstances {
+    const { secure, canUpgrade } = this.connection
+    const { gatewayMode, loginDisabled } = this.services.settings()
+    return {
+      loggedIn: this.#user !== undefined,
+      secure,
+      canUpgrade,
+      loginDisabled: loginDisabled && !secure,
+      gatewayMode,
+    }
+  }
+
+  /** RFC 3501 §7.2.1: what the rows bring in the circumstances. */
+  get capabilities(): readonly string[] {
+    const circumstances = this.circumstances
+    const brought = [...commands.values()].flatMap((row) => row.capabilities?.(circumstances) ?? [])
+    return ['IMAP4rev1', 'LITERAL+', ...brought]
+  }
+
+  /** From the greeting to the end of the connection. Rejects never. */
+  async run(): Promise<void> {
+    try {
+      this.untagged('OK', 'Wherry ready', capabilityCode(this.capabilities))
+      while (this.#open) await this.#handle(await this.input.next())
+    } catch (error) {
+      this.#endOf(error)
+    } finally {
+      await this.#close()
+    }
+  }
+
+  /** Ends the session after the reply at hand. */
+  logout(): void {
+    this.#open = false
+  }
+
+  /** The client proved who it is. */
+  async login(userId: UserId): Promise<Completion> {
+    const { settings, store } = this.services
+    const account = store.account(userId)
+    await account.ensure()
+    this.#user = { id: userId, account }
+    const { appendOctets, idleMs, loginAlert } = settings()
+    this.input.limit(authenticatedLimits(appendOctets))
+    this.connection.authenticated()
+    this.connection.setIdleTimeout(idleMs)
+    this.#badCommands = 0
+    this.log.log('notice', 'login', { user: userId, tls: this.connection.secure })
+    this.#presence.update({ user: userId, activity: 'authenticated' })
+    if (loginAlert !== undefined && loginAlert !== '') this.untagged('OK', loginAlert, 'ALERT')
+    return { code: capabilityCode(this.capabilities), text: 'Logged in' }
+  }
+
+  /** A login was refused: the answer waits, the longer the more often, and at last the connection ends. */
+  async loginRefused(): Promise<void> {
+    this.#failedLogins++
+    await this.services.clock.sleep(refusalPauseMs * 2 ** (this.#failedLogins - 1), this.connection.signal)
+    if (this.#failedLogins >= failedLogins) this.logout()
+  }
+
+  /** The TLS handshake, right behind the reply that asks for it: forgets everything but the connection. RFC 3501 §6.2.1 */
+  async upgrade(): Promise<void> {
+    await this.connection.upgrade()
+    this.input.restart()
+    this.#badCommands = 0
+  }
+
+  select(view: View): void {
+    this.#view = view
+    this.activity(view.readOnly ? 'examining' : 'selected')
+  }
+
+  /** Leaves the selected mailbox, if there is one, without telling the client. */
+  async unselect(): Promise<void> {
+    const view = this.#view
+    this.#view = undefined
+    this.#presence.update({ activity: 'authenticated', mailbox: '' })
+    await view?.mailbox.close()
+  }
+
+  /** What msstat shows of the session. */
+  activity(activity: string): void {
+    this.#presence.update({ activity, mailbox: this.#view?.mailbox.name ?? '' })
+  }
+
+  /** An untagged status response. */
+  untagged(status: 'OK' | 'NO' | 'BYE', text: string, code?: string): void {
+    this.output.write(formatStatusResponse(undefined, status, text, code))
+  }
+
+  /** Tells what happened in the selected mailbox. */
+  async announce(mayExpunge: boolean, withUid = false): Promise<void> {
+    if (this.#view !== undefined) await announce(this.#view, this.output, mayExpunge, withUid)
+  }
+
+  async #handle(event: ReceiverEvent): Promise<void> {
+    switch (event.type) {
+      case 'continuation':
+        this.output.write(formatContinuation('OK'))
+        return
+      case 'command':
+        await this.#execute(event.command, { uid: event.command.uid, message: undefined })
+        return
+      case 'append': {
+        const message = new IncomingMessage(event, this.input, this.output)
+        await this.#execute(event.command, { uid: event.command.uid, message })
+        message.discard()
+        return
+      }
+      case 'fault':
+        this.#fault(event)
+        return
+      case 'octets':
+      case 'append-end':
+      case 'line':
+        throw new Error(`${event.type} outside its command`)
+    }
+  }
+
+  async #execute(received: (ReceiverEvent & { type: 'command' })['command'], form: Form): Promise<void> {
+    const { tag } = received
+    const row = commands.get(received.name)
+    const mayExpunge = row?.holdsNumbers === undefined || form.uid
+    let completion: Completion | undefined
+    try {
+      const run = this.#admitted(row, form).prepare(received.args, form)
+      if (this.#view !== undefined) await this.#view.look()
+      completion = await run(this)
+      await this.announce(mayExpunge, form.uid)
+    } catch (error) {
+      if (!this.connection.signal.aborted && !isEnd(error)) {
+        await this.announce(mayExpunge, form.uid)
+        const { status, code, text } = failureOf(error, this.log)
+        this.output.write(formatStatusResponse(tag, status, text, code))
+        if (status === 'BAD') this.#countBad()
+        await this.output.flow()
+        return
+      }
+      throw error
+    }
+    const name = form.uid ? `UID ${received.name}` : received.name
+    this.output.write(formatStatusResponse(tag, 'OK', completion?.text ?? `${name} completed`, completion?.code))
+    if (completion?.afterReply === undefined) await this.output.flow()
+    else {
+      this.output.flush()
+      await completion.afterReply()
+    }
+  }
+
+  /** The row, when the command exists and may be given now. */
+  #admitted(row: Command | undefined, form: Form): Command {
+    if (row === undefined || (form.uid && row.uid === undefined)) throw new Refusal('BAD', undefined, 'Unknown command')
+    if (row.states.includes(this.state)) return row
+    switch (this.state) {
+      case 'not-authenticated':
+        throw new Refusal('BAD', undefined, 'Log in first')
+      case 'authenticated':
+        throw new Refusal(
+          'BAD',
+          undefined,
+          row.states.includes('selected') ? 'Select a mailbox first' : 'Logged in already',
+        )
+      case 'selected':
+        throw new Refusal('BAD', undefined, 'Logged in already')
+    }
+  }
+
+  #fault(fault: ReceiverFault): void {
+    this.output.write(formatStatusResponse(fault.tag, fault.status, fault.text, fault.code))
+    if (fault.close) {
+      this.untagged('BYE', 'More than can be skipped')
+      this.logout()
+    } else if (fault.status === 'BAD') this.#countBad()
+  }
+
+  #countBad(): void {
+    const limit = this.#user === undefined ? badCommands.beforeLogin : badCommands.afterLogin
+    if (++this.#badCommands < limit) return
+    this.untagged('BYE', 'Too many bad commands')
+    this.logout()
+  }
+
+  #endOf(error: unknown): void {
+    if (error instanceof Disconnected || error instanceof ConnectionLost || this.connection.signal.aborted) return
+    if (error instanceof ConnectionTimeout) this.untagged('BYE', 'Idle for too long')
+    else if (error instanceof Stopping) this.untagged('BYE', 'Server is stopping, come back soon')
+    else {
+      const { text } = failureOf(error, this.log)
+      this.untagged('BYE', text)
+    }
+  }
+
+  async #close(): Promise<void> {
+    try {
+      this.output.flush()
+      await this.connection.close()
+      await this.unselect()
+    } catch (error) {
+      this.log.log('warning', 'session did not close cleanly', { cause: String(error) })
+    }
+    this.#presence.withdraw()
+    if (this.#user !== undefined) this.log.log('info', 'logout', { user: this.#user.id })
+  }
+
+  #loggedIn() {
+    if (this.#user === undefined) throw new Error('nobody is logged in')
+    return this.#user
+  }
+}
+
+function isEnd(error: unknown): boolean {
+  return [ConnectionLost, ConnectionTimeout, Disconnected, Stopping].some((kind) => error instanceof kind)
+}

@@ -1,0 +1,32 @@
+/** The options that imapd's sessions go by. */
+
+import type { Config } from '../config/config.ts'
+
+export interface Settings {
+  readonly gatewayMode: boolean
+  /** login_disabled: no password without TLS. IMAP-08 */
+  readonly loginDisabled: boolean
+  /** Told to everybody who logs in. IMAP-07 */
+  readonly loginAlert: string | undefined
+  /** IMAP-04 */
+  readonly idleMs: number
+  /** Between signs of life while COPY runs; 0: none. IMAP-06 */
+  readonly keepaliveMs: number
+  /** Largest message that APPEND takes. */
+  readonly appendOctets: number
+}
+
+const minuteMs = 60_000
+/** deviates from no option: there is none for it. Above every mail server's usual limit. */
+const appendOctets = 256 * 1024 * 1024
+
+export function settingsOf(config: Config): Settings {
+  return {
+    gatewayMode: config.get('gateway_mode'),
+    loginDisabled: config.get('login_disabled'),
+    loginAlert: config.get('login_alert'),
+    idleMs: config.get('imap_timeout') * minuteMs,
+    keepaliveMs: config.get('imap_keepalive') * minuteMs,
+    appendOctets,
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Waits for news of the selected mailbox, from whoever: this process's commits, the event channel, and (events may be missed, or
+ * mseventd be away) a look at the store at intervals.
+ */
+
+import type { Session } from './session.ts'
+
+/** Between looks while events don't come. */
+const lookMs = 10_000
+/** Between looks while they do. */
+const seldomLookMs = 60_000
+
+export class Watch implements Disposable {
+  readonly #session: Session
+  readonly #stop: (() => void)[] = []
+  #pending = false
+  #resume: () => void = () => {}
+  #lookedAt: number
+
+  constructor(session: Session) {
+    this.#session = session
+    this.#lookedAt = session.services.clock.monotonic()
+    if (session.state !== 'selected') return
+    const { events, clock } = session.services
+    const look = () => this.#look()
+    this.#stop.push(session.view.mailbox.onChange(() => this.wake()))
+    this.#stop.push(events.subscribe([`mbox:${session.userId}`], look, look))
+    const timer = setInterval(() => {
+      if (!events.connected || clock.monotonic() - this.#lookedAt >= seldomLookMs) look()
+    }, lookMs)
+    this.#stop.push(() => clearInterval(timer))
+  }
+
+  /** Ends the wait that is on, or the next one. */
+  wake(): void {
+    this.#pending = true
+    this.#resume()
+  }
+
+  /** Resolves when there may be something to tell. Rejects when the mailbox can't be looked at any more. */
+  async news(): Promise<void> {
+    if (!this.#pending) await new Promise<void>((resolve) => (this.#resume = resolve))
+    this.#pending = false
+    if (this.#fault !== undefined) throw this.#fault
+  }
+
+  [Symbol.dispose](): void {
+    for (const stop of this.#stop) stop()
+  }
+
+  #fault: unknown
+
+  #look(): void {
+    this.#lookedAt = this.#session.services.clock.monotonic()
+    this.#session.view.mailbox.refresh().catch((error: unknown) => {
+      this.#fault = error
+      this.wake()
+    })
+  }
+}
