@@ -4,9 +4,7 @@
  */
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
-import type { Backend } from '#src/config/backends.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
-import { backendUrl } from '../backend/backend-url.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
@@ -15,11 +13,12 @@ import { type BackendMemory, type Plan, type Policy, plan } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
 
 export interface SyncRequest {
-  readonly backend: Backend
+  /** Of the maildrop, `maildropUrl`: the beginning of its origins. */
+  readonly url: string
   /** Open; left open. */
   readonly client: PopClient
   readonly account: Account
-  /** Open; its name is `backend.mailbox`. */
+  /** Open. */
   readonly mailbox: Mailbox
   readonly policy: Policy
   /** Messages that failed before; shared by the sessions of one backend account. */
@@ -45,8 +44,7 @@ export interface SyncResult {
 
 /** Throws BackendError (session lost; what arrived is stored) and StoreError. The caller quits, or closes after a throw. */
 export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> => {
-  const { client, account, mailbox, policy, clock, log } = request
-  const url = backendUrl(request.backend)
+  const { url, client, account, mailbox, policy, clock, log } = request
   await mailbox.refresh()
   const listing = (await client.uidl()) ?? withoutUidl(client.count)
   const known = knownOrigins(mailbox, url)

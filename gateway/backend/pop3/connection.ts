@@ -36,7 +36,7 @@ export interface Address {
 
 export interface TlsTrust {
   /** Certificates that count as authorities, PEM; undefined: those of Node and NODE_EXTRA_CA_CERTS. */
-  readonly ca?: string | Buffer
+  readonly ca?: string | Buffer | string[]
   /** Of implicit TLS: false takes any certificate. */
   readonly rejectUnauthorized?: boolean
 }

@@ -1,0 +1,12 @@
+import { type Backend, usualPorts } from '#src/config/backends.ts'
+
+/**
+ * Names a maildrop in origins and logs: `pop://user@host/` (RFC 2384). The usual ports are left out, so that moving a
+ * backend from POP to POPS does not make its mail new; a user name without a domain gets the account's, so that it is
+ * the same maildrop whether the user logs in as `joe` or as `joe@example.org`.
+ */
+export const maildropUrl = ({ host, port, user }: Pick<Backend, 'host' | 'port' | 'user'>, userId: string): string => {
+  const name = user.includes('@') ? user : user + userId.slice(userId.lastIndexOf('@'))
+  const usual = port === usualPorts.pop || port === usualPorts.pops
+  return `pop://${encodeURIComponent(name.toLowerCase())}@${host.toLowerCase()}${usual ? '' : `:${port}`}/`
+}

@@ -1,0 +1,99 @@
+/** What the users of a gateway share, and who they are. */
+
+import type { Clock } from '#src/base/clock.ts'
+import { AuthError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
+import type { Log } from '#src/base/log.ts'
+import type { UserBackends, UserDatabase } from '#src/config/backends.ts'
+import type { Config } from '#src/config/config.ts'
+import type { EventBus } from '#src/events/types.ts'
+import type { Store } from '#src/store/types.ts'
+import type { BackendAccess } from '../backend/open-backend.ts'
+import type { Policy } from '../sync/plan.ts'
+import { Scheduler } from './scheduler.ts'
+import { GatewayUser } from './user.ts'
+
+export interface GatewayParts {
+  readonly config: Config
+  readonly users: UserDatabase
+  readonly store: Store
+  readonly events: EventBus
+  readonly access: BackendAccess
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class Gateway {
+  readonly store: Store
+  readonly events: EventBus
+  readonly access: BackendAccess
+  readonly clock: Clock
+  readonly log: Log
+  readonly scheduler: Scheduler
+  #config: Config
+  #userDatabase: UserDatabase
+  readonly #closing = new AbortController()
+  readonly #users = new Map<UserId, GatewayUser>()
+
+  constructor({ config, users, store, events, access, clock, log }: GatewayParts) {
+    this.#config = config
+    this.#userDatabase = users
+    this.store = store
+    this.events = events
+    this.access = access
+    this.clock = clock
+    this.log = log
+    this.scheduler = new Scheduler(config.get('backend_connections'))
+  }
+
+  /** Aborted when the gateway stops. */
+  get signal(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  get fastLogin(): boolean {
+    return this.#config.get('backend_fast_login')
+  }
+
+  get policy(): Policy {
+    return {
+      fetchLastN: this.#config.get('fetch_last_n'),
+      ignoreFrontendDeletes: this.#config.get('ignore_frontend_deletes'),
+    }
+  }
+
+  /** `user` as the client sent it. Throws AuthError. */
+  async login(user: string, userId: UserId, password: Buffer): Promise<void> {
+    if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
+    const backends = this.#userDatabase.find(user, userId, this.#config)
+    if (backends === undefined) {
+      this.log.log('err', 'no backend for the user: set ms_syncd_host, or a record in ms_sync.xml', { user: userId })
+      throw new AuthError('unavailable', 'no mail server is configured for this user')
+    }
+    // UDB-08: a password in the record of a master backend has to be the one that is used at the front.
+    const { password: recorded } = backends.master
+    if (recorded !== undefined && !Buffer.from(recorded).equals(password))
+      throw new AuthError('bad-credentials', 'not the password of the record in ms_sync.xml')
+    const gatewayUser = this.#users.get(userId) ?? this.#newUser(userId, backends)
+    await gatewayUser.login(backends, password)
+  }
+
+  #newUser(userId: UserId, backends: UserBackends): GatewayUser {
+    const user = new GatewayUser(userId, backends, this, () => {
+      if (this.#users.get(userId) === user) this.#users.delete(userId)
+    })
+    this.#users.set(userId, user)
+    return user
+  }
+
+  reload(config: Config, users: UserDatabase): void {
+    this.#config = config
+    this.#userDatabase = users
+  }
+
+  /** Ends sessions at once; what has arrived whole is stored. */
+  async stop(): Promise<void> {
+    this.#closing.abort(new AuthError('unavailable', 'the gateway is stopping'))
+    await Promise.all([...this.#users.values()].map((user) => user.stopped()))
+  }
+}

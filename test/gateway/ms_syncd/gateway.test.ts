@@ -1,0 +1,306 @@
+import { describe, expect, it } from 'vitest'
+import { makeUserDatabase } from '#src/config/backends.ts'
+import type { ConfigOverrides } from '#src/config/config.ts'
+import {
+  type ScriptedMessage,
+  type ScriptedOptions,
+  type ScriptedPop3,
+  scriptedPop3,
+} from '#test/support/pop3-script.ts'
+import { clientExpunges, contents } from '../sync/support.ts'
+import { anna, gatewayScene, type Scene } from './support.ts'
+
+const message = (n: number): ScriptedMessage => ({
+  uidl: `id${n}`,
+  octets: Buffer.from(`Subject: ${n}\r\n\r\n${n}\r\n`),
+})
+
+const play = async (
+  run: (backend: ScriptedPop3, scene: Scene) => Promise<void>,
+  { overrides = {}, ...options }: ScriptedOptions & { overrides?: ConfigOverrides } = {},
+) => {
+  await using backend = await scriptedPop3({
+    messages: [1, 2, 3].map(message),
+    capabilities: ['PIPELINING', 'UIDL'],
+    ...options,
+  })
+  await using scene = await gatewayScene(backend.port, overrides)
+  await run(backend, scene)
+}
+const logins = (backend: ScriptedPop3) => backend.received.filter((line) => line.includes('PASS')).length
+const stored = async (scene: Scene, mailbox?: string) => (await contents(scene.test.store, mailbox)).length
+const finished = (backend: ScriptedPop3, count: number) => () =>
+  backend.received.filter((line) => line.endsWith('QUIT')).length === count
+
+describe('login', () => {
+  it('GW-12, GW-17: held until the mail is here', () =>
+    play(async (_, scene) => {
+      await scene.login()
+      expect(await stored(scene)).toBe(3)
+    }))
+
+  it('GW-17: backend_fast_login answers as soon as the backend accepted, and fetches behind it', () =>
+    play(
+      async (backend, scene) => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        backend.on('UIDL', async (_, usual) => {
+          await promise
+          return usual()
+        })
+        await scene.login()
+        expect(backend.received.some((line) => line.includes('RETR'))).toBe(false)
+        resolve()
+        await scene.until(async () => (await stored(scene)) === 3)
+      },
+      { overrides: { backend_fast_login: true } },
+    ))
+
+  it.each([
+    ['-ERR [AUTH] no\r\n', 'bad-credentials'],
+    ['-ERR [IN-USE] locked\r\n', 'in-use'],
+    ['-ERR [LOGIN-DELAY] wait\r\n', 'login-delay'],
+    ['-ERR [SYS/TEMP] later\r\n', 'unavailable'],
+    ['-ERR [SYS/PERM] broken\r\n', 'unavailable'],
+    ['gibberish\r\n', 'unavailable'],
+  ])('PASS answered %j: %s; no account is made, nothing is tried again', (answer, kind) =>
+    play(async (backend, scene) => {
+      backend.on('PASS', () => answer)
+      await expect(scene.login()).rejects.toMatchObject({ name: 'AuthError', kind })
+      scene.clock.turn(100_000)
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(logins(backend)).toBe(1)
+      expect(await scene.test.store.account(anna).exists()).toBe(false)
+    }),
+  )
+
+  it('a backend that is down, or hangs, is unavailable', async () => {
+    await using scene = await gatewayScene(1)
+    await expect(scene.login()).rejects.toMatchObject({ kind: 'unavailable' })
+    await play(async (backend, { login }) => {
+      backend.on('USER', () => undefined)
+      await expect(login()).rejects.toMatchObject({ kind: 'unavailable' })
+    })
+  })
+
+  it('a sync that breaks behind a good login does not refuse the user', () =>
+    play(async (backend, scene) => {
+      backend.on('RETR', ({ argument, socket }, usual) => (argument === '2' ? void socket.destroy() : usual()))
+      await scene.login()
+      expect(await stored(scene)).toBe(1)
+    }))
+
+  it('several connections at once are one session with the backend; a wrong password among them is refused', () =>
+    play(async (backend, scene) => {
+      await Promise.all([scene.login(), scene.login(), scene.login()])
+      expect(logins(backend)).toBe(1)
+      await scene.login()
+      expect(logins(backend)).toBe(1)
+      await expect(scene.login('wrong')).rejects.toMatchObject({ kind: 'bad-credentials' })
+      expect(logins(backend)).toBe(2)
+    }))
+
+  it('somebody who tries passwords does not stop the polling of the one who has it (B15)', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      for (const guess of ['a', 'b'])
+        await expect(scene.login(guess)).rejects.toMatchObject({ kind: 'bad-credentials' })
+      backend.messages.push(message(4))
+      scene.clock.turn(301)
+      await scene.until(async () => (await stored(scene)) === 4)
+    }))
+
+  it('D11: within LOGIN-DELAY the password that was accepted is accepted, another is not', () =>
+    play(
+      async (backend, scene) => {
+        await scene.login()
+        scene.clock.turn(120)
+        await scene.login()
+        await expect(scene.login('wrong')).rejects.toMatchObject({ kind: 'login-delay' })
+        expect(logins(backend)).toBe(1)
+        // The session is over; its successor within the delay is served too.
+        scene.bus.sessions = []
+        scene.bus.emit({ topic: anna, name: 'logout', fields: {} })
+        scene.clock.turn(120)
+        await scene.login()
+        expect(logins(backend)).toBe(1)
+      },
+      { capabilities: ['LOGIN-DELAY 720', 'UIDL'] },
+    ))
+
+  it('D11: IN-USE for the password that was accepted before is no refusal', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      backend.on('PASS', () => '-ERR [IN-USE] locked\r\n')
+      scene.clock.turn(90)
+      await scene.login()
+      await expect(scene.login('wrong')).rejects.toMatchObject({ kind: 'in-use' })
+    }))
+
+  it('UDB-08: the password of a master record is the one for the front', async () => {
+    await using backend = await scriptedPop3({ messages: [message(1)] })
+    const users = makeUserDatabase(undefined, [
+      { frontendId: anna, master: { line: 1, backendId: 'x', password: 'pw' }, extra: [] },
+    ])
+    await using scene = await gatewayScene(backend.port, {}, users)
+    await expect(scene.login('other')).rejects.toMatchObject({ kind: 'bad-credentials' })
+    expect(backend.sessions).toBe(0)
+    await scene.login('pw')
+    expect(backend.received).toContainEqual('1 USER x')
+  })
+
+  it('joe and joe@example.org are one maildrop: nothing is fetched twice', () =>
+    play(async (_, scene) => {
+      await scene.login('pw', 'anna' as typeof anna)
+      scene.clock.turn(120)
+      await scene.login('pw', anna)
+      expect(await stored(scene)).toBe(3)
+    }))
+})
+
+describe('polling', () => {
+  it('GW-05: every ms_sync_interval seconds while a client is connected, and no longer', () =>
+    play(
+      async (backend, scene) => {
+        await scene.login()
+        for (let round = 2; round < 5; round++) {
+          backend.messages.push(message(round + 2))
+          scene.clock.turn(59)
+          await new Promise((resolve) => setImmediate(resolve))
+          expect(logins(backend)).toBe(round - 1)
+          scene.clock.turn(2)
+          await scene.until(finished(backend, round))
+          expect(await stored(scene)).toBe(round + 2)
+        }
+        scene.bus.sessions = []
+        scene.clock.turn(61)
+        await scene.until(() => scene.bus.emit({ topic: anna, name: 'login', fields: {} }) === 0)
+        scene.clock.turn(1_000)
+        await new Promise((resolve) => setImmediate(resolve))
+        expect(logins(backend)).toBe(4)
+      },
+      { overrides: { ms_sync_interval: 60 } },
+    ))
+
+  it('GW-06, EVT-14: with -1 there is none; an ms_sync event synchronises at once', () =>
+    play(
+      async (backend, scene) => {
+        await scene.login()
+        scene.clock.turn(100_000)
+        await new Promise((resolve) => setImmediate(resolve))
+        expect(logins(backend)).toBe(1)
+        backend.messages.push(message(4))
+        expect(scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })).toBe(1)
+        scene.clock.turn(1)
+        await scene.until(finished(backend, 2))
+        expect(await stored(scene)).toBe(4)
+      },
+      { overrides: { ms_sync_interval: -1 } },
+    ))
+
+  it('GW-18: a longer LOGIN-DELAY wins over the interval, and over events', () =>
+    play(
+      async (backend, scene) => {
+        await scene.login()
+        scene.clock.turn(100)
+        scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
+        scene.clock.turn(600)
+        await new Promise((resolve) => setImmediate(resolve))
+        expect(logins(backend)).toBe(1)
+        scene.clock.turn(25)
+        await scene.until(finished(backend, 2))
+      },
+      { capabilities: ['LOGIN-DELAY 720', 'UIDL'], overrides: { ms_sync_interval: 60 } },
+    ))
+
+  it('GW-07: what a client expunges is deleted at the backend soon, not at the next poll', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      await clientExpunges(scene.test.store, ({ uidl }) => uidl === 'id2')
+      scene.bus.emit({ topic: `mbox:${anna}`, name: 'mail', fields: { mailbox: 'INBOX', expunged: 1 } })
+      scene.clock.turn(1)
+      await scene.until(() => backend.messages.length === 2)
+    }))
+
+  it('a passing failure is tried again, ever more rarely; a refused password is not', () =>
+    play(
+      async (backend, scene) => {
+        await scene.login()
+        backend.on('PASS', () => '-ERR [SYS/TEMP] later\r\n')
+        scene.clock.turn(61)
+        await scene.until(() => logins(backend) === 2)
+        await scene.until(() => scene.lines.some(({ message }) => message === 'the backend has a passing failure'))
+        scene.clock.turn(40)
+        await scene.until(() => logins(backend) === 3)
+        backend.on('PASS', () => '-ERR [AUTH] changed\r\n')
+        await scene.until(
+          () => scene.lines.filter(({ message }) => message === 'the backend has a passing failure').length === 2,
+        )
+        scene.clock.turn(80)
+        await scene.until(() =>
+          scene.lines.some(({ message }) => message.startsWith('the backend refuses the password')),
+        )
+        scene.clock.turn(100_000)
+        await new Promise((resolve) => setImmediate(resolve))
+        expect(logins(backend)).toBe(4)
+        expect(await stored(scene)).toBe(3)
+        backend.on('PASS', (_, usual) => usual())
+        await scene.login()
+        expect(logins(backend)).toBe(5)
+      },
+      { overrides: { ms_sync_interval: 60 } },
+    ))
+
+  it('UDB-12, UDB-10: an extra backend has its own password, mailbox and interval, and its failure is its own', async () => {
+    await using master = await scriptedPop3({ messages: [message(1)] })
+    await using extra = await scriptedPop3({ messages: [message(2)], password: 'other' })
+    const users = makeUserDatabase(undefined, [
+      {
+        frontendId: anna,
+        master: { line: 1 },
+        extra: [
+          { line: 2, port: extra.port, backendId: 'x', password: 'other', mailbox: 'Work', loginDelay: 60 },
+          { line: 3, port: 1, mailbox: 'Dead' },
+        ],
+      },
+    ])
+    await using scene = await gatewayScene(master.port, {}, users)
+    await scene.login()
+    expect([await stored(scene), await stored(scene, 'Work')]).toEqual([1, 1])
+    extra.messages.push(message(3))
+    scene.clock.turn(61)
+    await scene.until(async () => (await stored(scene, 'Work')) === 2)
+    expect(logins(master)).toBe(1)
+  })
+
+  it('when it can not be known whether a client is there, polling goes on', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      scene.bus.away = true
+      scene.clock.turn(301)
+      await scene.until(finished(backend, 2))
+    }))
+})
+
+describe('what is left behind', () => {
+  it('no log line has a password', () =>
+    play(async (backend, scene) => {
+      backend.options.password = 'sesame-7'
+      await scene.login('sesame-7')
+      await expect(scene.login('sesame-8')).rejects.toThrow()
+      expect(JSON.stringify(scene.lines)).not.toMatch(/sesame/)
+      expect(scene.lines.length).toBeGreaterThan(1)
+    }))
+
+  it('a gateway that stops ends its sessions, and keeps what has arrived', () =>
+    play(
+      async (backend, scene) => {
+        backend.on('RETR', ({ argument }, usual) => (argument === '3' ? undefined : usual()))
+        const login = scene.login().catch((error: unknown) => error)
+        await backend.waitFor(/RETR 3/)
+        await scene.gateway.stop()
+        await login
+        expect(await stored(scene)).toBe(2)
+      },
+      { capabilities: ['UIDL'] },
+    ))
+})

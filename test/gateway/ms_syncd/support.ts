@@ -1,0 +1,151 @@
+/** A gateway with a clock that tests turn, an event bus in memory, and a real store. */
+
+import { BackendProfiles } from '#gateway/backend/profile.ts'
+import { Gateway } from '#gateway/ms_syncd/gateway.ts'
+import type { Clock } from '#src/base/clock.ts'
+import { RemoteError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
+import type { Log, LogFields } from '#src/base/log.ts'
+import { type Backend, makeUserDatabase, type UserDatabase } from '#src/config/backends.ts'
+import { type ConfigOverrides, configOf } from '#src/config/config.ts'
+import type { EventBus, MailEvent, Presence } from '#src/events/types.ts'
+import { quick } from '../backend/maildrop.ts'
+import { type TestStore, testStore } from '../sync/support.ts'
+
+/** Wall clock and deadlines move only when a test says so. */
+export class TurnedClock implements Clock {
+  #now = Date.parse('2026-11-22T12:00:00Z')
+  readonly #sleeps = new Set<{ readonly at: number; readonly wake: () => void }>()
+  now = () => this.#now
+  monotonic = () => this.#now
+  sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const sleep = {
+        at: this.#now + ms,
+        wake: () => {
+          this.#sleeps.delete(sleep)
+          resolve()
+        },
+      }
+      this.#sleeps.add(sleep)
+      signal?.addEventListener('abort', () => {
+        this.#sleeps.delete(sleep)
+        reject(signal.reason)
+      })
+    })
+
+  turn(seconds: number): void {
+    this.#now += seconds * 1_000
+    for (const sleep of [...this.#sleeps]) if (sleep.at <= this.#now) sleep.wake()
+  }
+}
+
+/** One process's view of an event bus on which everybody else is the test. */
+export class TestBus implements EventBus {
+  readonly connected = true
+  away = false
+  sessions: Presence[] = []
+  readonly published: MailEvent[] = []
+  readonly #subscribers = new Set<{ topics: readonly string[]; onEvent: (event: MailEvent) => void }>()
+  publish(event: MailEvent): void {
+    this.published.push(event)
+  }
+  subscribe(topics: readonly string[], onEvent: (event: MailEvent) => void): () => void {
+    const subscriber = { topics, onEvent }
+    this.#subscribers.add(subscriber)
+    return () => this.#subscribers.delete(subscriber)
+  }
+  /** An event from elsewhere; answers how many heard it. */
+  emit(event: MailEvent): number {
+    const heard = [...this.#subscribers].filter(({ topics }) => topics.includes(event.topic))
+    for (const { onEvent } of heard) onEvent(event)
+    return heard.length
+  }
+  announce = () => ({ update: () => {}, withdraw: () => {} })
+  async presences() {
+    if (this.away) throw new RemoteError('mseventd is away', { retryable: true })
+    return this.sessions.map((presence) => ({ ...presence, host: 'test', since: 0 }))
+  }
+  ask(): Promise<never> {
+    return Promise.reject(new RemoteError('nobody answers', { retryable: true }))
+  }
+  serve = () => () => {}
+  async close(): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+export interface LogLine {
+  readonly severity: string
+  readonly message: string
+  readonly fields: LogFields
+}
+
+export const recordingLog = (lines: LogLine[], carried: LogFields = {}): Log => ({
+  log: (severity, message, fields = {}) => void lines.push({ severity, message, fields: { ...carried, ...fields } }),
+  child: (fields) => recordingLog(lines, { ...carried, ...fields }),
+})
+
+export interface Scene extends AsyncDisposable {
+  readonly gateway: Gateway
+  readonly clock: TurnedClock
+  readonly bus: TestBus
+  readonly lines: LogLine[]
+  readonly test: TestStore
+  login(password?: string, user?: string): Promise<void>
+  /** Waits, without moving the clock, until it holds. */
+  until(holds: () => boolean | Promise<boolean>): Promise<void>
+}
+
+export const anna = 'anna@example.org' as UserId
+
+export const gatewayScene = async (
+  port: number,
+  overrides: ConfigOverrides = {},
+  users: UserDatabase = makeUserDatabase(undefined, []),
+): Promise<Scene> => {
+  const clock = new TurnedClock()
+  const bus = new TestBus()
+  const lines: LogLine[] = []
+  const test = await testStore()
+  const gateway = new Gateway({
+    config: configOf({
+      gateway_mode: true,
+      ms_syncd_host: '127.0.0.1',
+      ms_syncd_port: port,
+      suppress_client_tls: true,
+      ...overrides,
+    }),
+    users,
+    store: test.store,
+    events: bus,
+    access: { profiles: new BackendProfiles(), limits: quick },
+    clock,
+    log: recordingLog(lines),
+  })
+  return {
+    gateway,
+    clock,
+    bus,
+    lines,
+    test,
+    login: async (password = 'pw', user = anna) => {
+      await gateway.login(user, anna, Buffer.from(password))
+      if (!bus.sessions.some(({ user: known }) => known === anna))
+        bus.sessions.push({ service: 'imap', sessionId: '1', user: anna })
+    },
+    until: async (holds) => {
+      const deadline = performance.now() + 10_000
+      while (!(await holds())) {
+        if (performance.now() > deadline) throw new Error('it did not come to that')
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await gateway.stop()
+      await test[Symbol.asyncDispose]()
+    },
+  }
+}
+
+export type { Backend }

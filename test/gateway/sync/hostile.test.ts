@@ -1,0 +1,242 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type ScriptedMessage,
+  type ScriptedOptions,
+  type ScriptedPop3,
+  scriptedPop3,
+} from '#test/support/pop3-script.ts'
+import { backendAt, clientExpunges, contents, Syncer, type TestStore, testStore } from './support.ts'
+
+const message = (n: number): ScriptedMessage => ({
+  uidl: `id${n}`,
+  octets: Buffer.from(`Subject: ${n}\r\n\r\n${n}\r\n`),
+})
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+const scene = async (
+  run: (backend: ScriptedPop3, gateway: Syncer, test: TestStore) => Promise<void>,
+  options: ScriptedOptions = {},
+) => {
+  await using backend = await scriptedPop3({
+    messages: range(1, 6).map(message),
+    capabilities: ['PIPELINING', 'UIDL'],
+    ...options,
+  })
+  await using test = await testStore()
+  await run(backend, new Syncer(test.store, backendAt(backend.port)), test)
+}
+const subjects = async (test: TestStore) =>
+  (await contents(test.store)).map((octets) => /Subject: (.*)\r/.exec(String(octets))?.[1])
+
+describe('a listing that can not be believed (B7)', () => {
+  it('suddenly empty: nothing is deleted here, and all is well when the mail is back', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      expect(await gateway.sync()).toMatchObject({ held: 0 })
+      const mail = backend.messages
+      backend.messages = []
+      for (let round = 0; round < 5; round++) expect(await gateway.sync()).toMatchObject({ held: 6, expungedHere: 0 })
+      backend.messages = mail
+      expect(await gateway.sync()).toMatchObject({ held: 0, fetched: 0 })
+      expect(await subjects(test)).toEqual(['1', '2', '3', '4', '5', '6'])
+    }))
+
+  it('fails, is cut, or contradicts STAT: nothing is deleted here', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      await gateway.sync()
+      backend.on('UIDL', () => '-ERR [SYS/TEMP] index is being rebuilt\r\n')
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'temporary' })
+      backend.on('UIDL', ({ socket }) => void socket.end('+OK\r\n1 id1\r\n'))
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'closed' })
+      backend.on('UIDL', () => '+OK\r\n1 id1\r\n2 id2\r\n.\r\n')
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 0, held: 4 })
+      expect(await subjects(test)).toHaveLength(6)
+    }))
+
+  it('mail vanishes after it was retrieved: a backend of that kind empties nothing here (P8)', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      backend.messages = [7, 8].map(message)
+      await gateway.sync()
+      backend.messages = [message(9)]
+      await gateway.sync()
+      expect(await subjects(test)).toHaveLength(9)
+    }))
+
+  it('EXPIRE announces it: the same, whatever was seen (RFC 2449 §6.7)', () =>
+    scene(
+      async (backend, gateway, test) => {
+        await gateway.sync()
+        backend.messages = backend.messages.slice(3)
+        expect(await gateway.sync()).toMatchObject({ expungedHere: 0, held: 3 })
+        expect(await subjects(test)).toHaveLength(6)
+      },
+      { capabilities: ['EXPIRE 0', 'UIDL'] },
+    ))
+
+  it('what vanishes from a reliable backend leaves here', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      backend.messages = backend.messages.filter(({ uidl }) => uidl !== 'id2')
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 1 })
+      expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6'])
+    }))
+})
+
+describe('bad messages (B10, P12, D19)', () => {
+  it('refused: the rest is fetched, the refused one later', () =>
+    scene(async (backend, gateway, test) => {
+      let healed = false
+      backend.on('RETR', ({ argument }, usual) => (argument === '2' && !healed ? '-ERR can not read it\r\n' : usual()))
+      expect(await gateway.sync()).toMatchObject({ fetched: 5, failed: 1 })
+      healed = true
+      expect(await gateway.sync()).toMatchObject({ fetched: 1, failed: 0 })
+      expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6', '2'])
+    }))
+
+  it('empty: never stored as an empty message', () =>
+    scene(async (backend, gateway, test) => {
+      backend.on('RETR', ({ argument }, usual) => (argument === '2' ? '+OK\r\n.\r\n' : usual()))
+      expect(await gateway.sync()).toMatchObject({ fetched: 5, failed: 1 })
+      expect(await subjects(test)).toHaveLength(5)
+    }))
+
+  it('one that ends the session, before or inside: goes last, then waits; the rest is fetched', async () => {
+    for (const inside of [true, false])
+      await scene(async (backend, gateway, test) => {
+        backend.on('RETR', ({ argument, socket }, usual) => {
+          if (argument !== '2') return usual()
+          socket.end(inside ? '+OK\r\nSubject: 2\r\n' : '')
+          return undefined
+        })
+        await expect(gateway.sync()).rejects.toMatchObject({ kind: 'closed' })
+        expect(await subjects(test)).toEqual(['1'])
+        await expect(gateway.sync()).rejects.toMatchObject({ kind: 'closed' })
+        expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6'])
+        const before = backend.received.length
+        expect(await gateway.sync()).toMatchObject({ fetched: 0, failed: 1 })
+        expect(backend.received.slice(before).filter((line) => line.includes('RETR'))).toEqual([])
+      })
+  })
+
+  it('a session cut at every octet: every message exactly once in the end (B3, P10)', async () => {
+    await using backend = await scriptedPop3({ messages: range(1, 3).map(message), capabilities: ['PIPELINING'] })
+    for (let cut = 60; ; cut += 7) {
+      await using test = await testStore()
+      backend.options.cutAfter = cut
+      const first = await new Syncer(test.store, backendAt(backend.port)).sync().catch(() => undefined)
+      delete backend.options.cutAfter
+      await new Syncer(test.store, backendAt(backend.port)).sync()
+      expect((await subjects(test)).sort()).toEqual(['1', '2', '3'])
+      if (first !== undefined) break
+    }
+  })
+})
+
+describe('deleting at the backend', () => {
+  it('QUIT is not confirmed: the deletion is asked for again (P10)', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      await clientExpunges(test.store, ({ uidl }) => uidl === 'id3')
+      backend.on('QUIT', ({ socket }) => void socket.destroy())
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'closed' })
+      expect(backend.messages).toHaveLength(6)
+      backend.on('QUIT', (_, usual) => usual())
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0 })
+      expect(backend.messages.map(({ uidl }) => uidl)).toEqual(['id1', 'id2', 'id4', 'id5', 'id6'])
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 0, listed: 5 })
+    }))
+
+  it('refused: nothing comes back, and it is asked for again', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      await clientExpunges(test.store, ({ uidl }) => uidl === 'id3')
+      backend.on('DELE', () => '-ERR read-only\r\n')
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 0 })
+      backend.on('DELE', (_, usual) => usual())
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0 })
+    }))
+})
+
+describe('unique-ids that are none (P5, P6, P7, B9)', () => {
+  const exactlyOnce = async (gateway: Syncer, test: TestStore, wanted: readonly string[]) => {
+    await gateway.sync()
+    expect(await subjects(test)).toEqual(wanted)
+    expect(await gateway.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+    expect(await subjects(test)).toEqual(wanted)
+  }
+
+  it('no UIDL: told apart by their headers, by TOP', () =>
+    scene(async (backend, gateway, test) => {
+      backend.on('UIDL', () => '-ERR unknown command\r\n')
+      await exactlyOnce(gateway, test, ['1', '2', '3', '4', '5', '6'])
+      backend.messages = backend.messages.slice(1)
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 0 })
+      backend.on('TOP', () => '-ERR unknown command\r\n')
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 0, fetched: 0 })
+    }))
+
+  it('blank, the same twice, very long, not printable', () =>
+    scene(async (backend, gateway, test) => {
+      const uidls = ['', 'same', 'same', 'L'.repeat(10_000), '\xe9\xe9', 'id6']
+      for (const [index, uidl] of uidls.entries()) backend.messages[index]!.uidl = uidl
+      await exactlyOnce(gateway, test, ['1', '2', '3', '4', '5', '6'])
+      // The first of the two is deleted: the one that is left is still the other.
+      backend.messages.splice(1, 1)
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 0 })
+      expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6'])
+    }))
+
+  it('a second message with the unique-id of one that is here: only the new one is fetched', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      backend.messages = [...backend.messages, { ...message(7), uidl: 'id2' }]
+      expect(await gateway.sync()).toMatchObject({ fetched: 1, expungedHere: 0 })
+      expect(await subjects(test)).toEqual(['1', '2', '3', '4', '5', '6', '7'])
+      expect(await gateway.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+    }))
+
+  it('real copies: as many here as there', () =>
+    scene(async (backend, gateway, test) => {
+      backend.messages = [1, 1, 1].map(message)
+      await exactlyOnce(gateway, test, ['1', '1', '1'])
+      backend.messages = backend.messages.slice(1)
+      await gateway.sync()
+      expect(await subjects(test)).toEqual(['1', '1'])
+    }))
+
+  it('another order in every session changes nothing', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      for (let round = 0; round < 3; round++) {
+        backend.messages.reverse()
+        backend.messages.push(backend.messages.shift()!)
+        expect(await gateway.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+      }
+      expect(await subjects(test)).toHaveLength(6)
+    }))
+
+  it('mail that arrives between STAT and UIDL, or after, is no contradiction (P13)', () =>
+    scene(async (backend, gateway) => {
+      await gateway.sync()
+      backend.on('STAT', () => '+OK 5 100\r\n')
+      backend.messages = backend.messages.slice(1)
+      backend.messages.push(message(8))
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 1 })
+    }))
+})
+
+describe('what a login proves (D4, B14)', () => {
+  it('no account is made by a refused login, nor by an OK without a maildrop', () =>
+    scene(async (backend, gateway, test) => {
+      backend.on('PASS', () => '-ERR [AUTH] no\r\n')
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'auth' })
+      backend.on('PASS', () => '+OK\r\n')
+      backend.on('STAT', () => '-ERR no mailbox\r\n')
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'permanent' })
+      const accounts: string[] = []
+      for await (const account of test.store.accounts()) accounts.push(account)
+      expect(accounts).toEqual([])
+    }))
+})
