@@ -19,15 +19,14 @@ import { claimPidFile } from './pid-file.ts'
 import { exitCodes, logVariable, type Process, roleVariable } from './process.ts'
 import { type Report, report, StartError } from './supervision.ts'
 import type { Daemon } from './types.ts'
-import { runWorker } from './worker.ts'
+import { runWorker, type WorkerPlace } from './worker.ts'
 
-type Role =
-  | { readonly kind: 'front' | 'background' | 'supervised' }
-  | { readonly kind: 'worker'; readonly index: number; readonly count: number }
+type Role = { readonly kind: 'front' | 'background' | 'supervised' } | ({ readonly kind: 'worker' } & WorkerPlace)
 
 function roleOf(text: string | undefined): Role {
-  const worker = /^worker ([0-9]+)\/([0-9]+)$/.exec(text ?? '')
-  if (worker) return { kind: 'worker', index: Number(worker[1]), count: Number(worker[2]) }
+  const worker = /^worker ([0-9]+)\/([0-9]+)( again)?$/.exec(text ?? '')
+  if (worker)
+    return { kind: 'worker', index: Number(worker[1]), count: Number(worker[2]), again: worker[3] !== undefined }
   return { kind: text === 'background' || text === 'supervised' ? text : 'front' }
 }
 
@@ -89,7 +88,7 @@ async function live(
   for (const finding of warnings) log.log('warning', formatFinding(finding))
   const count = workerCount(daemon, config)
   const managed = config.get('managed_services') && role.kind !== 'supervised'
-  if (count === 1 && !managed) await runWorker(own, { index: 0, count: 1 })
+  if (count === 1 && !managed) await runWorker(own, { index: 0, count: 1, again: false })
   else await runParent(own, count)
 }
 

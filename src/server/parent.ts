@@ -16,7 +16,7 @@ export async function runParent({ daemon, log, reopenLog }: Process, count: numb
       name,
       main: process.argv[1]!,
       args: process.argv.slice(2),
-      env: { [roleVariable]: `worker ${index}/${count}` },
+      env: (again) => ({ [roleVariable]: `worker ${index}/${count}${again ? ' again' : ''}` }),
       log,
       onEnd: () => {
         if (--living === 0) resolve()

@@ -19,7 +19,7 @@ export const exitCodes = { usage: 64, unavailable: 69, software: 70, config: 78 
 
 /**
  * What a process is, told by the one that starts it in this variable of its environment: `background` behind a launcher,
- * `supervised` by `mbox run`, `worker i/n` the i-th of n, counted from 0. Absent: started by a person or an init system.
+ * `supervised` by `mbox run`, `worker i/n` the i-th of n, counted from 0, with ` again` when it takes the place of a dead one. Absent: started by a person or an init system.
  */
 export const roleVariable = 'WHERRY_ROLE'
 /** File that a background process and its workers log to. */

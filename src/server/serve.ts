@@ -74,7 +74,8 @@ class Clients implements Required<RunningDaemon> {
         `enable_${tls} is true, but there is no certificate: set tls_cert_file (and tls_key_file), or enable_${tls} to false`,
       )
     if (material) this.#useTls(material)
-    const { firstWorker, sharedPorts, log } = this.#runtime
+    const { firstWorker, sharedPorts, replacement, log } = this.#runtime
+    const exclusive = firstWorker && replacement !== true
     const open: OpenListener[] = []
     try {
       for (const service of [plain, tls]) {
@@ -82,7 +83,7 @@ class Clients implements Required<RunningDaemon> {
         for (const listener of listenersOf(this.#config, service)) {
           if ('path' in listener && !firstWorker) continue
           const onSocket = (socket: Socket) => this.#accept(socket, service === tls)
-          const options = { service, listener, shared: sharedPorts, exclusive: firstWorker, log, onSocket }
+          const options = { service, listener, shared: sharedPorts, exclusive, log, onSocket }
           open.push(await asRoot(() => listen(options)))
         }
       }
@@ -138,7 +139,8 @@ class Clients implements Required<RunningDaemon> {
       else socket.end(this.#service.refusal, () => socket.destroy())
       return
     }
-    const keepAliveMinutes = this.#config.get('tcp_keepalive')
+    // IMAP-05: an option of IMAP alone.
+    const keepAliveMinutes = this.#service.plain === 'imap' ? this.#config.get('tcp_keepalive') : 0
     if (keepAliveMinutes > 0) socket.setKeepAlive(true, keepAliveMinutes * minuteMs)
     const acceptor = socket.remotePort === undefined ? undefined : this.#acceptor
     const connection = new SocketConnection(socket, {

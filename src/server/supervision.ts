@@ -36,8 +36,8 @@ export interface KeptOptions {
   /** A module that Node runs. */
   readonly main: string
   readonly args: readonly string[]
-  /** Beside this process's own. */
-  readonly env: Readonly<Record<string, string>>
+  /** Beside this process's own; `again` for one that takes the place of a dead one. */
+  readonly env: (again: boolean) => Readonly<Record<string, string>>
   readonly log: Log
   /** stdout and stderr, line by line with the newline; inherited when absent. */
   readonly onOutput?: (line: string) => void
@@ -82,7 +82,12 @@ export class KeptProcess {
   /** Asks it to stop; kills it when it has not ended after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
-    clearTimeout(this.#restart)
+    if (this.#restart) {
+      clearTimeout(this.#restart)
+      this.#restart = undefined
+      this.#options.onEnd()
+      return
+    }
     this.signal('SIGTERM')
     const killer = setTimeout(() => {
       this.#options.log.log('err', `${this.name} does not stop and is killed`)
@@ -96,7 +101,7 @@ export class KeptProcess {
     const { main, args, env, log, onOutput } = this.#options
     const startedAt = systemClock.monotonic()
     const child = fork(main, args, {
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env(onReady === undefined) },
       stdio: onOutput ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#child = child
@@ -129,7 +134,10 @@ export class KeptProcess {
         reason: failure?.reason,
         pause_ms: this.#pauseMs,
       })
-      this.#restart = setTimeout(() => this.#spawn(), this.#pauseMs)
+      this.#restart = setTimeout(() => {
+        this.#restart = undefined
+        this.#spawn()
+      }, this.#pauseMs)
       this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
     })
   }

@@ -94,7 +94,7 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
     server = createServer(context)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    throw new TlsError(`tls_cert_file: ${certFile} and its key can't be used: ${reasons[code ?? ''] ?? message}`, {
+    throw new TlsError(`tls_cert_file: ${certFile} and its key can't be used: ${reasons[code ?? message] ?? message}`, {
       cause: error,
     })
   }
@@ -124,7 +124,8 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the key in tls_key_file belongs to another certificate',
   ERR_OSSL_BAD_DECRYPT: 'tls_key_password does not open the key',
   ERR_MISSING_PASSPHRASE: 'the key is protected, and tls_key_password is not set',
-  ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE: 'tls_key_password does not open the PKCS#12 file',
+  // This one comes without a code.
+  'mac verify failure': 'tls_key_password does not open the PKCS#12 file',
   ERR_OSSL_PEM_NO_START_LINE: 'there is no PEM block of that kind in the file (tls_cert_file, tls_key_file)',
 }
 

@@ -73,6 +73,8 @@ export interface Runtime {
   readonly firstWorker: boolean
   /** Other workers listen at the same ports. */
   readonly sharedPorts: boolean
+  /** It takes the place of a worker that died: the others, if any, have the ports open. */
+  readonly replacement?: boolean
 }
 
 export interface RunningDaemon {

@@ -24,11 +24,16 @@ const shownAs: Partial<Record<Daemon['name'], Presence['service']>> = {
   ms_syncd: 'gw',
 }
 
+/** Which of its service's workers a process is. */
+export interface WorkerPlace {
+  readonly index: number
+  readonly count: number
+  /** It takes the place of a dead one. */
+  readonly again: boolean
+}
+
 /** Ends the process when the service has stopped. Throws when it can't start. */
-export async function runWorker(
-  own: Process,
-  { index, count }: { readonly index: number; readonly count: number },
-): Promise<void> {
+export async function runWorker(own: Process, { index, count, again }: WorkerPlace): Promise<void> {
   const { daemon, args, config, log } = own
   dieOfDefects(own)
   changeUser(own)
@@ -40,6 +45,7 @@ export async function runWorker(
     events,
     firstWorker: index === 0,
     sharedPorts: count > 1,
+    replacement: again,
   }
   const running = await daemon.start(runtime)
   dropRoot()

@@ -48,7 +48,7 @@ export async function superviseServices({ sets, log, onOutput }: SuperviseOption
       name: prefix === undefined ? service : `${prefix} ${service}`,
       main: mainOf(service),
       args: ['-d', ...(configFile === undefined ? [] : ['-c', configFile])],
-      env: { [roleVariable]: 'supervised' },
+      env: () => ({ [roleVariable]: 'supervised' }),
       log,
       onOutput: (line) => onOutput(prefix === undefined ? line : `${prefix} ${line}`),
       onEnd: () => {

@@ -9,7 +9,7 @@ export interface Certificates extends Disposable {
   path(name: string): string
   openssl(...args: readonly string[]): void
   /** `<name>.pem` and `<name>.key`, signed by itself or by the authority `by`. */
-  make(name: string, options?: { readonly by?: string; readonly authority?: boolean; readonly days?: number }): void
+  make(name: string, options?: { readonly by?: string; readonly authority?: boolean; readonly expired?: boolean }): void
 }
 
 export function certificates(): Certificates {
@@ -22,13 +22,17 @@ export function certificates(): Certificates {
     directory,
     path,
     openssl,
-    make(name, { by, authority = false, days = 30 } = {}) {
+    make(name, { by, authority = false, expired = false } = {}) {
       const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`]
+      const subject = ['-subj', `/CN=${name}`]
+      if (expired) {
+        openssl('req', '-new', ...key, '-out', `${name}.csr`, ...subject)
+        openssl('x509', '-req', '-in', `${name}.csr`, '-signkey', `${name}.key`, '-days', '-1', '-out', `${name}.pem`)
+        return
+      }
       const signer = by === undefined ? [] : ['-CA', `${by}.pem`, '-CAkey', `${by}.key`]
       const basic = ['-addext', `basicConstraints=critical,CA:${authority ? 'TRUE' : 'FALSE'}`]
-      const span =
-        days > 0 ? ['-days', String(days)] : ['-not_before', '20200101000000Z', '-not_after', '20200201000000Z']
-      openssl('req', '-x509', ...key, '-out', `${name}.pem`, '-subj', `/CN=${name}`, ...span, ...signer, ...basic)
+      openssl('req', '-x509', ...key, '-out', `${name}.pem`, '-days', '30', ...subject, ...signer, ...basic)
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   }

@@ -38,6 +38,7 @@ export async function serving(
       events: {} as EventBus,
       firstWorker: true,
       sharedPorts: false,
+      replacement: false,
     },
     { plain: 'imap', refusal: '* BYE Too many\r\n', serve, ...options.service },
   )

@@ -6,7 +6,7 @@ await runDaemon({
   name: 'pop3d',
   workers: 'per-core',
   async start(runtime) {
-    let poll = runtime.config.get('tcp_keepalive')
+    let buffer = runtime.config.get('max_net_buffer')
     const clients = await serveClients(runtime, {
       plain: 'pop3',
       refusal: '-ERR too many\r\n',
@@ -18,7 +18,7 @@ await runDaemon({
           void connection.close()
         }
         connection.stopping.addEventListener('abort', bye, { once: true })
-        connection.write(`hello ${process.pid} ${poll}\r\n`)
+        connection.write(`hello ${process.pid} ${buffer}\r\n`)
         for (let octets = await connection.read(); octets; octets = await connection.read()) {
           const line = octets.toString('latin1').trim()
           if (line === 'defect') setImmediate(() => Promise.reject(new Error('a defect, as asked')))
@@ -30,7 +30,7 @@ await runDaemon({
       addresses: clients.addresses,
       stop: (graceMs) => clients.stop(graceMs),
       async reload(config) {
-        poll = config.get('tcp_keepalive')
+        buffer = config.get('max_net_buffer')
         return clients.reload(config)
       },
     }

@@ -1,0 +1,194 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type ConnectionOptions, connect } from 'node:tls'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ConfigOverrides, configOf } from '#src/config/config.ts'
+import { loadTls, TlsError } from '#src/server/tls.ts'
+import type { ClientConnection } from '#src/server/types.ts'
+import { type Certificates, certificates } from './support/certificates.ts'
+import { Client, linesOf, type Serving, serving } from './support/serving.ts'
+
+let made: Certificates
+const path = (name: string) => made.path(name)
+
+beforeAll(() => {
+  made = certificates()
+  made.make('one')
+  made.make('two')
+  made.make('past', { expired: true })
+  made.make('authority', { authority: true })
+  made.make('between', { authority: true, by: 'authority' })
+  made.make('client', { by: 'authority' })
+  made.make('deep', { by: 'between' })
+  made.make('stranger')
+  made.openssl('x509', '-in', 'one.pem', '-outform', 'DER', '-out', 'one.der')
+  made.openssl('pkcs8', '-topk8', '-nocrypt', '-in', 'one.key', '-outform', 'DER', '-out', 'one-key.der')
+  made.openssl('ec', '-in', 'one.key', '-outform', 'DER', '-out', 'one-sec1.der')
+  made.openssl('pkcs8', '-topk8', '-in', 'one.key', '-passout', 'pass:Sesame1', '-out', 'one-locked.key')
+  made.openssl(
+    ...['pkcs12', '-export', '-in', 'one.pem', '-inkey', 'one.key', '-passout', 'pass:Sesame1', '-out', 'one.p12'],
+  )
+  writeFileSync(path('both.pem'), readFileSync(path('one.pem'), 'latin1') + readFileSync(path('one.key'), 'latin1'))
+  writeFileSync(path('one.other'), readFileSync(path('one-key.der')))
+  writeFileSync(
+    path('deep-chain.pem'),
+    readFileSync(path('deep.pem'), 'latin1') + readFileSync(path('between.pem'), 'latin1'),
+  )
+  writeFileSync(path('rubbish.pem'), 'rubbish')
+})
+afterAll(() => made[Symbol.dispose]())
+
+const tls = (cert: string, key?: string, more: ConfigOverrides = {}): ConfigOverrides => ({
+  tls_cert_file: path(cert),
+  ...(key === undefined ? {} : { tls_key_file: path(key) }),
+  ...more,
+})
+
+async function echo(connection: ClientConnection): Promise<void> {
+  for await (const line of linesOf(connection)) connection.write(`${line}\r\n`)
+}
+
+const serve = (config: ConfigOverrides) => serving(echo, { config, service: { plain: 'imap', tls: 'imaps' } })
+
+function connectTls(server: Serving, options: ConnectionOptions = {}): Client {
+  const { at } = server.addresses[1]!
+  return new Client(connect({ port: 'port' in at ? at.port : 0, rejectUnauthorized: false, ...options }))
+}
+
+/** Common name of the certificate that a client is shown, once it is served; undefined when it is not. */
+async function shown(server: Serving, options?: ConnectionOptions): Promise<string | undefined> {
+  const client = connectTls(server, options)
+  let name: string | undefined
+  client.socket.on('secureConnect', () => {
+    const { subject } = (client.socket as ReturnType<typeof connect>).getPeerCertificate()
+    name = String(subject?.CN)
+  })
+  client.socket.write('hello\r\n')
+  const served = await client.received('hello').then(
+    () => true,
+    () => false,
+  )
+  client.socket.destroy()
+  return served ? name : undefined
+}
+
+describe('certificate files', () => {
+  it.each([
+    ['PEM', 'one.pem', 'one.key', undefined],
+    ['key in the same file', 'both.pem', undefined, undefined],
+    ['protected key', 'one.pem', 'one-locked.key', 'Sesame1'],
+    ['DER, PKCS#8', 'one.der', 'one-key.der', undefined],
+    ['DER, SEC1', 'one.der', 'one-sec1.der', undefined],
+    ['DER certificate with PEM key', 'one.der', 'one.key', undefined],
+    ['unknown extension of the key: the format of the certificate', 'one.der', 'one.other', undefined],
+    ['PKCS#12', 'one.p12', undefined, 'Sesame1'],
+  ])('are read: %s (TLS-02, TLS-03)', async (_, cert, key, password) => {
+    await using server = await serve(tls(cert, key, password === undefined ? {} : { tls_key_password: password }))
+    expect(await shown(server)).toBe('one')
+  })
+
+  it.each([
+    ['two.key of another certificate', 'one.pem', 'two.key', undefined, /key in tls_key_file belongs to another/],
+    ['wrong password', 'one.pem', 'one-locked.key', 'Open', /tls_key_password does not open the key/],
+    ['no password', 'one.pem', 'one-locked.key', undefined, /tls_key_password/],
+    ['wrong PKCS#12 password', 'one.p12', undefined, 'Open', /tls_key_password does not open the PKCS#12 file/],
+    ['missing file', 'absent.pem', undefined, undefined, /tls_cert_file: .*absent\.pem can't be read: ENOENT/],
+    ['missing key', 'one.pem', 'absent.key', undefined, /tls_key_file: .*absent\.key can't be read: ENOENT/],
+    ['rubbish', 'rubbish.pem', undefined, undefined, /no PEM block/],
+    ['unknown extension', 'one.key', undefined, undefined, /\.pem, \.crt, \.der and \.p12/],
+    ['key that is none', 'one.der', 'one.der', undefined, /not a DER private key/],
+  ])('are refused with the option to change: %s', async (_, cert, key, password, message) => {
+    const config = configOf(tls(cert, key, password === undefined ? {} : { tls_key_password: password }))
+    const error = await loadTls(config).catch((error: Error) => error)
+    expect(error).toBeInstanceOf(TlsError)
+    expect((error as Error).message).toMatch(message)
+    if (password !== undefined) expect((error as Error).message).not.toContain(password)
+  })
+
+  it('are needed for IMAPS (TLS-01)', async () => {
+    await expect(serve({})).rejects.toThrow('enable_imaps is true, but there is no certificate: set tls_cert_file')
+  })
+})
+
+describe('ciphers', () => {
+  it('are those of the list', async () => {
+    const list = 'ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384'
+    await using server = await serve(tls('one.pem', 'one.key', { tls_cipher_list: list }))
+    const options: ConnectionOptions = { maxVersion: 'TLSv1.2' }
+    expect(await shown(server, { ...options, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' })).toBe('one')
+    expect(await shown(server, { ...options, ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' })).toBeUndefined()
+  })
+
+  it('are refused when OpenSSL has none of them', async () => {
+    await expect(loadTls(configOf(tls('one.pem', 'one.key', { tls_cipher_list: 'EXP-RC4-MD5' })))).rejects.toThrow(
+      'tls_cipher_list: OpenSSL can\'t use "EXP-RC4-MD5"',
+    )
+  })
+})
+
+describe('client certificates', () => {
+  const certificate = (name: string, chain = `${name}.pem`) => ({
+    cert: readFileSync(path(chain)),
+    key: readFileSync(path(`${name}.key`)),
+  })
+  const required = (more: ConfigOverrides) =>
+    serve(tls('one.pem', 'one.key', { tls_require_client_cert: true, tls_ca_file: path('authority.pem'), ...more }))
+
+  it('are required, and pass unverified by default (TLS-05, TLS-06)', async () => {
+    await using server = await required({})
+    expect(await shown(server)).toBeUndefined()
+    expect(await shown(server, certificate('client'))).toBe('one')
+    expect(await shown(server, certificate('stranger'))).toBe('one')
+  })
+
+  it('must verify with tls_force_verify false (TLS-06)', async () => {
+    await using server = await required({ tls_force_verify: false })
+    expect(await shown(server)).toBeUndefined()
+    expect(await shown(server, certificate('client'))).toBe('one')
+    expect(await shown(server, certificate('stranger'))).toBeUndefined()
+  })
+
+  it('have no longer chain than tls_verify_depth (TLS-07)', async () => {
+    for (const [depth, served] of [
+      [1, undefined],
+      [2, 'one'],
+    ] as const) {
+      await using server = await required({ tls_force_verify: false, tls_verify_depth: depth })
+      expect(await shown(server, certificate('client'))).toBe('one')
+      expect(await shown(server, certificate('deep', 'deep-chain.pem'))).toBe(served)
+    }
+  })
+})
+
+describe('a reload', () => {
+  it('takes a new certificate for new connections; open ones go on', async () => {
+    const file = (name: string) => readFileSync(path(name))
+    writeFileSync(path('live.pem'), file('one.pem'))
+    writeFileSync(path('live.key'), file('one.key'))
+    const config = tls('live.pem', 'live.key')
+    await using server = await serve(config)
+    const open = connectTls(server)
+    open.socket.write('before\r\n')
+    await open.received('before')
+    writeFileSync(path('live.pem'), file('two.pem'))
+    writeFileSync(path('live.key'), file('two.key'))
+    await server.reload(configOf(config))
+    expect(await shown(server)).toBe('two')
+    open.socket.write('after\r\n')
+    await open.received('after')
+    open.socket.destroy()
+  })
+
+  it('keeps the old one when the new one is no good (F40)', async () => {
+    await using server = await serve(tls('one.pem', 'one.key'))
+    for (const bad of [
+      tls('one.pem', 'two.key'),
+      tls('absent.pem'),
+      tls('rubbish.pem'),
+      tls('past.pem', 'past.key'),
+      {},
+    ]) {
+      await expect(server.reload(configOf(bad))).rejects.toBeInstanceOf(TlsError)
+      expect(await shown(server)).toBe('one')
+    }
+  })
+})
