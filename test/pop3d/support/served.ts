@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Authenticator, LoginRequest } from '#src/auth/types.ts'
-import { systemClock } from '#src/base/clock.ts'
+import { type Clock, systemClock } from '#src/base/clock.ts'
 import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
@@ -27,6 +27,8 @@ export interface Served {
   readonly store: Store
   readonly log: Records
   readonly logins: LoginRequest[]
+  /** Pauses that sessions made; they don't take time here. */
+  readonly pausesMs: number[]
   /** Self-signed certificate, when TLS was asked for. */
   readonly certFile: string
   inbox(): Promise<Mailbox>
@@ -97,8 +99,10 @@ export async function serve({
     },
   }
   const events = bus({ path: join(directory, 'mseventd') })
-  const services = { settings: () => settingsOf(inForce), log, clock, events, store, authenticator }
-  const runtime = { config: inForce, log, clock, events, firstWorker: true, sharedPorts: false }
+  const pausesMs: number[] = []
+  const impatient: Clock = { ...clock, sleep: async (ms) => void pausesMs.push(ms) }
+  const services = { settings: () => settingsOf(inForce), log, clock: impatient, events, store, authenticator }
+  const runtime = { config: inForce, log, clock, events, firstWorker: true, replacement: false, sharedPorts: false }
   const running = await serveClients(runtime, {
     plain: 'pop3',
     ...(inForce.get('enable_pop3s') ? { tls: 'pop3s' as const } : {}),
@@ -129,6 +133,7 @@ export async function serve({
     store: disk,
     log,
     logins,
+    pausesMs,
     certFile,
     inbox,
     async deliver(...messages) {
