@@ -11,6 +11,7 @@ import {
   parseUserDatabase,
   type UserRecord,
 } from './ms-sync.ts'
+import { parseInThread } from './ms-sync-thread.ts'
 
 /** A backend of one user, with every choice made. */
 export interface Backend {
@@ -42,6 +43,8 @@ export const usualPorts: Readonly<Record<BackendProtocol, number>> = { pop: 110,
 
 /** Users and the files for them are some megabytes at most. */
 const maxOctets = 32 * 1024 * 1024
+/** Parsed in the caller's thread within some 30 ms. */
+const maxOctetsAtOnce = 128 * 1024
 
 export interface UserDatabase {
   /** The file that was read; undefined when there is none. */
@@ -64,7 +67,8 @@ export const loadUserDatabase = async (
   const file = config.get('ms_sync_userdb')
   let parsed: ParsedUserDatabase
   try {
-    parsed = parseUserDatabase(await readLimited(file, maxOctets), file)
+    const octets = await readLimited(file, maxOctets)
+    parsed = octets.length > maxOctetsAtOnce ? await parseInThread(octets, file) : parseUserDatabase(octets, file)
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && !config.isSet('ms_sync_userdb'))

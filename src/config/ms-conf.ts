@@ -103,7 +103,7 @@ export const parseConfig = (
         'error',
         parent.line,
         undefined,
-        `<${parent.name}> holds text outside of options: ${JSON.stringify(parent.text.trim().slice(0, 40))}`,
+        `<${parent.name}> holds text outside of options; remove it, or put it into the option that it belongs to`,
       )
     for (const element of parent.children) {
       if (place === 'ms_options' && element.name === 'sasl') {

@@ -117,7 +117,7 @@ const row = <T>(parent: OptionParent, facts: OptionFacts & { readonly default?: 
 /** Text of an element that may have neither children nor attributes of its own (`servpass:` ones are looked at elsewhere). */
 export const textOf = (element: XmlElement): string => {
   const child = element.children[0]
-  if (child !== undefined) throw new Invalid(`has an element <${child.name}> inside`, child.line)
+  if (child !== undefined) throw new Invalid('has another element inside', child.line)
   for (const [name, attribute] of element.attributes)
     if (!name.startsWith('servpass:')) throw new Invalid(`has an attribute ${name}`, attribute.line)
   return element.text.trim()

@@ -63,12 +63,12 @@ export const parseXml = (octets: Buffer, file: string): XmlElement => {
     throw refuse(declaration, 'has a DOCTYPE or another <! declaration; remove it, entities are never expanded here')
 
   const valid = XMLValidator.validate(text)
-  if (valid !== true) throw fault(file, valid.err.line, `is not well-formed XML: ${valid.err.msg.trim()}`)
+  if (valid !== true) throw fault(file, valid.err.line, `is not well-formed XML: ${withoutContent(valid.err.msg)}`)
   let roots: readonly ParsedNode[]
   try {
     roots = parser.parse(text) as readonly ParsedNode[]
   } catch (cause) {
-    throw fault(file, undefined, `is not XML that can be read: ${(cause as Error).message}`, cause)
+    throw fault(file, undefined, `is not XML that can be read: ${withoutContent((cause as Error).message)}`)
   }
   const elements = roots.filter((node) => nameOf(node) !== '#text')
   if (elements.length !== 1)
@@ -94,10 +94,10 @@ const build = (node: ParsedNode, place: Place): XmlElement => {
   const start = startOf(node)
   const line = place.lineAt(start)
   const decode = (raw: string, what: string) =>
-    decodeEntities(raw, (entity) =>
+    decodeEntities(raw, () =>
       place.refuse(
         start,
-        `${what} has ${entity}; write a lone & as &amp;, and know that only &lt; &gt; &amp; &quot; &apos; and numbers are entities`,
+        `${what} has a & that begins none of &lt; &gt; &amp; &quot; &apos; and numbers like &#228;; write & itself as &amp;`,
       ),
     )
   const children: XmlElement[] = []
@@ -151,15 +151,15 @@ const predefined = new Map([
   ['apos', "'"],
 ])
 
-const decodeEntities = (raw: string, unknown: (entity: string) => Error): string =>
+const decodeEntities = (raw: string, unknown: () => Error): string =>
   raw.includes('&')
-    ? raw.replace(/&([^;&\s]{0,12};?)/g, (entity, body: string) => {
+    ? raw.replace(/&([^;&\s]{0,12};?)/g, (_, body: string) => {
         const name = body.endsWith(';') ? body.slice(0, -1) : ''
         const known = predefined.get(name)
         if (known !== undefined) return known
         const number = /^#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}))$/.exec(name)
         const code = number === null ? -1 : Number.parseInt(number[1] ?? number[2]!, number[1] === undefined ? 10 : 16)
-        if (!isXmlCharacter(code)) throw unknown(entity === '&' ? 'a lone &' : `the unknown entity ${entity}`)
+        if (!isXmlCharacter(code)) throw unknown()
         return String.fromCodePoint(code)
       })
     : raw
@@ -206,8 +206,15 @@ const lineOf = (starts: readonly number[], index: number): number => {
   return low + 1
 }
 
+/** What the library says without the pieces of the file in it: a password may be among them. */
+const withoutContent = (message: string) =>
+  message
+    .trim()
+    .replace(/'[^']*'|"[^"]*"/g, (quoted) => (quoted.length === 3 ? quoted : "'…'"))
+    .slice(0, 160)
+
 const hex = (code: number) => `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
-const fault = (file: string, line: number | undefined, message: string, cause?: unknown): ConfigError => {
+const fault = (file: string, line: number | undefined, message: string): ConfigError => {
   const finding: Finding = { severity: 'error', file, line, option: undefined, message }
-  return new ConfigError([finding], cause === undefined ? undefined : { cause })
+  return new ConfigError([finding])
 }

@@ -12,5 +12,5 @@ it('docs/options.md is current: node src/config/document.ts > docs/options.md', 
 
 it('the reference has every option', () => {
   const text = optionsReference()
-  for (const name of optionNames) expect(text, name).toContain(`\n| \`${elementName(name)}\` |`)
+  for (const name of optionNames) expect(text, name).toContain(`\n### \`${elementName(name)}\`\n`)
 })

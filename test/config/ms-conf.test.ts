@@ -86,7 +86,7 @@ describe('reading ms.conf', () => {
       ':2: imap_host: "/run/x" is not a host name or address; valid is a host name, an IP address, or empty for all interfaces',
     ],
     ['<domain\n x="1">a</domain>', ':3: domain: has an attribute x; valid is a domain name'],
-    ['<domain>\n<b/></domain>', ':3: domain: has an element <b> inside; valid is a domain name'],
+    ['<domain>\n<b/></domain>', ':3: domain: has another element inside; valid is a domain name'],
     ['<domain>a</domain>\n<domain>b</domain>', ':3: domain: is set twice, first in line 2; remove one'],
     [
       "<domain_map local_addr='1.1.1.1'/>",
@@ -96,7 +96,10 @@ describe('reading ms.conf', () => {
       '<accessible_services>imap=yes</accessible_services>',
       ':2: accessible_services: "yes" is not an access; valid is service=access pairs separated by commas; services are imap, pop, sieve, access is allow, grant or deny',
     ],
-    ['stray', ':1: <ms_options> holds text outside of options: "stray"'],
+    [
+      'stray',
+      ':1: <ms_options> holds text outside of options; remove it, or put it into the option that it belongs to',
+    ],
     [
       '<enable_imaps>true</enable_imaps>',
       ':2: enable_imaps: needs a certificate; set tls_cert_file, or this option to false',

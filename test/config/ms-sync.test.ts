@@ -167,6 +167,21 @@ describe('loading ms_sync.xml', () => {
     )
   })
 
+  it('F33 reads thousands of users, or finds what is wrong with them, in a thread of its own', async () => {
+    const path = join(directory, 'many.xml')
+    const users = Array.from({ length: 20_000 }, (_, n) => `<user frontend_id='u${n}@a.example' backend_id='${n}'/>\n`)
+    await writeFile(path, `<xmldb>${users.join('')}</xmldb>`)
+    const config = configOf({ ms_sync_userdb: path, ...globals })
+    const before = process.threadCpuUsage()
+    const { database } = await loadUserDatabase(config)
+    const { user, system } = process.threadCpuUsage(before)
+    expect(database.find('u4711@a.example', 'u4711@a.example', config)?.master.user).toBe('4711')
+    // Microseconds; parsing here would take several times as long.
+    expect(user + system).toBeLessThan(150_000)
+    await writeFile(path, `<xmldb>${users.join('')}<user/></xmldb>`)
+    await expect(loadUserDatabase(config)).rejects.toThrow(`${path}:20001: frontend_id: is required in <user>`)
+  })
+
   it('wants a host from somewhere, and warns of passwords that everybody can read', async () => {
     const path = join(directory, 'ms_sync.xml')
     await writeFile(path, "<xmldb>\n<user frontend_id='a' password='p'/></xmldb>")

@@ -16,6 +16,7 @@ export const fileOptions = {
   cache_tmpdir: path({
     section: '2.2.13.2',
     default: '/tmp',
+    later: 'nothing: no service makes temporary files outside of the store',
     services: ['imapd', 'pop3d'],
     reload: 'restart',
     ldap: 'mboxCacheTmpDir',
@@ -40,6 +41,7 @@ export const fileOptions = {
   ms_sync_sasl_lookup: boolean({
     section: '2.2.13.5',
     default: true,
+    later: 'the LDAP directory',
     services: ['ms_syncd'],
     reload: 'live',
     doc: 'Looks the backends of a user up in the directory. While there is none, the file is used where it exists.',

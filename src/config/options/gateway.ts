@@ -90,6 +90,7 @@ export const gatewayOptions = {
     default: 100,
     min: 1,
     max: 10000000,
+    later: 'IMAP backends',
     services: ['ms_syncd'],
     reload: 'live',
     doc: 'Messages asked for in one FETCH of an IMAP backend.',
@@ -148,6 +149,7 @@ export const gatewayOptions = {
   sync_inbox_only: boolean({
     section: '2.2.9.14',
     default: false,
+    later: 'IMAP backends',
     services: ['ms_syncd'],
     reload: 'live',
     doc: 'Synchronises only INBOX of IMAP backends.',

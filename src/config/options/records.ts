@@ -78,7 +78,7 @@ const directoryAttributes: readonly AttributeRow[] = [
     type: 'url',
     services: ['imapd', 'pop3d', 'lmtpd', 'sieved', 'mseventd', 'mlogd'],
     values: ['imap', 'imaps', 'pop', 'pop3s', 'lmtp', 'sieve', 'isode.event', 'isode.log'],
-    doc: 'All listeners as URLs; in ms.conf the *_host and *_port options.',
+    doc: 'All listeners as URLs; in ms.conf the options for host and port of each service.',
   }),
   entry(user, 'isodeMboxMasterBackend', {
     section: '2.2.9.2',
