@@ -62,19 +62,19 @@ export class Asker {
     if (pending && !pending.take(verb, payload)) this.#pending.delete(msgno)
   }
 
-  list(timeoutMs: number): Promise<readonly wire.ListedPresence[]> {
-    const found: wire.ListedPresence[] = []
-    return this.#withDeadline('list of presences', timeoutMs, undefined, (signal) =>
-      this.#exchange(
-        (msgno) => wire.encodeHub('list', msgno),
+  list(user: string | undefined, timeoutMs: number): Promise<readonly wire.ListedPresence[]> {
+    return this.#withDeadline('list of presences', timeoutMs, undefined, (signal) => {
+      const found: wire.ListedPresence[] = []
+      return this.#exchange(
+        (msgno) => wire.encodeHub('list', msgno, { user }),
         (_verb, payload) => {
           const { presences, more } = wire.decodePresences(payload)
           found.push(...presences)
           return more ? undefined : { value: found }
         },
         signal,
-      ),
-    )
+      )
+    })
   }
 
   ask(service: string, request: Json, { secret = false, timeoutMs, signal }: AskOptions): Promise<Json> {

@@ -108,8 +108,8 @@ class EventClient implements EventBus {
     }
   }
 
-  presences(): Promise<readonly wire.ListedPresence[]> {
-    return this.#asker.list(LIST_TIMEOUT_MS)
+  presences(user?: string): Promise<readonly wire.ListedPresence[]> {
+    return this.#asker.list(user, LIST_TIMEOUT_MS)
   }
 
   ask(service: string, request: Json, options: AskOptions): Promise<Json> {

@@ -55,8 +55,8 @@ export interface EventBus extends AsyncDisposable {
    * from what is announced; nobody else needs to.
    */
   announce(presence: Presence): Announcement
-  /** Everybody's announcements now. Throws RemoteError when mseventd is away. */
-  presences(): Promise<readonly (Presence & { readonly host: string; readonly since: number })[]>
+  /** Announcements now: everybody's, or those of one user's connections. Throws RemoteError when mseventd is away. */
+  presences(user?: string): Promise<readonly (Presence & { readonly host: string; readonly since: number })[]>
   /**
    * One answer from the one process that serves `service`. Waits for a reconnect within the timeout, and for a service that is
    * being restarted (3 s). Sent once more when the connection breaks before the answer: only what may be repeated may be asked.

@@ -191,6 +191,12 @@ export function decodeService(payload: Buffer): string {
   return service
 }
 
+/** The user whose connections are asked for; undefined for everything. */
+export function decodeList(payload: Buffer): string | undefined {
+  const { user } = object(decodeJson(payload), 'list')
+  return user === undefined ? undefined : text(user, 'user')
+}
+
 export function decodePresences(payload: Buffer): {
   readonly presences: readonly ListedPresence[]
   readonly more: boolean

@@ -46,9 +46,12 @@ export class Hub {
     for (const event of presenceEvents(before, after, this.#clock.now())) this.publish(event, from)
   }
 
-  /** Services first, then connections, each in the order of their start. */
-  presences(): readonly ListedPresence[] {
-    const all = [...this.sessions].flatMap((session) => [...session.presences.values()])
+  /** Services first, then connections, each in the order of their start; or one user's connections. */
+  presences(user: string | undefined): readonly ListedPresence[] {
+    const all: ListedPresence[] = []
+    for (const session of this.sessions)
+      for (const presence of session.presences.values())
+        if (user === undefined || presence.user === user) all.push(presence)
     const isSession = (presence: ListedPresence) => Number(presence.sessionId !== undefined)
     return all.sort((a, b) => isSession(a) - isSession(b) || a.since - b.since)
   }

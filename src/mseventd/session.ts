@@ -124,7 +124,7 @@ export class Session {
         break
       }
       case 'list': {
-        const all = hub.presences()
+        const all = hub.presences(wire.decodeList(payload))
         for (let from = 0; from === 0 || from < all.length; from += wire.PRESENCES_PER_MESSAGE) {
           const presences = all.slice(from, from + wire.PRESENCES_PER_MESSAGE)
           const more = from + wire.PRESENCES_PER_MESSAGE < all.length

@@ -114,6 +114,8 @@ describe('presences (MON-01, MON-02)', () => {
       { service: 'imap', ...listed },
       { service: 'imap', sessionId: '456', clientAddress: '127.0.0.1', user: 'joe@a', activity: 'idling', ...listed },
     ])
+    expect(await watcher.presences('joe@a')).toMatchObject([{ sessionId: '456' }])
+    expect(await watcher.presences('ann@a')).toEqual([])
     await imapd.close()
     await vi.waitFor(() => expect(events).toHaveLength(10))
     expect(await watcher.presences()).toEqual([])

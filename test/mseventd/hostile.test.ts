@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { EventAddress } from '#src/events/address.ts'
 import { encodeHub } from '#src/events/wire.ts'
 import { encodeMpp } from '#src/proto/mpp/message.ts'
 import { bus, hub, recordingLog, socketPath } from '../events/support/buses.ts'
 
-async function raw(path: string): Promise<{ socket: Socket; text: () => string; closed: Promise<unknown> }> {
-  const socket = createConnection(path)
+async function raw(at: EventAddress): Promise<{ socket: Socket; text: () => string; closed: Promise<unknown> }> {
+  const socket = createConnection(at)
   onTestFinished(() => void socket.destroy())
   let received = ''
   socket.on('data', (chunk) => {
@@ -44,7 +45,7 @@ describe('mseventd and a client that misbehaves', () => {
     await hub(at, log)
     const client = bus(at)
     await client.presences()
-    const bad = await raw(at.path)
+    const bad = await raw(at)
     bad.socket.write(octets)
     await bad.closed
     expect(bad.text()).toMatch(reason)
@@ -59,7 +60,7 @@ describe('mseventd and a client that misbehaves', () => {
     const server = bus(at)
     server.serve('demo', () => new Promise(() => {}))
     await server.presences()
-    const bad = await raw(at.path)
+    const bad = await raw(at)
     const ask = encodeMpp('demo:ask', 5, Buffer.from('1'))
     bad.socket.write(Buffer.concat([hello, ask, ask]))
     await bad.closed
@@ -79,13 +80,31 @@ describe('mseventd and a client that misbehaves', () => {
     })
     const answer = asker.ask('demo', null, { timeoutMs: 10_000 })
     await started.promise
-    const forger = await raw(at.path)
+    const forger = await raw(at)
     forger.socket.write(hello)
     for (let id = 0; id < 20; id++) forger.socket.write(encodeMpp('demo:answer', id, Buffer.from('"forged"')))
     forger.socket.write(encodeHub('list', 3))
     await vi.waitFor(() => expect(forger.text()).toContain('event:presences 3'))
     release.resolve()
     await expect(answer).resolves.toBe('true answer')
+  })
+
+  it('lets nobody serve ms_sync, and forwards no secret, over TCP without TLS', async () => {
+    const { addresses } = await hub({ host: '127.0.0.1', port: 0 })
+    const at = addresses[0]!.at
+    const server = await raw(at)
+    server.socket.write(Buffer.concat([hello, encodeHub('serve', 0, { service: 'ms_sync' })]))
+    await server.closed
+    expect(server.text()).toContain('over a Unix socket or TLS')
+    const demo = await raw(at)
+    demo.socket.write(Buffer.concat([hello, encodeHub('serve', 0, { service: 'demo' }), encodeHub('list', 3)]))
+    await vi.waitFor(() => expect(demo.text()).toContain('event:presences 3'))
+    const asker = await raw(at)
+    asker.socket.write(Buffer.concat([hello, encodeMpp('demo:secret', 5, Buffer.from('"hunter2"'))]))
+    await vi.waitFor(() => expect(asker.text()).toContain('demo:failure 5'))
+    asker.socket.write(encodeMpp('demo:ask', 7, Buffer.from('"plain"')))
+    await vi.waitFor(() => expect(demo.text()).toContain('"plain"'))
+    expect(demo.text()).not.toContain('hunter2')
   })
 
   it('cuts a subscriber that does not read; the others get everything (F24)', async () => {
@@ -105,7 +124,7 @@ describe('mseventd and a client that misbehaves', () => {
         inForce = true
       },
     )
-    const slow = await raw(at.path)
+    const slow = await raw(at)
     slow.socket.write(Buffer.concat([hello, encodeHub('subscribe', 3, { topics: ['ALL'] })]))
     await vi.waitFor(() => expect(slow.text()).toContain('event:done 3'))
     slow.socket.pause()
