@@ -62,6 +62,8 @@ export interface Command {
 }
 
 const crlf = Buffer.from('\r\n')
+/** Read ahead of a sink that makes us wait; then the socket is paused, and TCP holds the server back. */
+const aheadOctets = 1_048_576
 
 export class PopConnection {
   readonly address: Address
@@ -140,8 +142,7 @@ export class PopConnection {
         shift: () => this.#shift(),
         stalled: (waiting) => {
           this.#mark()
-          if (waiting) this.#socket.pause()
-          else this.#socket.resume()
+          if (!waiting) this.#socket.resume()
         },
         fault: (error) => this.#fail(error),
       },
@@ -157,6 +158,7 @@ export class PopConnection {
       this.#speaking = true
       if (this.#octets - this.#markOctets >= this.#limits.progressOctets) this.#mark()
       this.#reader.push(chunk)
+      if (this.#reader.stalled && this.#reader.waiting > aheadOctets) socket.pause()
     })
     socket.on('error', (error) => {
       const certificate =

@@ -43,6 +43,7 @@ export class ResponseReader {
   #data: Buffer = nothing
   #at = 0
   #queue: Buffer[] = []
+  #queuedOctets = 0
   #stalled = false
   #broken = false
   #body: { readonly expectation: Expectation; readonly sink: BodySink; octets: number } | undefined
@@ -61,14 +62,20 @@ export class ResponseReader {
     return this.#stalled
   }
 
+  /** Octets that wait to be understood. */
+  get waiting(): number {
+    return this.#queuedOctets + this.#data.length - this.#at
+  }
+
   /** No octet waits to be understood, and no body is open. */
   get idle(): boolean {
-    return this.#body === undefined && this.#at === this.#data.length && this.#queue.length === 0
+    return this.#body === undefined && this.waiting === 0
   }
 
   push(chunk: Buffer): void {
     if (this.#broken) return
     this.#queue.push(chunk)
+    this.#queuedOctets += chunk.length
     if (!this.#stalled) this.#run()
   }
 
@@ -82,23 +89,30 @@ export class ResponseReader {
   abort(reason: Error): void {
     this.#broken = true
     this.#queue = []
+    this.#queuedOctets = 0
     const body = this.#body
     this.#body = undefined
     body?.sink.abort(reason)
+  }
+
+  #take(): Buffer | undefined {
+    const next = this.#queue.shift()
+    if (next !== undefined) this.#queuedOctets -= next.length
+    return next
   }
 
   #run(): void {
     try {
       while (!this.#stalled && !this.#broken) {
         if (this.#at === this.#data.length) {
-          const next = this.#queue.shift()
+          const next = this.#take()
           if (next === undefined) break
           this.#data = next
           this.#at = 0
         }
         if (this.#body === undefined ? this.#status() : this.#octets()) continue
         // What is left is the beginning of something: it needs the next chunk.
-        const next = this.#queue.shift()
+        const next = this.#take()
         if (next === undefined) break
         this.#data = Buffer.concat([this.#data.subarray(this.#at), next])
         this.#at = 0
