@@ -2,7 +2,6 @@
 import { stat } from 'node:fs/promises'
 import type { Config } from './config.ts'
 import { ConfigError, type Finding } from './finding.ts'
-import { readLimited, unreadable } from './ms-conf.ts'
 import {
   type BackendProtocol,
   type BackendRecord,
@@ -12,6 +11,7 @@ import {
   type UserRecord,
 } from './ms-sync.ts'
 import { parseInThread } from './ms-sync-thread.ts'
+import { readLimited, unreadable } from './read-file.ts'
 
 /** A backend of one user, with every choice made. */
 export interface Backend {
@@ -72,10 +72,10 @@ export const loadUserDatabase = async (
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && !config.isSet('ms_sync_userdb'))
-      return { database: makeUserDatabase(undefined, []), warnings: [] }
+      return { database: makeUserDatabase(undefined, []), warnings: withoutBackend(config, []) }
     throw new ConfigError([unreadable(file, cause)], { cause })
   }
-  const warnings = [...parsed.warnings]
+  const warnings = [...parsed.warnings, ...withoutBackend(config, parsed.records)]
   const errors: Finding[] = []
   for (const record of parsed.records)
     for (const { host, line } of [record.master, ...record.extra])
@@ -101,6 +101,21 @@ export const loadUserDatabase = async (
     })
   return { database: makeUserDatabase(file, parsed.records), warnings }
 }
+
+/** A gateway that can't let anybody in. */
+const withoutBackend = (config: Config, records: readonly UserRecord[]): readonly Finding[] =>
+  config.get('gateway_mode') && config.get('ms_syncd_host') === undefined && records.length === 0
+    ? [
+        {
+          severity: 'warning',
+          file: config.file,
+          line: undefined,
+          option: 'ms_syncd_host',
+          message:
+            'is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend',
+        },
+      ]
+    : []
 
 export const makeUserDatabase = (file: string | undefined, records: readonly UserRecord[]): UserDatabase => {
   const byId = new Map(records.map((record) => [foldDomain(record.frontendId), record]))

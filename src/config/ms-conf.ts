@@ -2,12 +2,13 @@
  * Reads ms.conf: XML with the top element `ms_options`, an element for each option, the SASL ones inside `sasl` (LDAP-15).
  * Everything that is wrong is found in one go; an unknown option is a warning, so that a file of a newer version still works.
  */
-import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { loadUserDatabase } from './backends.ts'
 import { type Config, makeConfig } from './config.ts'
 import { ConfigError, type Finding, nearest } from './finding.ts'
 import { Invalid, type Option, type OptionParent } from './option.ts'
 import { type OptionName, optionNames, optionOf } from './options.ts'
+import { readLimited, unreadable } from './read-file.ts'
 import { checkRelations } from './relations.ts'
 import { parseXml, type XmlElement } from './xml.ts'
 
@@ -40,39 +41,19 @@ export const loadConfig = async (file: string | undefined): Promise<LoadedConfig
   return { config, warnings: findings }
 }
 
-/** Everything that is to say about a configuration file, most severe first; for `mbox check-config`. */
+/** Everything that is to say about a configuration file and the ms_sync.xml that it names, errors first; for `mbox check-config`. */
 export const checkConfig = async (file: string | undefined): Promise<readonly Finding[]> => {
+  const findings: Finding[] = []
   try {
-    return (await loadConfig(file)).warnings
+    const { config, warnings } = await loadConfig(file)
+    findings.push(...warnings)
+    findings.push(...(await loadUserDatabase(config)).warnings)
   } catch (error) {
-    if (error instanceof ConfigError) return error.findings
-    throw error
+    if (!(error instanceof ConfigError)) throw error
+    findings.push(...error.findings)
   }
+  return findings.sort((a, b) => (a.severity === b.severity ? 0 : a.severity === 'error' ? -1 : 1))
 }
-
-/** Octets of a file that may not be longer than `limit`. Throws ConfigError, or what the file system says. */
-export const readLimited = async (path: string, limit: number): Promise<Buffer> => {
-  const { size } = await stat(path)
-  if (size > limit)
-    throw new ConfigError([
-      {
-        severity: 'error',
-        file: path,
-        line: undefined,
-        option: undefined,
-        message: `has ${size} octets; at most ${limit} are read`,
-      },
-    ])
-  return readFile(path)
-}
-
-export const unreadable = (path: string, cause: unknown): Finding => ({
-  severity: 'error',
-  file: path,
-  line: undefined,
-  option: undefined,
-  message: `can't be read: ${(cause as Error).message}`,
-})
 
 /** The configuration in a file's octets; no configuration when a finding is an error. `file` is an absolute path. */
 export const parseConfig = (

@@ -191,6 +191,22 @@ describe('loading ms.conf', () => {
     expect(await checkConfig(path)).toEqual(warnings)
   })
 
+  it('checks the ms_sync.xml that it names as well', async () => {
+    const path = join(directory, 'gateway.conf')
+    const body = '<gateway_mode>true</gateway_mode><colour/>'
+    await writeFile(path, `<ms_options>${body}</ms_options>`)
+    expect((await checkConfig(path)).map(formatFinding)).toEqual([
+      `${path}:1: colour: is not an option; it is ignored`,
+      `${path}: ms_syncd_host: is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend`,
+    ])
+    await writeFile(path, `<ms_options>${body}<ms_sync_userdb>users.xml</ms_sync_userdb></ms_options>`)
+    await writeFile(join(directory, 'users.xml'), '<xmldb>\n<user frontend_id="a"/></xmldb>')
+    expect((await checkConfig(path)).map(formatFinding)).toEqual([
+      `${join(directory, 'users.xml')}:2: host: is missing, and ms_syncd_host is not set either; set one of them`,
+      `${path}:1: colour: is not an option; it is ignored`,
+    ])
+  })
+
   it('names a file that is missing, too big or broken', async () => {
     const missing = join(directory, 'missing')
     await expect(loadConfig(missing)).rejects.toThrow(`${missing}: can't be read: ENOENT`)

@@ -1,0 +1,27 @@
+/** Files of the configuration, read as a whole and never larger than expected. */
+import { readFile, stat } from 'node:fs/promises'
+import { ConfigError, type Finding } from './finding.ts'
+
+/** Octets of a file that may not be longer than `limit`. Throws ConfigError, or what the file system says. */
+export const readLimited = async (path: string, limit: number): Promise<Buffer> => {
+  const { size } = await stat(path)
+  if (size > limit)
+    throw new ConfigError([
+      {
+        severity: 'error',
+        file: path,
+        line: undefined,
+        option: undefined,
+        message: `has ${size} octets; at most ${limit} are read`,
+      },
+    ])
+  return readFile(path)
+}
+
+export const unreadable = (path: string, cause: unknown): Finding => ({
+  severity: 'error',
+  file: path,
+  line: undefined,
+  option: undefined,
+  message: `can't be read: ${(cause as Error).message}`,
+})
