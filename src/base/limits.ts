@@ -18,3 +18,24 @@ export const connectionLimits = {
   /** The same, per IPv4 address or IPv6 /64. */
   unauthenticatedPerAddress: 100,
 } as const
+
+/**
+ * A message's structure. Limits are counts, never time, so that a message has the same structure in every session. What lies behind
+ * a limit is not lost: it is content of the part that it lies in.
+ */
+export const mimeLimits = {
+  /** Parts inside one another, the message itself counted; a deeper multipart or message is one opaque leaf. */
+  depth: 100,
+  /** Parts of a message; the last one runs to the end of the message. */
+  parts: 10_000,
+  /** Of one header; fields that do not end before are not seen. */
+  headerOctets: 1024 * 1024,
+  /** Of all headers of a message, in their order. */
+  headersOctets: 8 * 1024 * 1024,
+  /** A longer boundary counts as missing; RFC 2046 §5.1.1 allows 70, broken writers take more. */
+  boundaryOctets: 998,
+  /** Of one Content-Type or Content-Disposition, and of a list of languages; the first are kept. */
+  parameters: 128,
+  /** Of one address field; the first are kept. */
+  addresses: 10_000,
+} as const
