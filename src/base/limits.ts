@@ -7,8 +7,8 @@ export const connectionLimits = {
   tlsHandshakeMs: 10_000,
   /** A client that takes no octet for this long is cut. */
   writeStallMs: 300_000,
-  /** The same for a client whose queue has grown to `max_net_buffer`. */
-  fullQueueStallMs: 30_000,
+  /** The same for a client whose queue has grown to `max_net_buffer`. Linux tells progress in thirds of a send buffer (4 MB at most). */
+  fullQueueStallMs: 120_000,
   /** How long a closed connection waits for the client to close too. */
   lingerMs: 2_000,
   /** Connections of a worker process, whatever their state. */

@@ -6,7 +6,7 @@ import { stopGraceMs } from './worker.ts'
 /** For workers to stop before they are killed. */
 const workerStopMs = stopGraceMs + 5_000
 
-/** Runs until every worker has ended. Throws StartError when one can't start. */
+/** Ends the process when every worker has ended. Throws StartError when one can't start. */
 export async function runParent({ daemon, log, reopenLog }: Process, count: number): Promise<void> {
   const { promise: ended, resolve } = Promise.withResolvers<void>()
   let living = count
@@ -48,4 +48,6 @@ export async function runParent({ daemon, log, reopenLog }: Process, count: numb
   await ended
   await stopping
   log.log('notice', 'stopped')
+  // The channel to a supervisor would keep the process.
+  process.exit(0)
 }

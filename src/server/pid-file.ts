@@ -13,7 +13,7 @@ export function findRunning(runDirectory: string, name: string): number | undefi
     return undefined
   }
   const pid = /^[1-9][0-9]{0,9}\n$/.test(text) ? Number(text) : undefined
-  return pid !== undefined && isOurs(pid, name) ? pid : undefined
+  return pid !== undefined && isRunning(pid, name) ? pid : undefined
 }
 
 /** Answers how to remove it. Throws Error when `name` runs already or the file can't be made. */
@@ -45,8 +45,8 @@ export function claimPidFile(runDirectory: string, name: string): () => void {
   }
 }
 
-/** Alive, and not another program that got the number after a reboot. */
-function isOurs(pid: number, name: string): boolean {
+/** Whether the process is alive, and not another program that got the number later. */
+export function isRunning(pid: number, name: string): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {

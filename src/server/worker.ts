@@ -1,6 +1,7 @@
 /** A process that serves: the daemon with its surroundings, from start to stop. */
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../base/clock.ts'
+import { silentLog } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { diffConfig } from '../config/config.ts'
 import { loadConfig } from '../config/ms-conf.ts'
@@ -37,7 +38,13 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
   const { daemon, args, config, log } = own
   dieOfDefects(own)
   changeUser(own)
-  const events = connectEvents({ ...(await eventsOf(config)), clock: systemClock, log, name: daemon.name })
+  const events = connectEvents({
+    ...(await eventsOf(config)),
+    clock: systemClock,
+    // mseventd reaches itself only after its start, which is no news.
+    log: daemon.name === 'mseventd' ? silentLog : log,
+    name: daemon.name,
+  })
   const runtime: Runtime = {
     config,
     log,

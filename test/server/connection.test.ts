@@ -151,16 +151,18 @@ describe('writing', () => {
     const seen: { sent: number; error?: unknown } = { sent: 0 }
     await using server = await serving(send(total, 1 << 20, seen), {
       config: { max_net_buffer: 131072 },
-      service: { limits: { writeStallMs: 400, fullQueueStallMs: 400 } },
+      service: { limits: { writeStallMs: 1500, fullQueueStallMs: 1500 } },
     })
     const client = connectTo(server.port)
     let got = 0
     client.socket.on('data', (text: string) => {
       got += text.length
       client.socket.pause()
-      setTimeout(() => client.socket.resume(), 2)
+      setTimeout(() => client.socket.resume(), 6)
     })
+    const since = performance.now()
     await client.ended()
+    expect(performance.now() - since).toBeGreaterThan(1500)
     expect(seen.error).toBeUndefined()
     expect(got).toBe(total)
   })

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Clock } from '../../base/clock.ts'
-import { findRunning } from '../../server/pid-file.ts'
+import { findRunning, isRunning } from '../../server/pid-file.ts'
 import { mainOf, type ServiceName, serviceNames } from './services.ts'
 
 /** For sessions to say goodbye and for workers to be killed. */
@@ -38,7 +38,7 @@ export async function stopService(runDirectory: string, service: ServiceName, cl
   process.kill(pid, 'SIGTERM')
   const giveUpAt = clock.monotonic() + stopMs
   // A process that is not our child can only be looked at.
-  while (findRunning(runDirectory, service) === pid) {
+  while (isRunning(pid, service)) {
     if (clock.monotonic() > giveUpAt) return false
     await clock.sleep(pollMs)
   }
