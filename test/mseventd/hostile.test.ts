@@ -107,6 +107,21 @@ describe('mseventd and a client that misbehaves', () => {
     expect(demo.text()).not.toContain('hunter2')
   })
 
+  it('takes no secret from a connection in the clear for a process on a protected one', async () => {
+    const path = await socketPath()
+    const tcp = await hub({ host: '127.0.0.1', port: 0 }, recordingLog(), {
+      listeners: [path, { host: '127.0.0.1', port: 0 }],
+    })
+    const server = bus(path)
+    const asked: unknown[] = []
+    server.serve('ms_sync', async (request) => asked.push(request))
+    await server.presences()
+    const asker = await raw(tcp.addresses[1]!.at)
+    asker.socket.write(Buffer.concat([hello, encodeMpp('ms_sync:secret', 5, Buffer.from('"hunter2"'))]))
+    await vi.waitFor(() => expect(asker.text()).toContain('a credential came over an unprotected channel'))
+    expect(asked).toEqual([])
+  })
+
   it('cuts a subscriber that does not read; the others get everything (F24)', async () => {
     const at = await socketPath()
     const log = recordingLog()
