@@ -1,6 +1,6 @@
 /**
  * The directories and configuration files that `npm start` makes: one instance for the gateway and, unless a real backend is named,
- * a second one for the demonstration provider. What it wrote once is written anew at every start; mail is kept.
+ * a second one for the demonstration provider. ms.conf is written anew at every start; mail and ms_sync.xml are kept.
  */
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -60,7 +60,18 @@ async function writeInstance(
 }
 
 /** The gateway. With the demonstration provider behind it, it looks for new mail every few seconds and a login waits for the synchronisation. */
-export function writeGateway(directory: string, ports: Ports, backend: BackendUrl | undefined): Promise<Instance> {
+export async function writeGateway(
+  directory: string,
+  ports: Ports,
+  backend: BackendUrl | undefined,
+): Promise<Instance> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const userDatabase = join(directory, 'ms_sync.xml')
+  await writeFile(userDatabase, '<xmldb></xmldb>\n', { flag: 'wx', mode: 0o600 }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    },
+  )
   return writeInstance(directory, {
     imap_host: loopback,
     imap_port: ports.imap,
@@ -72,7 +83,7 @@ export function writeGateway(directory: string, ports: Ports, backend: BackendUr
     ms_syncd_port: backend === undefined ? ports.demoPop3 : (backend.port ?? 0),
     ms_sync_interval: backend === undefined ? 3 : 60,
     backend_fast_login: backend !== undefined,
-    ms_sync_userdb: join(directory, 'ms_sync.xml'),
+    ms_sync_userdb: userDatabase,
   })
 }
 
