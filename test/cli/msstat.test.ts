@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { type Clock, systemClock } from '#src/base/clock.ts'
 import { connectionLines, duration, eventLine, printable, serviceLines } from '#src/cli/msstat/format.ts'
+import { hostNames } from '#src/cli/msstat/host-names.ts'
 import { msstat } from '#src/cli/msstat/msstat.ts'
 import type { ListedPresence } from '#src/events/wire.ts'
 import { bus, hub, socketPath } from '../events/support/buses.ts'
@@ -81,6 +82,14 @@ describe('lines of msstat (cli.md §3)', () => {
   it('lets no client write to the terminal (H29)', () => {
     expect(printable('joe\x1b[2J\r\nroot imap')).toBe('joe\\u001b[2J\\u000d\\u000aroot imap')
     expect(eventLine({ topic: 't', name: 'a\nb', fields: { 'k\n': 'v\n' } })).not.toContain('\n')
+  })
+})
+
+describe('host names (MON-03)', () => {
+  it('are asked once for each address; an address without one keeps itself', async () => {
+    const name = await hostNames(['127.0.0.1', '127.0.0.1', 'no address'])
+    expect(name('no address')).toBe('no address')
+    expect(name('127.0.0.1')).toMatch(/^\S+$/)
   })
 })
 
