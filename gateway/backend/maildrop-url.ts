@@ -1,4 +1,4 @@
-import { type Backend, usualPorts } from '#src/config/backends.ts'
+import type { Backend } from '#src/config/backends.ts'
 
 /**
  * Names a maildrop in origins and logs: `pop://user@host/` (RFC 2384). The usual ports are left out, so that moving a
@@ -7,6 +7,6 @@ import { type Backend, usualPorts } from '#src/config/backends.ts'
  */
 export const maildropUrl = ({ host, port, user }: Pick<Backend, 'host' | 'port' | 'user'>, userId: string): string => {
   const name = user.includes('@') ? user : user + userId.slice(userId.lastIndexOf('@'))
-  const usual = port === usualPorts.pop || port === usualPorts.pops
-  return `pop://${encodeURIComponent(name.toLowerCase())}@${host.toLowerCase()}${usual ? '' : `:${port}`}/`
+  const place = port === 110 || port === 995 ? host : `${host}:${port}`
+  return `pop://${encodeURIComponent(name.toLowerCase())}@${place.toLowerCase()}/`
 }

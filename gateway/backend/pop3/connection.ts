@@ -359,17 +359,23 @@ export class PopConnection {
   }
 
   #look(): void {
+    // When this process was held up itself, the octets may be waiting behind this timer: they are read first.
+    if (this.#late() !== undefined) setImmediate(() => this.#late()?.())
+  }
+
+  /** What to do about a deadline that has passed; undefined when none has. */
+  #late(): (() => void) | undefined {
     const oldest = this.#pending[this.#head]
-    if (oldest === undefined || this.#reader.stalled) return
+    if (oldest === undefined || this.#reader.stalled) return undefined
     const { connectMs, replyMs, progressMs } = this.#limits
     const allowedMs = !this.#connected ? connectMs : this.#speaking ? progressMs : (oldest.replyMs ?? replyMs)
-    if (systemClock.monotonic() - this.#markMs < allowedMs) return
+    if (systemClock.monotonic() - this.#markMs < allowedMs) return undefined
     const what = !this.#connected
       ? 'did not accept the connection'
       : this.#speaking
         ? 'sends too slowly'
         : 'does not answer'
-    this.#fail(new BackendError('timeout', `${this.#name} ${what} (${allowedMs} ms)`))
+    return () => this.#fail(new BackendError('timeout', `${this.#name} ${what} (${allowedMs} ms)`))
   }
 
   #fail(error: BackendError): void {

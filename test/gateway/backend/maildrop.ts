@@ -7,7 +7,7 @@ import { type BodySink, defaultLimits, type Limits, type PopClient } from '#gate
 import { silentLog } from '#src/base/log.ts'
 
 /** Deadlines that a test can wait for. */
-export const quick: Limits = { ...defaultLimits, connectMs: 1_000, replyMs: 400, capaMs: 150, progressMs: 400 }
+export const quick: Limits = { ...defaultLimits, connectMs: 2_000, replyMs: 1_000, capaMs: 300, progressMs: 1_000 }
 
 export const open = (port: number, changes: Partial<OpenRequest> = {}): Promise<PopClient> =>
   openMaildrop({

@@ -67,7 +67,7 @@ describe('login', () => {
       backend.on('PASS', () => answer)
       await expect(scene.login()).rejects.toMatchObject({ name: 'AuthError', kind })
       scene.clock.turn(100_000)
-      await new Promise((resolve) => setImmediate(resolve))
+      await scene.quiet()
       expect(logins(backend)).toBe(1)
       expect(await scene.test.store.account(anna).exists()).toBe(false)
     }),
@@ -165,7 +165,7 @@ describe('polling', () => {
         for (let round = 2; round < 5; round++) {
           backend.messages.push(message(round + 2))
           scene.clock.turn(59)
-          await new Promise((resolve) => setImmediate(resolve))
+          await scene.quiet()
           expect(logins(backend)).toBe(round - 1)
           scene.clock.turn(2)
           await scene.until(finished(backend, round))
@@ -175,7 +175,7 @@ describe('polling', () => {
         scene.clock.turn(61)
         await scene.until(() => scene.bus.emit({ topic: anna, name: 'login', fields: {} }) === 0)
         scene.clock.turn(1_000)
-        await new Promise((resolve) => setImmediate(resolve))
+        await scene.quiet()
         expect(logins(backend)).toBe(4)
       },
       { overrides: { ms_sync_interval: 60 } },
@@ -186,7 +186,7 @@ describe('polling', () => {
       async (backend, scene) => {
         await scene.login()
         scene.clock.turn(100_000)
-        await new Promise((resolve) => setImmediate(resolve))
+        await scene.quiet()
         expect(logins(backend)).toBe(1)
         backend.messages.push(message(4))
         expect(scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })).toBe(1)
@@ -204,7 +204,7 @@ describe('polling', () => {
         scene.clock.turn(100)
         scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
         scene.clock.turn(600)
-        await new Promise((resolve) => setImmediate(resolve))
+        await scene.quiet()
         expect(logins(backend)).toBe(1)
         scene.clock.turn(25)
         await scene.until(finished(backend, 2))
@@ -240,7 +240,7 @@ describe('polling', () => {
           scene.lines.some(({ message }) => message.startsWith('the backend refuses the password')),
         )
         scene.clock.turn(100_000)
-        await new Promise((resolve) => setImmediate(resolve))
+        await scene.quiet()
         expect(logins(backend)).toBe(4)
         expect(await stored(scene)).toBe(3)
         backend.on('PASS', (_, usual) => usual())
@@ -270,6 +270,26 @@ describe('polling', () => {
     scene.clock.turn(61)
     await scene.until(async () => (await stored(scene, 'Work')) === 2)
     expect(logins(master)).toBe(1)
+  })
+
+  it('a refused password of an extra backend is not tried again, whatever asks for a sync (B15)', async () => {
+    await using master = await scriptedPop3({ messages: [message(1)] })
+    await using extra = await scriptedPop3({ messages: [message(2)], password: 'other' })
+    const users = makeUserDatabase(undefined, [
+      {
+        frontendId: anna,
+        master: { line: 1 },
+        extra: [{ line: 2, port: extra.port, backendId: 'x', password: 'outdated', mailbox: 'Work' }],
+      },
+    ])
+    await using scene = await gatewayScene(master.port, {}, users)
+    await scene.login()
+    expect(logins(extra)).toBe(1)
+    scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
+    scene.clock.turn(1)
+    await scene.until(finished(master, 2))
+    await scene.quiet()
+    expect(logins(extra)).toBe(1)
   })
 
   it('when it can not be known whether a client is there, polling goes on', () =>

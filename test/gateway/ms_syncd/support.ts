@@ -93,6 +93,8 @@ export interface Scene extends AsyncDisposable {
   readonly lines: LogLine[]
   readonly test: TestStore
   login(password?: string, user?: string): Promise<void>
+  /** Throws when what was due by now has begun a session: none is to run, or to have been asked for. */
+  quiet(): Promise<void>
   /** Waits, without moving the clock, until it holds. */
   until(holds: () => boolean | Promise<boolean>): Promise<void>
 }
@@ -133,6 +135,11 @@ export const gatewayScene = async (
       await gateway.login(user, anna, Buffer.from(password))
       if (!bus.sessions.some(({ user: known }) => known === anna))
         bus.sessions.push({ service: 'imap', sessionId: '1', user: anna })
+    },
+    quiet: async () => {
+      // Between the clock and the scheduler there are promises only, no input or output.
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+      if (gateway.scheduler.hosts > 0) throw new Error('a backend session has begun')
     },
     until: async (holds) => {
       const deadline = performance.now() + 10_000
