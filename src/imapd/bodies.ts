@@ -1,11 +1,13 @@
 /** Octets that FETCH's sections name, RFC 3501 §6.4.5: small ones read ahead, large ones as ranges to be streamed. */
 
 import { StoreError } from '../base/errors.ts'
+import { mimeLimits } from '../base/limits.ts'
+import { findSection, selectFields } from '../mime/section.ts'
+import { SUMMARY_FIELDS } from '../mime/summary.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { FetchSectionItem } from '../proto/imap/fetch.ts'
 import type { Partial, Section } from '../proto/imap/section.ts'
 import type { Mailbox, MessageContent, MessageRecord } from '../store/types.ts'
-import { findSection, SUMMARY_FIELDS, selectFields } from './provisional.ts'
 
 /** Octets of the message file, [start, end). */
 export interface Range {
@@ -39,8 +41,8 @@ export async function prepare(
 ): Promise<Prepared> {
   const parsed = needsSummary || sections.some(({ section }) => !isWhole(section))
   const summary = parsed ? await mailbox.summary(record) : undefined
-  if (sections.every(({ section }) => isCached(section))) {
-    const bodies = sections.map(({ section, partial }) => cut(cachedFields(summary!, section), partial))
+  if (summary !== undefined && sections.every(({ section }) => isCached(summary, section))) {
+    const bodies = sections.map(({ section, partial }) => cut(cachedFields(summary, section), partial))
     return { summary, bodies, content: undefined }
   }
   const content = await mailbox.content(record)
@@ -60,8 +62,11 @@ export const isRange = (body: Body): body is Range => body !== undefined && !Buf
 const isWhole = ({ part, text }: Section) => part.length === 0 && text === undefined
 
 /** Whether the summary alone has the answer. */
-const isCached = ({ part, text, fields }: Section) =>
-  part.length === 0 && text === 'HEADER.FIELDS' && fields.every((name) => summaryFields.has(name.toLowerCase()))
+const isCached = ({ root }: MessageSummary, { part, text, fields }: Section) =>
+  root.bodyStart <= mimeLimits.headerOctets &&
+  part.length === 0 &&
+  text === 'HEADER.FIELDS' &&
+  fields.every((name) => summaryFields.has(name.toLowerCase()))
 
 function cachedFields({ fields }: MessageSummary, section: Section): Buffer {
   const wanted = new Set(section.fields.map((name) => name.toLowerCase()))

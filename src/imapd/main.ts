@@ -1,10 +1,11 @@
 /** imapd: the IMAP daemon. A process per core shares the port; each serves its sessions over its own view of the store. */
 
 import { createAuthenticator } from '../auth/authenticator.ts'
+import { summarize } from '../mime/summary.ts'
+import { runDaemon } from '../server/daemon.ts'
 import { serveClients } from '../server/serve.ts'
 import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
 import { openStore } from '../store/store.ts'
-import { summarize } from './provisional.ts'
 import { Session } from './session.ts'
 import { settingsOf } from './settings.ts'
 
@@ -43,3 +44,5 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     },
   }
 }
+
+if (import.meta.main) await runDaemon(imapd)

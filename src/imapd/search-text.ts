@@ -1,8 +1,8 @@
 /** Texts that SEARCH looks into: decoded, in one case. */
 
+import { SUMMARY_FIELDS } from '../mime/summary.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { Mailbox, MessageRecord } from '../store/types.ts'
-import { SUMMARY_FIELDS } from './provisional.ts'
 
 export const isCachedField = (name: string): boolean => SUMMARY_FIELDS.includes(name)
 export const fold = (text: string): string => text.toLowerCase()

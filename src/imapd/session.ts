@@ -35,7 +35,7 @@ export interface Services {
 
 /** Commands that are none: then the connection ends. */
 const badCommands = { beforeLogin: 3, afterLogin: 20 }
-const failedLogins = 5
+const failedLogins = 3
 /** Pause after the first refused login, doubled with each more. */
 const refusalPauseMs = 250
 

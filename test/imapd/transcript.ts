@@ -15,7 +15,9 @@
  * - Flags of a FETCH response may come in any order.
  * - `X1:` the server must have closed connection 1.
  */
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 export interface Server {
   readonly host: string
@@ -151,6 +153,14 @@ export class Peer {
       socket.once('connect', resolve)
       socket.once('error', reject)
     })
+    return new Peer(socket)
+  }
+
+  /** Behind the OK to STARTTLS. Any certificate will do. */
+  async startTls(): Promise<Peer> {
+    this.#socket.removeAllListeners('data')
+    const socket = connectTls({ socket: this.#socket, rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
     return new Peer(socket)
   }
 

@@ -2,14 +2,15 @@
 
 import { StoreError } from '../../base/errors.ts'
 import type { Uid } from '../../base/ids.ts'
+import { formatBodyStructure } from '../../proto/imap/body-structure.ts'
 import { formatDateTime } from '../../proto/imap/date-time.ts'
+import { formatEnvelope } from '../../proto/imap/envelope.ts'
 import { type FetchItem, type FetchSectionItem, readFetchArgs } from '../../proto/imap/fetch.ts'
 import { FetchResponse } from '../../proto/imap/fetch-response.ts'
 import { FlagText } from '../announce.ts'
 import { type Body, isRange, type Prepared, prepare } from '../bodies.ts'
 import { command, selected } from '../command.ts'
 import { Disconnected } from '../input.ts'
-import { formatBodyStructure, formatEnvelope } from '../provisional.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
 

@@ -1,0 +1,187 @@
+/** Getting in: LOGIN, AUTHENTICATE, what is offered, what is refused, and how often. RFC 3501 §6.2, RFC 4959, RFC 5530 */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startImapd } from './support.ts'
+import { Peer } from './transcript.ts'
+
+const user = 'anna@example.org'
+const plain = (text: string) => Buffer.from(text).toString('base64')
+
+let tlsDirectory: string
+beforeAll(() => {
+  tlsDirectory = mkdtempSync(join(tmpdir(), 'imapd-tls-'))
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const files = ['-keyout', join(tlsDirectory, 'key.pem'), '-out', join(tlsDirectory, 'cert.pem')]
+  execFileSync('openssl', ['req', '-x509', '-days', '2', '-subj', '/CN=localhost', ...key, ...files], {
+    stdio: 'ignore',
+  })
+})
+afterAll(() => rmSync(tlsDirectory, { recursive: true }))
+const tls = () => ({ tls_cert_file: join(tlsDirectory, 'cert.pem'), tls_key_file: join(tlsDirectory, 'key.pem') })
+
+describe('the greeting', () => {
+  it('tells the capabilities that the commands bring', async () => {
+    await using imapd = await startImapd([user])
+    const peer = await Peer.open(imapd)
+    const greeting = await peer.line()
+    const [, list] = /^\* OK \[CAPABILITY ([^\]]*)\] /.exec(greeting)!
+    expect(list!.split(' ').sort()).toEqual(
+      [
+        'IMAP4rev1',
+        'LITERAL+',
+        'SASL-IR',
+        'AUTH=PLAIN',
+        'AUTH=LOGIN',
+        'IDLE',
+        'NAMESPACE',
+        'UIDPLUS',
+        'MOVE',
+        'UNSELECT',
+        'ENABLE',
+        'CHILDREN',
+        'ID',
+      ].sort(),
+    )
+    expect(await peer.command('a', 'CAPABILITY')).toEqual([`* CAPABILITY ${list}`, 'a OK CAPABILITY completed'])
+    const [ok] = await peer.command('b', `LOGIN ${user} secret`)
+    expect(ok).toMatch(/^b OK \[CAPABILITY IMAP4rev1 /)
+    expect(ok).not.toContain('AUTH=')
+  })
+
+  it('IMAP-08: with login_disabled no password is taken or offered without TLS', async () => {
+    await using imapd = await startImapd([user], { login_disabled: true, ...tls() })
+    const peer = await Peer.open(imapd)
+    const greeting = await peer.line()
+    expect(greeting).toContain(' LOGINDISABLED')
+    expect(greeting).toContain(' STARTTLS')
+    expect(greeting).not.toContain('AUTH=')
+    expect(await peer.command('a', `LOGIN ${user} secret`)).toEqual([
+      expect.stringMatching(/^a NO \[PRIVACYREQUIRED\] /),
+    ])
+    expect(await peer.command('b', `AUTHENTICATE PLAIN ${plain(`\0${user}\0secret`)}`)).toEqual([
+      expect.stringMatching(/^b NO \[PRIVACYREQUIRED\] /),
+    ])
+    expect((await peer.command('c', 'STARTTLS'))[0]).toMatch(/^c OK /)
+    const secure = await peer.startTls()
+    const [again] = await secure.command('d', 'CAPABILITY')
+    expect(again).not.toContain('LOGINDISABLED')
+    expect(again).not.toContain('STARTTLS')
+    expect((await secure.command('e', `LOGIN ${user} secret`))[0]).toMatch(/^e OK /)
+  })
+
+  it('GW-13: in gateway mode AUTHENTICATE is neither offered nor taken', async () => {
+    await using imapd = await startImapd([], { gateway_mode: true })
+    const peer = await Peer.open(imapd)
+    expect(await peer.line()).not.toContain('AUTH=')
+    expect(await peer.command('a', 'AUTHENTICATE PLAIN')).toEqual([
+      'a NO [CANNOT] AUTHENTICATE is not available in gateway mode, use LOGIN',
+    ])
+    expect(await peer.command('b', 'LOGIN anna@example.org secret')).toEqual([
+      expect.stringMatching(/^b NO \[UNAVAILABLE\] /),
+    ])
+  })
+})
+
+describe('AUTHENTICATE', () => {
+  it('takes PLAIN with and without initial response, and LOGIN', async () => {
+    await using imapd = await startImapd([user])
+    const scripts = [
+      [`a AUTHENTICATE PLAIN ${plain(`\0${user}\0secret`)}`],
+      ['a AUTHENTICATE PLAIN', plain(`${user}\0${user}\0secret`)],
+      ['a AUTHENTICATE LOGIN', plain(user), plain('secret')],
+      [`a authenticate login ${plain(user)}`, plain('secret')],
+    ]
+    for (const [first, ...responses] of scripts) {
+      const peer = await Peer.open(imapd)
+      await peer.line()
+      peer.write(`${first}\r\n`)
+      for (const response of responses) {
+        expect(await peer.line()).toMatch(/^\+ /)
+        peer.write(`${response}\r\n`)
+      }
+      expect(await peer.line(), first).toMatch(/^a OK \[CAPABILITY /)
+      peer.destroy()
+    }
+  })
+
+  it('H13: refuses what is cancelled, no base64, no PLAIN message, or for somebody else; the session goes on', async () => {
+    await using imapd = await startImapd([user])
+    const refused: [string, RegExp][] = [
+      ['*', /^a BAD /],
+      ['====', /^a BAD /],
+      [plain('no NUL at all'), /^a BAD /],
+      [plain(`boss@example.org\0${user}\0secret`), /^a NO \[AUTHORIZATIONFAILED\] /],
+      [plain(`\0${user}\0wrong`), /^a NO \[AUTHENTICATIONFAILED\] /],
+      [plain(`\0${user}\0`), /^a NO \[AUTHENTICATIONFAILED\] /],
+    ]
+    for (const [response, reply] of refused) {
+      const peer = await Peer.open(imapd)
+      await peer.line()
+      peer.write('a AUTHENTICATE PLAIN\r\n')
+      expect(await peer.line()).toBe('+ ')
+      peer.write(`${response}\r\n`)
+      expect(await peer.line()).toMatch(reply)
+      expect((await peer.command('b', `LOGIN ${user} secret`)).at(-1)).toMatch(/^b OK /)
+      peer.destroy()
+    }
+    expect(await firstReply(imapd, 'a AUTHENTICATE SCRAM-SHA-999')).toMatch(/^a NO \[CANNOT\] /)
+  })
+})
+
+describe('LOGIN', () => {
+  it('IMAP-02: makes the account and its INBOX; IMAP-07: tells the alert', async () => {
+    await using imapd = await startImapd([user], { login_alert: 'System upgrade on April 8th' })
+    const peer = await Peer.open(imapd)
+    await peer.line()
+    expect(await peer.command('a', `LOGIN ${user} {6+}\r\nsecret`)).toEqual([
+      '* OK [ALERT] System upgrade on April 8th',
+      expect.stringMatching(/^a OK /),
+    ])
+    expect(await peer.command('b', 'LIST "" *')).toEqual([
+      '* LIST (\\HasNoChildren) "/" INBOX',
+      expect.stringMatching(/^b OK /),
+    ])
+  })
+
+  it('says the same of an unknown user and a wrong password, and ends a guessing session', async () => {
+    await using imapd = await startImapd([user])
+    const peer = await Peer.open(imapd)
+    await peer.line()
+    const [wrong] = await peer.command('a', `LOGIN ${user} wrong`)
+    const [unknown] = await peer.command('a', 'LOGIN nobody@example.org wrong')
+    expect(wrong).toBe('a NO [AUTHENTICATIONFAILED] Unknown user or wrong password')
+    expect(unknown).toBe(wrong)
+    await peer.command('a', `LOGIN ${user} wrong`)
+    await peer.closed()
+  })
+
+  it('no password reaches a log record, an announcement or an event', async () => {
+    await using imapd = await startImapd([user])
+    for (const command of [
+      `LOGIN ${user} secret`,
+      `LOGIN ${user} hunter2`,
+      `AUTHENTICATE PLAIN ${plain(`\0${user}\0secret`)}`,
+    ]) {
+      const peer = await Peer.open(imapd)
+      await peer.line()
+      await peer.command('a', command)
+      const seen = JSON.stringify([imapd.records, [...imapd.bus.announced], imapd.bus.published])
+      expect(seen).toContain(user)
+      for (const secret of ['secret', 'hunter2', plain('secret'), plain(`\0${user}\0secret`)])
+        expect(seen).not.toContain(secret)
+      peer.destroy()
+    }
+  })
+})
+
+async function firstReply(imapd: { host: string; port: number }, command: string): Promise<string> {
+  const peer = await Peer.open(imapd)
+  await peer.line()
+  peer.write(`${command}\r\n`)
+  const line = await peer.line()
+  peer.destroy()
+  return line
+}
