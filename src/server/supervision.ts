@@ -4,6 +4,7 @@
  * ends by itself when the channel closes, so nothing is left behind by a killed supervisor.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { resolve as resolvePath } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { ListenAddress } from './types.ts'
@@ -44,6 +45,9 @@ export interface KeptOptions {
   /** It ended, and is not started again: normally (0) or because it was stopped. */
   readonly onEnd: () => void
 }
+
+/** For processes of a command that did not come by bin/launch.sh, which names the same place. */
+const compileCache = resolvePath(import.meta.dirname, '../../node_modules/.cache/compiled')
 
 const firstPauseMs = 100
 const longestPauseMs = 30_000
@@ -101,7 +105,7 @@ export class KeptProcess {
     const { main, args, env, log, onOutput } = this.#options
     const startedAt = systemClock.monotonic()
     const child = fork(main, args, {
-      env: { ...process.env, ...env(onReady === undefined) },
+      env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...env(onReady === undefined) },
       stdio: onOutput ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#child = child

@@ -1,5 +1,6 @@
 /** A process that serves: the daemon with its surroundings, from start to stop. */
 import { randomBytes } from 'node:crypto'
+import { flushCompileCache } from 'node:module'
 import { systemClock } from '../base/clock.ts'
 import { silentLog } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
@@ -90,6 +91,8 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
         })
       })
   })
+  // For the next process: one that is killed would not leave its share.
+  flushCompileCache()
   await report({ type: 'ready', addresses: running.addresses ?? [] })
   if (count === 1) log.log('notice', 'running')
 }
