@@ -98,6 +98,27 @@ describe('a daemon', () => {
     await until(() => clients.every(({ pid }) => !isAlive(pid)))
   })
 
+  it('sheds clients when descriptors run out, and takes clients again afterwards', async () => {
+    const port = await freePort()
+    await using at = installation({ pop3_host: '127.0.0.1', pop3_port: port, managed_services: false })
+    const command = 'ulimit -n 50; exec "$0" "$@"'
+    const service = at.start('sh', ['-c', command, process.execPath, main, '-c', at.configFile, '-d'])
+    await service.says('running')
+    const clients = Array.from({ length: 80 }, () => connectTo(port))
+    await until(() => clients.every((client) => client.closed || client.text !== ''))
+    expect(clients.filter((client) => client.closed).length).toBeGreaterThan(0)
+    expect(clients.filter((client) => client.text !== '').length).toBeGreaterThan(0)
+    for (const { socket } of clients) socket.destroy()
+    await until(() => clients.every(({ socket }) => socket.closed))
+    for (let text = ''; text === ''; ) {
+      const client = connectTo(port)
+      await until(() => client.closed || client.text !== '')
+      text = client.text
+      client.socket.destroy()
+    }
+    expect(service.child.exitCode).toBeNull()
+  })
+
   it('is one process without managed_services (SRV-02)', async () => {
     const port = await freePort()
     await using at = installation({ pop3_host: '127.0.0.1', pop3_port: port, managed_services: false })

@@ -1,6 +1,6 @@
 /** Processes of a test: output collected, none left behind. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from './serving.ts'
@@ -77,11 +77,23 @@ export function installation(elements: Readonly<Record<string, string | number |
         child.kill('SIGTERM')
         await closed
       }
+      // Those that went into the background are nobody's children any more.
+      for (const pid of pidFiles(runDirectory)) {
+        process.kill(pid, 'SIGTERM')
+        await until(() => !isAlive(pid))
+      }
       rmSync(directory, { recursive: true, force: true })
     },
   }
   own.configure(elements)
   return own
+}
+
+/** Living processes that a test has left in the background. */
+function pidFiles(runDirectory: string): readonly number[] {
+  if (!existsSync(runDirectory)) return []
+  const files = readdirSync(runDirectory).filter((name) => name.endsWith('.pid'))
+  return files.map((name) => Number(readFileSync(join(runDirectory, name), 'latin1'))).filter(isAlive)
 }
 
 export function isAlive(pid: number): boolean {
