@@ -1,6 +1,6 @@
 /** The programs that a first synchronisation is measured against: how each is told to fetch a whole maildrop into a fresh Maildir. */
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 export interface Maildrop {
   readonly port: number
@@ -43,7 +43,11 @@ export const peers: readonly Peer[] = [
   {
     name: 'wherry',
     mostMessages: Number.POSITIVE_INFINITY,
+    // with the environment of bin/launch.sh
     command: (from, directory) => [
+      'env',
+      'UV_THREADPOOL_SIZE=32',
+      `NODE_COMPILE_CACHE=${resolve(here, '../node_modules/.cache/compiled')}`,
       node,
       join(here, 'wherry-sync.ts'),
       String(from.port),

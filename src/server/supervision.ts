@@ -49,6 +49,8 @@ export interface KeptOptions {
 /** For processes of a command that did not come by bin/launch.sh, which names the same place. */
 const compileCache = resolvePath(import.meta.dirname, '../../node_modules/.cache/compiled')
 
+/** Node's own pool of four threads is the limit of a store that syncs many files at once, and is full when four of them hang. */
+const filePoolThreads = '32'
 const firstPauseMs = 100
 const longestPauseMs = 30_000
 /** A process that lived this long starts with the first pause again. */
@@ -105,7 +107,12 @@ export class KeptProcess {
     const { main, args, env, log, onOutput } = this.#options
     const startedAt = systemClock.monotonic()
     const child = fork(main, args, {
-      env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...env(onReady === undefined) },
+      env: {
+        NODE_COMPILE_CACHE: compileCache,
+        UV_THREADPOOL_SIZE: filePoolThreads,
+        ...process.env,
+        ...env(onReady === undefined),
+      },
       stdio: onOutput ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#child = child
