@@ -170,7 +170,7 @@ export class StoredAccount implements Account {
   private async make(): Promise<void> {
     const { fs, clock } = this.context
     if (await this.isThere(`${this.path}/log`)) return
-    await makeDirectories(fs, this.root, this.path)
+    await makeDirectories(fs, '', this.path)
     await makeIfAbsent(fs, `${this.path}/tmp`)
     await createLog(fs, this.path, new AccountState(clock), 1).catch((error: unknown) => {
       if (!taken.includes(codeOf(error) ?? '')) throw error

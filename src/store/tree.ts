@@ -13,9 +13,8 @@ export async function makeIfAbsent(fs: StoreFs, directory: string): Promise<void
   }
 }
 
-/** Makes `directory` and the levels between it and `top` (which is there, or whose parent is), durably. */
+/** Makes `directory` and the levels between it and `top` (which is there; '' for the top of the file system), durably. */
 export async function makeDirectories(fs: StoreFs, top: string, directory: string): Promise<void> {
-  await makeIfAbsent(fs, top)
   let path = top
   for (const level of directory.slice(top.length).split('/')) {
     if (level === '') continue
@@ -23,7 +22,7 @@ export async function makeDirectories(fs: StoreFs, top: string, directory: strin
     path = `${path}/${level}`
     if ((await unlessAbsent(fs.status(path)))?.isDirectory === true) continue
     await makeIfAbsent(fs, path)
-    await fs.syncDirectory(parent)
+    await fs.syncDirectory(parent === '' ? '/' : parent)
   }
 }
 

@@ -153,7 +153,7 @@ const quiet = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /**
  * Runs the works as processes of their own over `disk`. Whenever several could make a call that matters, `choose(n)` says which one does.
- * Stops dead after `calls` calls. Answers whether all came to their end.
+ * Stops dead after `calls` calls (counted from when all are ready). Answers whether all came to their end.
  */
 export async function interleave(
   disk: MemoryDisk,
@@ -221,7 +221,7 @@ export async function interleave(
       const actor = actors[actors.length === 1 ? 0 : choose(actors.length)]
       next = waiting.findIndex((one) => one.actor === actor)
     }
-    left -= 1
+    if (unready.size === 0) left -= 1
     waiting.splice(next, 1)[0]!.proceed()
   }
   return running === 0
