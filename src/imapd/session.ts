@@ -20,7 +20,7 @@ import { Disconnected, IncomingMessage, Input, Stopping } from './input.ts'
 import { Output } from './output.ts'
 import { failureOf, Refusal } from './replies.ts'
 import type { Settings } from './settings.ts'
-import type { View } from './view.ts'
+import { MailboxGone, type View } from './view.ts'
 
 /** What the sessions of a process share. */
 export interface Services {
@@ -276,6 +276,7 @@ export class Session {
   #endOf(error: unknown): void {
     if (error instanceof Disconnected || error instanceof ConnectionLost || this.connection.signal.aborted) return
     if (error instanceof ConnectionTimeout) this.untagged('BYE', 'Idle for too long')
+    else if (error instanceof MailboxGone) this.untagged('BYE', 'The selected mailbox was deleted')
     else if (error instanceof Stopping) this.untagged('BYE', 'Server is stopping, come back soon')
     else {
       const { text } = failureOf(error, this.log)
@@ -302,5 +303,5 @@ export class Session {
 }
 
 function isEnd(error: unknown): boolean {
-  return [ConnectionLost, ConnectionTimeout, Disconnected, Stopping].some((kind) => error instanceof kind)
+  return [ConnectionLost, ConnectionTimeout, Disconnected, MailboxGone, Stopping].some((kind) => error instanceof kind)
 }

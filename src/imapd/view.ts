@@ -34,6 +34,11 @@ export interface Announcements {
   readonly flags: readonly number[]
 }
 
+/** The selected mailbox was deleted by somebody. The session ends: RFC 2180 §3.3 */
+export class MailboxGone extends Error {
+  override readonly name = 'MailboxGone'
+}
+
 export class View {
   readonly mailbox: Mailbox
   readonly readOnly: boolean
@@ -114,9 +119,19 @@ export class View {
     return lowerBound(this.#records, uid)
   }
 
-  /** Takes in what the mailbox knows by now and tells nothing. */
+  /** Looks for what others did. Throws MailboxGone. */
+  async refresh(): Promise<void> {
+    try {
+      await this.mailbox.refresh()
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'not-found') throw new MailboxGone('deleted')
+      throw error
+    }
+  }
+
+  /** Takes in what the mailbox knows by now and tells nothing. Throws MailboxGone. */
   async look(): Promise<void> {
-    await this.mailbox.refresh()
+    await this.refresh()
     this.#absorb()
   }
 

@@ -14,6 +14,7 @@ export class Watch implements Disposable {
   readonly #session: Session
   readonly #stop: (() => void)[] = []
   #pending = false
+  #fault: unknown
   #resume: () => void = () => {}
   #lookedAt: number
 
@@ -48,11 +49,9 @@ export class Watch implements Disposable {
     for (const stop of this.#stop) stop()
   }
 
-  #fault: unknown
-
   #look(): void {
     this.#lookedAt = this.#session.services.clock.monotonic()
-    this.#session.view.mailbox.refresh().catch((error: unknown) => {
+    this.#session.view.refresh().catch((error: unknown) => {
       this.#fault = error
       this.wake()
     })
