@@ -1,15 +1,14 @@
 /** ms_syncd: asks backends about logins, and keeps mailboxes in step with them. Gateway mode. GW-01 to GW-26 */
 import { readFile } from 'node:fs/promises'
 import { getCACertificates } from 'node:tls'
-import { StoreError } from '#src/base/errors.ts'
 import { loadUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
 import { formatFinding } from '#src/config/finding.ts'
 import { runDaemon } from '#src/server/daemon.ts'
+import { openMailStore } from '#src/server/mail-store.ts'
 import { exitCodes } from '#src/server/process.ts'
 import { StartError } from '#src/server/supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from '#src/server/types.ts'
-import { openStore } from '#src/store/store.ts'
 import type { TlsTrust } from '../backend/pop3/connection.ts'
 import { BackendProfiles } from '../backend/profile.ts'
 import { authenticate, serviceName } from './authenticate.ts'
@@ -17,7 +16,8 @@ import { Gateway } from './gateway.ts'
 
 export const msSyncd: Daemon = { name: 'ms_syncd', workers: 'one', start }
 
-async function start({ config, log, clock, events }: Runtime): Promise<RunningDaemon> {
+async function start(runtime: Runtime): Promise<RunningDaemon> {
+  const { config, log, clock, events } = runtime
   checkMode(config)
   const readUsers = async (from: Config): Promise<UserDatabase> => {
     const { database, warnings } = await loadUserDatabase(from)
@@ -26,16 +26,7 @@ async function start({ config, log, clock, events }: Runtime): Promise<RunningDa
   }
   const users = await readUsers(config)
   const trust = await trustOf(config)
-  const store = openStore({
-    root: config.get('userdir'),
-    clock,
-    log,
-    summarize: () => {
-      throw new StoreError('unavailable', 'ms_syncd looks into no message')
-    },
-    onCommit: ({ userId, mailbox, added, updated, expunged }) =>
-      events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
-  })
+  const store = openMailStore(runtime)
   const access = { profiles: new BackendProfiles(), ...(trust === undefined ? {} : { trust }) }
   const gateway = new Gateway({ config, users, store, events, access, clock, log })
   const unserve = events.serve(serviceName, (request) => authenticate(gateway, log, request))

@@ -1,9 +1,9 @@
 /** pop3d: the POP3 daemon. A process per core shares the port. POP-01 */
 import { createAuthenticator } from '../auth/authenticator.ts'
 import { runDaemon } from '../server/daemon.ts'
+import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
 import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
-import { openStore } from '../store/store.ts'
 import { Session } from './session.ts'
 import { settingsOf } from './settings.ts'
 
@@ -12,16 +12,7 @@ export const pop3d: Daemon = { name: 'pop3d', workers: 'per-core', start }
 async function start(runtime: Runtime): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   let settings = settingsOf(config)
-  const store = openStore({
-    root: config.get('userdir'),
-    log,
-    clock,
-    summarize: () => {
-      throw new Error('POP3 needs no summaries')
-    },
-    onCommit: ({ userId, mailbox, added, updated, expunged }) =>
-      events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
-  })
+  const store = openMailStore(runtime)
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events) })
   const services = { settings: () => settings, log, clock, events, store, authenticator }
   const clients = await serveClients(runtime, {
