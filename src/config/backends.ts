@@ -11,7 +11,7 @@ import {
   type UserRecord,
 } from './ms-sync.ts'
 import { parseInThread } from './ms-sync-thread.ts'
-import { readLimited, unreadable } from './read-file.ts'
+import { readLimited } from './read-file.ts'
 
 /** A backend of one user, with every choice made. */
 export interface Backend {
@@ -73,7 +73,18 @@ export const loadUserDatabase = async (
     if (cause instanceof ConfigError) throw cause
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && !config.isSet('ms_sync_userdb'))
       return { database: makeUserDatabase(undefined, []), warnings: withoutBackend(config, []) }
-    throw new ConfigError([unreadable(file, cause)], { cause })
+    throw new ConfigError(
+      [
+        {
+          severity: 'error',
+          file: config.file,
+          line: config.lineOf('ms_sync_userdb'),
+          option: 'ms_sync_userdb',
+          message: `${file} can't be read: ${(cause as Error).message}; make the file readable, or name another`,
+        },
+      ],
+      { cause },
+    )
   }
   const warnings = [...parsed.warnings, ...withoutBackend(config, parsed.records)]
   const errors: Finding[] = []

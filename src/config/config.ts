@@ -10,10 +10,16 @@ export interface Config {
   all<N extends OptionName>(name: N): readonly NonNullable<OptionValue<N>>[]
   /** Whether the file sets it. */
   isSet(name: OptionName): boolean
+  /** Line of the file that sets it (first), for messages; undefined when none does. */
+  lineOf(name: OptionName): number | undefined
 }
 
-/** A configuration out of values that were validated. */
-export const makeConfig = (file: string | undefined, set: ReadonlyMap<OptionName, readonly unknown[]>): Config => {
+/** A configuration out of values that were validated, and the lines that they stand in. */
+export const makeConfig = (
+  file: string | undefined,
+  set: ReadonlyMap<OptionName, readonly unknown[]>,
+  lines: ReadonlyMap<OptionName, number> = new Map(),
+): Config => {
   const all = (name: OptionName): readonly unknown[] => {
     const given = set.get(name)
     if (given !== undefined) return given
@@ -25,6 +31,7 @@ export const makeConfig = (file: string | undefined, set: ReadonlyMap<OptionName
     get: <N extends OptionName>(name: N) => all(name)[0] as OptionValue<N>,
     all: <N extends OptionName>(name: N) => all(name) as readonly NonNullable<OptionValue<N>>[],
     isSet: (name) => set.has(name),
+    lineOf: (name) => lines.get(name),
   }
 }
 

@@ -8,7 +8,7 @@ import { type Config, makeConfig } from './config.ts'
 import { ConfigError, type Finding, nearest } from './finding.ts'
 import { Invalid, type Option, type OptionParent } from './option.ts'
 import { type OptionName, optionNames, optionOf } from './options.ts'
-import { readLimited, unreadable } from './read-file.ts'
+import { readLimited } from './read-file.ts'
 import { checkRelations } from './relations.ts'
 import { parseXml, type XmlElement } from './xml.ts'
 
@@ -34,7 +34,9 @@ export const loadConfig = async (file: string | undefined): Promise<LoadedConfig
   } catch (cause) {
     if (file === undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT')
       return { config: makeConfig(undefined, new Map()), warnings: [] }
-    throw cause instanceof ConfigError ? cause : new ConfigError([unreadable(path, cause)], { cause })
+    if (cause instanceof ConfigError) throw cause
+    const message = `can't be read: ${(cause as Error).message}`
+    throw new ConfigError([{ severity: 'error', file: path, line: undefined, option: undefined, message }], { cause })
   }
   const { config, findings } = parseConfig(octets, path)
   if (config === undefined) throw new ConfigError(findings)
@@ -127,9 +129,9 @@ export const parseConfig = (
   }
   readChildren(root, 'ms_options')
 
-  const config = makeConfig(file, set)
+  const config = makeConfig(file, set, lines)
   for (const { severity, option, message } of checkRelations(config))
-    findings.push({ severity, file, line: lines.get(option), option, message })
+    findings.push({ severity, file, line: config.lineOf(option), option, message })
   findings.sort((a, b) => (a.severity === b.severity ? (a.line ?? 0) - (b.line ?? 0) : a.severity === 'error' ? -1 : 1))
   return { config: findings.some(({ severity }) => severity === 'error') ? undefined : config, findings }
 }

@@ -1,6 +1,6 @@
 /** Files of the configuration, read as a whole and never larger than expected. */
 import { readFile, stat } from 'node:fs/promises'
-import { ConfigError, type Finding } from './finding.ts'
+import { ConfigError } from './finding.ts'
 
 /** Octets of a file that may not be longer than `limit`. Throws ConfigError, or what the file system says. */
 export const readLimited = async (path: string, limit: number): Promise<Buffer> => {
@@ -17,11 +17,3 @@ export const readLimited = async (path: string, limit: number): Promise<Buffer> 
     ])
   return readFile(path)
 }
-
-export const unreadable = (path: string, cause: unknown): Finding => ({
-  severity: 'error',
-  file: path,
-  line: undefined,
-  option: undefined,
-  message: `can't be read: ${(cause as Error).message}`,
-})

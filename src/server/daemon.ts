@@ -4,20 +4,23 @@
  * per core). Every process reports to the one that started it (supervision.ts).
  */
 import { fork } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { RemoteError, StoreError } from '../base/errors.ts'
 import type { Severity } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError, formatFinding } from '../config/finding.ts'
 import { type LoadedConfig, loadConfig } from '../config/ms-conf.ts'
 import { type DaemonArguments, daemonUsage, parseDaemonArguments } from './arguments.ts'
+import { ListenError } from './listener.ts'
 import { type LogFormat, type LogTarget, makeLog, severities } from './log/log.ts'
 import { FileTarget, stderrTarget } from './log/targets.ts'
 import { runParent } from './parent.ts'
-import { claimPidFile } from './pid-file.ts'
+import { claimPidFile, makeRunDirectory } from './pid-file.ts'
 import { exitCodes, logVariable, type Process, roleVariable } from './process.ts'
 import { type Report, report, StartError } from './supervision.ts'
+import { TlsError } from './tls.ts'
 import type { Daemon } from './types.ts'
 import { runWorker, type WorkerPlace } from './worker.ts'
 
@@ -61,10 +64,7 @@ export async function runDaemon(daemon: Daemon): Promise<void> {
     if (role.kind === 'front' && !args.foreground) await launch(daemon, config)
     else await live(daemon, role, args, loaded, logging)
   } catch (error) {
-    const { message, stack } = error as Error
-    const expected = error instanceof StartError || ['ListenError', 'TlsError'].includes((error as Error).name)
-    const exitCode = error instanceof StartError ? error.exitCode : exitCodes.unavailable
-    await fail(daemon, expected ? message : (stack ?? message), exitCode)
+    await fail(daemon, reasonOf(error), exitCodeOf(error))
   }
 }
 
@@ -102,7 +102,7 @@ export function workerCount(daemon: Daemon, config: Config): number {
 /** Starts the background process and waits for its report. */
 async function launch(daemon: Daemon, config: Config): Promise<void> {
   const runDirectory = config.get('run_dir')
-  mkdirSync(runDirectory, { recursive: true, mode: 0o755 })
+  makeRunDirectory(runDirectory)
   const logFile = join(runDirectory, `${daemon.name}.log`)
   const logFd = openSync(logFile, 'a', 0o640)
   const child = fork(process.argv[1]!, process.argv.slice(2), {
@@ -134,6 +134,23 @@ function loggingOf(env: NodeJS.ProcessEnv): { readonly least: Severity; readonly
   if (least === undefined) throw new Error(`WHERRY_LOG_LEVEL=${level} is none of ${severities.join(', ')}`)
   if (format !== 'text' && format !== 'json') throw new Error(`WHERRY_LOG_FORMAT=${format} is neither text nor json`)
   return { least, format }
+}
+
+/** What an operator can do something about; anything else is a defect of ours. */
+const isForeseen = (error: unknown): error is Error =>
+  [ConfigError, StartError, ListenError, TlsError, StoreError, RemoteError].some((family) => error instanceof family) ||
+  // What the system refused: its message names the call and the path.
+  (error instanceof Error && 'syscall' in error)
+
+function reasonOf(error: unknown): string {
+  if (isForeseen(error)) return error.message
+  return `a defect: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof StartError) return error.exitCode
+  if (error instanceof ConfigError) return exitCodes.config
+  return isForeseen(error) ? exitCodes.unavailable : exitCodes.software
 }
 
 /** The reason goes to whoever started the process, or to stderr when that is a person. */

@@ -1,6 +1,8 @@
 /** `<run_dir>/<daemon>.pid`: who runs, for `mbox` and for a second start. SRV-03 */
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { exitCodes } from './process.ts'
+import { StartError } from './supervision.ts'
 
 export const pidFilePath = (runDirectory: string, name: string): string => join(runDirectory, `${name}.pid`)
 
@@ -16,11 +18,23 @@ export function findRunning(runDirectory: string, name: string): number | undefi
   return pid !== undefined && isRunning(pid, name) ? pid : undefined
 }
 
-/** Answers how to remove it. Throws Error when `name` runs already or the file can't be made. */
+/** Makes `run_dir` when it is missing. Throws StartError. */
+export function makeRunDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 })
+  } catch (error) {
+    throw new StartError(
+      `run_dir: ${path} can't be made: ${(error as Error).message}; make it, or name another`,
+      exitCodes.unavailable,
+    )
+  }
+}
+
+/** Answers how to remove it. Throws StartError when `name` runs already, Error when the file can't be made. */
 export function claimPidFile(runDirectory: string, name: string): () => void {
   const path = pidFilePath(runDirectory, name)
   const draft = `${path}.${process.pid}`
-  mkdirSync(runDirectory, { recursive: true, mode: 0o755 })
+  makeRunDirectory(runDirectory)
   writeFileSync(draft, `${process.pid}\n`, { mode: 0o644 })
   try {
     for (let attempt = 0; ; attempt++) {
@@ -31,8 +45,9 @@ export function claimPidFile(runDirectory: string, name: string): () => void {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 0) throw error
         const pid = findRunning(runDirectory, name)
         if (pid !== undefined && pid !== process.pid)
-          throw new Error(
+          throw new StartError(
             `${name} runs already (process ${pid}, ${path}); stop it first, or give this one another run_dir`,
+            exitCodes.unavailable,
           )
         unlinkSync(path)
       }

@@ -12,7 +12,7 @@ import type { Presence } from '../events/types.ts'
 import { eventsOf } from './events-address.ts'
 import { becomeMsUser, dropRoot } from './ms-user.ts'
 import { exitCodes, type Process, roleVariable } from './process.ts'
-import { report } from './supervision.ts'
+import { report, StartError } from './supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from './types.ts'
 
 /** For sessions to say goodbye. */
@@ -120,7 +120,8 @@ function changeUser({ args, config, log }: Process): void {
     [config.get('userdir'), config.get('run_dir')],
   )
   if (reason === undefined) return
-  if (!args.foreground) throw new Error(`${reason}; services don't run as root (ms_user root says otherwise)`)
+  if (!args.foreground)
+    throw new StartError(`${reason}; services don't run as root (ms_user root says otherwise)`, exitCodes.unavailable)
   log.log('warning', 'running as root', { reason })
 }
 

@@ -163,7 +163,7 @@ describe('loading ms_sync.xml', () => {
     expect(database.file).toBeUndefined()
     const missing = join(directory, 'missing')
     await expect(loadUserDatabase(configOf({ ms_sync_userdb: missing }))).rejects.toThrow(
-      `${missing}: can't be read: ENOENT`,
+      `ms_sync_userdb: ${missing} can't be read: ENOENT`,
     )
   })
 
