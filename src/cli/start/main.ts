@@ -88,6 +88,8 @@ Ctrl-C stops it.
 }
 
 async function start({ backend, json, stateDirectory }: Arguments): Promise<void> {
+  // a visitor's terminal: what matters, unless asked for more
+  process.env.WHERRY_LOG_LEVEL ??= 'notice'
   const ports = await choosePorts()
   const gateway = await writeGateway(resolve(stateDirectory, 'gateway'), ports, backend)
   const sets: ServiceSet[] = [
