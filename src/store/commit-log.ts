@@ -489,6 +489,11 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         base?.epoch.start ?? 0,
         state,
       )
+      // Somebody else has saved it already.
+      if (newest !== undefined && base?.epoch === newest && last.sound && last.kind !== 'lost') {
+        await this.load(newest.id)
+        return
+      }
       await state.recover(this.fs, this.directory)
       if (newest === undefined) {
         // Nothing is left of the log. Only an empty folder can be replaced, so two that notice make one.
@@ -524,13 +529,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     }
   }
 
-  /** Applies every entry after `after` that can be read; tells the highest number that is taken and what it is, where known. */
-  private async applyReadable(
-    epochs: readonly Epoch[],
-    after: number,
-    state: State,
-  ): Promise<{ readonly number: number; readonly kind: ChangeSet['kind'] | undefined }> {
-    let last: { number: number; kind: ChangeSet['kind'] | undefined } = { number: after, kind: undefined }
+  /** Applies every entry after `after` that can be read. */
+  private async applyReadable(epochs: readonly Epoch[], after: number, state: State): Promise<Readable> {
+    let last: Readable = { number: after, kind: undefined, sound: true }
     for (const epoch of epochs) {
       const numbers = (await this.fs.list(this.folderOf(epoch)))
         .flatMap((entry) => (entryPattern.test(entry.name) ? Number(entry.name) : []))
@@ -538,20 +539,31 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       for (const number of numbers) {
         if (number <= last.number) continue
         const path = `${this.folderOf(epoch)}/${numberName(number)}`
-        last = { number, kind: undefined }
+        const sound = last.sound && number === last.number + 1
         try {
           const entry = decodeChangeSet(await this.fs.read(path), path)
-          last = { number, kind: entry.kind }
+          last = { number, kind: entry.kind, sound }
           if (entry.kind === 'change') for (const operation of entry.operations) state.apply(operation, number)
         } catch (error) {
           if (!(error instanceof DamagedEntry)) throw error
+          last = { number, kind: undefined, sound: false }
         }
         state.applied(number)
       }
-      if (epoch.start > last.number) last = { number: epoch.start, kind: undefined }
+      if (epoch.start > last.number) last = { number: epoch.start, kind: undefined, sound: false }
     }
     return last
   }
+}
+
+/** How far a log could be read. */
+interface Readable {
+  /** The highest number that is taken. */
+  readonly number: number
+  /** What has it, where that can be read. */
+  readonly kind: ChangeSet['kind'] | undefined
+  /** Nothing was missing or damaged. */
+  readonly sound: boolean
 }
 
 /** Waits for all before the first failure is told: nothing may still be writing when the caller cleans up. */

@@ -2,6 +2,7 @@
 
 import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
+import { summarize, summarizeStream } from '../mime/summary.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { Operation } from './change-set.ts'
 import { CommitLog, type CommitRequest } from './commit-log.ts'
@@ -31,6 +32,9 @@ import type {
 } from './types.ts'
 import { sortedUids } from './uid-set.ts'
 
+/** Messages up to this size are read and summarised at once. */
+const wholeOctets = 64 * 1024
+
 export class OpenMailbox implements Mailbox {
   name: string
   readonly userId: UserId
@@ -41,6 +45,7 @@ export class OpenMailbox implements Mailbox {
   private readonly listeners = new Set<() => void>()
   /** UIDs whose flags a request of the present commit changes already. */
   private readonly touched = new Set<Uid>()
+  private readonly summarizeWhole: ((octets: Uint8Array) => MessageSummary) | undefined
   private readonly released: (mailbox: OpenMailbox) => Promise<void>
 
   constructor(
@@ -48,13 +53,14 @@ export class OpenMailbox implements Mailbox {
     userId: UserId,
     name: string,
     directory: string,
-    summarize: (octets: Uint8Array) => MessageSummary,
+    summarizeWhole: ((octets: Uint8Array) => MessageSummary) | undefined,
     committed: (notice: CommitNotice) => void,
     released: (mailbox: OpenMailbox) => Promise<void>,
   ) {
     this.context = context
     this.userId = userId
     this.name = name
+    this.summarizeWhole = summarizeWhole
     this.released = released
     const moved = (own: boolean) => {
       const change = this.log.state.history.last
@@ -72,7 +78,7 @@ export class OpenMailbox implements Mailbox {
     this.log = new CommitLog(context.fs, directory, () => new MailboxState(context.clock), moved)
     this.log.planned = () => this.touched.clear()
     this.leavings = new Leavings(context)
-    this.summaries = new SummaryCache(context, () => this.directory, summarize)
+    this.summaries = new SummaryCache(context, () => this.directory)
   }
 
   /** Reads the log. Throws StoreError not-found. */
@@ -277,7 +283,10 @@ export class OpenMailbox implements Mailbox {
   summary(record: MessageRecord): Promise<MessageSummary> {
     return this.summaries.get(record, async () => {
       await using content = await this.content(record)
-      return await content.read(0, content.sizeOctets)
+      if (this.summarizeWhole !== undefined) return this.summarizeWhole(await content.read(0, content.sizeOctets))
+      // A large one in chunks, so that others get their turn.
+      if (content.sizeOctets > wholeOctets) return await summarizeStream(content.stream())
+      return summarize(await content.read(0, content.sizeOctets))
     })
   }
 

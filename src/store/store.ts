@@ -2,7 +2,6 @@
 
 import { resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { MessageSummary } from '../mime/types.ts'
@@ -22,7 +21,7 @@ export interface StoreOptions {
   readonly log: Log
   /** The disk; the machine's own unless a test puts another one in its place. */
   readonly fs?: StoreFs
-  /** What makes a message's summary out of its octets. */
+  /** What makes a message's summary out of its octets, in the place of the mime room's. */
   readonly summarize?: (octets: Uint8Array) => MessageSummary
   /** Called for every commit by this process, after it is durable. */
   readonly onCommit?: (notice: CommitNotice) => void
@@ -30,10 +29,6 @@ export interface StoreOptions {
 
 /** Files being written at once: enough to keep a disk busy with syncs, few enough for the descriptors. */
 const writesAtOnce = 64
-
-function noSummaries(): never {
-  throw new StoreError('unavailable', 'This store was opened without a way to summarise messages')
-}
 
 export function openStore(options: StoreOptions): Store {
   return new MdirStore(options)
@@ -51,7 +46,7 @@ class MdirStore implements Store {
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
 
   constructor(options: StoreOptions) {
-    const { clock, log, fs = nodeFs, summarize = noSummaries, onCommit = () => {} } = options
+    const { clock, log, fs = nodeFs, summarize, onCommit = () => {} } = options
     this.root = resolve(options.root)
     this.context = { fs, clock, log, slots: new Slots(writesAtOnce), closing: this.closing.signal }
     this.makeMailbox = (userId, name, directory) =>

@@ -30,7 +30,6 @@ interface Place {
 export class SummaryCache {
   private readonly context: StoreContext
   private readonly directory: () => string
-  private readonly summarize: (octets: Uint8Array) => MessageSummary
   private index = new Map<string, Place>()
   private indexedOctets = 0
   private indexing: Promise<void> | undefined
@@ -41,20 +40,19 @@ export class SummaryCache {
   private readonly making = new Map<string, Promise<MessageSummary>>()
 
   /** `directory`: the mailbox's present one. */
-  constructor(context: StoreContext, directory: () => string, summarize: (octets: Uint8Array) => MessageSummary) {
+  constructor(context: StoreContext, directory: () => string) {
     this.context = context
     this.directory = directory
-    this.summarize = summarize
   }
 
-  /** `read` answers the message's octets, asked for when the cache doesn't have it. */
-  async get(record: MessageRecord, read: () => Promise<Buffer>): Promise<MessageSummary> {
+  /** `make` reads the message, when the cache doesn't have its summary. */
+  async get(record: MessageRecord, make: () => Promise<MessageSummary>): Promise<MessageSummary> {
     const { digest } = record
     const known = this.pending.get(digest) ?? (await this.find(digest))
     if (known !== undefined) return known
     let making = this.making.get(digest)
     if (making === undefined) {
-      making = read().then((octets) => this.summarize(octets))
+      making = make()
       this.making.set(digest, making)
       making.then(
         (summary) => this.add(digest, summary),

@@ -5,7 +5,6 @@ import { onTestFinished } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import type { Uid, UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
-import type { MessageSummary } from '#src/mime/types.ts'
 import { openStore, type StoreOptions } from '#src/store/store.ts'
 import type { Mailbox, NewMessage, Store } from '#src/store/types.ts'
 
@@ -20,33 +19,8 @@ export function freshRoot(): string {
   return root
 }
 
-/** Says nothing of the message but its size. */
-export function sizeOnly(octets: Uint8Array): MessageSummary {
-  return {
-    root: {
-      start: 0,
-      bodyStart: 0,
-      end: octets.length,
-      lines: 0,
-      type: 'text',
-      subtype: 'plain',
-      parameters: [],
-      id: undefined,
-      description: undefined,
-      encoding: '7bit',
-      md5: undefined,
-      disposition: undefined,
-      language: undefined,
-      location: undefined,
-      children: [],
-      envelope: undefined,
-    },
-    fields: [],
-  }
-}
-
 export function storeIn(root: string, options: Partial<StoreOptions> = {}): Store {
-  return openStore({ root, clock: systemClock, log: silentLog, summarize: sizeOnly, ...options })
+  return openStore({ root, clock: systemClock, log: silentLog, ...options })
 }
 
 /** A store of its own with one account and its open INBOX. */

@@ -1,0 +1,179 @@
+import { truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
+import type { Mailbox } from '#src/store/types.ts'
+import { MemoryDisk } from './disk.ts'
+import { deliver, deliverAll, freshInbox, storeIn, textOf, uids, user } from './support.ts'
+
+/** UIDVALIDITY counts seconds where nothing better is left: some have passed when damage is found. */
+const nextDay = { ...systemClock, now: () => Date.now() + 86_400_000 }
+const long = `long-${'x'.repeat(400)}`
+
+async function preparedDisk() {
+  const disk = new MemoryDisk()
+  await using store = storeIn('/s', { fs: disk.fs() })
+  const account = store.account(user)
+  await account.ensure()
+  await account.subscribe('kept')
+  const inbox = await account.open('INBOX')
+  await deliverAll(inbox, [
+    { text: 'one', origin: 'o-1', uidl: 'o-1' },
+    { text: 'two', origin: long },
+  ])
+  await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Seen'] })
+  await deliver(inbox, 'three', { origin: 'o-3' })
+  await inbox.expunge(uids(3), 'client')
+  await deliver(inbox, 'four')
+  const log = disk.files().filter((path) => path.includes('/INBOX/log/'))
+  return { disk, log, uidValidity: inbox.uidValidity }
+}
+
+async function withInbox(disk: MemoryDisk, work: (inbox: Mailbox) => Promise<void>) {
+  await using store = storeIn('/s', { fs: disk.fs(), clock: nextDay })
+  await work(await store.account(user).open('INBOX'))
+}
+
+const texts = async (mailbox: Mailbox) =>
+  (await Promise.all(mailbox.messages.map((message) => textOf(mailbox, message.uid)))).sort()
+
+describe('damage (invariant 9)', () => {
+  for (const [kind, harm] of Object.entries({
+    garbled: (octets: Buffer) => Buffer.from(octets.map((octet, at) => (at === 30 ? octet ^ 1 : octet))),
+    truncated: (octets: Buffer) => octets.subarray(0, octets.length / 2),
+    empty: () => Buffer.alloc(0),
+  }))
+    it(`of any one log entry (${kind}) costs no message, and clients are told by a new UIDVALIDITY`, async () => {
+      const { disk, log, uidValidity } = await preparedDisk()
+      for (const path of log) {
+        const hurt = disk.clone()
+        hurt.tamper(path, harm(hurt.octets(path)))
+        await withInbox(hurt, async (inbox) => {
+          expect(await texts(inbox), path).toEqual(expect.arrayContaining(['four', 'one', 'two']))
+          expect(inbox.uidValidity).toBeGreaterThan(uidValidity)
+          // Known or departed, no origin is fetched again, even one of which only the hash is in the file name.
+          for (const origin of ['o-1', long, 'o-3']) expect(inbox.byOrigin(origin), origin).toBeDefined()
+          expect(await deliver(inbox, 'again', { origin: long })).toHaveProperty('duplicateOf')
+          expect(await deliver(inbox, 'five')).toHaveProperty('uid')
+        })
+        await withInbox(hurt, async (inbox) => expect(await texts(inbox)).toContain('five'))
+      }
+    })
+
+  it('of the whole log costs flags and UIDs, not messages', async () => {
+    const { disk, log, uidValidity } = await preparedDisk()
+    for (const path of log) disk.tamper(path, undefined)
+    await withInbox(disk, async (inbox) => {
+      expect(await texts(inbox)).toEqual(['four', 'one', 'three', 'two'])
+      expect(inbox.uidValidity).toBeGreaterThan(uidValidity)
+      expect(inbox.byOrigin('o-1')).toMatchObject({ present: true })
+      expect(inbox.byOrigin(long)).toMatchObject({ present: true })
+      expect(inbox.messages.find((message) => message.origin === 'o-1')!.internalDate).toBe(1_700_000_000)
+    })
+  })
+
+  it('found by a process that has the mailbox open is repaired once, with the others', async () => {
+    const { disk, log } = await preparedDisk()
+    await using one = storeIn('/s', { fs: disk.fs() })
+    await using two = storeIn('/s', { fs: disk.fs() })
+    const first = await one.account(user).open('INBOX')
+    const second = await two.account(user).open('INBOX')
+    await deliver(first, 'five')
+    const last = disk
+      .files()
+      .filter((path) => path.includes('/INBOX/log/'))
+      .at(-1)!
+    expect(log).not.toContain(last)
+    disk.tamper(last, Buffer.from('nonsense'))
+    expect(await second.refresh()).toBe(true)
+    await first.refresh()
+    expect([first.uidValidity, await texts(first)]).toEqual([second.uidValidity, await texts(second)])
+    expect(await texts(first)).toContain('five')
+    expect(await deliver(first, 'six')).toHaveProperty('uid')
+    await second.refresh()
+    expect(second.messages).toEqual(first.messages)
+  })
+
+  it('of the account log keeps what can be read', async () => {
+    const { disk } = await preparedDisk()
+    await using store = storeIn('/s', { fs: disk.fs() })
+    await store.account(user).put({ last: 1 })
+    const last = disk
+      .files()
+      .filter((path) => /\/s\/[^/]+\/log\//.test(path))
+      .at(-1)!
+    disk.tamper(last, Buffer.alloc(0))
+    await using other = storeIn('/s', { fs: disk.fs() })
+    expect(await other.account(user).subscriptions()).toEqual(['kept'])
+    await other.account(user).create('new')
+    expect((await other.account(user).status('INBOX')).messages).toBe(3)
+  })
+
+  it('of a message file fails that message with a clear error, and no other', async () => {
+    const { inbox, account } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'good' }, { text: 'short' }, { text: 'missing' }, { text: 'gone' }])
+    const path = (value: number) => `${account.path}/INBOX/msg/${inbox.messages[value - 1]!.file}`
+    truncateSync(path(2), 2)
+    unlinkSync(path(3))
+    const damaged = { kind: 'damaged' }
+    await expect(inbox.content(inbox.messages[1]!)).rejects.toMatchObject(damaged)
+    await expect(inbox.summary(inbox.messages[1]!)).rejects.toMatchObject(damaged)
+    await expect(inbox.content(inbox.messages[2]!)).rejects.toMatchObject(damaged)
+    const expunged = inbox.messages[3]!
+    await inbox.expunge(uids(4), 'client')
+    unlinkSync(`${account.path}/INBOX/msg/${expunged.file}`)
+    await expect(inbox.content(expunged)).rejects.toMatchObject({ kind: 'expunged' })
+    expect(await textOf(inbox, 1)).toBe('good')
+  })
+
+  it('is not seen in an entry of a later version: it is refused', async () => {
+    const { disk, log } = await preparedDisk()
+    const last = log.at(-1)!
+    disk.tamper(last, Buffer.from(disk.octets(last).toString().replace('mdir 1', 'mdir 2')))
+    // The head is part of the checksum, so a changed version alone is damage; with its own checksum it is a version.
+    const { crc32 } = await import('node:zlib')
+    const body = disk.octets(last).subarray(0, -15)
+    disk.tamper(last, Buffer.concat([body, Buffer.from(`crc32 ${crc32(body).toString(16).padStart(8, '0')}\n`)]))
+    await expect(withInbox(disk, async () => {})).rejects.toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringContaining('later version'),
+    })
+  })
+})
+
+describe('the summary cache', () => {
+  const message = 'Subject: first\r\nFrom: a@example.com\r\n\r\nbody\r\n'
+
+  it('answers without the message file, over a restart and in another process', async () => {
+    const { inbox, account, root, store } = await freshInbox()
+    await deliver(inbox, message)
+    const summary = await inbox.summary(inbox.messages[0]!)
+    expect(summary.root.envelope?.subject).toBe('first')
+    await store.close()
+    await using other = storeIn(root)
+    const again = await other.account(user).open('INBOX')
+    unlinkSync(`${account.path}/INBOX/msg/${again.messages[0]!.file}`)
+    expect(JSON.stringify(await again.summary(again.messages[0]!))).toBe(JSON.stringify(summary))
+  })
+
+  it('may be damaged or deleted at any time (invariant 8)', async () => {
+    const { inbox, account, root, store } = await freshInbox()
+    await deliverAll(
+      inbox,
+      Array.from({ length: 300 }, (_, index) => ({ text: message.replace('first', `number ${index}`) })),
+    )
+    for (const record of inbox.messages) await inbox.summary(record)
+    await store.close()
+    const path = `${account.path}/INBOX/cache/summaries-1`
+    for (const harm of [
+      () => unlinkSync(path),
+      () => truncateSync(path, 12_345),
+      () => writeFileSync(path, Buffer.alloc(50_000, 'x\n')),
+    ]) {
+      harm()
+      await using other = storeIn(root)
+      const again = await other.account(user).open('INBOX')
+      for (const [index, record] of again.messages.entries())
+        expect((await again.summary(record)).root.envelope?.subject).toBe(`number ${index}`)
+    }
+  })
+})
