@@ -1,11 +1,10 @@
 /** imapd: the IMAP daemon. A process per core shares the port; each serves its sessions over its own view of the store. */
 
 import { createAuthenticator } from '../auth/authenticator.ts'
-import { summarize } from '../mime/summary.ts'
 import { runDaemon } from '../server/daemon.ts'
+import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
 import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
-import { openStore } from '../store/store.ts'
 import { Session } from './session.ts'
 import { settingsOf } from './settings.ts'
 
@@ -14,14 +13,7 @@ export const imapd: Daemon = { name: 'imapd', workers: 'per-core', start }
 async function start(runtime: Runtime): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   let settings = settingsOf(config)
-  const store = openStore({
-    root: config.get('userdir'),
-    log,
-    clock,
-    summarize,
-    onCommit: ({ userId, mailbox, added, updated, expunged }) =>
-      events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
-  })
+  const store = openMailStore(runtime)
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events) })
   const services = { settings: () => settings, log, clock, events, store, authenticator }
   const clients = await serveClients(runtime, {

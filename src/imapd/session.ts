@@ -160,19 +160,19 @@ export class Session {
 
   select(view: View): void {
     this.#view = view
-    this.activity(view.readOnly ? 'examining' : 'selected')
+    this.activity()
   }
 
   /** Leaves the selected mailbox, if there is one, without telling the client. */
   async unselect(): Promise<void> {
     const view = this.#view
     this.#view = undefined
-    this.#presence.update({ activity: 'authenticated', mailbox: '' })
+    this.activity()
     await view?.mailbox.close()
   }
 
-  /** What msstat shows of the session. */
-  activity(activity: string): void {
+  /** What msstat shows of the session; without a word of its own: the state. */
+  activity(activity: string = this.#view?.readOnly === true ? 'examining' : this.state): void {
     this.#presence.update({ activity, mailbox: this.#view?.mailbox.name ?? '' })
   }
 

@@ -3,6 +3,7 @@
  * two of them in one process, one in another. After NOOP in all, every belief is the truth and all views are the same.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mulberry32 } from '../support/random.ts'
 import { type RunningImapd, startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
@@ -22,15 +23,10 @@ afterAll(async () => {
   await first.stop()
 })
 
-/** mulberry32 */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
+type Random = (below: number) => number
+function randomOf(seed: number): Random {
+  const random = mulberry32(seed)
+  return (below) => Math.floor(random() * below)
 }
 
 interface Believed {
@@ -44,7 +40,7 @@ const settable = ['\\Seen', '\\Flagged', '\\Deleted', '\\Answered', 'Work', '$Od
 class Client {
   readonly name: string
   readonly peer: Peer
-  readonly random: (below: number) => number
+  readonly random: Random
   messages: Believed[] = []
   /** UIDs that were \Recent here. */
   readonly recent = new Set<number>()
@@ -52,7 +48,7 @@ class Client {
   #tag = 0
   #holds = false
 
-  constructor(name: string, peer: Peer, random: (below: number) => number) {
+  constructor(name: string, peer: Peer, random: Random) {
     this.name = name
     this.peer = peer
     this.random = random

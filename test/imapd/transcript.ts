@@ -8,7 +8,7 @@
  * - `...` stands for anything, `<name>` for a value: the first time it is met in an S line it is caught, afterwards (and
  *   in C lines) it is that value. `<user>` and `<password>` are given. `\r`, `\n`, `\t` and `\xHH` are escapes.
  * - `{{text}}` is a literal of that text with its count; in a C line the continuation is awaited, `{{+text}}` does not wait.
- * - S lines behind one another are a group. It ends at its tagged or continuation line, or, without one, when every line of it was met.
+ * - S lines behind one another are a group. It ends at its last tagged or continuation line, or, without one, when every line of it was met.
  *   Responses with mail data (EXISTS, RECENT, EXPUNGE, FETCH, SEARCH, LIST, LSUB, STATUS, BYE) must all be expected, those of one kind in
  *   the order written (LIST and LSUB in any); other untagged responses may come unexpected.
  * - `S1?:` may come or not, before the end of its group.
@@ -119,6 +119,7 @@ function pattern(text: string, values: ReadonlyMap<string, string>): { expressio
 }
 
 function kindOf(line: string): string {
+  if (ends(line)) return 'end'
   const numbered = /^\* (?:\d+|\.\.\.) (EXISTS|RECENT|EXPUNGE|FETCH)\b/i.exec(line)?.[1]
   if (numbered !== undefined) return numbered.toUpperCase()
   return /^\* (SEARCH|LIST|LSUB|STATUS|BYE)\b/i.exec(line)?.[1]?.toUpperCase() ?? 'other'
@@ -225,11 +226,10 @@ export class Peer {
   async expect(group: readonly Expectation[], values: Map<string, string>): Promise<void> {
     const open = [...group]
     const received: string[] = []
-    const mustEnd = group.some(({ text }) => ends(text))
     const take = (line: string): boolean => {
       const kind = kindOf(line)
       for (const [index, { text, optional }] of open.entries()) {
-        if (kindOf(text) !== kind || ends(text) !== ends(line)) continue
+        if (kindOf(text) !== kind) continue
         const { expression, names } = pattern(text, values)
         const match = expression.exec(sortFlags(line))
         if (match !== null) {
@@ -256,7 +256,7 @@ export class Peer {
       received.push(line)
       const met = take(line)
       if (!met && (ends(line) || kindOf(line) !== 'other')) throw fault('not expected')
-      if (ends(line) && mustEnd && missing().length > 0) throw fault('missing')
+      if (ends(line) && missing().length > 0 && !open.some(({ text }) => ends(text))) throw fault('missing')
     }
   }
 

@@ -2,7 +2,6 @@
 import type { Uid } from '../../base/ids.ts'
 import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
 import type { SequenceSet } from '../../proto/imap/sequence-set.ts'
-import type { CopyResult } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
@@ -51,7 +50,10 @@ function livingUids(session: Session, set: SequenceSet, uid: boolean): readonly 
 }
 
 /** Tells the client at intervals that the work goes on. IMAP-06 */
-async function keptAlive(session: Session, work: Promise<CopyResult>): Promise<CopyResult> {
+export async function keptAlive<T>(
+  session: Pick<Session, 'services' | 'untagged' | 'output'>,
+  work: Promise<T>,
+): Promise<T> {
   const { keepaliveMs } = session.services.settings()
   if (keepaliveMs === 0) return work
   const timer = setInterval(() => {

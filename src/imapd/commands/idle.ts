@@ -17,7 +17,7 @@ export const idle = command({
     try {
       await tellUntil(session, session.input.line())
     } finally {
-      session.activity(session.state)
+      session.activity()
     }
     return undefined
   },
