@@ -26,10 +26,10 @@ export interface GatewayParts {
 export class Gateway {
   readonly store: Store
   readonly events: EventBus
-  readonly access: BackendAccess
   readonly clock: Clock
   readonly log: Log
   readonly scheduler: Scheduler
+  #access: BackendAccess
   #config: Config
   #userDatabase: UserDatabase
   readonly #closing = new AbortController()
@@ -40,7 +40,7 @@ export class Gateway {
     this.#userDatabase = users
     this.store = store
     this.events = events
-    this.access = access
+    this.#access = access
     this.clock = clock
     this.log = log
     this.scheduler = new Scheduler(config.get('backend_connections'))
@@ -49,6 +49,11 @@ export class Gateway {
   /** Aborted when the gateway stops. */
   get signal(): AbortSignal {
     return this.#closing.signal
+  }
+
+  /** For the next session of a backend. */
+  get access(): BackendAccess {
+    return this.#access
   }
 
   get fastLogin(): boolean {
@@ -86,9 +91,11 @@ export class Gateway {
     return user
   }
 
-  reload(config: Config, users: UserDatabase): void {
+  /** Backends of users are looked up again at their next login. */
+  reload({ config, users, access }: Pick<GatewayParts, 'config' | 'users' | 'access'>): void {
     this.#config = config
     this.#userDatabase = users
+    this.#access = access
   }
 
   /** Ends sessions at once; what has arrived whole is stored. */

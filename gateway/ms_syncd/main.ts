@@ -9,6 +9,7 @@ import { openMailStore } from '#src/server/mail-store.ts'
 import { exitCodes } from '#src/server/process.ts'
 import { StartError } from '#src/server/supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from '#src/server/types.ts'
+import type { BackendAccess } from '../backend/open-backend.ts'
 import type { TlsTrust } from '../backend/pop3/connection.ts'
 import { BackendProfiles } from '../backend/profile.ts'
 import { authenticate, serviceName } from './authenticate.ts'
@@ -24,10 +25,13 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     for (const warning of warnings) log.log('warning', formatFinding(warning))
     return database
   }
-  const users = await readUsers(config)
-  const trust = await trustOf(config)
+  const profiles = new BackendProfiles()
+  const readAccess = async (from: Config): Promise<BackendAccess> => {
+    const trust = await trustOf(from)
+    return { profiles, ...(trust === undefined ? {} : { trust }) }
+  }
+  const [users, access] = [await readUsers(config), await readAccess(config)]
   const store = openMailStore(runtime)
-  const access = { profiles: new BackendProfiles(), ...(trust === undefined ? {} : { trust }) }
   const gateway = new Gateway({ config, users, store, events, access, clock, log })
   const unserve = events.serve(serviceName, (request) => authenticate(gateway, log, request))
   return {
@@ -38,7 +42,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     },
     async reload(next) {
       checkMode(next)
-      gateway.reload(next, await readUsers(next))
+      gateway.reload({ config: next, users: await readUsers(next), access: await readAccess(next) })
       return []
     },
   }

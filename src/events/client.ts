@@ -21,6 +21,7 @@ import * as wire from './wire.ts'
 
 export interface EventClientOptions {
   readonly address: EventAddress
+  /** Looked at for each connection: it may be exchanged for newer material, but not come or go. */
   readonly tls?: EventTls | undefined
   readonly clock: Clock
   readonly log: Log

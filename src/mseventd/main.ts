@@ -17,8 +17,9 @@ export const mseventd: Daemon = {
       addresses: hub.addresses,
       stop: () => hub.stop(),
       async reload(next) {
-        const tls = await tlsOf(next)
-        if (tls) hub.useTls(tls)
+        // Whether TLS is spoken at all changes with a restart (msevent_tls), its material now.
+        if (!config.get('msevent_tls') || !next.get('msevent_tls')) return []
+        hub.useTls((await tlsOf(next))!)
         return []
       },
     }

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { flushCompileCache } from 'node:module'
 import { systemClock } from '../base/clock.ts'
-import { silentLog } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { diffConfig } from '../config/config.ts'
 import { loadConfig } from '../config/ms-conf.ts'
 import { optionOf } from '../config/options.ts'
 import { connectEvents } from '../events/client.ts'
-import type { Presence } from '../events/types.ts'
+import { noEvents } from '../events/none.ts'
+import type { EventBus, Presence } from '../events/types.ts'
 import { eventsOf } from './events-address.ts'
 import { becomeMsUser, dropRoot } from './ms-user.ts'
 import { exitCodes, type Process, roleVariable } from './process.ts'
@@ -39,13 +39,7 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
   const { daemon, args, config, log } = own
   dieOfDefects(own)
   changeUser(own)
-  const events = connectEvents({
-    ...(await eventsOf(config)),
-    clock: systemClock,
-    // mseventd reaches itself only after its start, which is no news.
-    log: daemon.name === 'mseventd' ? silentLog : log,
-    name: daemon.name,
-  })
+  const { events, renew } = await eventsFor(own)
   const runtime: Runtime = {
     config,
     log,
@@ -83,7 +77,9 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
       .then(async () => {
         own.reopenLog()
         const { config: next } = await loadConfig(args.configFile)
+        const applyCertificates = await renew(next)
         inForce = await takeIn(own, running, inForce, next)
+        applyCertificates()
       })
       .catch((error: Error) => {
         log.log('err', 'the configuration is not reloaded; the one from before stays in force', {
@@ -95,6 +91,27 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
   flushCompileCache()
   await report({ type: 'ready', addresses: running.addresses ?? [] })
   if (count === 1) log.log('notice', 'running')
+}
+
+interface Events {
+  readonly events: EventBus
+  /** Reads the certificates for connections to mseventd again; the answer puts them in force. Throws TlsError. */
+  renew(next: Config): Promise<() => void>
+}
+
+async function eventsFor({ daemon, config, log }: Process): Promise<Events> {
+  if (daemon.name === 'mseventd') return { events: noEvents, renew: async () => () => {} }
+  const options = { ...(await eventsOf(config)), clock: systemClock, log, name: daemon.name }
+  return {
+    events: connectEvents(options),
+    async renew(next) {
+      // Whether TLS is spoken at all changes with a restart (msevent_tls).
+      const renewed = options.tls && next.get('msevent_tls') ? (await eventsOf(next)).tls : undefined
+      return () => {
+        options.tls = renewed ?? options.tls
+      }
+    },
+  }
 }
 
 /** Answers the configuration in force from now on. */

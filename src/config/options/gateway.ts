@@ -11,7 +11,7 @@ export const gatewayOptions = {
     section: '2.2.9.1',
     default: false,
     services: ['imapd', 'pop3d', 'ms_syncd'],
-    reload: 'restart',
+    reload: 'live',
     ldap: 'mboxGatewayMode',
     doc: 'The server is a gateway in front of POP3 and IMAP backends.',
   }),

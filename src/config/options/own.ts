@@ -7,8 +7,8 @@ export const ownOptions = {
   account_db: path({
     section: 'own',
     default: '/var/isode/ms/accounts',
-    services: ['imapd', 'pop3d', 'sieved', 'ms_syncd', 'msadm'],
-    reload: 'restart',
+    services: ['imapd', 'pop3d', 'sieved', 'msadm'],
+    reload: 'live',
     doc: 'Directory of the embedded accounts (`msadm add`), one file each; readable by the services only.',
   }),
   failed_logins_per_minute: integer({
