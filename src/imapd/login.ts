@@ -9,10 +9,10 @@ export interface Credentials {
   readonly password: Buffer
 }
 
-/** Throws AuthError, after a pause when the credentials were wrong. IMAP-08, AUTH-14 */
+/** Throws AuthError, after a pause when the credentials were wrong. IMAP-08 */
 export async function authenticate(session: Session, { user, password }: Credentials): Promise<Completion> {
   if (session.circumstances.loginDisabled) throw new AuthError('privacy-required', 'no TLS')
-  const { connection, services, log } = session
+  const { connection, services } = session
   try {
     const login = await services.authenticator.login({
       service: 'imap',
@@ -24,10 +24,7 @@ export async function authenticate(session: Session, { user, password }: Credent
     })
     return await session.login(login.userId)
   } catch (error) {
-    if (error instanceof AuthError) {
-      log.log('notice', 'login refused', { user, reason: error.kind, cause: error.message })
-      if (error.kind === 'bad-credentials') await session.loginRefused()
-    }
+    if (error instanceof AuthError && error.kind === 'bad-credentials') await session.loginRefused()
     throw error
   }
 }

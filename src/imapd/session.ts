@@ -138,7 +138,6 @@ export class Session {
     this.connection.authenticated()
     this.connection.setIdleTimeout(idleMs)
     this.#badCommands = 0
-    this.log.log('notice', 'login', { user: userId, tls: this.connection.secure })
     this.#presence.update({ user: userId, activity: 'authenticated' })
     if (loginAlert !== undefined && loginAlert !== '') this.untagged('OK', loginAlert, 'ALERT')
     return { code: capabilityCode(this.capabilities), text: 'Logged in' }
@@ -148,7 +147,9 @@ export class Session {
   async loginRefused(): Promise<void> {
     this.#failedLogins++
     await this.services.clock.sleep(refusalPauseMs * 2 ** (this.#failedLogins - 1), this.connection.signal)
-    if (this.#failedLogins >= failedLogins) this.logout()
+    if (this.#failedLogins < failedLogins) return
+    this.untagged('BYE', 'Too many refused logins')
+    this.logout()
   }
 
   /** The TLS handshake, right behind the reply that asks for it: forgets everything but the connection. RFC 3501 §6.2.1 */
