@@ -179,8 +179,8 @@ export class StoredAccount implements Account {
 
   private log(): Promise<CommitLog<number, AccountState>> {
     if (this.opened === undefined) {
-      const { fs, clock } = this.context
-      const log = new CommitLog<number, AccountState>(fs, this.path, () => new AccountState(clock))
+      const { clock } = this.context
+      const log = new CommitLog<number, AccountState>(this.context, this.path, () => new AccountState(clock))
       const opened = log.open().then(
         () => log,
         (error: unknown) => {

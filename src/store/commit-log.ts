@@ -14,6 +14,7 @@
  */
 
 import { StoreError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
 import {
   type ChangeSet,
   DamagedEntry,
@@ -22,6 +23,7 @@ import {
   type Operation,
   sealLines,
 } from './change-set.ts'
+import type { StoreContext } from './context.ts'
 import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 import { removeTree } from './remove-tree.ts'
 import { randomId, uniqueName } from './unique.ts'
@@ -121,6 +123,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   directory: string
   private epoch: Epoch | undefined
   private readonly fs: StoreFs
+  private readonly log: Log
   private readonly fresh: () => State
   private readonly moved: MoveListener
   private waiting: Waiting<Outcome>[] = []
@@ -128,8 +131,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   private turn: Promise<unknown> = Promise.resolve()
   private refreshing: Promise<boolean> | undefined
 
-  constructor(fs: StoreFs, directory: string, fresh: () => State, moved: MoveListener = () => {}) {
-    this.fs = fs
+  constructor(context: StoreContext, directory: string, fresh: () => State, moved: MoveListener = () => {}) {
+    this.fs = context.fs
+    this.log = context.log
     this.directory = directory
     this.fresh = fresh
     this.state = fresh()
@@ -392,8 +396,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       this.number += 1
       await this.followSeal()
       await this.removeOldEpochs()
-    } catch {
+    } catch (error) {
       // Nothing depends on it: the log stays longer than it need be until a later commit succeeds.
+      this.log.log('info', 'a commit log was not cut', { directory: this.directory, error: String(error) })
     }
   }
 
@@ -494,6 +499,10 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         await this.load(newest.id)
         return
       }
+      this.log.log('err', 'a commit log is damaged; going on with what can be read', {
+        directory: this.directory,
+        upTo: last.number,
+      })
       await state.recover(this.fs, this.directory)
       if (newest === undefined) {
         // Nothing is left of the log. Only an empty folder can be replaced, so two that notice make one.

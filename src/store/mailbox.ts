@@ -75,7 +75,7 @@ export class OpenMailbox implements Mailbox {
         })
       for (const listener of [...this.listeners]) listener()
     }
-    this.log = new CommitLog(context.fs, directory, () => new MailboxState(context.clock), moved)
+    this.log = new CommitLog(context, directory, () => new MailboxState(context.clock), moved)
     this.log.planned = () => this.touched.clear()
     this.leavings = new Leavings(context)
     this.summaries = new SummaryCache(context, () => this.directory)
