@@ -1,19 +1,21 @@
 /**
  * Messages on their way into a mailbox. A small one is collected in memory and written at once under its final name; a large one goes to
- * `tmp/` as it comes. The files are durable before the change set that names them is, and what never gets named is swept later.
+ * `tmp/` as it comes. The octets are written from where they arrived, without a copy, and nobody waits for the disk before `settled`
+ * unless too much is on its way there (`Slots.room`). The files are durable before the change set that names them is, and what never gets
+ * named is swept later.
  */
 
-import { createHash, type Hash, hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { StoreError } from '../base/errors.ts'
 import type { StoreContext } from './context.ts'
-import { type NewFile, storeError } from './fs.ts'
+import { storeError } from './fs.ts'
 import { checkOrigin, messageFileName } from './message-file.ts'
+import { addPiece, PouredFile } from './poured-file.ts'
 import type { Delivered, Flag, MessageSink, NewMessage, OriginState } from './types.ts'
 import { uniqueName } from './unique.ts'
 
 /** Above this a message goes to its file as it comes. */
 const inMemoryOctets = 256 * 1024
-const firstBufferOctets = 4096
 
 /** A message that is complete and durable, but in no log yet. */
 export interface Arrived {
@@ -33,12 +35,12 @@ export class ArrivingMessage implements MessageSink {
   private readonly directory: string
   private ended = false
   private sizeOctets = 0
-  private buffer: Buffer = Buffer.alloc(0)
-  private hash: Hash | undefined
-  private stream: Promise<NewFile> | undefined
-  private streamPath = ''
+  /** What was collected. */
+  private pieces: Uint8Array[] = []
+  private poured: PouredFile | undefined
   /** Everything asked of the disk so far. */
   private work: Promise<void> = Promise.resolve()
+  private failure: unknown
 
   /** `directory`: the mailbox's. */
   constructor(
@@ -60,40 +62,25 @@ export class ArrivingMessage implements MessageSink {
 
   write(chunk: Uint8Array): void | Promise<void> {
     if (this.ended) throw new Error('the message has ended')
-    const start = this.sizeOctets
+    if (this.failure !== undefined) throw this.failure
     this.sizeOctets += chunk.length
-    if (this.duplicateOf !== undefined) return
-    if (this.stream === undefined && this.sizeOctets <= inMemoryOctets) {
-      if (this.sizeOctets > this.buffer.length) this.grow(start)
-      this.buffer.set(chunk, start)
-      return
+    if (this.duplicateOf !== undefined || chunk.length === 0) return
+    if (this.poured === undefined && this.sizeOctets <= inMemoryOctets) return addPiece(this.pieces, chunk)
+    if (this.poured === undefined) {
+      this.poured = new PouredFile(this.context, `${this.directory}/tmp/${uniqueName()}`)
+      for (const piece of this.pieces) this.follow(this.poured.add(piece))
+      this.pieces = []
     }
-    if (this.stream === undefined) this.spill(this.buffer.subarray(0, start))
-    const octets = Buffer.from(chunk)
-    return this.enqueue(octets)
+    this.follow(this.poured.add(chunk))
+    return this.context.slots.room()
   }
 
   end(): void | Promise<void> {
     if (this.ended) return
     this.ended = true
     if (this.duplicateOf !== undefined) return
-    const { fs, slots } = this.context
-    const octets = this.buffer.subarray(0, this.sizeOctets)
-    if (this.stream === undefined) {
-      const arrived = this.name(hash('sha256', octets, 'base64url'))
-      this.arrived = arrived
-      this.buffer = octets
-      this.follow(
-        slots
-          .run(() => fs.write(`${this.directory}/msg/${arrived.file}`, octets))
-          .then(() => {
-            this.buffer = Buffer.alloc(0)
-          }),
-      )
-      return slots.room()
-    }
-    this.follow(this.finishStream(this.stream))
-    return this.work
+    this.follow(this.poured === undefined ? this.writeCollected() : this.finishPoured(this.poured))
+    return this.context.slots.room()
   }
 
   abort(): void | Promise<void> {
@@ -113,44 +100,37 @@ export class ArrivingMessage implements MessageSink {
     await this.work.catch(() => {})
     const file = this.arrived?.file
     this.arrived = undefined
-    this.buffer = Buffer.alloc(0)
+    this.pieces = []
     if (file !== undefined) await fs.remove(`${this.directory}/msg/${file}`).catch(() => {})
-    if (this.stream === undefined) return
-    await this.stream.then((stream) => stream.discard()).catch(() => {})
-    await fs.remove(this.streamPath).catch(() => {})
+    await this.poured?.remove()
   }
 
-  private grow(used: number): void {
-    const octets = Math.max(firstBufferOctets, 2 * this.buffer.length, this.sizeOctets)
-    const larger = Buffer.allocUnsafe(Math.min(octets, inMemoryOctets))
-    this.buffer.copy(larger, 0, 0, used)
-    this.buffer = larger
+  private async writeCollected(): Promise<void> {
+    const { fs, slots } = this.context
+    const { pieces, sizeOctets } = this
+    this.pieces = []
+    this.arrived = this.name(digestOf(pieces))
+    const path = this.pathOf(this.arrived)
+    slots.hold(sizeOctets)
+    try {
+      await slots.run(() => fs.write(path, ...pieces))
+    } finally {
+      slots.release(sizeOctets)
+    }
   }
 
-  private spill(octets: Buffer): void {
-    this.streamPath = `${this.directory}/tmp/${uniqueName()}`
-    this.hash = createHash('sha256')
-    this.stream = this.context.fs.create(this.streamPath)
-    this.follow(this.stream.then(() => {}))
-    this.buffer = Buffer.alloc(0)
-    if (octets.length > 0) void this.enqueue(octets)
-  }
-
-  private enqueue(octets: Buffer): Promise<void> {
-    this.hash!.update(octets)
-    const stream = this.stream!
-    this.follow(this.work.then(async () => (await stream).write(octets)))
-    return this.work
-  }
-
-  private async finishStream(opened: Promise<NewFile>): Promise<void> {
-    await this.work
-    const stream = await opened
-    await stream.finish()
-    const arrived = this.name(this.hash!.digest('base64url'))
-    await this.context.fs.rename(this.streamPath, `${this.directory}/msg/${arrived.file}`)
-    this.stream = undefined
+  private async finishPoured(poured: PouredFile): Promise<void> {
+    let arrived: Arrived | undefined
+    await poured.finish((digest) => {
+      arrived = this.name(digest)
+      return this.pathOf(arrived)
+    })
+    this.poured = undefined
     this.arrived = arrived
+  }
+
+  private pathOf(arrived: Arrived): string {
+    return `${this.directory}/msg/${arrived.file}`
   }
 
   private name(digest: string): Arrived {
@@ -159,14 +139,22 @@ export class ArrivingMessage implements MessageSink {
     return { file, flags: this.flags, message: this.message }
   }
 
-  /** The failure is told by whoever waits; nobody has to. */
+  /** The failure is told by the next write and by whoever waits; nobody has to. */
   private follow(work: Promise<void>): void {
     const told = work.catch((error: unknown) => {
-      throw storeError(error, 'Writing a message')
+      this.failure = storeError(error, 'Writing a message')
+      throw this.failure
     })
     told.catch(() => {})
     this.work = told
   }
+}
+
+function digestOf(pieces: readonly Uint8Array[]): string {
+  if (pieces.length === 1) return hash('sha256', pieces[0]!, 'base64url')
+  const digest = createHash('sha256')
+  for (const piece of pieces) digest.update(piece)
+  return digest.digest('base64url')
 }
 
 /** Waits for all files, then tells the first failure. */

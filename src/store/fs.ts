@@ -29,7 +29,8 @@ export interface OpenFile {
 
 /** A new file being written front to back. */
 export interface NewFile {
-  write(octets: Uint8Array): Promise<void>
+  /** Adds the pieces, in order, at the end. */
+  write(...pieces: readonly Uint8Array[]): Promise<void>
   /** Makes the content durable and closes, whether that succeeds or not: an fsync that failed is never tried again on the same descriptor. */
   finish(): Promise<void>
   /** Closes without caring for the content. */
@@ -37,8 +38,8 @@ export interface NewFile {
 }
 
 export interface StoreFs {
-  /** Creates `path` with exactly these octets; durable when resolved, its name only after `syncDirectory`. EEXIST. */
-  write(path: string, octets: Uint8Array): Promise<void>
+  /** Creates `path` with exactly these octets, piece by piece; durable when resolved, its name only after `syncDirectory`. EEXIST. */
+  write(path: string, ...pieces: readonly Uint8Array[]): Promise<void>
   /** Opens `path` for streaming into. EEXIST. */
   create(path: string): Promise<NewFile>
   /** Adds octets at the end of a derived file, made when absent. Not durable. */
@@ -115,19 +116,34 @@ const directoryMode = 0o700
 type Done = (error: Error | null) => void
 
 /** Node's callbacks cost half the CPU of its promises, and these run for every message. */
-function writeAll(fd: number, octets: Uint8Array, done: Done): void {
+function writeAll(fd: number, pieces: readonly Uint8Array[], done: Done): void {
+  let left = pieces.filter((piece) => piece.length > 0)
+  let wanted = 0
+  for (const piece of left) wanted += piece.length
   let written = 0
-  const next = () =>
-    fs.write(fd, octets, written, octets.length - written, null, (error, count) => {
-      if (error) return done(error)
-      if (count === 0) return done(shortWrite(written, octets.length))
-      // A write may take less than it was given and call that success.
-      written += count
-      if (written < octets.length) next()
-      else done(null)
-    })
-  if (octets.length === 0) done(null)
-  else next()
+  const next = (error: Error | null, count: number) => {
+    if (error) return done(error)
+    if (count === 0) return done(shortWrite(written, wanted))
+    // A write may take less than it was given and call that success.
+    written += count
+    if (written === wanted) return done(null)
+    left = without(left, count)
+    some()
+  }
+  const some = () => {
+    if (left.length === 1) fs.write(fd, left[0]!, 0, left[0]!.length, null, next)
+    else fs.writev(fd, left, null, next)
+  }
+  if (wanted === 0) done(null)
+  else some()
+}
+
+/** What is left of the pieces behind their first `count` octets. */
+function without(pieces: readonly Uint8Array[], count: number): Uint8Array[] {
+  let at = 0
+  let skip = count
+  while (skip >= pieces[at]!.length) skip -= pieces[at++]!.length
+  return [pieces[at]!.subarray(skip), ...pieces.slice(at + 1)]
 }
 
 function shortWrite(written: number, wanted: number): NodeJS.ErrnoException {
@@ -139,11 +155,11 @@ function settle(resolve: () => void, reject: (error: Error) => void): Done {
 }
 
 /** Writes to a fresh descriptor and closes it whatever happens; the first failure counts. */
-function writeAndClose(path: string, flags: number, octets: Uint8Array): Promise<void> {
+function writeAndClose(path: string, flags: number, pieces: readonly Uint8Array[]): Promise<void> {
   return new Promise((resolve, reject) => {
     fs.open(path, flags, fileMode, (openError, fd) => {
       if (openError) return reject(openError)
-      writeAll(fd, octets, (error) => {
+      writeAll(fd, pieces, (error) => {
         fs.close(fd, (closeError) => settle(resolve, reject)(error ?? closeError ?? null))
       })
     })
@@ -171,9 +187,9 @@ class StreamedFile implements NewFile {
   constructor(fd: number) {
     this.fd = fd
   }
-  write(octets: Uint8Array): Promise<void> {
-    this.written += octets.length
-    return new Promise((resolve, reject) => writeAll(this.fd, octets, settle(resolve, reject)))
+  write(...pieces: readonly Uint8Array[]): Promise<void> {
+    for (const piece of pieces) this.written += piece.length
+    return new Promise((resolve, reject) => writeAll(this.fd, pieces, settle(resolve, reject)))
   }
   async finish(): Promise<void> {
     try {
@@ -240,9 +256,9 @@ async function openFile(path: string): Promise<OpenFile> {
 /** The machine's file system. */
 export const nodeFs: StoreFs = {
   // O_DSYNC: durable at the return of write, one call less than fsync on every message.
-  write: (path, octets) => writeAndClose(path, newFile | O_DSYNC, octets),
+  write: (path, ...pieces) => writeAndClose(path, newFile | O_DSYNC, pieces),
   create: async (path) => new StreamedFile(await openFor(path, newFile)),
-  append: (path, octets) => writeAndClose(path, O_CREAT | O_WRONLY | O_APPEND, octets),
+  append: (path, octets) => writeAndClose(path, O_CREAT | O_WRONLY | O_APPEND, [octets]),
   open: openFile,
   read: async (path) => {
     const file = await openFile(path)

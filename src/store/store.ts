@@ -29,6 +29,8 @@ export interface StoreOptions {
 
 /** Files being written at once: enough to keep a disk busy with syncs, few enough for the descriptors. */
 const writesAtOnce = 64
+/** Octets of messages on their way to the disk: what a backend sends while a slow sync takes its time. */
+const writesOctets = 16 * 1_048_576
 
 export function openStore(options: StoreOptions): Store {
   return new MdirStore(options)
@@ -48,7 +50,7 @@ class MdirStore implements Store {
   constructor(options: StoreOptions) {
     const { clock, log, fs = nodeFs, summarize, onCommit = () => {} } = options
     this.root = resolve(options.root)
-    this.context = { fs, clock, log, slots: new Slots(writesAtOnce), closing: this.closing.signal }
+    this.context = { fs, clock, log, slots: new Slots(writesAtOnce, writesOctets), closing: this.closing.signal }
     this.makeMailbox = (userId, name, directory) =>
       new OpenMailbox(this.context, userId, name, directory, summarize, onCommit, (mailbox) =>
         this.registry.release(mailbox),

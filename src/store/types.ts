@@ -66,9 +66,9 @@ export interface NewMessage {
 
 /** Takes one message's octets. */
 export interface MessageSink {
-  /** Resolves or returns when more may be written. */
+  /** Resolves or returns when more may be written. The chunk is not copied: nobody may change it afterwards. */
   write(chunk: Uint8Array): void | Promise<void>
-  /** The message is complete. Without it, commit leaves the message out. */
+  /** The message is complete. Without it, commit leaves the message out. Resolves or returns when the next one may be written. */
   end(): void | Promise<void>
   /** This message is not wanted after all; the others of the delivery are unaffected. */
   abort(): void | Promise<void>

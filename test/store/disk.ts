@@ -133,10 +133,10 @@ export class MemoryDisk {
       return work()
     }
     return {
-      write: (path, octets) =>
+      write: (path, ...pieces) =>
         call('write', path, () => {
           const file = this.createFile(path)
-          file.octets = Buffer.from(octets)
+          file.octets = Buffer.concat(pieces)
           file.durable = file.octets
         }),
       create: (path) => call('create', path, () => this.newFile(path, call)),
@@ -188,9 +188,9 @@ export class MemoryDisk {
   private newFile(path: string, call: <T>(operation: Call['operation'], path: string, work: () => T) => Promise<T>) {
     const file = this.createFile(path)
     const open: NewFile = {
-      write: (octets) =>
+      write: (...pieces) =>
         call('write chunk', path, () => {
-          file.octets = Buffer.concat([file.octets, octets])
+          file.octets = Buffer.concat([file.octets, ...pieces])
         }),
       finish: () =>
         call('finish', path, () => {
