@@ -33,11 +33,15 @@ export const embeddedMessage: MediaType = { type: 'message', subtype: 'rfc822', 
 /** Stands for what is not looked into. RFC 2046 §4.5.1 */
 export const opaque: MediaType = { type: 'application', subtype: 'octet-stream', parameters: [] }
 
-/** A field that is there more than once counts in its first place; `defaultType` where Content-Type is absent or broken. */
-export function readContent(fields: readonly Field[], defaultType: MediaType): Content {
+/**
+ * A field that is there more than once counts in its first place; `defaultType` where Content-Type is absent or broken. The header
+ * of a message (not of a part) that has neither MIME-Version nor Content-Type is none of MIME, its Content fields say nothing.
+ */
+export function readContent(fields: readonly Field[], isMessage: boolean, defaultType: MediaType): Content {
   const values = new Map<string, string>()
-  for (const field of fields)
-    if (field.name.startsWith('content-') && !values.has(field.name)) values.set(field.name, fieldValue(field))
+  if (!isMessage || fields.some(({ name }) => name === 'mime-version' || name === 'content-type'))
+    for (const field of fields)
+      if (field.name.startsWith('content-') && !values.has(field.name)) values.set(field.name, fieldValue(field))
   const type = values.get('content-type')
   const disposition = values.get('content-disposition')
   const language = values.get('content-language')
@@ -62,7 +66,8 @@ function readMediaType(value: string): MediaType | undefined {
   if (type === '' || !input.take('/')) return undefined
   input.skipCfws()
   const subtype = input.token()
-  if (subtype === '') return undefined
+  input.skipCfws()
+  if (subtype === '' || (!input.atEnd && input.peek() !== ';')) return undefined
   return { type, subtype, parameters: readParameters(input) }
 }
 
@@ -70,14 +75,16 @@ function readEncoding(value: string | undefined): string {
   if (value === undefined) return '7bit'
   const input = new Lexer(value)
   input.skipCfws()
-  return input.token() || '7bit'
+  const encoding = input.token()
+  input.skipCfws()
+  return encoding === '' || !input.atEnd ? '7bit' : encoding
 }
 
+/** A type that can't be read is empty, which like every unknown one stands for an attachment. RFC 2183 §2.8 */
 function readDisposition(value: string): Part['disposition'] {
   const input = new Lexer(value)
   input.skipCfws()
-  const type = input.token()
-  return type === '' ? undefined : { type, parameters: readParameters(input) }
+  return { type: input.token(), parameters: readParameters(input) }
 }
 
 /** Language tags between commas. RFC 3282 §2 */
@@ -87,7 +94,8 @@ function readLanguages(value: string): readonly string[] | undefined {
   do {
     input.skipCfws()
     const tag = input.token()
-    if (tag !== '') languages.push(tag)
+    if (tag === '') break
+    languages.push(tag)
     input.skipCfws()
   } while (languages.length < mimeLimits.parameters && input.take(','))
   return languages.length === 0 ? undefined : languages

@@ -1,42 +1,58 @@
 /** The ENVELOPE of a message's header. RFC 9051 §7.5.2 */
 
+import { mimeLimits } from '../base/limits.ts'
 import { parseAddresses } from './address.ts'
-import { type Field, fieldValue } from './header.ts'
+import { type Field, fieldValue, singleSpaced } from './header.ts'
 import type { Address, Envelope } from './types.ts'
 
-/** A field that is there more than once counts in its first place. */
+/** Of a text field that is there more than once the last one counts; those of addresses are joined (RFC 5322 §4.5.3). */
 export function readEnvelope(fields: readonly Field[]): Envelope {
-  const values = new Map<string, string>()
-  for (const field of fields)
-    if (names.has(field.name) && !values.has(field.name)) values.set(field.name, fieldValue(field))
-  const addresses = (name: string): readonly Address[] | undefined => {
-    const value = values.get(name)
-    return value === undefined ? undefined : parseAddresses(value)
+  let date: string | undefined
+  let subject: string | undefined
+  let inReplyTo: string | undefined
+  let messageId: string | undefined
+  const lists = new Map<string, readonly Address[]>()
+  for (const field of fields) {
+    switch (field.name) {
+      case 'date':
+        date = fieldValue(field)
+        break
+      case 'subject':
+        subject = singleSpaced(fieldValue(field))
+        break
+      case 'in-reply-to':
+        inReplyTo = fieldValue(field)
+        break
+      case 'message-id':
+        messageId = fieldValue(field)
+        break
+      case 'from':
+      case 'sender':
+      case 'reply-to':
+      case 'to':
+      case 'cc':
+      case 'bcc':
+        addAddresses(lists, field)
+    }
   }
-  const from = addresses('from')
+  const from = lists.get('from')
   return {
-    date: values.get('date'),
-    subject: values.get('subject'),
+    date,
+    subject,
     from,
-    sender: addresses('sender') ?? from,
-    replyTo: addresses('reply-to') ?? from,
-    to: addresses('to'),
-    cc: addresses('cc'),
-    bcc: addresses('bcc'),
-    inReplyTo: values.get('in-reply-to'),
-    messageId: values.get('message-id'),
+    sender: lists.get('sender') ?? from,
+    replyTo: lists.get('reply-to') ?? from,
+    to: lists.get('to'),
+    cc: lists.get('cc'),
+    bcc: lists.get('bcc'),
+    inReplyTo,
+    messageId,
   }
 }
 
-const names: ReadonlySet<string> = new Set([
-  'date',
-  'subject',
-  'from',
-  'sender',
-  'reply-to',
-  'to',
-  'cc',
-  'bcc',
-  'in-reply-to',
-  'message-id',
-])
+function addAddresses(lists: Map<string, readonly Address[]>, field: Field): void {
+  const before = lists.get(field.name)
+  const room = mimeLimits.addresses - (before?.length ?? 0)
+  const addresses = room > 0 ? parseAddresses(fieldValue(field), room) : undefined
+  if (addresses !== undefined) lists.set(field.name, before === undefined ? addresses : [...before, ...addresses])
+}

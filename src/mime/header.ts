@@ -17,7 +17,7 @@ export function splitFields(header: string): Field[] {
   while (start < header.length) {
     let end = lineEnd(header, start)
     if (isEmptyLine(header, start)) break
-    while (isFolded(header, end)) end = lineEnd(header, end)
+    while (isWhite(header.charCodeAt(end))) end = lineEnd(header, end)
     const raw = header.slice(start, end)
     // A block that was cut off (or the end of a message without a body) may lack the last line end.
     fields.push({ name: fieldName(raw), raw: raw.endsWith('\n') ? raw : `${raw}\r\n` })
@@ -26,14 +26,19 @@ export function splitFields(header: string): Field[] {
   return fields
 }
 
-/** The field's body on one line: without line ends (RFC 5322 §2.2.3) and without the white space behind the colon. */
+/** The field's body on one line: without line ends (RFC 5322 §2.2.3) and without the white space behind the colon on its first line. */
 export function fieldValue({ raw }: Field): string {
   let start = raw.indexOf(':') + 1
-  while (start < raw.length && isWhite(raw.charCodeAt(start))) start++
+  while (isWhite(raw.charCodeAt(start))) start++
   const value = raw.slice(start, raw.endsWith('\r\n') ? -2 : -1)
   const oneLine = value.includes('\n') ? value.replace(/\r?\n/g, '') : value
   // IMAP has no way to send NUL (RFC 9051 §9 rule CHAR8); U+FFFD stands for it, in UTF-8.
   return oneLine.includes('\0') ? oneLine.replaceAll('\0', '\xef\xbf\xbd') : oneLine
+}
+
+/** Folding writes tabs and runs of spaces where the author wrote one space; clients show subjects and names as they come. */
+export function singleSpaced(text: string): string {
+  return /[\t\r]| {2}|^ | $/.test(text) ? text.replace(/[ \t\r]+/g, ' ').replace(/^ | $/g, '') : text
 }
 
 function fieldName(raw: string): string {
@@ -53,11 +58,6 @@ function isEmptyLine(text: string, start: number): boolean {
   return code === 10 || (code === 13 && text.charCodeAt(start + 1) === 10)
 }
 
-function isFolded(text: string, start: number): boolean {
-  const code = text.charCodeAt(start)
-  return code === 32 || code === 9
-}
-
 function isWhite(code: number): boolean {
-  return code === 32 || code === 9 || code === 13 || code === 10
+  return code === 32 || code === 9
 }

@@ -131,15 +131,14 @@ export class Lexer {
     }
   }
 
-  /** `dot-atom`, white space around its dots and behind skipped (RFC 5322 §4.4). undefined: none here. */
+  /** `dot-atom`, white space around its dots and behind skipped (RFC 5322 §4.4). undefined when an atom is missing. */
   dotAtom(): string | undefined {
-    let text = this.atomText(false)
-    if (text === '') return undefined
-    while (this.skipCfws() && this.take('.')) {
-      if (!this.skipCfws()) break
-      text += `.${this.atomText(false)}`
-    }
-    return text
+    const atoms: string[] = []
+    do {
+      this.skipCfws()
+      atoms.push(this.atomText(false))
+    } while (this.skipCfws() && this.take('.'))
+    return atoms.includes('') ? undefined : atoms.join('.')
   }
 
   /** `"[" *dtext "]"` as written; undefined when the bracket does not close. */

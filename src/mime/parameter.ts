@@ -7,7 +7,7 @@ import type { Parameter } from './types.ts'
 /**
  * `*(";" attribute "=" value)` up to the end of the text. What is no parameter is passed over, so one broken parameter does not hide
  * those behind it. Pieces of a long value (RFC 2231 §3) are joined: `name*0`, `name*1` give `name`, and `name*` where one of
- * them is percent-encoded (`name*0*`), in which case the value is the encoded one.
+ * them is percent-encoded (`name*0*`); then the value is the encoded one. Extended parameters come last, by name.
  */
 export function readParameters(input: Lexer): readonly Parameter[] {
   const parameters: Parameter[] = []
@@ -27,17 +27,17 @@ export function findParameter(parameters: readonly Parameter[], lowerCaseName: s
 function readParameter(input: Lexer): Parameter | undefined {
   if (!input.skipCfws() || !input.take(';') || !input.skipCfws()) return undefined
   const attribute = input.token()
-  if (attribute === '' || !input.skipCfws() || !input.take('=') || !input.skipCfws()) return undefined
+  if (!input.skipCfws() || !input.take('=') || !input.skipCfws()) return undefined
   if (input.peek() === '"') {
     const value = input.quotedString()
     return value === undefined ? undefined : [attribute, value]
   }
   // Writers forget the quotes around a name with a slash or a bracket in it, so more than tokens is taken.
-  return [attribute, input.until('; \t\r\n"(')]
+  return [attribute, input.until('; \t\r\n"(\\')]
 }
 
 interface Piece {
-  readonly attribute: string
+  readonly name: string
   readonly index: number
   readonly encoded: boolean
   readonly value: string
@@ -45,17 +45,37 @@ interface Piece {
 
 function joinPieces(parameters: readonly Parameter[]): readonly Parameter[] {
   const joined: Parameter[] = []
-  const pieces: Piece[] = []
+  const pieces = new Map<string, Piece[]>()
   for (const parameter of parameters) {
-    const [, attribute, index, mark] = /^(.*?)\*(\d{1,9})(\*?)$/.exec(parameter[0]) ?? []
-    if (attribute === undefined || index === undefined) joined.push(parameter)
-    else pieces.push({ attribute, index: Number(index), encoded: mark === '*', value: parameter[1] })
+    const piece = toPiece(parameter)
+    if (piece === undefined) {
+      joined.push(parameter)
+      continue
+    }
+    const key = piece.name.toLowerCase()
+    const others = pieces.get(key)
+    if (others === undefined) pieces.set(key, [piece])
+    else others.push(piece)
   }
-  const byName = Map.groupBy(pieces, (piece) => piece.attribute.toLowerCase())
-  for (const [, group] of byName) {
-    group.sort((a, b) => a.index - b.index)
-    const name = `${group[0]!.attribute}${group.some((piece) => piece.encoded) ? '*' : ''}`
-    joined.push([name, group.map((piece) => piece.value).join('')])
+  for (const key of [...pieces.keys()].sort()) {
+    const group = pieces.get(key)!.sort((a, b) => a.index - b.index)
+    // A value with a gap, or two of the same number, is shown as it came.
+    if (group.some(({ index }, position) => index !== position))
+      for (const { name, index, encoded, value } of group) joined.push([`${name}*${index}${encoded ? '*' : ''}`, value])
+    else {
+      const mark = group.some(({ encoded }) => encoded) ? '*' : ''
+      joined.push([`${group[0]!.name}${mark}`, group.map(({ value }) => value).join('')])
+    }
   }
   return joined
+}
+
+/** `name*` (the whole value, encoded), `name*0`, `name*0*`; undefined for other attributes. */
+function toPiece([attribute, value]: Parameter): Piece | undefined {
+  const star = attribute.indexOf('*')
+  if (star < 0) return undefined
+  const match = /^(\d{0,9})(\*?)$/.exec(attribute.slice(star + 1))
+  if (match === null) return undefined
+  const encoded = match[2] === '*' || match[1] === ''
+  return { name: attribute.slice(0, star), index: Number(match[1]), encoded, value }
 }

@@ -162,7 +162,7 @@ export class Scanner {
     this.#offset += sizeOctets
     if (breakOctets > 0) this.#lineCount++
     this.#breakBefore = breakOctets
-    if (index >= 0) this.#delimiter(this.#levels[index]!, octets, from + 2)
+    if (index >= 0) this.#delimiter(this.#levels[index]!, octets, from + 2, breakOctets > 0)
     else if (this.#inHeader && contentOctets === 0) {
       this.#cutHeader()
       this.#endHeader()
@@ -192,15 +192,19 @@ export class Scanner {
   #endParts(index: number): void {
     if (this.#inHeader) this.#cutHeader()
     while (this.#inHeader) this.#endHeader()
-    // The line end before a delimiter belongs to it, and so to none of the parts that it ends. RFC 2046 §5.1.1
-    while (this.#levels.length > index + 1) this.#close(this.#offset - this.#breakBefore, this.#lineCount - 1)
+    // The line end before a delimiter belongs to it, and so to none of the parts that it ends (RFC 2046 §5.1.1). Without a body
+    // there is none but that of the header, which stays whole.
+    const hasBody = this.#levels.at(-1)!.part.bodyStart < this.#offset
+    const end = hasBody ? this.#offset - this.#breakBefore : this.#offset
+    const lines = hasBody ? this.#lineCount - 1 : this.#lineCount
+    while (this.#levels.length > index + 1) this.#close(end, lines)
   }
 
-  /** Behind a delimiter whose boundary is at `from` of `octets`. */
-  #delimiter(multipart: Level, octets: Buffer, from: number): void {
+  /** Behind a delimiter whose boundary is at `from` of `octets`. At the end of the message no part begins. */
+  #delimiter(multipart: Level, octets: Buffer, from: number, lineEnded: boolean): void {
     const behind = from + multipart.boundary!.length
     if (octets[behind] === dash && octets[behind + 1] === dash) this.#setBoundary(multipart, undefined)
-    else this.#open(multipart.part, false)
+    else if (lineEnded) this.#open(multipart.part, false)
   }
 
   #open(parent: OpenPart, isMessage: boolean): void {
@@ -232,7 +236,7 @@ export class Scanner {
     level.linesBefore = this.#lineCount
     const parent = this.#levels.at(-2)?.part
     const isDigest = !level.isMessage && parent?.subtype.toLowerCase() === 'digest'
-    Object.assign(part, readContent(fields, isDigest ? embeddedMessage : plainText))
+    Object.assign(part, readContent(fields, level.isMessage, isDigest ? embeddedMessage : plainText))
     if (level.isMessage) part.envelope = readEnvelope(fields)
     if (part === this.#root) this.#rootFields = fields
     const type = part.type.toLowerCase()
@@ -252,8 +256,8 @@ export class Scanner {
   #close(end: number, lines: number): void {
     const level = this.#levels.pop()!
     this.#setBoundary(level, undefined)
-    level.part.end = Math.max(level.part.bodyStart, end)
-    level.part.lines = Math.max(0, lines - level.linesBefore)
+    level.part.end = end
+    level.part.lines = lines - level.linesBefore
   }
 
   /** Takes the chunk up to `to` into the header text, as far as the limits allow. */

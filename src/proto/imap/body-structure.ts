@@ -24,16 +24,16 @@ function formatMultipart(part: Part, extended: boolean): string {
 }
 
 function formatBasic(part: Part): string {
-  const media = `${formatString(part.type)} ${formatString(part.subtype)} ${formatParameters(withCharset(part))}`
+  const media = holdsMessage(part) ? '"message" "rfc822"' : `${formatString(part.type)} ${formatString(part.subtype)}`
   const fields = `${formatNstring(part.id)} ${formatNstring(part.description)} ${formatString(part.encoding)}`
-  return `${media} ${fields} ${part.end - part.bodyStart}`
+  return `${media} ${formatParameters(withCharset(part))} ${fields} ${part.end - part.bodyStart}`
 }
 
 function formatSpecific(part: Part, extended: boolean): string {
   if (isText(part)) return ` ${part.lines}`
-  const message = part.children[0]
-  if (message?.envelope === undefined) return ''
-  return ` ${formatEnvelope(message.envelope)} ${formatBodyStructure(message, { extended })} ${part.lines}`
+  if (!holdsMessage(part)) return ''
+  const message = part.children[0]!
+  return ` ${formatEnvelope(message.envelope!)} ${formatBodyStructure(message, { extended })} ${part.lines}`
 }
 
 /** What BODY and BODYSTRUCTURE have behind the MD5 or the multipart's parameters. */
@@ -60,4 +60,9 @@ function formatParameters(parameters: readonly Parameter[]): string {
 
 function isText({ type }: Part): boolean {
   return type.toLowerCase() === 'text'
+}
+
+/** Only a message/rfc822 shows its message in IMAP4rev1; a message/global is as basic as an image. RFC 3501 §9 rule media-message */
+function holdsMessage({ subtype, children }: Part): boolean {
+  return children[0]?.envelope !== undefined && subtype.toLowerCase() === 'rfc822'
 }
