@@ -2,7 +2,7 @@
 import { AuthError } from '../base/errors.ts'
 import type { Session } from './session.ts'
 
-/** Answers the text behind +OK. Throws AuthError, after a pause when the credentials were wrong; StoreError. POP-04, AUTH-14 */
+/** Answers the text behind +OK. Throws AuthError, after a pause when the credentials were wrong; StoreError; Refusal. POP-04, AUTH-14 */
 export async function login(session: Session, user: string, password: Buffer): Promise<string> {
   const { connection, services } = session
   try {

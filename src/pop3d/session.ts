@@ -16,6 +16,7 @@ import type { Store } from '../store/types.ts'
 import type { Circumstances, StateName } from './command.ts'
 import { commands } from './commands/index.ts'
 import { Disconnected, Input, Stopping } from './input.ts'
+import { recordLogin } from './login-delay.ts'
 import { Maildrop } from './maildrop.ts'
 import { Output } from './output.ts'
 import { Refusal, replyTo } from './replies.ts'
@@ -104,12 +105,21 @@ export class Session {
     this.#open = false
   }
 
-  /** The client proved who it is. Answers the text for it. Throws StoreError. */
+  /** The client proved who it is. Answers the text for it. Throws StoreError, and Refusal when it comes too soon. */
   async login(userId: UserId): Promise<string> {
-    const maildrop = await Maildrop.open(this.services.store.account(userId))
+    const { settings, store, clock } = this.services
+    const account = store.account(userId)
+    const maildrop = await Maildrop.open(account)
+    try {
+      await recordLogin(account, settings().loginDelaySeconds, clock)
+    } catch (error) {
+      await maildrop.close()
+      if (error instanceof Refusal) this.log.log('notice', 'login refused', { user: userId, reason: error.message })
+      throw error
+    }
     this.#maildrop = maildrop
     this.connection.authenticated()
-    this.connection.setIdleTimeout(this.services.settings().idleMs)
+    this.connection.setIdleTimeout(settings().idleMs)
     this.#badCommands = 0
     this.log.log('info', 'maildrop opened', { user: userId, tls: this.connection.secure, messages: maildrop.count })
     this.#presence.update({ user: userId, activity: 'logged in', mailbox: 'INBOX' })

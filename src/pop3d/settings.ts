@@ -7,6 +7,8 @@ export interface Settings {
   readonly loginDisabled: boolean
   /** Of a session that is logged in. POP-03 */
   readonly idleMs: number
+  /** Least time between two logins of a user; 0: none. RFC 2449 §6.6 */
+  readonly loginDelaySeconds: number
 }
 
 const MINUTE_MS = 60_000
@@ -15,4 +17,5 @@ export const settingsOf = (config: Config): Settings => ({
   gatewayMode: config.get('gateway_mode'),
   loginDisabled: config.get('login_disabled'),
   idleMs: config.get('pop_timeout') * MINUTE_MS,
+  loginDelaySeconds: config.get('pop_login_delay'),
 })

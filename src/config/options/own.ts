@@ -20,6 +20,16 @@ export const ownOptions = {
     reload: 'live',
     doc: 'Wrong passwords that one client address (IPv6: one /64) may send to a service in a minute; 0 is no limit.',
   }),
+  pop_login_delay: integer({
+    section: 'own',
+    default: 0,
+    unit: 'seconds',
+    min: 0,
+    max: 86_400,
+    services: ['pop3d'],
+    reload: 'live',
+    doc: 'Least time between two POP3 logins of a user, announced as LOGIN-DELAY (RFC 2449); 0: none.',
+  }),
   require_client_tls: boolean({
     section: 'own',
     default: false,

@@ -10,12 +10,14 @@ export const capa: Command = {
   async run(session, argument) {
     noArgument(argument)
     const { circumstances } = session
+    const { loginDelaySeconds } = session.services.settings()
     const lines = [
       ...[...commands.values()].flatMap((row) => row.capabilities?.(circumstances) ?? []),
       'PIPELINING',
       'RESP-CODES',
       'AUTH-RESP-CODE',
       'EXPIRE NEVER',
+      ...(loginDelaySeconds > 0 ? [`LOGIN-DELAY ${loginDelaySeconds}`] : []),
       // What runs here is nobody's business before the login. RFC 2449 §6.9
       ...(circumstances.state === 'transaction' ? ['IMPLEMENTATION Wherry'] : []),
     ]

@@ -47,6 +47,10 @@ export interface ServedOptions {
   readonly store?: (store: Store) => Store
   readonly fail?: (request: LoginRequest) => Error | undefined
   readonly loginWaitMs?: number
+  /** Of the sessions; they never sleep. */
+  readonly clock?: Clock
+  /** Of another one: a second machine with the same store. */
+  readonly directory?: string
 }
 
 export async function serve({
@@ -55,8 +59,10 @@ export async function serve({
   store: wrap,
   fail,
   loginWaitMs,
+  clock: sessionClock = systemClock,
+  directory: shared,
 }: ServedOptions = {}): Promise<Served> {
-  const directory = await mkdtemp(join(tmpdir(), 'wherry-pop3d-'))
+  const directory = shared ?? (await mkdtemp(join(tmpdir(), 'wherry-pop3d-')))
   const certFile = join(directory, 'cert.pem')
   const keyFile = join(directory, 'key.pem')
   if (tls)
@@ -100,7 +106,7 @@ export async function serve({
   }
   const events = bus({ path: join(directory, 'mseventd') })
   const pausesMs: number[] = []
-  const impatient: Clock = { ...clock, sleep: async (ms) => void pausesMs.push(ms) }
+  const impatient: Clock = { ...sessionClock, sleep: async (ms) => void pausesMs.push(ms) }
   const services = { settings: () => settingsOf(inForce), log, clock: impatient, events, store, authenticator }
   const runtime = { config: inForce, log, clock, events, firstWorker: true, replacement: false, sharedPorts: false }
   const running = await serveClients(runtime, {
