@@ -1,6 +1,6 @@
 /**
- * Messages from a backend into a mailbox, streamed, in batches: while one batch is made durable the next is filled.
- * No more than these two are under way, so a slow disk holds the backend back instead of filling memory.
+ * Messages from a backend into a mailbox, streamed, in batches: while one batch is made durable the next is filled, and grows as long as
+ * that takes. No more than these two are under way, so a slow disk holds the backend back instead of filling memory.
  */
 import type { Clock } from '#src/base/clock.ts'
 import type { Delivered, Delivery, Mailbox, MessageSink } from '#src/store/types.ts'
@@ -8,10 +8,17 @@ import type { BodySink } from '../backend/types.ts'
 import { headerLimit, internalDateOf } from './header.ts'
 import type { Identified } from './origin.ts'
 
-/** A batch is committed when it reaches one of these. */
+/** A batch is committed when it reaches one of these and no other is being committed. */
 const batchMessages = 100
 const batchOctets = 8 * 1_048_576
 const batchMs = 5_000
+/** At these the backend waits for the commit that is under way. */
+const mostMessages = 1_000
+const mostOctets = 64 * 1_048_576
+
+/** A header that comes in more pieces than this is joined now and then: a single octet costs as much memory as a line. */
+const headerPieces = 64
+const nothing = Buffer.alloc(0)
 
 export class Injector {
   readonly #mailbox: Mailbox
@@ -34,10 +41,11 @@ export class Injector {
   /** Takes one message; `onAbort` when nothing or only a part of it came. Its INTERNALDATE comes from its header, so that is held back until it is complete. */
   open(entry: Identified, onAbort: () => void): BodySink {
     let header: Buffer[] = []
-    let held = 0
+    /** Where the header's end is looked for: the last chunk, and before it what may be the beginning of an empty line. */
+    let seen: Buffer = nothing
     let octets = 0
     let sink: MessageSink | undefined
-    const begin = () => {
+    const begin = (): void | Promise<void> => {
       const start = header.length === 1 ? header[0]! : Buffer.concat(header)
       header = []
       sink = this.#add(entry, start)
@@ -47,14 +55,10 @@ export class Injector {
       write: (chunk) => {
         octets += chunk.length
         if (sink !== undefined) return sink.write(chunk)
+        if (header.length === headerPieces) header = [Buffer.concat(header)]
         header.push(chunk)
-        held += chunk.length
-        const all = header.length === 1 ? chunk : Buffer.concat(header)
-        if (held < headerLimit && !all.includes('\r\n\r\n')) {
-          header = [all]
-          return
-        }
-        return begin()
+        seen = seen.length === 0 ? chunk : Buffer.concat([seen.subarray(-3), chunk])
+        if (octets >= headerLimit || seen.includes('\r\n\r\n')) return begin()
       },
       end: () => {
         // A server that lists a message and then sends nothing has not given it.
@@ -94,9 +98,9 @@ export class Injector {
     if (this.#failure !== undefined) throw this.#failure
     const old = this.#clock.monotonic() - this.#startedMs >= batchMs
     if (this.#messages < batchMessages && this.#octets < batchOctets && !old) return
-    const previous = this.#busy ? this.#committing : undefined
-    this.#commit()
-    return previous
+    if (!this.#busy) return this.#commit()
+    if (this.#messages < mostMessages && this.#octets < mostOctets) return
+    return this.#committing.then(() => this.#commit())
   }
 
   #commit(): void {
