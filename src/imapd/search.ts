@@ -10,7 +10,7 @@ import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, namesMissing, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
 import type { MessageRecord } from '../store/types.ts'
 import { Refusal } from './replies.ts'
-import { fold, isCachedField, MessageText } from './search-text.ts'
+import { fold, isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
@@ -30,19 +30,20 @@ const daySeconds = 86_400
 
 /** Positions of the matching messages, ascending. Throws Refusal for sequence numbers above EXISTS. */
 export async function findMatches(view: View, key: SearchKey): Promise<readonly number[]> {
-  const test = compile(key, view)
+  const texts = new Set<string>()
+  const test = compile(key, view, texts)
   const found: number[] = []
   const slice = new Slice()
   // Nothing renumbers the view while its session is in a command.
   for (let position = 0; position < view.exists; position++) {
-    if (await matches(test, view, position)) found.push(position)
+    if (await matches(test, view, position, [...texts])) found.push(position)
     if (slice.isOver()) await slice.next()
   }
   return found
 }
 
 /** A message that can't be read (any more) matches nothing that its octets decide. */
-async function matches(test: Test, view: View, position: number): Promise<boolean> {
+async function matches(test: Test, view: View, position: number, texts: readonly string[]): Promise<boolean> {
   const record = view.at(position)
   const known = { position, record, recent: view.isRecent(record.uid), summary: undefined, text: undefined }
   const atOnce = test(known)
@@ -51,7 +52,7 @@ async function matches(test: Test, view: View, position: number): Promise<boolea
     const summary = await view.mailbox.summary(record)
     const bySummary = test({ ...known, summary })
     if (bySummary !== undefined) return bySummary
-    const text = await MessageText.read(view.mailbox, record, summary)
+    const text = await MessageText.read(view.mailbox, record, summary, texts)
     return test({ ...known, summary, text }) === true
   } catch (error) {
     if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return false
@@ -59,16 +60,17 @@ async function matches(test: Test, view: View, position: number): Promise<boolea
   }
 }
 
-function compile(key: SearchKey, view: View): Test {
+/** `texts` collects what BODY and TEXT keys look for. */
+function compile(key: SearchKey, view: View, texts: Set<string>): Test {
   switch (key.key) {
     case 'ALL':
       return () => true
     case 'AND':
-      return all(key.keys.map((inner) => compile(inner, view)))
+      return all(key.keys.map((inner) => compile(inner, view, texts)))
     case 'OR':
-      return any(key.keys.map((inner) => compile(inner, view)))
+      return any(key.keys.map((inner) => compile(inner, view, texts)))
     case 'NOT': {
-      const inner = compile(key.child, view)
+      const inner = compile(key.child, view, texts)
       return (facts) => {
         const result = inner(facts)
         return result === undefined ? undefined : !result
@@ -78,15 +80,19 @@ function compile(key: SearchKey, view: View): Test {
       return hasFlag(key.flag, key.present)
     case 'HEADER': {
       const needle = fold(decodeText(key.value))
-      if (isCachedField(key.field))
-        return ({ summary }) => summary && MessageText.cachedFieldHas(summary, key.field, needle)
-      return ({ text }) => text?.fieldHas(key.field, needle)
+      return ({ summary, text }) => {
+        if (text !== undefined) return text.fieldHas(key.field, needle)
+        return summary !== undefined && isInSummary(summary, key.field)
+          ? summaryFieldHas(summary, key.field, needle)
+          : undefined
+      }
     }
     case 'TEXT':
     case 'BODY': {
       const needle = fold(decodeText(key.value))
-      const withHeader = key.key === 'TEXT'
-      return ({ text }) => text?.has(needle, withHeader)
+      if (needle === '') return () => true
+      texts.add(needle)
+      return ({ text }) => text?.has(needle, key.key === 'TEXT')
     }
     case 'LARGER':
       return ({ record }) => record.sizeOctets > key.sizeOctets
