@@ -52,7 +52,7 @@ const words: readonly (readonly [kind: BackendErrorKind, stage: Stage | 'any', .
     'overload',
   ],
   ['unsupported', 'transaction', 'unknown command', 'unrecognized', 'unrecognised', 'not implemented', 'unsupported'],
-  ['unsupported', 'transaction', 'invalid command', 'bad command', 'command not'],
+  ['unsupported', 'transaction', 'invalid command', 'bad command', 'command not', 'not supported', 'no such command'],
 ]
 
 /** `[CODE]` at the start of a refusal, upper case; undefined without one. RFC 2449 §8 */

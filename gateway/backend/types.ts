@@ -34,7 +34,10 @@ export interface PopClient {
   readonly protection: 'tls' | 'unverified' | 'none'
   /** From STAT right after the login. */
   readonly count: number
-  /** In the server's order. Undefined when the server has no UIDL. `complete`: it agrees with STAT. */
+  /**
+   * In the server's order. Undefined when the server does not know UIDL and does not announce it; any other refusal is
+   * 'temporary'. `complete`: it agrees with STAT.
+   */
   uidl(): Promise<{ readonly listed: readonly Listed[]; readonly complete: boolean } | undefined>
   /** Announced octets by message number; only a hint. */
   list(): Promise<ReadonlyMap<number, number>>

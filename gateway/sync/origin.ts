@@ -27,6 +27,8 @@ const key = (uidl: string): string =>
   /^[\x21-\x7e]{1,255}$/.test(uidl) ? uidl : `#${createHash('sha256').update(uidl, 'latin1').digest('base64url')}`
 
 const plainOrigin = (url: string, uidl: string): string => `${url}u:${key(uidl)}`
+/** Whether an origin is made of the server's unique-id. The URL before it ends with the first '/' behind the host. */
+export const hasUniqueId = (origin: string): boolean => origin.startsWith('/u:', origin.indexOf('/', 'pop://'.length))
 /** `ordinal` tells real copies apart, from 1. */
 const digestOrigin = (url: string, digest: string, ordinal: number, uidl: string): string =>
   `${url}d:${digest}.${ordinal}:${uidl === '' ? '' : key(uidl)}`

@@ -5,10 +5,11 @@
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
+import { BackendError } from '../backend/errors.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
-import { type Identified, identify, type KnownOrigins } from './origin.ts'
+import { hasUniqueId, type Identified, identify, type KnownOrigins } from './origin.ts'
 import { type BackendMemory, type Plan, type Policy, plan } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
 
@@ -46,8 +47,8 @@ export interface SyncResult {
 export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> => {
   const { url, client, account, mailbox, policy, clock, log } = request
   await mailbox.refresh()
-  const listing = (await client.uidl()) ?? withoutUidl(client.count)
   const known = knownOrigins(mailbox, url)
+  const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
   const listed = await identify(url, listing.listed, known, client)
   const memoryKey = `backend ${url}`
   const memory = readMemory(await account.get(memoryKey))
@@ -134,11 +135,16 @@ const fetchMessages = async (
   return { fetched: injector.stored, fetchedOctets: injector.storedOctets, failed }
 }
 
-/** A server without UIDL: numbers only. */
-const withoutUidl = (count: number): { listed: readonly Listed[]; complete: boolean } => ({
-  listed: Array.from({ length: count }, (_, index) => ({ number: index + 1, uidl: '' })),
-  complete: true,
-})
+/**
+ * A server without UIDL: numbers only. One that gave unique-ids before has lost them for now: by their headers, all its
+ * messages would be new ones.
+ */
+const withoutUidl = (count: number, known: KnownOrigins): { listed: readonly Listed[]; complete: boolean } => {
+  for (const origin of known.all())
+    if (hasUniqueId(origin))
+      throw new BackendError('temporary', 'the backend gave unique-ids before, and now says that it has no UIDL')
+  return { listed: Array.from({ length: count }, (_, index) => ({ number: index + 1, uidl: '' })), complete: true }
+}
 
 const knownOrigins = (mailbox: Mailbox, url: string) => {
   const present = new Map(

@@ -65,7 +65,9 @@ export class PopSession implements PopClient {
     if (!reply.ok) {
       const error = refusal('UIDL', reply)
       if (error.retryable) throw error
-      return undefined
+      if (error.kind === 'unsupported' && !this.capabilities.has('UIDL')) return undefined
+      // A server that can not list now is no server without UIDL: its mail would all seem new.
+      throw new BackendError('temporary', 'the backend refused UIDL', { serverText: error.serverText ?? '' })
     }
     const listed = parseUidl(body)
     // Mail may arrive between STAT and UIDL, so more is no contradiction; fewer is.

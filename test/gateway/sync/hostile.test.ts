@@ -167,6 +167,8 @@ describe('unique-ids that are none (P5, P6, P7, B9)', () => {
     expect(await subjects(test)).toEqual(wanted)
   }
 
+  const withoutUidl = { capabilities: ['PIPELINING', 'TOP'] }
+
   it('no UIDL: told apart by their headers, by TOP', () =>
     scene(async (backend, gateway, test) => {
       backend.on('UIDL', () => '-ERR unknown command\r\n')
@@ -175,7 +177,24 @@ describe('unique-ids that are none (P5, P6, P7, B9)', () => {
       expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 0 })
       backend.on('TOP', () => '-ERR unknown command\r\n')
       expect(await gateway.sync()).toMatchObject({ expungedHere: 0, fetched: 0 })
-    }))
+    }, withoutUidl))
+
+  it.each(['-ERR cannot open index\r\n', '-ERR unknown command\r\n'])(
+    'UIDL answered %j by a server that has it ends the session; no message is taken for a new one',
+    (answer) =>
+      scene(async (backend, gateway, test) => {
+        await gateway.sync()
+        const usual = backend.options.capabilities
+        backend.on('UIDL', () => answer)
+        for (const capabilities of [usual, ['TOP'], undefined]) {
+          backend.options.capabilities = capabilities
+          await expect(gateway.sync()).rejects.toMatchObject({ kind: 'temporary' })
+        }
+        backend.on('UIDL', (_, usually) => usually())
+        expect(await gateway.sync()).toMatchObject({ fetched: 0, expungedHere: 0, listed: 6 })
+        expect(await subjects(test)).toHaveLength(6)
+      }),
+  )
 
   it('blank, the same twice, very long, not printable', () =>
     scene(async (backend, gateway, test) => {
