@@ -28,32 +28,43 @@ type Test = (facts: Facts) => boolean | undefined
 
 const daySeconds = 86_400
 
+/** Messages that are read side by side. */
+const readAtOnce = 8
+
 /** Positions of the matching messages, ascending. Throws Refusal for sequence numbers above EXISTS. */
 export async function findMatches(view: View, key: SearchKey): Promise<readonly number[]> {
   const texts = new Set<string>()
   const test = compile(key, view, texts)
   const found: number[] = []
+  let open: Facts[] = []
+  const settle = async () => {
+    const matches = await Promise.all(open.map((facts) => matchesInside(test, view, facts, [...texts])))
+    for (const [index, { position }] of open.entries()) if (matches[index] === true) found.push(position)
+    open = []
+  }
   const slice = new Slice()
   // Nothing renumbers the view while its session is in a command.
   for (let position = 0; position < view.exists; position++) {
-    if (await matches(test, view, position, [...texts])) found.push(position)
+    const record = view.at(position)
+    const facts = { position, record, recent: view.isRecent(record.uid), summary: undefined, text: undefined }
+    const atOnce = test(facts)
+    if (atOnce === true) found.push(position)
+    else if (atOnce === undefined && open.push(facts) === readAtOnce) await settle()
     if (slice.isOver()) await slice.next()
   }
-  return found
+  await settle()
+  return found.sort((a, b) => a - b)
 }
 
-/** A message that can't be read (any more) matches nothing that its octets decide. */
-async function matches(test: Test, view: View, position: number, texts: readonly string[]): Promise<boolean> {
-  const record = view.at(position)
-  const known = { position, record, recent: view.isRecent(record.uid), summary: undefined, text: undefined }
-  const atOnce = test(known)
-  if (atOnce !== undefined) return atOnce
+/** Looks into the message. One that can't be read (any more) matches nothing that its octets decide. */
+async function matchesInside(test: Test, view: View, facts: Facts, texts: readonly string[]): Promise<boolean> {
+  const { record } = facts
   try {
     const summary = await view.mailbox.summary(record)
-    const bySummary = test({ ...known, summary })
+    const bySummary = test({ ...facts, summary })
     if (bySummary !== undefined) return bySummary
     const text = await MessageText.read(view.mailbox, record, summary, texts)
-    return test({ ...known, summary, text }) === true
+    return test({ ...facts, summary, text }) === true
   } catch (error) {
     if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return false
     throw error
