@@ -10,7 +10,7 @@ import type { BackendProfile } from '../backend/profile.ts'
 import { Setbacks } from '../sync/setbacks.ts'
 import type { SyncResult } from '../sync/sync.ts'
 
-const firstRetryMs = 30_000
+const firstRetryMs = 2_000
 const longestRetryMs = 900_000
 /** Other changes of the same moment travel along. */
 const promptMs = 500
