@@ -43,14 +43,15 @@ export function findPart(root: Part, path: readonly number[]): Part | undefined 
 }
 
 /**
- * The fields of a header block that bear one of the names (`keep`), or none of them, and the empty line that belongs to every
- * header that IMAP sends. Names are compared without case.
+ * The fields of a header block that bear one of the names (`keep`), or none of them. The empty line that ends every header follows,
+ * with all but some chosen fields only if the block has it (RFC 9051 §6.4.5.1). Names are compared without case.
  */
 export function selectFields(header: Uint8Array, names: readonly string[], keep: boolean): Buffer {
   const wanted = new Set(names.map((name) => name.toLowerCase()))
   const octets = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
   const chosen = splitFields(octets).filter(({ name }) => wanted.has(name) === keep)
-  return Buffer.from(`${chosen.map(({ raw }) => raw).join('')}\r\n`, 'latin1')
+  const emptyLine = keep ? '\r\n' : (/(?:^|\n)(\r?\n)$/.exec(octets)?.[1] ?? '')
+  return Buffer.from(`${chosen.map(({ raw }) => raw).join('')}${emptyLine}`, 'latin1')
 }
 
 function isMultipart({ type }: Part): boolean {

@@ -1,0 +1,54 @@
+/** The day in a Date field. RFC 5322 §3.3, with the obsolete forms of §4.3 and what broken writers make of it */
+
+import { Lexer } from './lexer.ts'
+
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+const dayMs = 86_400_000
+
+/**
+ * The day as it is written, whatever time and zone say (SEARCH SENTON, RFC 9051 §6.4.4): whole days since 1970-01-01. undefined when
+ * the field (unfolded) doesn't name a real day.
+ */
+export function sentDay(value: string): number | undefined {
+  const words = dateWords(value)
+  // [day-name] day month year, or asctime's [day-name] month day time year.
+  const month = words.slice(0, 3).findIndex((word) => monthOf(word) !== undefined)
+  if (month < 0) return undefined
+  const dayFirst = /^\d{1,2}$/.test(words[month - 1] ?? '')
+  const day = dayFirst ? words[month - 1] : words[month + 1]
+  const year = dayFirst ? words[month + 1] : words.slice(month + 2).find((word) => /^\d{4}$/.test(word))
+  if (day === undefined || year === undefined || !/^\d{1,2}$/.test(day) || !/^\d{2,4}$/.test(year)) return undefined
+  return dayNumber(fullYear(year), monthOf(words[month]!)!, Number(day))
+}
+
+/** The first words and numbers, comments left out: a date's day comes first. */
+function dateWords(value: string): string[] {
+  const input = new Lexer(value)
+  const words: string[] = []
+  while (words.length < 8 && input.skipCfws() && !input.atEnd) {
+    const word = input.until(' \t\r\n(,-')
+    if (word !== '') words.push(word)
+    if (!input.atEnd && ',-'.includes(input.peek())) input.skip()
+  }
+  return words
+}
+
+/** From the first three letters. */
+function monthOf(word: string): number | undefined {
+  const index = /^[a-z]{3,}\.?$/i.test(word) ? months.indexOf(word.slice(0, 3).toLowerCase()) : -1
+  return index < 0 ? undefined : index
+}
+
+/** RFC 5322 §4.3: two digits below 50 are of this century, other years of less than four count from 1900. */
+function fullYear(digits: string): number {
+  const year = Number(digits)
+  if (digits.length === 4) return year
+  return digits.length === 2 && year < 50 ? 2000 + year : 1900 + year
+}
+
+function dayNumber(year: number, month: number, day: number): number | undefined {
+  // not Date.UTC: it takes the years 0 to 99 for 1900 to 1999
+  const date = new Date(0)
+  date.setUTCFullYear(year, month, day)
+  return date.getUTCMonth() === month && date.getUTCDate() === day ? date.getTime() / dayMs : undefined
+}
