@@ -62,7 +62,7 @@ export class Asker {
     if (pending && !pending.take(verb, payload)) this.#pending.delete(msgno)
   }
 
-  list(user: string | undefined, timeoutMs: number): Promise<readonly wire.ListedPresence[]> {
+  list(user: string | null | undefined, timeoutMs: number): Promise<readonly wire.ListedPresence[]> {
     return this.#withDeadline('list of presences', timeoutMs, undefined, (signal) => {
       const found: wire.ListedPresence[] = []
       return this.#exchange(

@@ -109,7 +109,7 @@ class EventClient implements EventBus {
     }
   }
 
-  presences(user?: string): Promise<readonly wire.ListedPresence[]> {
+  presences(user?: string | null): Promise<readonly wire.ListedPresence[]> {
     return this.#asker.list(user, LIST_TIMEOUT_MS)
   }
 

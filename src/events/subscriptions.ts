@@ -11,8 +11,11 @@ interface Subscriber {
 const TOPICS_PER_MESSAGE = 250
 const MAX_TOPIC_CHARS = 512
 
-/** Topic whose subscribers get every event. */
-export const ALL = 'ALL'
+/** Subscriptions that an event of `topic` goes to: to the topic, to all of its kind (`ms_sync:`), to everything. */
+export const matching = (topic: string): readonly string[] => {
+  const kind = topic.slice(0, topic.indexOf(':') + 1)
+  return kind === '' ? [topic, 'ALL'] : [topic, kind, 'ALL']
+}
 
 export class Subscriptions {
   readonly #send: (verb: 'subscribe' | 'unsubscribe', topics: readonly string[]) => number | undefined
@@ -70,7 +73,7 @@ export class Subscriptions {
   }
 
   dispatch(event: MailEvent, log: Log): void {
-    const told = new Set([...(this.#byTopic.get(event.topic) ?? []), ...(this.#byTopic.get(ALL) ?? [])])
+    const told = new Set(matching(event.topic).flatMap((topic) => [...(this.#byTopic.get(topic) ?? [])]))
     for (const { onEvent } of told) guarded(() => onEvent(event), log)
   }
 

@@ -4,7 +4,7 @@
 export type EventFields = Readonly<Record<string, string | number>>
 
 export interface MailEvent {
-  /** What a subscriber asks for: `<user>`, `mbox:<user>`, `ms_sync:<user>`; 'ALL' subscribers get every event. */
+  /** What a subscriber asks for: `<user>`, `mbox:<user>`, `ms_sync:<user>`, `service:<service>`. */
   readonly topic: string
   /** Tag of the line, as msstat -f prints it: 'service start', 'conn open', 'login', 'mail new' … */
   readonly name: string
@@ -47,16 +47,16 @@ export interface EventBus extends AsyncDisposable {
   /**
    * `onEvent` for each event that another process publishes. `onGap` when the subscription comes into force, first and after
    * each reconnect: events may have been missed before, the store should be looked at. Both are called from the event loop
-   * and must not block. Topic 'ALL' gets every event.
+   * and must not block. Topic 'ALL' gets every event, 'ms_sync:' those of every user.
    */
   subscribe(topics: readonly string[], onEvent: (event: MailEvent) => void, onGap?: () => void): () => void
   /**
-   * The hub publishes 'service start' and 'service stop', 'conn open', 'login' (when `user` is set), 'logout' and 'conn close'
+   * The hub publishes 'service start', 'service back' and 'service stop', 'conn open', 'login' (when `user` is set), 'logout' and 'conn close'
    * from what is announced; nobody else needs to.
    */
   announce(presence: Presence): Announcement
-  /** Announcements now: everybody's, or those of one user's connections. Throws RemoteError when mseventd is away. */
-  presences(user?: string): Promise<readonly (Presence & { readonly host: string; readonly since: number })[]>
+  /** Announcements now: everybody's, those of one user's connections, or (null) those of services. Throws RemoteError when mseventd is away. */
+  presences(user?: string | null): Promise<readonly (Presence & { readonly host: string; readonly since: number })[]>
   /**
    * One answer from the one process that serves `service`. Waits for a reconnect within the timeout, and for a service that is
    * being restarted (3 s). Sent once more when the connection breaks before the answer: only what may be repeated may be asked.

@@ -164,7 +164,7 @@ export interface Announce {
   readonly id: number
   readonly presence: Presence
   readonly since: number
-  /** It was announced before, on a connection that broke: no events. */
+  /** It was announced before, on a connection that broke: nothing has started. */
   readonly again: boolean
 }
 
@@ -191,10 +191,10 @@ export function decodeService(payload: Buffer): string {
   return service
 }
 
-/** The user whose connections are asked for; undefined for everything. */
-export function decodeList(payload: Buffer): string | undefined {
+/** The user whose connections are asked for; null for the services, undefined for everything. */
+export function decodeList(payload: Buffer): string | null | undefined {
   const { user } = object(decodeJson(payload), 'list')
-  return user === undefined ? undefined : text(user, 'user')
+  return user === undefined || user === null ? user : text(user, 'user')
 }
 
 export function decodePresences(payload: Buffer): {

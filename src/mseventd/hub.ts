@@ -4,10 +4,10 @@
  * again what it wants after a restart.
  */
 import type { Clock } from '../base/clock.ts'
-import { ALL } from '../events/subscriptions.ts'
+import { matching } from '../events/subscriptions.ts'
 import type { MailEvent } from '../events/types.ts'
 import { encodeHub, type ListedPresence } from '../events/wire.ts'
-import { presenceEvents } from './presence-events.ts'
+import { presenceEvents, serviceEvent } from './presence-events.ts'
 import { Requests } from './requests.ts'
 import type { Session } from './session.ts'
 
@@ -34,7 +34,7 @@ export class Hub {
 
   /** To everybody who listens, `from` excepted. Encoded once, however many they are. */
   publish(event: MailEvent, from: Session): void {
-    const listeners = new Set([...(this.#byTopic.get(event.topic) ?? []), ...(this.#byTopic.get(ALL) ?? [])])
+    const listeners = new Set(matching(event.topic).flatMap((topic) => [...(this.#byTopic.get(topic) ?? [])]))
     listeners.delete(from)
     if (listeners.size === 0) return
     const octets = encodeHub('event', 0, event)
@@ -46,13 +46,19 @@ export class Hub {
     for (const event of presenceEvents(before, after, this.#clock.now())) this.publish(event, from)
   }
 
-  /** Services first, then connections, each in the order of their start; or one user's connections. */
-  presences(user: string | undefined): readonly ListedPresence[] {
+  /** A process announces again, on a new connection, what it had announced before: of a service, listeners are told. */
+  announcedAgain(presence: ListedPresence, from: Session): void {
+    if (!isSession(presence)) this.publish(serviceEvent('service back', presence, this.#clock.now()), from)
+  }
+
+  /** Services first, then connections, each in the order of their start; or one user's connections; or (null) the services. */
+  presences(user: string | null | undefined): readonly ListedPresence[] {
     const all: ListedPresence[] = []
     for (const session of this.sessions)
       for (const presence of session.presences.values())
-        if (user === undefined || presence.user === user) all.push(presence)
-    const isSession = (presence: ListedPresence) => Number(presence.sessionId !== undefined)
-    return all.sort((a, b) => isSession(a) - isSession(b) || a.since - b.since)
+        if (user === undefined || (user === null ? !isSession(presence) : presence.user === user)) all.push(presence)
+    return all.sort((a, b) => Number(isSession(a)) - Number(isSession(b)) || a.since - b.since)
   }
 }
+
+const isSession = ({ sessionId }: ListedPresence): boolean => sessionId !== undefined

@@ -12,32 +12,42 @@ export function presenceEvents(
   nowMs: number,
 ): readonly MailEvent[] {
   const presence = (after ?? before)!
-  const { service, host, sessionId, clientAddress } = presence
-  const make = (name: string, user?: string): MailEvent => ({
-    topic: user ?? `service:${service}`,
-    name,
-    fields: {
-      service,
-      server_fqdn: host,
-      ...(sessionId === undefined ? {} : { session_id: sessionId }),
-      ...(clientAddress === undefined ? {} : { client_ip: clientAddress }),
-      ...(user === undefined ? {} : { user }),
-      time_stamp: (nowMs / 1000).toFixed(6),
-    },
-  })
   const events: MailEvent[] = []
-  if (sessionId === undefined) {
-    if (!before) events.push(make('service start'))
-    if (!after) events.push(make('service stop'))
+  if (presence.sessionId === undefined) {
+    if (!before) events.push(serviceEvent('service start', presence, nowMs))
+    if (!after) events.push(serviceEvent('service stop', presence, nowMs))
     return events
   }
   const userBefore = before?.user || undefined
   const userAfter = after?.user || undefined
-  if (!before) events.push(make('conn open'))
+  if (!before) events.push(serviceEvent('conn open', presence, nowMs))
   if (userBefore !== userAfter) {
-    if (userBefore !== undefined) events.push(make('logout', userBefore))
-    if (userAfter !== undefined) events.push(make('login', userAfter))
+    if (userBefore !== undefined) events.push(userEvent('logout', presence, userBefore, nowMs))
+    if (userAfter !== undefined) events.push(userEvent('login', presence, userAfter, nowMs))
   }
-  if (!after) events.push(make('conn close'))
+  if (!after) events.push(serviceEvent('conn close', presence, nowMs))
   return events
 }
+
+/** For those who listen to the service. */
+export const serviceEvent = (name: string, presence: ListedPresence, nowMs: number): MailEvent => ({
+  topic: `service:${presence.service}`,
+  name,
+  fields: { ...fieldsOf(presence), time_stamp: timeStamp(nowMs) },
+})
+
+const userEvent = (name: string, presence: ListedPresence, user: string, nowMs: number): MailEvent => ({
+  topic: user,
+  name,
+  fields: { ...fieldsOf(presence), user, time_stamp: timeStamp(nowMs) },
+})
+
+const fieldsOf = ({ service, host, sessionId, clientAddress }: ListedPresence) => ({
+  service,
+  server_fqdn: host,
+  ...(sessionId === undefined ? {} : { session_id: sessionId }),
+  ...(clientAddress === undefined ? {} : { client_ip: clientAddress }),
+})
+
+/** Unix seconds with six decimals. */
+const timeStamp = (ms: number): string => (ms / 1000).toFixed(6)

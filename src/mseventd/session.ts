@@ -105,7 +105,8 @@ export class Session {
         if (this.presences.has(id)) throw new SyntaxFault(`presence ${id} is announced already`, 'id')
         const listed = { ...presence, host: this.#hello!.host, since }
         this.presences.set(id, listed)
-        if (!again) hub.presenceChanged(undefined, listed, this)
+        if (again) hub.announcedAgain(listed, this)
+        else hub.presenceChanged(undefined, listed, this)
         break
       }
       case 'update': {

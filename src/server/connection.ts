@@ -99,9 +99,14 @@ export class SocketConnection implements ClientConnection {
     return this.#stopping.signal
   }
 
+  /** The client has logged in. */
+  get isAuthenticated(): boolean {
+    return this.#loginWaitMs === undefined
+  }
+
   /** Asks the session to end. */
-  stop(): void {
-    this.#stopping.abort(new Error('the service is stopping'))
+  stop(reason: string): void {
+    this.#stopping.abort(new Error(reason))
   }
 
   /** Ends the connection at once. */

@@ -30,8 +30,16 @@ export interface ClientService {
   readonly limits?: Partial<ConnectionLimits & AdmissionLimits & { readonly tlsHandshakeMs: number }>
 }
 
+export interface RunningClients extends Required<RunningDaemon> {
+  /**
+   * Has the sessions that are logged in say goodbye, as if the service stopped, because they can't be served any more
+   * without another login. The reason is that of their connection's `stopping`.
+   */
+  dismiss(reason: string): void
+}
+
 /** Listens and serves. Throws ListenError or TlsError when it can't. */
-export async function serveClients(runtime: Runtime, service: ClientService): Promise<Required<RunningDaemon>> {
+export async function serveClients(runtime: Runtime, service: ClientService): Promise<RunningClients> {
   const clients = new Clients(runtime, service)
   await clients.start()
   return clients
@@ -43,7 +51,7 @@ const expiryWarningMs = 14 * 24 * 60 * minuteMs
 const startedAt = Math.floor(performance.timeOrigin / 1000).toString(36)
 let connectionCount = 0
 
-class Clients implements Required<RunningDaemon> {
+class Clients implements RunningClients {
   readonly #runtime: Runtime
   readonly #service: ClientService
   readonly #limits: ConnectionLimits & AdmissionLimits & { readonly tlsHandshakeMs: number }
@@ -106,9 +114,13 @@ class Clients implements Required<RunningDaemon> {
     return []
   }
 
+  dismiss(reason: string): void {
+    for (const connection of this.#connections.keys()) if (connection.isAuthenticated) connection.stop(reason)
+  }
+
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close()
-    for (const connection of this.#connections.keys()) connection.stop()
+    for (const connection of this.#connections.keys()) connection.stop('the service is stopping')
     const all = Promise.all(this.#connections.values())
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, graceMs)

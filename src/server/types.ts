@@ -41,7 +41,7 @@ export interface ClientConnection {
   upgrade(): Promise<void>
   /** Flushes what is queued, then closes. */
   close(): Promise<void>
-  /** The daemon is stopping: say goodbye (BYE) at the next opportunity. */
+  /** The session is to end: say goodbye (BYE) at the next opportunity. The reason is an Error that says why. */
   readonly stopping: AbortSignal
 }
 

@@ -18,12 +18,11 @@ import type { Daemon, RunningDaemon, Runtime } from './types.ts'
 /** For sessions to say goodbye. */
 export const stopGraceMs = 10_000
 
-/** How msstat calls the services that it lists. MON-01 */
+/** How msstat calls the services that it lists. MON-01; ms_syncd announces itself. */
 const shownAs: Partial<Record<Daemon['name'], Presence['service']>> = {
   imapd: 'imap',
   pop3d: 'pop3',
   lmtpd: 'lmtp',
-  ms_syncd: 'gw',
 }
 
 /** Which of its service's workers a process is. */

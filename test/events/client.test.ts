@@ -1,6 +1,9 @@
-import { describe, expect, it, vi } from 'vitest'
+import { createConnection } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RemoteError } from '#src/base/errors.ts'
+import { onReplacement } from '#src/events/replacement.ts'
 import type { EventBus, MailEvent } from '#src/events/types.ts'
+import { encodeHub, PROTOCOL_VERSION } from '#src/events/wire.ts'
 import { bus, hub, recordingLog, socketPath } from './support/buses.ts'
 
 /** Subscribes and waits until the subscription is in force. */
@@ -57,6 +60,18 @@ describe('events through mseventd', () => {
     await vi.waitFor(() => expect(two.events).toHaveLength(2))
     expect(one.events).toHaveLength(1)
     expect(own.events).toEqual([])
+  })
+
+  it('reach who subscribed to their kind', async () => {
+    const at = await socketPath()
+    await hub(at)
+    const [sender, syncd] = [bus(at), bus(at)]
+    const { events } = await listen(syncd, ['ms_sync:'])
+    await connected(sender)
+    for (const topic of ['ms_sync', 'joe@a', 'mbox:joe@a', 'ms_sync:joe@a', 'ms_sync:ann@a'])
+      sender.publish({ topic, name: 'sync', fields: {} })
+    await vi.waitFor(() => expect(events).toHaveLength(2))
+    expect(events.map(({ topic }) => topic)).toEqual(['ms_sync:joe@a', 'ms_sync:ann@a'])
   })
 
   it('do not go out while mseventd is away, and nothing throws or waits (EVT-02, F24)', async () => {
@@ -116,6 +131,7 @@ describe('presences (MON-01, MON-02)', () => {
     ])
     expect(await watcher.presences('joe@a')).toMatchObject([{ sessionId: '456' }])
     expect(await watcher.presences('ann@a')).toEqual([])
+    expect(await watcher.presences(null)).toEqual([{ service: 'imap', ...listed }])
     await imapd.close()
     await vi.waitFor(() => expect(events).toHaveLength(10))
     expect(await watcher.presences()).toEqual([])
@@ -156,6 +172,101 @@ describe('presences (MON-01, MON-02)', () => {
     const listed = client.presences()
     await client.close()
     await expect(listed).rejects.toThrow(RemoteError)
+  })
+})
+
+describe('a service that is replaced', () => {
+  /** ms_syncd as it starts: announced before it serves. */
+  const start = (at: { readonly path: string }) => {
+    const syncd = bus(at, 'ms_syncd')
+    syncd.announce({ service: 'gw' })
+    syncd.serve('ms_sync', async () => 'yes')
+    return syncd
+  }
+  const watch = async (client: EventBus) => {
+    const seen = { replaced: 0 }
+    onReplacement(client, 'gw', () => seen.replaced++)
+    const { events, gaps } = await listen(client, ['service:gw'])
+    const names = () => events.map(({ name }) => name)
+    return { seen, names, gaps }
+  }
+  const asked = (client: EventBus) => client.ask('ms_sync', null, { secret: true, timeoutMs: 20_000 })
+
+  it('is told of when the new process is there', async () => {
+    const at = await socketPath()
+    await hub(at)
+    const imapd = bus(at, 'imapd')
+    const { seen, names } = await watch(imapd)
+    const first = start(at)
+    await asked(imapd)
+    expect(seen.replaced).toBe(0)
+    await first.close()
+    await vi.waitFor(() => expect(names()).toEqual(['service start', 'service stop']))
+    expect(await imapd.presences(null)).toEqual([])
+    expect(seen.replaced).toBe(0)
+    start(at)
+    await asked(imapd)
+    expect(names()).toEqual(['service start', 'service stop', 'service start'])
+    await vi.waitFor(() => expect(seen.replaced).toBe(1))
+  })
+
+  it('is not told of when only mseventd was restarted', async () => {
+    const at = await socketPath()
+    const one = await hub(at)
+    const imapd = bus(at, 'imapd')
+    const { seen, names, gaps } = await watch(imapd)
+    start(at)
+    await asked(imapd)
+    const before = await imapd.presences(null)
+    await one.stop()
+    await hub(at)
+    await vi.waitFor(() => expect(gaps()).toBe(2), { timeout: 10_000 })
+    await asked(imapd)
+    expect(await imapd.presences(null)).toEqual(before)
+    expect(seen.replaced).toBe(0)
+    expect(names().filter((name) => name === 'service start')).toHaveLength(1)
+  })
+
+  it('is told of when mseventd was away meanwhile', async () => {
+    const at = await socketPath()
+    const one = await hub(at)
+    const imapd = bus(at, 'imapd')
+    const { seen } = await watch(imapd)
+    const syncd = start(at)
+    await asked(imapd)
+    await one.stop()
+    await syncd.close()
+    start(at)
+    await hub(at)
+    await asked(imapd)
+    await vi.waitFor(() => expect(seen.replaced).toBe(1))
+  })
+
+  it('comes back after imapd: it is known again, or known as another one', async () => {
+    for (const isAnother of [false, true]) {
+      const at = await socketPath()
+      const one = await hub(at)
+      const imapd = bus(at, 'imapd')
+      const { seen, names, gaps } = await watch(imapd)
+      const syncd = start(at)
+      await asked(imapd)
+      const [presence] = await imapd.presences(null)
+      await syncd.close()
+      await one.stop()
+      await hub(at)
+      await vi.waitFor(() => expect(gaps()).toBe(2), { timeout: 10_000 })
+      const socket = createConnection(at)
+      onTestFinished(() => void socket.destroy())
+      const { since } = presence!
+      const host = presence!.host
+      socket.write(encodeHub('hello', 1, { version: PROTOCOL_VERSION, name: 'ms_syncd', host, pid: 1 }))
+      const announce = { id: 1, presence: { service: 'gw' }, since: isAnother ? since + 1 : since, again: true }
+      socket.write(encodeHub('announce', 0, announce))
+      await vi.waitFor(() => expect(names().at(-1)).toBe('service back'))
+      await imapd.presences(null)
+      expect(seen.replaced).toBe(Number(isAnother))
+      await imapd.close()
+    }
   })
 })
 

@@ -355,6 +355,30 @@ describe('a service', () => {
     expect(late.text).toBe('')
   })
 
+  it('dismisses the sessions that are logged in, and goes on with the others', async () => {
+    await using server = await serving(async (connection) => {
+      connection.stopping.addEventListener('abort', () => {
+        connection.write(`* BYE ${connection.stopping.reason.message}\r\n`)
+        void connection.close()
+      })
+      for await (const line of linesOf(connection)) {
+        if (line === 'login') connection.authenticated()
+        connection.write(`${line}\r\n`)
+      }
+    })
+    const [member, guest] = [connectTo(server.port), connectTo(server.port)]
+    member.socket.write('login\r\n')
+    guest.socket.write('hello\r\n')
+    await Promise.all([member.received('login'), guest.received('hello')])
+    server.dismiss('log in again')
+    await member.received('* BYE log in again\r\n')
+    await member.ended()
+    guest.socket.write('still there\r\n')
+    await guest.received('still there')
+    expect(guest.text).not.toContain('BYE')
+    for (const { socket } of [member, guest, connectTo(server.port)]) socket.destroy()
+  })
+
   it('listens at several addresses (CAN-06) and on IPv6', async () => {
     await using server = await serving(echo, {
       config: { imap_host: ['127.0.0.1', '::1', '127.0.0.2'], imap_port: [0] },

@@ -73,7 +73,7 @@ async function act(bus: EventBus, args: Arguments, surroundings: Surroundings): 
   const { action, pretty, serverHost, numeric } = args
   switch (action.kind) {
     case 'services': {
-      const services = (await bus.presences()).filter((presence) => presence.sessionId === undefined)
+      const services = await bus.presences(null)
       const now = clock.now()
       print(args.json ? services.map((item) => presenceJson(item, now)) : serviceLines(services, now, pretty))
       return 0
@@ -97,10 +97,10 @@ async function act(bus: EventBus, args: Arguments, surroundings: Surroundings): 
       return 0
     case 'raise': {
       // The answer to this also says that we are connected, so that the publication isn't dropped.
-      const heard = (await bus.presences()).some((presence) => presence.service === 'gw')
+      const heard = (await bus.presences(null)).some((presence) => presence.service === 'gw')
       bus.publish({ topic: action.topic, name: 'sync', fields: { user: action.topic.slice('ms_sync:'.length) } })
       // Answered after the publication was taken.
-      await bus.presences()
+      await bus.presences(null)
       if (heard) return 0
       err.write('msstat: no ms_syncd is running: the event reached nobody\n')
       return 1

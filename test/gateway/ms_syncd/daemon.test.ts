@@ -69,6 +69,7 @@ describe('ms_syncd', () => {
     const { syncd, front, login, store, lines } = await installation()
     expect(await login()).toEqual({ userId: 'anna@example.org' })
     expect(await contents(store)).toHaveLength(2)
+    expect(await front.presences(null)).toMatchObject([{ service: 'gw' }])
     const news: MailEvent[] = []
     front.announce({ service: 'imap', sessionId: '7', user: 'anna@example.org' })
     front.subscribe(['mbox:anna@example.org'], (event) => void news.push(event))
@@ -84,6 +85,7 @@ describe('ms_syncd', () => {
     expect(JSON.stringify(lines)).not.toMatch(/"pw"|wrong/)
     await syncd.stop(1_000)
     await expect(login()).rejects.toMatchObject({ kind: 'unavailable' })
+    expect(await front.presences(null)).toEqual([])
   })
 
   it('POPS with tls_ca_file', async () => {

@@ -4,8 +4,8 @@ import { systemClock } from '#src/base/clock.ts'
 import type { Log, LogFields, Severity } from '#src/base/log.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import type { EventBus } from '#src/events/types.ts'
-import { type ClientService, serveClients } from '#src/server/serve.ts'
-import type { ClientConnection, RunningDaemon } from '#src/server/types.ts'
+import { type ClientService, type RunningClients, serveClients } from '#src/server/serve.ts'
+import type { ClientConnection } from '#src/server/types.ts'
 
 export interface Logged {
   readonly severity: Severity
@@ -13,7 +13,7 @@ export interface Logged {
   readonly fields: LogFields
 }
 
-export interface Serving extends Required<RunningDaemon>, AsyncDisposable {
+export interface Serving extends RunningClients, AsyncDisposable {
   readonly port: number
   readonly logged: readonly Logged[]
 }
@@ -48,6 +48,7 @@ export async function serving(
   return {
     addresses: running.addresses,
     reload: (config) => running.reload(config),
+    dismiss: (reason) => running.dismiss(reason),
     stop,
     port,
     logged,
