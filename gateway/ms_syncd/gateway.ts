@@ -23,6 +23,9 @@ export interface GatewayParts {
   readonly log: Log
 }
 
+/** Of every user. */
+const syncTopic = 'ms_sync:'
+
 export class Gateway {
   readonly store: Store
   readonly events: EventBus
@@ -34,6 +37,7 @@ export class Gateway {
   #userDatabase: UserDatabase
   readonly #closing = new AbortController()
   readonly #users = new Map<UserId, GatewayUser>()
+  readonly #unsubscribe: () => void
 
   constructor({ config, users, store, events, access, clock, log }: GatewayParts) {
     this.#config = config
@@ -44,6 +48,7 @@ export class Gateway {
     this.clock = clock
     this.log = log
     this.scheduler = new Scheduler(config.get('backend_connections'))
+    this.#unsubscribe = events.subscribe([syncTopic], ({ topic }) => this.#syncNow(topic.slice(syncTopic.length)))
   }
 
   /** Aborted when the gateway stops. */
@@ -83,6 +88,23 @@ export class Gateway {
     await gatewayUser.login(backends, password)
   }
 
+  /** GW-06, EVT-14. Without a password there is no session with the backend: whoever waits for one is not left guessing. */
+  #syncNow(user: string): void {
+    if (this.#users.get(user as UserId)?.syncNow() === true) return
+    this.events.presences(user).then(
+      (sessions) => {
+        if (sessions.length > 0)
+          this.log.log(
+            'warning',
+            'not synchronised as asked: the password is not known since ms_syncd was started, or is refused; the user has to log in again',
+            { user, sessions: sessions.length },
+          )
+        else this.log.log('info', 'not synchronised as asked: the user has no session', { user })
+      },
+      (error: Error) => this.log.log('info', 'not synchronised as asked', { user, reason: error.message }),
+    )
+  }
+
   #newUser(userId: UserId, backends: UserBackends): GatewayUser {
     const user = new GatewayUser(userId, backends, this, () => {
       if (this.#users.get(userId) === user) this.#users.delete(userId)
@@ -100,6 +122,7 @@ export class Gateway {
 
   /** Ends sessions at once; what has arrived whole is stored. */
   async stop(): Promise<void> {
+    this.#unsubscribe()
     this.#closing.abort(new AuthError('unavailable', 'the gateway is stopping'))
     await Promise.all([...this.#users.values()].map((user) => user.stopped()))
   }

@@ -209,7 +209,7 @@ export class GatewayUser {
     this.#forgetPassword()
     this.#password = Buffer.from(password)
     this.#unsubscribe ??= events.subscribe(
-      [this.userId, `mbox:${this.userId}`, `ms_sync:${this.userId}`],
+      [this.userId, `mbox:${this.userId}`],
       (event) => this.#onEvent(event),
       () => this.#look(),
     )
@@ -220,17 +220,18 @@ export class GatewayUser {
 
   #onEvent({ topic, fields }: MailEvent): void {
     if (topic === this.userId) this.#look()
-    else if (topic.startsWith('ms_sync:')) this.syncNow()
     else if (Number(fields.expunged) > 0)
       for (const link of [this.#master, ...this.#extra])
         if (fields.mailbox === undefined || link.backend.mailbox === fields.mailbox) link.prompt()
     this.#stir()
   }
 
-  /** GW-06, EVT-14: as soon as LOGIN-DELAY allows. */
-  syncNow(): void {
+  /** GW-06, EVT-14: as soon as LOGIN-DELAY allows. False when there is no password that the backend accepts. */
+  syncNow(): boolean {
+    if (this.#password === undefined) return false
     for (const link of [this.#master, ...this.#extra]) link.prompt()
     this.#stir()
+    return true
   }
 
   #look(): void {
@@ -312,8 +313,7 @@ export class GatewayUser {
     const { events, clock } = this.#gateway
     if (clock.now() - this.#admittedMs < announceMs) return true
     try {
-      const presences = await events.presences()
-      return presences.some(({ user, service }) => user === this.userId && service !== 'gw')
+      return (await events.presences(this.userId)).length > 0
     } catch {
       return true
     }

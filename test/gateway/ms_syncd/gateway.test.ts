@@ -197,6 +197,35 @@ describe('polling', () => {
       { overrides: { ms_sync_interval: -1 } },
     ))
 
+  it('EVT-14: an ms_sync event for a user whose password is not known says so in the log', () =>
+    play(async (backend, scene) => {
+      const said = () => scene.lines.filter(({ message }) => message.startsWith('not synchronised as asked'))
+      // A session from before this ms_syncd was started.
+      scene.bus.sessions.push({ service: 'imap', sessionId: '1', user: anna })
+      scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
+      scene.bus.emit({ topic: 'ms_sync:nobody@example.org', name: 'sync', fields: {} })
+      await scene.until(() => said().length === 2)
+      expect(said()).toMatchObject([
+        { severity: 'warning', message: expect.stringContaining('log in again'), fields: { user: anna, sessions: 1 } },
+        { severity: 'info', message: expect.stringContaining('no session'), fields: { user: 'nobody@example.org' } },
+      ])
+      await scene.quiet()
+      expect(backend.sessions).toBe(0)
+      await scene.login()
+      scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
+      scene.clock.turn(1)
+      await scene.until(finished(backend, 2))
+      expect(said()).toHaveLength(2)
+    }))
+
+  it("asks mseventd for this user's sessions only", () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      scene.clock.turn(301)
+      await scene.until(finished(backend, 2))
+      expect(new Set(scene.bus.asked)).toEqual(new Set([anna]))
+    }))
+
   it('GW-18: a longer LOGIN-DELAY wins over the interval, and over events', () =>
     play(
       async (backend, scene) => {

@@ -8,6 +8,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Log, LogFields } from '#src/base/log.ts'
 import { type Backend, makeUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
+import { matching } from '#src/events/subscriptions.ts'
 import type { EventBus, MailEvent, Presence } from '#src/events/types.ts'
 import { quick } from '../backend/maildrop.ts'
 import { type TestStore, testStore } from '../sync/support.ts'
@@ -47,6 +48,8 @@ export class TestBus implements EventBus {
   away = false
   sessions: Presence[] = []
   readonly published: MailEvent[] = []
+  /** Users whose presences were asked for. */
+  readonly asked: (string | null | undefined)[] = []
   readonly #subscribers = new Set<{ topics: readonly string[]; onEvent: (event: MailEvent) => void }>()
   publish(event: MailEvent): void {
     this.published.push(event)
@@ -58,14 +61,18 @@ export class TestBus implements EventBus {
   }
   /** An event from elsewhere; answers how many heard it. */
   emit(event: MailEvent): number {
-    const heard = [...this.#subscribers].filter(({ topics }) => topics.includes(event.topic))
+    const heard = [...this.#subscribers].filter(({ topics }) =>
+      matching(event.topic).some((topic) => topics.includes(topic)),
+    )
     for (const { onEvent } of heard) onEvent(event)
     return heard.length
   }
   announce = () => ({ update: () => {}, withdraw: () => {} })
-  async presences() {
+  async presences(user?: string | null) {
+    this.asked.push(user)
     if (this.away) throw new RemoteError('mseventd is away', { retryable: true })
-    return this.sessions.map((presence) => ({ ...presence, host: 'test', since: 0 }))
+    const asked = this.sessions.filter((presence) => user === undefined || presence.user === user)
+    return asked.map((presence) => ({ ...presence, host: 'test', since: 0 }))
   }
   ask(): Promise<never> {
     return Promise.reject(new RemoteError('nobody answers', { retryable: true }))
