@@ -110,6 +110,28 @@ describe('mbox run', () => {
     expect(pids.some(isAlive)).toBe(false)
   })
 
+  it('says on stdout when all answer, and where, with --json', async () => {
+    const { at, imap } = await twoServices()
+    await using _ = at
+    const run = at.start(join(bin, 'mbox'), ['-c', at.configFile, 'run', '--json'])
+    let stdout = ''
+    run.child.stdout!.on('data', (text: string) => {
+      stdout += text
+    })
+    await until(() => stdout.includes('\n'))
+    expect(JSON.parse(stdout)).toEqual({
+      ready: true,
+      addresses: [
+        { service: 'msevent', path: join(at.directory, 'mseventd') },
+        { service: 'imap', host: '127.0.0.1', port: imap },
+      ],
+    })
+    expect(await greetingOf(imap)).toMatch(/^\* OK /)
+    run.child.kill('SIGTERM')
+    expect(await run.ended).toBe(0)
+    expect(stdout.split('\n')).toHaveLength(2)
+  })
+
   it('ends when mbox stop has stopped its services', async () => {
     const { at } = await twoServices()
     await using _ = at
@@ -201,7 +223,7 @@ describe('mbox', () => {
     [['start', 'smtpd'], /start: "smtpd" is none of mseventd, imapd/],
     [['run', 'imapd'], /run takes no services/],
     [['-q', 'run'], /Unknown option '-q'/],
-    [['start', '--json'], /--json goes with status and check-config/],
+    [['start', '--json'], /--json goes with run, status, check-config/],
     [['completion', 'fish'], /completion is there for bash/],
   ])('refuses %j', async (args, message) => {
     await using at = installation()
@@ -223,6 +245,7 @@ describe('mbox', () => {
     }
     expect(await complete('mbox', 'st')).toBe('start stop status')
     expect(await complete('mbox', '-c', 'ms.conf', 'enable', 'ms')).toBe('mseventd ms_syncd')
+    expect(await complete('mbox', 'run', '-')).toBe('--json')
   })
 })
 

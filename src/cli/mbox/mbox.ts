@@ -13,7 +13,7 @@ import { StartError } from '../../server/supervision.ts'
 import { startService, statusOf, stopService } from './control.ts'
 import { enabledFile, enabledServices, isService, type ServiceName, serviceNames, setEnabled } from './services.ts'
 import { superviseServices } from './supervise.ts'
-import { bashCompletion, usage, type Verb, verbs } from './usage.ts'
+import { bashCompletion, takesJson, usage, type Verb, verbs } from './usage.ts'
 
 export interface Surroundings {
   readonly out: Writable
@@ -65,8 +65,7 @@ function parse(argv: readonly string[]): Command {
   const verb = verbs.find((verb) => verb === word)
   if (verb === undefined) throw new UsageError(`${JSON.stringify(word)} is none of ${verbs.join(', ')}`)
   const json = values.json ?? false
-  if (json && verb !== 'status' && verb !== 'check-config')
-    throw new UsageError('--json goes with status and check-config')
+  if (json && !takesJson.includes(verb)) throw new UsageError(`--json goes with ${takesJson.join(', ')}`)
   return { verb, words, configFile: values.c === undefined ? undefined : resolve(values.c), json }
 }
 
@@ -97,7 +96,7 @@ async function act(command: Command, out: Writable, say: (text: string) => void)
       return 0
     case 'run':
       if (words.length > 0) throw new UsageError('run takes no services; mbox enable says which')
-      return run(command, say)
+      return run(command, out, say)
     case 'start':
       return start(command, say)
     case 'stop':
@@ -134,7 +133,7 @@ async function act(command: Command, out: Writable, say: (text: string) => void)
   }
 }
 
-async function run({ configFile }: Command, say: (text: string) => void): Promise<number> {
+async function run({ configFile, json }: Command, out: Writable, say: (text: string) => void): Promise<number> {
   const { config } = await loadConfig(configFile)
   const services = await enabledServices(configFile)
   if (services.length === 0) throw new UsageError('no service is enabled')
@@ -150,6 +149,10 @@ async function run({ configFile }: Command, say: (text: string) => void): Promis
   })
   process.on('SIGHUP', running.reload)
   log.log('notice', 'all services answer')
+  if (json) {
+    const addresses = running.addresses.flat().map(({ service, at }) => ({ service, ...at }))
+    out.write(`${JSON.stringify({ ready: true, addresses })}\n`)
+  }
   await Promise.race([asked, running.ended])
   await running.stop()
   return 0

@@ -14,9 +14,13 @@ export const verbs = [
 ] as const
 export type Verb = (typeof verbs)[number]
 
+/** Those that --json makes print JSON. */
+export const takesJson: readonly Verb[] = ['run', 'status', 'check-config']
+
 export const usage = `mbox: the services of Wherry
 
-  mbox [-c FILE] run                    enabled services in the foreground, until SIGTERM or Ctrl-C
+  mbox [-c FILE] run [--json]           enabled services in the foreground, until SIGTERM or Ctrl-C; with --json
+                                        a line on stdout when all answer: {"ready":true,"addresses":[…]}
   mbox [-c FILE] start [SERVICE...]     in the background: the enabled ones, or those named
   mbox [-c FILE] stop [SERVICE...]      all that run, or those named
   mbox [-c FILE] status [--json]        which are enabled and which run
@@ -56,7 +60,7 @@ export const bashCompletion = `_mbox() {
   case $verb in
   '') COMPREPLY=($(compgen -W "-c --json ${verbs.join(' ')}" -- "$word")) ;;
   start | stop | enable | disable) COMPREPLY=($(compgen -W "${serviceNames.join(' ')}" -- "$word")) ;;
-  status | check-config) COMPREPLY=($(compgen -W "--json" -- "$word")) ;;
+  ${takesJson.join(' | ')}) COMPREPLY=($(compgen -W "--json" -- "$word")) ;;
   completion) COMPREPLY=($(compgen -W "bash" -- "$word")) ;;
   esac
 }
