@@ -1,11 +1,12 @@
 /**
  * First synchronisation of a whole POP3 maildrop from a private Dovecot: Wherry beside mpop, fetchmail and getmail, in one run.
  *
- *   node bench/first-sync.ts [--set small|mixed] [--count N] [--delay MS] [--repeat N] [--peers a,b] [--json]
+ *   node bench/first-sync.ts [--set small,mixed] [--count N] [--delay MS,MS] [--repeat N] [--peers a,b] [--json]
  *
- * The peers take turns, so that drift of the machine meets all alike; each run has a fresh destination. Rates are medians; what is
- * claimed is a ratio within one run. CPU and peak memory are those of the program and its children, from GNU time. A peer that is
- * given fewer messages says so; its rate is per message all the same.
+ * Every set is fetched with every delay. The peers take turns, so that drift of the machine meets all alike; each run has a fresh
+ * destination, and nothing is deleted before the end: some file systems make files slowly for minutes after a large deletion. Rates are
+ * medians; what is claimed is a ratio within one run. CPU and peak memory are those of the program and its children, from GNU time. A
+ * peer that is given fewer messages says so; its rate is per message all the same.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -14,7 +15,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDovecot } from '#test/support/dovecot.ts'
 import { freePort } from '#test/support/free-port.ts'
-import { benchMessages } from './messages.ts'
+import { benchMessages, type MessageSet } from './messages.ts'
 import { type Maildrop, type Peer, peers } from './pop3-peers.ts'
 
 const { values: options } = parseArgs({
@@ -27,9 +28,8 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-const set = options.set === 'mixed' ? 'mixed' : 'small'
-const count = Number(options.count ?? (set === 'mixed' ? 3000 : 10_000))
-const delayMs = Number(options.delay)
+const sets = options.set.split(',').map((set) => (set === 'mixed' ? set : 'small'))
+const delays = options.delay.split(',').map(Number)
 const repeat = Number(options.repeat)
 const chosen =
   options.peers === undefined
@@ -83,7 +83,7 @@ function measure(peer: Peer, from: Maildrop): Run {
   return { ...got, wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
 }
 
-async function behindDelay(backendPort: number): Promise<{ port: number; proxy: ChildProcess }> {
+async function behindDelay(backendPort: number, delayMs: number): Promise<{ port: number; proxy: ChildProcess }> {
   const port = await freePort()
   const proxy = spawn(
     process.execPath,
@@ -99,25 +99,35 @@ async function behindDelay(backendPort: number): Promise<{ port: number; proxy: 
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 const password = 'pw'
-const counts = new Set(chosen.map((peer) => Math.min(count, peer.mostMessages)))
+const countOf = (set: MessageSet, peer: Peer) =>
+  Math.min(Number(options.count ?? (set === 'mixed' ? 3000 : 10_000)), peer.mostMessages)
+const userOf = (set: MessageSet, peer: Peer) => `${set}-${countOf(set, peer)}`
+const users = new Map(
+  sets.flatMap((set) => chosen.map((peer) => [userOf(set, peer), { set, count: countOf(set, peer) }] as const)),
+)
 await using dovecot = await startDovecot({
-  users: Object.fromEntries([...counts].map((n) => [`n${n}`, password])),
+  users: Object.fromEntries([...users.keys()].map((user) => [user, password])),
   protocols: ['pop3'],
 })
-for (const n of counts) await dovecot.fill(`n${n}`, benchMessages(set, n))
-let port = dovecot.pop3Port
-let proxy: ChildProcess | undefined
-try {
-  // Dovecot builds its index at the first visit; no peer shall pay for that
-  for (const n of counts) measure(peers[0]!, { port, user: `n${n}`, password: password })
-  if (delayMs > 0) ({ port, proxy } = await behindDelay(port))
+
+async function compare(set: MessageSet, delayMs: number): Promise<void> {
+  const { port, proxy } =
+    delayMs > 0 ? await behindDelay(dovecot.pop3Port, delayMs) : { port: dovecot.pop3Port, proxy: undefined }
   const results = new Map<Peer, Run[]>(chosen.map((peer) => [peer, []]))
-  for (let turn = 0; turn < repeat; turn++)
-    for (const peer of chosen) {
-      const run = measure(peer, { port, user: `n${Math.min(count, peer.mostMessages)}`, password: password })
-      results.get(peer)!.push(run)
-      if (!options.json) console.error(`${peer.name}: ${run.messages} messages in ${run.wallSeconds.toFixed(2)} s`)
-    }
+  try {
+    for (let turn = 0; turn < repeat; turn++)
+      for (const peer of chosen) {
+        const run = measure(peer, { port, user: userOf(set, peer), password })
+        results.get(peer)!.push(run)
+        if (!options.json) console.error(`${peer.name}: ${run.messages} messages in ${run.wallSeconds.toFixed(2)} s`)
+      }
+  } finally {
+    proxy?.kill()
+  }
+  report(set, delayMs, results)
+}
+
+function report(set: MessageSet, delayMs: number, results: ReadonlyMap<Peer, readonly Run[]>): void {
   const rows = [...results].map(([peer, done]) => ({
     peer: peer.name,
     messages: median(done.map((run) => run.messages)),
@@ -127,19 +137,28 @@ try {
     cpuMsPerMessage: Number(median(done.map((run) => (run.cpuSeconds * 1000) / run.messages)).toFixed(3)),
     peakMiB: Math.round(median(done.map((run) => run.peakMiB))),
   }))
-  const ours = rows.find((row) => row.peer === 'wherry')
-  if (options.json) console.log(JSON.stringify({ set, count, delayMs, repeat, rows }))
-  else {
-    console.log(`\nfirst sync over POP3, ${count} ${set} messages, ${delayMs} ms each way, medians of ${repeat}`)
-    console.table(rows)
-    if (ours !== undefined)
-      for (const row of rows)
-        if (row !== ours)
-          console.log(
-            `wherry / ${row.peer}: ${(ours.messagesPerSecond / row.messagesPerSecond).toFixed(2)} in messages/s`,
-          )
+  if (options.json) {
+    console.log(JSON.stringify({ set, delayMs, repeat, rows }))
+    return
   }
+  console.log(`\nfirst sync over POP3, ${set} messages, ${delayMs} ms each way, medians of ${repeat}`)
+  console.table(rows)
+  const ours = rows.find((row) => row.peer === 'wherry')
+  if (ours !== undefined)
+    for (const row of rows)
+      if (row !== ours)
+        console.log(
+          `wherry / ${row.peer}: ${(ours.messagesPerSecond / row.messagesPerSecond).toFixed(2)} in messages/s`,
+        )
+}
+
+try {
+  for (const [user, { set, count }] of users) {
+    await dovecot.fill(user, benchMessages(set, count))
+    // Dovecot builds its index at the first visit; no peer shall pay for that
+    measure(peers[0]!, { port: dovecot.pop3Port, user, password })
+  }
+  for (const set of sets) for (const delayMs of delays) await compare(set, delayMs)
 } finally {
-  proxy?.kill()
   rmSync(work, { recursive: true, force: true })
 }

@@ -48,8 +48,10 @@ function message(random: () => number, index: number, sizeOctets: number): Buffe
   )
 }
 
+export type MessageSet = 'small' | 'mixed'
+
 /** `small`: all about 2 KB. `mixed`: median about 9 KB, mean about 50 KB, at most 4 MB. Lines end in CRLF. */
-export function* benchMessages(set: 'small' | 'mixed', count: number, seed = 1): Generator<Buffer> {
+export function* benchMessages(set: MessageSet, count: number, seed = 1): Generator<Buffer> {
   const random = randomFrom(seed)
   for (let index = 0; index < count; index++) {
     const spread = random() + random() + random() + random() + random() + random() - 3
