@@ -23,7 +23,8 @@ const changing = /^(?:status|x-status|x-uidl|x-keywords):/i
 /** SHA-256 of the header, base64url, without what a server may change between sessions. */
 export const headerDigest = (octets: Buffer): string => {
   const hash = createHash('sha256')
-  for (const field of fieldsOf(headerOf(octets)))
+  // At the limit exactly, in however large pieces the octets came.
+  for (const field of fieldsOf(headerOf(octets.subarray(0, headerLimit))))
     if (field !== '' && !changing.test(field)) hash.update(`${field}\n`, 'latin1')
   return hash.digest('base64url')
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { headerDigest, internalDateOf, parseDateTime } from '#gateway/sync/header.ts'
+import { headerDigest, headerLimit, internalDateOf, parseDateTime } from '#gateway/sync/header.ts'
 
 describe('date-time', () => {
   // RFC 5322 §3.3 and appendix A; obsolete forms §4.3.
@@ -38,5 +38,11 @@ describe('header digest', () => {
     const digest = headerDigest(Buffer.from('Subject: a\r\nFrom: b\r\n\r\nbody'))
     expect(headerDigest(Buffer.from('Subject: a\r\nStatus: RO\r\nX-UIDL: 7\r\nFrom: b\r\n\r\n'))).toBe(digest)
     expect(headerDigest(Buffer.from('Subject: a\r\nFrom: c\r\n\r\nbody'))).not.toBe(digest)
+  })
+
+  it('sees as much of a header as is looked at, in however large pieces it came', () => {
+    const long = Buffer.from(`Subject: a\r\nX-Long: ${'x'.repeat(200_000)}\r\n\r\n`)
+    expect(headerDigest(long.subarray(0, headerLimit))).toBe(headerDigest(long))
+    expect(headerDigest(long.subarray(0, headerLimit + 777))).toBe(headerDigest(long))
   })
 })
