@@ -4,7 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import type { Listed, PopClient } from '../backend/types.ts'
+import { append, claimByContents, claimInOrder, contentsOf, namesOf, needContents } from './copies.ts'
 import { headerDigest, headerLimit } from './header.ts'
+import { Slice } from './slice.ts'
 
 export interface Identified {
   readonly number: number
@@ -12,12 +14,18 @@ export interface Identified {
   readonly origin: string
   /** The server's unique-id, where pop3d can show it: unique, printable, without space. RFC 1939 §7 */
   readonly uidl: string | undefined
+  /** It has the origin of a message that departed, but nothing proves that it is the same. */
+  readonly unsure?: true
 }
 
 /** Origins of one backend that the mailbox knows, present or departed. */
 export interface KnownOrigins {
   has(origin: string): boolean
   all(): Iterable<string>
+  /** It departed, and its deletion is to reach the backend. */
+  pending(origin: string): boolean
+  /** SHA-256 of the whole message, base64url; undefined where it is not known. */
+  contentDigest(origin: string): string | undefined
   /** Header digest of the message with this origin; undefined when it is not present. */
   headerDigest(origin: string): Promise<string | undefined>
 }
@@ -27,56 +35,102 @@ const key = (uidl: string): string =>
   /^[\x21-\x7e]{1,255}$/.test(uidl) ? uidl : `#${createHash('sha256').update(uidl, 'latin1').digest('base64url')}`
 
 const plainOrigin = (url: string, uidl: string): string => `${url}u:${key(uidl)}`
+
 /** Whether an origin is made of the server's unique-id. The URL before it ends with the first '/' behind the host. */
 export const hasUniqueId = (origin: string): boolean => origin.startsWith('/u:', origin.indexOf('/', 'pop://'.length))
-/** `ordinal` tells real copies apart, from 1. */
-const digestOrigin = (url: string, digest: string, ordinal: number, uidl: string): string =>
-  `${url}d:${digest}.${ordinal}:${uidl === '' ? '' : key(uidl)}`
 
-/** Answers with one entry per listed message, in the listing's order. Asks the backend for headers only where it has to. */
+/** Messages with the same header and unique-id. */
+const groupOf = (digest: string, uidl: string): string => `${digest}:${uidl === '' ? '' : key(uidl)}`
+/** `ordinal` tells the copies of a group apart, from 1. */
+const digestOrigin = (url: string, group: string, ordinal: number): string =>
+  `${url}d:${group.replace(':', `.${ordinal}:`)}`
+
+/** Ordinals in use, by group; and the unique-ids that several messages have had, as `key` spells them. */
+const knownCopies = async (prefix: string, known: KnownOrigins, slice: Slice) => {
+  const groups = new Map<string, number[]>()
+  const keys = new Set<string>()
+  for (const origin of known.all()) {
+    if (slice.isOver()) await slice.next()
+    if (!origin.startsWith(prefix)) continue
+    const dot = origin.indexOf('.', prefix.length)
+    const colon = origin.indexOf(':', dot)
+    const group = origin.slice(prefix.length, dot) + origin.slice(colon)
+    keys.add(origin.slice(colon + 1))
+    append(groups, group, Number(origin.slice(dot + 1, colon)))
+  }
+  return { groups, keys }
+}
+
+/** Answers with one entry per listed message, in the listing's order. Asks the backend for headers and messages only where it has to. */
 export const identify = async (
   url: string,
   listed: readonly Listed[],
   known: KnownOrigins,
   client: PopClient,
 ): Promise<readonly Identified[]> => {
-  const uses = new Map<string, number>()
-  for (const { uidl } of listed) uses.set(uidl, (uses.get(uidl) ?? 0) + 1)
-  // Once several messages had the same unique-id, it stays ambiguous for those that are left.
-  const ambiguousKeys = new Set<string>()
-  const prefix = `${url}d:`
-  for (const origin of known.all())
-    if (origin.startsWith(prefix)) ambiguousKeys.add(origin.slice(origin.indexOf(':', prefix.length) + 1))
-  const ambiguous = ({ uidl }: Listed) => uidl === '' || uses.get(uidl)! > 1 || ambiguousKeys.has(key(uidl))
-
+  const slice = new Slice()
+  const seen = new Set<string>()
+  const repeated = new Set<string>()
+  for (const { uidl } of listed) {
+    if (slice.isOver()) await slice.next()
+    if (seen.has(uidl)) repeated.add(uidl)
+    else seen.add(uidl)
+  }
+  const copies = await knownCopies(`${url}d:`, known, slice)
+  const result: (Identified | undefined)[] = []
+  const ambiguous: { readonly entry: Listed; readonly index: number }[] = []
+  for (const [index, entry] of listed.entries()) {
+    if (slice.isOver()) await slice.next()
+    const { number, uidl } = entry
+    const spelled = key(uidl)
+    // Once several messages had the same unique-id, it stays ambiguous for those that are left.
+    if (uidl === '' || repeated.has(uidl) || copies.keys.has(spelled)) ambiguous.push({ entry, index })
+    else result[index] = { number, origin: `${url}u:${spelled}`, uidl: spelled === uidl ? uidl : undefined }
+  }
   const digests = await digestsOf(
     client,
-    listed.filter(ambiguous).map(({ number }) => number),
+    ambiguous.map(({ entry }) => entry.number),
   )
-  const ordinals = new Map<string, number>()
   const plainTaken = new Set<string>()
-  const result: Identified[] = []
-  for (const entry of listed) {
+  const groups = new Map<string, { readonly number: number; readonly index: number }[]>()
+  for (const { entry, index } of ambiguous) {
     const { number, uidl } = entry
-    const plain = plainOrigin(url, uidl)
-    if (!ambiguous(entry)) {
-      result.push({ number, origin: plain, uidl: plain.endsWith(`:${uidl}`) ? uidl : undefined })
-      continue
-    }
     const digest = digests.get(number)
     // Without a header it can't be told from others: left for a later session.
     if (digest === undefined) continue
+    const plain = plainOrigin(url, uidl)
     if (uidl !== '' && !plainTaken.has(plain) && known.has(plain) && (await known.headerDigest(plain)) === digest) {
       plainTaken.add(plain)
-      result.push({ number, origin: plain, uidl: undefined })
+      result[index] = { number, origin: plain, uidl: undefined }
       continue
     }
-    const same = `${digest} ${uidl}`
-    const ordinal = (ordinals.get(same) ?? 0) + 1
-    ordinals.set(same, ordinal)
-    result.push({ number, origin: digestOrigin(url, digest, ordinal, uidl), uidl: undefined })
+    const group = groupOf(digest, uidl)
+    append(groups, group, { number, index })
   }
-  return result
+  const claims = [...groups].map(([group, entries]) => {
+    const names = namesOf(copies.groups.get(group) ?? [], (ordinal) => digestOrigin(url, group, ordinal), known)
+    return { entries, names, byContents: needContents(entries.length, names, known) }
+  })
+  const compared = claims.filter((claim) => claim.byContents).flatMap(({ entries }) => entries)
+  const contents = await contentsOf(
+    client,
+    compared.map(({ number }) => number),
+  )
+  for (const { entries, names, byContents } of claims) {
+    if (slice.isOver()) await slice.next()
+    const claimed = byContents
+      ? claimByContents(
+          entries.map(({ number }) => contents.get(number)),
+          names,
+          known,
+        )
+      : claimInOrder(entries.length, names)
+    for (const [at, { number, index }] of entries.entries()) {
+      const claim = claimed[at]
+      if (claim !== undefined) result[index] = { number, uidl: undefined, ...claim }
+    }
+  }
+  return result.filter((entry) => entry !== undefined)
 }
 
 /** Header digests by message number: by TOP, and by RETR where the server refuses that. */

@@ -4,21 +4,17 @@
  */
 import type { Uid } from '#src/base/ids.ts'
 import type { OriginState } from '#src/store/types.ts'
+import type { BackendMemory, SizesByUid } from './memory.ts'
 import type { Identified } from './origin.ts'
-
-/** What is remembered of a backend from session to session, in the account's own log. */
-export interface BackendMemory {
-  /** A message that was retrieved has been listed again later: retrieving does not remove. */
-  readonly keeps: boolean
-  /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
-  readonly missing?: { readonly since: number; readonly sessions: number }
-}
+import { Slice } from './slice.ts'
 
 export interface Policy {
   /** Newest backend messages to show; 0: all. */
   readonly fetchLastN: number
   readonly ignoreFrontendDeletes: boolean
 }
+
+export type Departed = OriginState & { readonly present: false }
 
 export interface PlanInput {
   /** In the backend's order, oldest first. */
@@ -29,7 +25,9 @@ export interface PlanInput {
   readonly expires: boolean
   /** Of this backend only. */
   readonly present: ReadonlyMap<string, Uid>
-  readonly departed: ReadonlyMap<string, OriginState & { present: false }>
+  readonly departed: ReadonlyMap<string, Departed>
+  /** Announced octets by message number; empty where they were not asked for. */
+  readonly sizes: ReadonlyMap<number, number>
   readonly memory: BackendMemory
   readonly policy: Policy
   /** Seconds since 1970. */
@@ -45,7 +43,10 @@ export interface Plan {
   readonly expungeHere: readonly Uid[]
   /** Older than the newest `fetchLastN`. */
   readonly pushOut: readonly Uid[]
+  /** At most `deletionsPerSession`. */
   readonly deleteThere: readonly Identified[]
+  /** So many were deleted here, and what is listed in their place may be other messages: neither fetched nor deleted. */
+  readonly withheld: number
   /** Departed, and not listed any more. */
   readonly forget: readonly string[]
   readonly memory: BackendMemory
@@ -57,24 +58,61 @@ export interface Plan {
 const believedCount = 10
 const confirmSessions = 3
 const confirmSeconds = 86_400
+/** Bounds the memory of what was asked for; the rest follows in the next session. */
+const deletionsPerSession = 10_000
 
-export const plan = (input: PlanInput): Plan => {
-  const { listed, complete, expires, present, departed, policy, now } = input
-  const origins = new Set(listed.map(({ origin }) => origin))
-  const window = policy.fetchLastN > 0 ? listed.slice(-policy.fetchLastN) : listed
+/** A client deleted it here, and that is to reach the backend. */
+export const isPending = ({ cause, modSeq }: Departed, memory: BackendMemory, policy: Policy): boolean =>
+  cause === 'client' && !policy.ignoreFrontendDeletes && modSeq > (memory.ignoredUpTo ?? -1)
 
+/** What to do about a listed message whose origin departed from here. docs/decisions/0086-a-deletion-hits-once.md */
+const fateOf = (
+  { number, unsure }: Identified,
+  left: Departed,
+  { memory, policy, sizes }: PlanInput,
+): 'delete' | 'new' | 'withhold' | 'leave' => {
+  if (left.cause !== 'client') return 'new'
+  if (!isPending(left, memory, policy)) return 'leave'
+  if (unsure) return 'withhold'
+  const before = memory.asked?.[left.uid] ?? memory.deleted?.[left.uid]
+  const size = sizes.get(number)
+  if (before !== undefined && before > 0 && size !== undefined && size !== before) return 'new'
+  return memory.deleted?.[left.uid] === undefined ? 'delete' : 'withhold'
+}
+
+export const plan = async (input: PlanInput): Promise<Plan> => {
+  const { listed, complete, expires, present, departed, sizes, policy, now } = input
+  const slice = new Slice()
+  const windowStart = policy.fetchLastN > 0 ? Math.max(0, listed.length - policy.fetchLastN) : 0
+
+  const origins = new Set<string>()
   const fetch: Identified[] = []
   const readmit: string[] = []
-  for (const entry of window) {
-    if (present.has(entry.origin)) continue
+  const pushOut: Uid[] = []
+  const deleteThere: Identified[] = []
+  let withheld = 0
+  for (const [index, entry] of listed.entries()) {
+    if (slice.isOver()) await slice.next()
+    origins.add(entry.origin)
+    const uid = present.get(entry.origin)
+    if (uid !== undefined) {
+      if (index < windowStart && complete) pushOut.push(uid)
+      continue
+    }
     const left = departed.get(entry.origin)
-    if (left?.cause === 'client') continue
-    if (left !== undefined) readmit.push(entry.origin)
-    fetch.push(entry)
+    const fate = left === undefined ? 'new' : fateOf(entry, left, input)
+    if (fate === 'new' && index >= windowStart) {
+      if (left !== undefined) readmit.push(entry.origin)
+      fetch.push(entry)
+    } else if (fate === 'delete' && deleteThere.length < deletionsPerSession) deleteThere.push(entry)
+    else if (fate === 'withhold') withheld++
   }
 
   const missing: Uid[] = []
-  for (const [origin, uid] of present) if (!origins.has(origin)) missing.push(uid)
+  for (const [origin, uid] of present) {
+    if (slice.isOver()) await slice.next()
+    if (!origins.has(origin)) missing.push(uid)
+  }
   const keeps = input.memory.keeps || missing.length < present.size
   const suspicious =
     missing.length > 0 && (listed.length === 0 || (missing.length > believedCount && missing.length > present.size / 2))
@@ -82,21 +120,64 @@ export const plan = (input: PlanInput): Plan => {
   const seen = complete && suspicious ? { since: before.since, sessions: before.sessions + 1 } : undefined
   const confirmed = seen !== undefined && seen.sessions >= confirmSessions && now - seen.since >= confirmSeconds
   const believed = complete && keeps && !expires && (!suspicious || confirmed)
-  const unlisted = [...departed.keys()].filter((origin) => !origins.has(origin))
+  const unlisted =
+    complete && (!suspicious || confirmed) ? [...departed.keys()].filter((each) => !origins.has(each)) : []
   // An incomplete listing is no evidence either way: it neither adds to nor ends a suspicion.
   const missingNow = !complete ? input.memory.missing : confirmed ? undefined : seen
-
-  const pushedOut = complete ? listed.slice(0, listed.length - window.length) : []
   return {
     fetch,
     readmit,
     expungeHere: believed ? missing : [],
-    pushOut: pushedOut.flatMap(({ origin }) => present.get(origin) ?? []),
-    deleteThere: policy.ignoreFrontendDeletes
-      ? []
-      : listed.filter(({ origin }) => departed.get(origin)?.cause === 'client'),
-    forget: complete && (!suspicious || confirmed) ? unlisted : [],
-    memory: missingNow === undefined ? { keeps } : { keeps, missing: missingNow },
+    pushOut,
+    deleteThere,
+    withheld,
+    forget: unlisted,
+    memory: {
+      keeps,
+      ...(missingNow === undefined ? {} : { missing: missingNow }),
+      ...deletionsRemembered(input, new Set([...unlisted, ...readmit]), deleteThere, sizes),
+    },
     held: believed ? 0 : missing.length,
+  }
+}
+
+/** Of messages that are still listed, or may be; together with those that are asked for now. */
+const deletionsRemembered = (
+  { memory, departed, policy }: PlanInput,
+  forgotten: ReadonlySet<string>,
+  deleteThere: readonly Identified[],
+  sizes: ReadonlyMap<number, number>,
+): Pick<BackendMemory, 'asked' | 'deleted' | 'ignoredUpTo'> => {
+  const uids = new Set<string>()
+  let newest = memory.ignoredUpTo ?? -1
+  for (const [origin, left] of departed) {
+    if (forgotten.has(origin)) continue
+    uids.add(String(left.uid))
+    if (policy.ignoreFrontendDeletes && left.cause === 'client') newest = Math.max(newest, left.modSeq)
+  }
+  const still = (entries: SizesByUid = {}) => Object.entries(entries).filter(([uid]) => uids.has(uid))
+  const now = deleteThere.map(({ origin, number }) => [departed.get(origin)!.uid, sizes.get(number) ?? 0] as const)
+  const asked = [...still(memory.asked), ...now]
+  const deleted = still(memory.deleted)
+  return {
+    ...(asked.length === 0 ? {} : { asked: Object.fromEntries(asked) }),
+    ...(deleted.length === 0 ? {} : { deleted: Object.fromEntries(deleted) }),
+    ...(newest < 0 ? {} : { ignoredUpTo: newest }),
+  }
+}
+
+/** After QUIT was confirmed: what was asked for and not refused is deleted. */
+export const deletionsConfirmed = (memory: BackendMemory, uids: readonly Uid[]): BackendMemory => {
+  const { asked = {}, deleted = {}, ...rest } = memory
+  const done = new Set(uids.map(String))
+  const [left, gone] = [new Map(Object.entries(asked)), new Map(Object.entries(deleted))]
+  for (const uid of done) {
+    gone.set(uid, left.get(uid) ?? 0)
+    left.delete(uid)
+  }
+  return {
+    ...rest,
+    ...(left.size === 0 ? {} : { asked: Object.fromEntries(left) }),
+    ...(gone.size === 0 ? {} : { deleted: Object.fromEntries(gone) }),
   }
 }

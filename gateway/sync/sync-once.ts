@@ -38,9 +38,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
     await using mailbox = await openMailbox(account, backend.mailbox)
     onProven?.()
     const url = maildropUrl(backend, userId)
-    const result = await syncMaildrop({ url, client, account, mailbox, policy, setbacks, clock, log })
-    await client.quit()
-    return result
+    return await syncMaildrop({ url, client, account, mailbox, policy, setbacks, clock, log })
   } finally {
     client.close()
   }

@@ -3,20 +3,23 @@
  * committed with its message, and whatever was not done is seen again in the next listing.
  */
 import type { Clock } from '#src/base/clock.ts'
+import type { Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../backend/errors.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
+import { readContents, readMemory, writtenMemory } from './memory.ts'
 import { hasUniqueId, type Identified, identify, type KnownOrigins } from './origin.ts'
-import { type BackendMemory, type Plan, type Policy, plan } from './plan.ts'
+import { type Departed, deletionsConfirmed, isPending, type Plan, type Policy, plan } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
+import { Slice } from './slice.ts'
 
 export interface SyncRequest {
   /** Of the maildrop, `maildropUrl`: the beginning of its origins. */
   readonly url: string
-  /** Open; left open. */
+  /** Open; at the end of its session afterwards. */
   readonly client: PopClient
   readonly account: Account
   /** Open. */
@@ -37,64 +40,106 @@ export interface SyncResult {
   readonly failed: number
   readonly expungedHere: number
   readonly pushedOut: number
-  /** Marked; gone when `quit` is confirmed. */
   readonly deletedThere: number
   /** Missing at the backend, kept here because the listing is not believed. */
   readonly held: number
 }
 
-/** Throws BackendError (session lost; what arrived is stored) and StoreError. The caller quits, or closes after a throw. */
+/** Up to the confirmed QUIT. Throws BackendError (session lost; what arrived is stored) and StoreError; the caller closes then. */
 export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> => {
   const { url, client, account, mailbox, policy, clock, log } = request
   await mailbox.refresh()
-  const known = knownOrigins(mailbox, url)
+  const memoryKey = `backend ${url}`
+  const memory = readMemory(await account.get(memoryKey), mailbox.id)
+  const contents = readContents(await account.get(contentsKey(url)))
+  const known = await knownOrigins(mailbox, url, contents, (left) => isPending(left, memory, policy))
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
   const listed = await identify(url, listing.listed, known, client)
-  const memoryKey = `backend ${url}`
-  const memory = readMemory(await account.get(memoryKey))
-  const steps = plan({
+  const steps = await plan({
     listed,
     complete: listing.complete && listed.length === listing.listed.length,
     expires: client.capabilities.expireDays !== undefined,
     present: known.present,
     departed: known.departed,
+    sizes: await sizesFor(listed, known, client),
     memory,
     policy,
     now: Math.floor(clock.now() / 1_000),
   })
-  if (JSON.stringify(steps.memory) !== JSON.stringify(memory)) await account.put({ [memoryKey]: steps.memory })
+  if (JSON.stringify(steps.memory) !== JSON.stringify(memory))
+    await account.put({ [memoryKey]: writtenMemory(steps.memory, mailbox.id) })
   if (steps.held > 0)
     log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
       missing: steps.held,
       listed: listed.length,
     })
-  return apply(request, steps, listed.length)
+  if (steps.withheld > 0)
+    log.log('warning', 'deleted messages are listed again, or others under their unique-ids; they are left alone', {
+      messages: steps.withheld,
+    })
+  const { result, deleted } = await apply(request, steps, listed.length)
+  await client.quit()
+  // Only now: a deletion that was not confirmed is asked for again.
+  if (deleted.length > 0)
+    await account.put({ [memoryKey]: writtenMemory(deletionsConfirmed(steps.memory, deleted), mailbox.id) })
+  return result
 }
 
-const apply = async (request: SyncRequest, steps: Plan, listed: number): Promise<SyncResult> => {
+const apply = async (
+  request: SyncRequest,
+  steps: Plan,
+  listed: number,
+): Promise<{ result: SyncResult; deleted: readonly Uid[] }> => {
   const { client, mailbox, log } = request
+  const uids = new Map(
+    steps.deleteThere.flatMap(({ number, origin }) => {
+      const left = mailbox.byOrigin(origin)
+      return left === undefined ? [] : [[number, left.uid] as const]
+    }),
+  )
   if (steps.forget.length + steps.readmit.length > 0) await mailbox.forget([...steps.forget, ...steps.readmit])
   const expunged = steps.expungeHere.length > 0 ? await mailbox.expunge(steps.expungeHere, 'backend') : []
   const { fetched, fetchedOctets, failed } = await fetchMessages(request, steps.fetch)
   const pushedOut = steps.pushOut.length > 0 ? await mailbox.expunge(steps.pushOut, 'window') : []
   const kept = await client.remove(steps.deleteThere.map(({ number }) => number))
-  for (const [, error] of kept) log.log('warning', 'the backend does not delete a message', { reply: error.serverText })
-  return {
+  for (const [number, error] of kept) {
+    uids.delete(number)
+    log.log('warning', 'the backend does not delete a message', { reply: error.serverText })
+  }
+  const result = {
     listed,
     fetched,
     fetchedOctets,
     failed,
     expungedHere: expunged.length,
     pushedOut: pushedOut.length,
-    deletedThere: steps.deleteThere.length - kept.size,
+    deletedThere: uids.size,
     held: steps.held,
+  }
+  return { result, deleted: [...uids.values()] }
+}
+
+/** Announced octets, asked for only when a deletion may go by a unique-id; a server that refuses LIST leaves them unknown. */
+const sizesFor = async (
+  listed: readonly Identified[],
+  known: Awaited<ReturnType<typeof knownOrigins>>,
+  client: PopClient,
+): Promise<ReadonlyMap<number, number>> => {
+  if (known.departed.size === 0 || !listed.some(({ origin }) => hasUniqueId(origin) && known.pending(origin)))
+    return new Map()
+  try {
+    return await client.list()
+  } catch (error) {
+    if (error instanceof BackendError && !error.retryable) return new Map()
+    throw error
   }
 }
 
 const fetchMessages = async (
-  { client, mailbox, setbacks, clock, log }: SyncRequest,
+  request: SyncRequest,
   wanted: readonly Identified[],
 ): Promise<{ fetched: number; fetchedOctets: number; failed: number }> => {
+  const { client, mailbox, setbacks, clock, log } = request
   const { now, later } = setbacks.order(wanted, clock.now())
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
   const injector = new Injector(mailbox, clock)
@@ -131,6 +176,7 @@ const fetchMessages = async (
     if (!broken && next !== undefined) setbacks.add(next.origin, clock.now())
   }
   await injector.finish()
+  await rememberContents(request)
   if (lost !== undefined) throw lost
   return { fetched: injector.stored, fetchedOctets: injector.storedOctets, failed }
 }
@@ -146,16 +192,35 @@ const withoutUidl = (count: number, known: KnownOrigins): { listed: readonly Lis
   return { listed: Array.from({ length: count }, (_, index) => ({ number: index + 1, uidl: '' })), complete: true }
 }
 
-const knownOrigins = (mailbox: Mailbox, url: string) => {
-  const present = new Map(
-    mailbox.messages.flatMap(({ origin, uid }) => (origin?.startsWith(url) ? [[origin, uid] as const] : [])),
-  )
+const contentsKey = (url: string): string => `contents ${url}`
+
+const knownOrigins = async (
+  mailbox: Mailbox,
+  url: string,
+  contents: ReadonlyMap<string, string>,
+  isPending: (left: Departed) => boolean,
+) => {
+  const slice = new Slice()
+  const present = new Map<string, Uid>()
+  for (const { origin, uid } of mailbox.messages) {
+    if (slice.isOver()) await slice.next()
+    if (origin?.startsWith(url)) present.set(origin, uid)
+  }
   const departed = new Map([...mailbox.departed()].filter(([origin]) => origin.startsWith(url)))
   const known: KnownOrigins = {
     has: (origin) => present.has(origin),
     *all() {
       yield* present.keys()
       yield* departed.keys()
+    },
+    pending: (origin) => {
+      const left = departed.get(origin)
+      return left !== undefined && isPending(left)
+    },
+    contentDigest: (origin) => {
+      const uid = present.get(origin)
+      if (uid !== undefined) return mailbox.byUid(uid)?.digest
+      return contents.get(String(departed.get(origin)?.uid))
     },
     headerDigest: async (origin) => {
       const record = mailbox.byUid(present.get(origin)!)
@@ -167,12 +232,19 @@ const knownOrigins = (mailbox: Mailbox, url: string) => {
   return { ...known, present, departed }
 }
 
-const readMemory = (value: unknown): BackendMemory => {
-  if (typeof value !== 'object' || value === null || !('keeps' in value)) return { keeps: false }
-  const keeps = value.keeps === true
-  const missing = 'missing' in value ? value.missing : undefined
-  if (typeof missing !== 'object' || missing === null || !('since' in missing) || !('sessions' in missing))
-    return { keeps }
-  const { since, sessions } = missing
-  return typeof since === 'number' && typeof sessions === 'number' ? { keeps, missing: { since, sessions } } : { keeps }
+/** The store forgets what a message was when it is expunged: before its copy at the backend goes too, the two are compared. */
+const rememberContents = async ({ url, account, mailbox }: SyncRequest): Promise<void> => {
+  const before = readContents(await account.get(contentsKey(url)))
+  const now = new Map<string, string>()
+  const slice = new Slice()
+  for (const { origin, uid, digest } of mailbox.messages) {
+    if (slice.isOver()) await slice.next()
+    if (origin?.startsWith(url) && !hasUniqueId(origin)) now.set(String(uid), digest)
+  }
+  for (const [origin, { uid }] of mailbox.departed()) {
+    const digest = before.get(String(uid))
+    if (digest !== undefined && origin.startsWith(url)) now.set(String(uid), digest)
+  }
+  const same = now.size === before.size && [...now].every(([uid, digest]) => before.get(uid) === digest)
+  if (!same) await account.put({ [contentsKey(url)]: now.size === 0 ? undefined : Object.fromEntries(now) })
 }

@@ -5,7 +5,7 @@ import {
   type ScriptedPop3,
   scriptedPop3,
 } from '#test/support/pop3-script.ts'
-import { backendAt, clientExpunges, contents, Syncer, type TestStore, testStore } from './support.ts'
+import { backendAt, clientExpunges, contents, Syncer, type TestStore, testStore, withMailbox } from './support.ts'
 
 const message = (n: number): ScriptedMessage => ({
   uidl: `id${n}`,
@@ -156,6 +156,100 @@ describe('deleting at the backend', () => {
       expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 0 })
       backend.on('DELE', (_, usual) => usual())
       expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0 })
+    }))
+})
+
+describe('a deletion hits one message, and no other', () => {
+  const copy = (body: string, uidl = ''): ScriptedMessage => ({
+    uidl,
+    octets: Buffer.from(`From: cron\r\nSubject: report\r\n\r\n${body}\r\n`),
+  })
+  const bodiesThere = (backend: ScriptedPop3) =>
+    backend.messages.map(({ octets }) => String(octets).split('\r\n\r\n')[1]!.trim())
+  const bodiesHere = async (test: TestStore) =>
+    (await contents(test.store)).map((octets) => String(octets).split('\r\n\r\n')[1]!.trim())
+  const deletes = (test: TestStore, position: number) =>
+    withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages[position]!.uid], 'client'))
+  const without = (backend: ScriptedPop3) => backend.on('UIDL', () => '-ERR unknown command\r\n')
+
+  it('of two copies: the other one stays, in every later session', () =>
+    scene(
+      async (backend, gateway, test) => {
+        without(backend)
+        await gateway.sync()
+        await deletes(test, 1)
+        expect(await gateway.sync()).toMatchObject({ deletedThere: 1 })
+        for (let round = 0; round < 3; round++)
+          expect(await gateway.sync()).toMatchObject({ deletedThere: 0, expungedHere: 0, fetched: 0 })
+        expect(bodiesThere(backend)).toEqual(['x', 'same', 'y'])
+        expect(await bodiesHere(test)).toEqual(['x', 'same', 'y'])
+        expect(await withMailbox(test.store, async (mailbox) => [...mailbox.departed()])).toEqual([])
+      },
+      { messages: ['x', 'same', 'same', 'y'].map((body) => copy(body)), capabilities: ['TOP'] },
+    ))
+
+  it.each([0, 1, 2])('of three with the same header and unique-id: number %i, whatever the order', (position) =>
+    scene(
+      async (backend, gateway, test) => {
+        const left = ['one', 'two', 'three'].toSpliced(position, 1)
+        await gateway.sync()
+        await deletes(test, position)
+        backend.messages.reverse()
+        expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0, expungedHere: 0 })
+        for (let round = 0; round < 3; round++)
+          expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 0, expungedHere: 0 })
+        expect(bodiesThere(backend)).toEqual(left.toReversed())
+        expect(await bodiesHere(test)).toEqual(left)
+      },
+      { messages: ['one', 'two', 'three'].map((body) => copy(body, 'same')), capabilities: ['UIDL', 'TOP'] },
+    ),
+  )
+
+  it('another one in its place, with the same header: is fetched, not deleted', () =>
+    scene(
+      async (backend, gateway, test) => {
+        without(backend)
+        await gateway.sync()
+        await deletes(test, 0)
+        backend.messages = [copy('b'), copy('c')]
+        expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 1 })
+        expect(bodiesThere(backend)).toEqual(['b', 'c'])
+        expect(await bodiesHere(test)).toEqual(['b', 'c'])
+      },
+      { messages: [copy('a'), copy('b')], capabilities: ['TOP'] },
+    ))
+
+  it('one of several vanishes at the backend: that one leaves here', () =>
+    scene(
+      async (backend, gateway, test) => {
+        without(backend)
+        await gateway.sync()
+        backend.messages.shift()
+        expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 0 })
+        expect(await bodiesHere(test)).toEqual(['two', 'three'])
+      },
+      { messages: ['one', 'two', 'three'].map((body) => copy(body)), capabilities: ['TOP'] },
+    ))
+
+  it('unique-ids that are message numbers: a later message under the same one is not deleted', () =>
+    scene(async (backend, gateway, test) => {
+      backend.on('UIDL', ({ messages }) => `+OK\r\n${messages.map((_, n) => `${n + 1} ${n + 1}\r\n`).join('')}.\r\n`)
+      await gateway.sync()
+      await deletes(test, 1)
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 1 })
+      for (let round = 0; round < 5; round++) expect(await gateway.sync()).toMatchObject({ deletedThere: 0 })
+      expect(backend.messages.map(({ uidl }) => uidl)).toEqual(['id1', 'id3', 'id4', 'id5', 'id6'])
+    }))
+
+  it('a unique-id that is given to another message later: it is fetched as a new one', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      await deletes(test, 1)
+      await gateway.sync()
+      backend.messages.push({ uidl: 'id2', octets: Buffer.from('Subject: another\r\n\r\n2\r\n') })
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 1 })
+      expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6', 'another'])
+      expect(backend.messages).toHaveLength(6)
     }))
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type PlanInput, plan } from '#gateway/sync/plan.ts'
+import { deletionsConfirmed, type PlanInput, plan } from '#gateway/sync/plan.ts'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import type { ExpungeCause } from '#src/store/types.ts'
 
@@ -16,6 +16,7 @@ const input = (changes: Partial<PlanInput>): PlanInput => ({
   expires: false,
   present: present(),
   departed: new Map(),
+  sizes: new Map(),
   memory: { keeps: true },
   policy: { fetchLastN: 0, ignoreFrontendDeletes: false },
   now: 1_000_000,
@@ -23,27 +24,31 @@ const input = (changes: Partial<PlanInput>): PlanInput => ({
 })
 
 describe('plan', () => {
-  it('fetches what is neither present nor departed, in the order of the backend', () => {
-    const steps = plan(input({ listed: [3, 1, 2, 4].map(entry), present: present(1), departed: departed('client', 2) }))
+  it('fetches what is neither present nor departed, in the order of the backend', async () => {
+    const steps = await plan(
+      input({ listed: [3, 1, 2, 4].map(entry), present: present(1), departed: departed('client', 2) }),
+    )
     expect(steps.fetch.map(({ number }) => number)).toEqual([3, 4])
     expect(steps.deleteThere.map(({ number }) => number)).toEqual([2])
     expect(steps.forget).toEqual([])
   })
 
-  it('forgets a departed message only when the backend lists it no more', () => {
-    const steps = plan(input({ listed: [entry(1)], present: present(1), departed: departed('client', 2) }))
+  it('forgets a departed message only when the backend lists it no more', async () => {
+    const steps = await plan(input({ listed: [entry(1)], present: present(1), departed: departed('client', 2) }))
     expect(steps.forget).toEqual(['o2'])
-    expect(plan(input({ listed: [entry(1)], complete: false, departed: departed('client', 2) })).forget).toEqual([])
+    expect(
+      (await plan(input({ listed: [entry(1)], complete: false, departed: departed('client', 2) }))).forget,
+    ).toEqual([])
   })
 
-  it('a message that vanished there leaves here', () => {
-    const steps = plan(input({ listed: range(2, 20).map(entry), present: present(...range(1, 20)) }))
+  it('a message that vanished there leaves here', async () => {
+    const steps = await plan(input({ listed: range(2, 20).map(entry), present: present(...range(1, 20)) }))
     expect(steps.expungeHere).toEqual([1])
     expect(steps.held).toBe(0)
   })
 
-  it('the last one or few of a small mailbox leave as well, as long as something is left', () => {
-    expect(plan(input({ listed: [entry(1)], present: present(1, 2, 3) })).expungeHere).toEqual([2, 3])
+  it('the last one or few of a small mailbox leave as well, as long as something is left', async () => {
+    expect((await plan(input({ listed: [entry(1)], present: present(1, 2, 3) }))).expungeHere).toEqual([2, 3])
   })
 
   it.each([
@@ -55,54 +60,93 @@ describe('plan', () => {
       'a backend that never kept a retrieved message',
       { listed: [entry(9)], present: present(1, 2), memory: { keeps: false } },
     ],
-  ])('%s deletes nothing here (B7, P8)', (_, changes) => {
-    const steps = plan(input(changes))
+  ])('%s deletes nothing here (B7, P8)', async (_, changes) => {
+    const steps = await plan(input(changes))
     expect(steps.expungeHere).toEqual([])
     expect(steps.forget).toEqual([])
     expect(steps.held).toBeGreaterThan(0)
   })
 
-  it('an empty listing is believed after three sessions and a day, all agreeing', () => {
+  it('an empty listing is believed after three sessions and a day, all agreeing', async () => {
     let memory: PlanInput['memory'] = { keeps: true }
-    const look = (now: number, changes: Partial<PlanInput> = {}) => {
-      const steps = plan(input({ present: present(1, 2), memory, now, ...changes }))
+    const look = async (now: number, changes: Partial<PlanInput> = {}) => {
+      const steps = await plan(input({ present: present(1, 2), memory, now, ...changes }))
       memory = steps.memory
       return steps.expungeHere
     }
-    expect(look(0)).toEqual([])
-    expect(look(300)).toEqual([])
-    expect(look(600)).toEqual([])
+    expect(await look(0)).toEqual([])
+    expect(await look(300)).toEqual([])
+    expect(await look(600)).toEqual([])
     // The mail is back: the count begins again.
-    expect(look(900, { listed: [1, 2].map(entry) })).toEqual([])
+    expect(await look(900, { listed: [1, 2].map(entry) })).toEqual([])
     expect(memory).toEqual({ keeps: true })
-    expect(look(1_000)).toEqual([])
-    expect(look(1_000 + day)).toEqual([])
-    expect(look(1_001 + day, { complete: false })).toEqual([])
-    expect(look(1_002 + day)).toEqual([1, 2])
+    expect(await look(1_000)).toEqual([])
+    expect(await look(1_000 + day)).toEqual([])
+    expect(await look(1_001 + day, { complete: false })).toEqual([])
+    expect(await look(1_002 + day)).toEqual([1, 2])
     expect(memory).toEqual({ keeps: true })
   })
 
-  it('a message that vanished, left here and is listed again comes back', () => {
-    const steps = plan(input({ listed: [entry(1)], departed: departed('backend', 1) }))
+  it('a message that vanished, left here and is listed again comes back', async () => {
+    const steps = await plan(input({ listed: [entry(1)], departed: departed('backend', 1) }))
     expect(steps.readmit).toEqual(['o1'])
     expect(steps.fetch.map(({ number }) => number)).toEqual([1])
   })
 
-  it('GW-20, GW-21: the newest N; older ones are pushed out, and come back when N grows', () => {
+  it('GW-20, GW-21: the newest N; older ones are pushed out, and come back when N grows', async () => {
     const listed = range(1, 5).map(entry)
-    const steps = plan(
+    const steps = await plan(
       input({ listed, present: present(1, 2, 3, 4), policy: { fetchLastN: 3, ignoreFrontendDeletes: false } }),
     )
     expect(steps.fetch.map(({ number }) => number)).toEqual([5])
     expect(steps.pushOut).toEqual([1, 2])
     expect(steps.deleteThere).toEqual([])
-    const grown = plan(input({ listed, present: present(3, 4, 5), departed: departed('window', 1, 2) }))
+    const grown = await plan(input({ listed, present: present(3, 4, 5), departed: departed('window', 1, 2) }))
     expect(grown.readmit).toEqual(['o1', 'o2'])
   })
 
-  it('GW-08: with ignore_frontend_deletes nothing is deleted there, and nothing fetched again', () => {
+  it('a unique-id that is listed again after a confirmed deletion: another size is another message', async () => {
+    const look = (size: number | undefined, memory: Partial<PlanInput['memory']>) =>
+      plan(
+        input({
+          listed: [entry(1)],
+          departed: departed('client', 1),
+          sizes: new Map(size === undefined ? [] : [[1, size]]),
+          memory: { keeps: true, ...memory },
+        }),
+      )
+    const first = await look(700, {})
+    expect([first.deleteThere.length, first.memory.asked]).toEqual([1, { 1: 700 }])
+    const deleted = deletionsConfirmed(first.memory, [1 as Uid])
+    expect(deleted).toEqual({ keeps: true, deleted: { 1: 700 } })
+    for (const size of [700, undefined])
+      expect(await look(size, deleted)).toMatchObject({ deleteThere: [], fetch: [], withheld: 1, memory: deleted })
+    expect(await look(701, deleted)).toMatchObject({ deleteThere: [], readmit: ['o1'], withheld: 0 })
+    expect((await look(701, deleted)).memory).toEqual({ keeps: true })
+    // Asked for, but never confirmed: the same one is asked for again, another one is not.
+    expect((await look(700, first.memory)).deleteThere).toHaveLength(1)
+    expect(await look(701, first.memory)).toMatchObject({ deleteThere: [], readmit: ['o1'] })
+  })
+
+  it('one session deletes so many that their memory stays small', async () => {
+    const many = range(1, 10_001)
+    const steps = await plan(input({ listed: many.map(entry), departed: departed('client', ...many) }))
+    expect(steps.deleteThere).toHaveLength(10_000)
+  })
+
+  it('what was deleted under ignore_frontend_deletes stays there after it is switched off', async () => {
+    const listed = [1, 2].map(entry)
+    const on = { fetchLastN: 0, ignoreFrontendDeletes: true }
+    const { memory } = await plan(input({ listed, departed: departed('client', 1), policy: on }))
+    const steps = await plan(input({ listed, departed: departed('client', 1, 2), memory }))
+    expect(steps.deleteThere.map(({ number }) => number)).toEqual([2])
+    expect(steps.fetch).toEqual([])
+    expect((await plan(input({ listed: [], departed: departed('client', 1), memory }))).forget).toEqual(['o1'])
+  })
+
+  it('GW-08: with ignore_frontend_deletes nothing is deleted there, and nothing fetched again', async () => {
     const policy = { fetchLastN: 0, ignoreFrontendDeletes: true }
-    const steps = plan(input({ listed: [entry(1)], departed: departed('client', 1), policy }))
+    const steps = await plan(input({ listed: [entry(1)], departed: departed('client', 1), policy }))
     expect([steps.deleteThere, steps.fetch, steps.forget]).toEqual([[], [], []])
   })
 })

@@ -1,0 +1,54 @@
+/** What is remembered of a backend from session to session, in the account's own log, and how it is read back. */
+import type { MailboxId } from '#src/base/ids.ts'
+
+/** Announced octets by the UID that the message had here; 0 where the backend told none. */
+export type SizesByUid = Readonly<Record<string, number>>
+
+export interface BackendMemory {
+  /** A message that was retrieved has been listed again later: retrieving does not remove. */
+  readonly keeps: boolean
+  /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
+  readonly missing?: { readonly since: number; readonly sessions: number }
+  /** Marked with DELE in sessions that no QUIT has confirmed. */
+  readonly asked?: SizesByUid
+  /** Marked with DELE and confirmed by QUIT: if the origin is listed again, the deletion is not for what it names now. */
+  readonly deleted?: SizesByUid
+  /** Departures up to this MODSEQ belong to a time of `ignore_frontend_deletes`: they never reach the backend. */
+  readonly ignoredUpTo?: number
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const sizesOf = (value: unknown): SizesByUid | undefined => {
+  if (!isObject(value)) return undefined
+  const sizes = Object.entries(value).flatMap(([uid, size]) => (typeof size === 'number' ? [[uid, size] as const] : []))
+  return sizes.length === 0 ? undefined : Object.fromEntries(sizes)
+}
+
+/** UIDs and MODSEQs are those of one mailbox: in another one they say nothing. */
+export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory => {
+  if (!isObject(value)) return { keeps: false }
+  const keeps = value.keeps === true
+  const { missing, ignoredUpTo } = value
+  const since = isObject(missing) && typeof missing.since === 'number' ? missing.since : undefined
+  const sessions = isObject(missing) && typeof missing.sessions === 'number' ? missing.sessions : undefined
+  const suspicion = since === undefined || sessions === undefined ? {} : { missing: { since, sessions } }
+  if (value.mailbox !== mailbox) return { keeps, ...suspicion }
+  const [asked, deleted] = [sizesOf(value.asked), sizesOf(value.deleted)]
+  return {
+    keeps,
+    ...suspicion,
+    ...(asked === undefined ? {} : { asked }),
+    ...(deleted === undefined ? {} : { deleted }),
+    ...(typeof ignoredUpTo === 'number' ? { ignoredUpTo } : {}),
+  }
+}
+
+export const writtenMemory = (memory: BackendMemory, mailbox: MailboxId): unknown => ({ ...memory, mailbox })
+
+/** SHA-256 of messages by UID, as `MessageRecord.digest` has it. */
+export const readContents = (value: unknown): ReadonlyMap<string, string> => {
+  const digests = isObject(value) ? Object.entries(value) : []
+  return new Map(digests.flatMap(([uid, digest]) => (typeof digest === 'string' ? [[uid, digest] as const] : [])))
+}
