@@ -1,14 +1,13 @@
-/** Answers imapd's and pop3d's question whether a login is good. The request carries a password: nothing here logs it. */
+/** Answers imapd's and pop3d's question whether a login is good. They log the answer; the request carries a password: nothing here does. */
 import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
-import type { Log } from '#src/base/log.ts'
 import type { Json } from '#src/events/types.ts'
 import type { Gateway } from './gateway.ts'
 
 /** The service that `src/auth` asks; request and answer are described there. */
 export const serviceName = 'ms_sync'
 
-export const authenticate = async (gateway: Gateway, log: Log, request: Json): Promise<Json> => {
+export const authenticate = async (gateway: Gateway, request: Json): Promise<Json> => {
   if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
     return refusal(new AuthError('unavailable', 'the request is not understood'))
   const { type, user, userId, password } = request
@@ -17,11 +16,9 @@ export const authenticate = async (gateway: Gateway, log: Log, request: Json): P
   const octets = Buffer.from(password, 'base64')
   try {
     await gateway.login(user, userId as UserId, octets)
-    log.log('info', 'login accepted', { user: userId })
     return { ok: true, userId }
   } catch (error) {
     if (!(error instanceof AuthError)) throw error
-    log.log('info', 'login refused', { user: userId, kind: error.kind, reason: error.message })
     return refusal(error)
   } finally {
     octets.fill(0)

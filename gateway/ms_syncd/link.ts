@@ -103,11 +103,12 @@ export class BackendLink {
     if (intervalSeconds > 0) this.#dueMs = Math.min(this.#dueMs, this.#clock.now() + intervalSeconds * 1_000)
   }
 
-  failed(error: unknown): void {
+  /** `stopping`: the gateway ended the session itself. */
+  failed(error: unknown, stopping: boolean): void {
     this.running = false
     const now = this.#clock.now()
     const backendError = error instanceof BackendError ? error : undefined
-    if (backendError?.kind === 'stopped') return
+    if (stopping) return
     const fields = { kind: backendError?.kind ?? 'store', reason: reasonOf(error), reply: backendError?.serverText }
     if (backendError?.kind === 'auth') {
       this.stopped = true
@@ -142,5 +143,6 @@ const outcomes: Readonly<Record<string, string>> = {
   protocol: 'the backend does not speak POP3',
   limit: 'the backend sends more than is accepted',
   tls: 'the connection to the backend can not be protected',
+  stopped: 'a message from the backend could not be taken',
   store: 'the store can not take the mail now',
 }

@@ -35,7 +35,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   const gateway = new Gateway({ config, users, store, events, access, clock, log })
   // In this order: sessions of an earlier ms_syncd are told of this one before it lets anybody in (src/events/replacement.ts).
   const announcement = events.announce({ service: 'gw' })
-  const unserve = events.serve(serviceName, (request) => authenticate(gateway, log, request))
+  const unserve = events.serve(serviceName, (request) => authenticate(gateway, request))
   return {
     async stop() {
       unserve()

@@ -16,7 +16,7 @@ import { loginPriority, pollPriority } from './scheduler.ts'
 
 /** A password that the backend accepted so recently is not asked about again: clients open several connections at once. */
 const recentMs = 60_000
-/** A session that was just admitted may not be announced yet. */
+/** A session that was just admitted may not be announced yet; nor those of services that look for a restarted mseventd. */
 const announceMs = 30_000
 /** How often a user without polling is looked at, to forget the password of one who left. */
 const lookMs = 300_000
@@ -41,7 +41,9 @@ export class GatewayUser {
   #password: Buffer | undefined
   #verified: { readonly digest: PasswordDigest; readonly atMs: number } | undefined
   #attempt: Attempt | undefined
-  #admittedMs = -Infinity
+  /** Who is here is known from then on only. */
+  #unknownUntilMs = -Infinity
+  #admissions = 0
   #unsubscribe: (() => void) | undefined
   readonly #sessions = new Set<Promise<void>>()
   #wake = new AbortController()
@@ -148,7 +150,10 @@ export class GatewayUser {
           if (known && busy) resolve()
           else {
             // A backend that takes the password back ends what was built on it.
-            if (known && error instanceof BackendError && error.kind === 'auth') this.#forgetPassword()
+            if (known && error instanceof BackendError && error.kind === 'auth') {
+              this.#forgetPassword()
+              this.#verified = undefined
+            }
             reject(authError(error))
           }
         },
@@ -187,7 +192,7 @@ export class GatewayUser {
       .then(
         (result) => link.done(result),
         (error: unknown) => {
-          if (own || proven) link.failed(error)
+          if (own || proven) link.failed(error, signal.aborted)
           else link.abandoned(error)
           throw error
         },
@@ -204,18 +209,26 @@ export class GatewayUser {
 
   /** A client session is there: from now on the password is needed for polling. */
   #admit(password: Buffer): void {
-    const { events, clock } = this.#gateway
-    this.#admittedMs = clock.now()
+    const { events } = this.#gateway
+    this.#admissions++
+    this.#waitForAnnouncements()
     this.#forgetPassword()
     this.#password = Buffer.from(password)
     this.#unsubscribe ??= events.subscribe(
       [this.userId, `mbox:${this.userId}`],
       (event) => this.#onEvent(event),
-      () => this.#look(),
+      () => {
+        this.#waitForAnnouncements()
+        this.#look()
+      },
     )
     this.#syncDue(this.#extra)
     this.#loop()
     this.#stir()
+  }
+
+  #waitForAnnouncements(): void {
+    this.#unknownUntilMs = this.#gateway.clock.now() + announceMs
   }
 
   #onEvent({ topic, fields }: MailEvent): void {
@@ -271,7 +284,10 @@ export class GatewayUser {
       await this.#until(dueMs)
       signal.throwIfAborted()
       if (clock.now() < dueMs) continue
-      if (this.#password === undefined || !(await this.#hasSession())) {
+      const admissions = this.#admissions
+      const isNeeded = this.#password !== undefined && (await this.#hasSession())
+      // Somebody may have been let in while mseventd was asked.
+      if (!isNeeded && admissions === this.#admissions) {
         this.#leave()
         // The digest stays as long as the backend may refuse to be asked.
         const keepMs = Math.max(this.#master.allowedMs, (this.#verified?.atMs ?? -Infinity) + recentMs)
@@ -311,7 +327,7 @@ export class GatewayUser {
   /** Whether imapd or pop3d serves this user now. When that can't be known, polling goes on. */
   async #hasSession(): Promise<boolean> {
     const { events, clock } = this.#gateway
-    if (clock.now() - this.#admittedMs < announceMs) return true
+    if (clock.now() < this.#unknownUntilMs) return true
     try {
       return (await events.presences(this.userId)).length > 0
     } catch {

@@ -90,8 +90,10 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
 
   return {
     login: async (request) => {
-      const { service, remoteAddress } = request
-      const fields = { service, user: request.user.slice(0, 320), remoteAddress }
+      const { service, remoteAddress, sessionId, secure } = request
+      const user = request.user.slice(0, 320)
+      // AUTH-14
+      const fields = { session: sessionId, client: remoteAddress, service, user, tls: secure }
       const wait = throttle.wait(remoteAddress)
       if (wait > 0) {
         log.log('notice', 'login refused: too many wrong passwords from this address', fields)
@@ -99,13 +101,12 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       }
       try {
         const login = await decide(request)
-        // AUTH-14
         log.log('notice', 'login', { ...fields, user: login.userId })
         return login
       } catch (error) {
         const fault = asAuthError(error)
         if (fault.kind === 'bad-credentials') throttle.failed(remoteAddress)
-        log.log('notice', 'login failed', { ...fields, kind: fault.kind, cause: describeCause(fault) })
+        log.log('notice', 'login failed', { ...fields, kind: fault.kind, reason: reasonOf(fault) })
         throw fault
       }
     },
@@ -205,5 +206,5 @@ const asAuthError = (error: unknown): AuthError => {
 }
 
 /** For the log alone; no cause of ours carries a password. */
-const describeCause = ({ cause }: AuthError): string | undefined =>
-  cause instanceof Error ? cause.message.slice(0, 500) : undefined
+const reasonOf = ({ cause, message }: AuthError): string =>
+  (cause instanceof Error ? cause.message : message).slice(0, 500)

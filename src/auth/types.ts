@@ -11,6 +11,9 @@ export interface LoginRequest {
   readonly password: Buffer
   readonly localAddress: string
   readonly remoteAddress: string
+  /** For the record of the login: id of the connection, and whether TLS is active on it. */
+  readonly sessionId?: string
+  readonly secure?: boolean
   readonly signal: AbortSignal
 }
 
@@ -21,6 +24,6 @@ export interface Login {
 
 /** Checks a user's password: against the embedded accounts, or (gateway mode) by asking ms_syncd, which asks the backend. */
 export interface Authenticator {
-  /** Throws AuthError. */
+  /** Throws AuthError. Logs the result, good or bad; nobody else needs to. AUTH-14 */
   login(request: LoginRequest): Promise<Login>
 }

@@ -2,7 +2,7 @@
 import { AuthError } from '../base/errors.ts'
 import type { Session } from './session.ts'
 
-/** Answers the text behind +OK. Throws AuthError, after a pause when the credentials were wrong; StoreError; Refusal. POP-04, AUTH-14 */
+/** Answers the text behind +OK. Throws AuthError, after a pause when the credentials were wrong; StoreError; Refusal. POP-04 */
 export async function login(session: Session, user: string, password: Buffer): Promise<string> {
   const { connection, services } = session
   try {
@@ -12,6 +12,8 @@ export async function login(session: Session, user: string, password: Buffer): P
       password,
       localAddress: connection.localAddress,
       remoteAddress: connection.remoteAddress,
+      sessionId: connection.id,
+      secure: connection.secure,
       signal: connection.signal,
     })
     return await session.login(userId)

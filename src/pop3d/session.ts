@@ -121,7 +121,6 @@ export class Session {
     this.connection.authenticated()
     this.connection.setIdleTimeout(settings().idleMs)
     this.#badCommands = 0
-    this.log.log('info', 'maildrop opened', { user: userId, tls: this.connection.secure, messages: maildrop.count })
     this.#presence.update({ user: userId, activity: 'logged in', mailbox: 'INBOX' })
     return `maildrop has ${maildrop.count} messages (${maildrop.sizeOctets} octets)`
   }

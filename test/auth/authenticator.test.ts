@@ -133,7 +133,7 @@ describe('logins to embedded accounts', () => {
 
   it('AUTH-14 logs good and bad results at notice, and never a password', async () => {
     const auth = authenticator()
-    await kindOf(auth.login(request('joe')))
+    await kindOf(auth.login(request('joe', { sessionId: 'host.17.1', secure: true })))
     await kindOf(auth.login(request('joe', { password: 'secret-guess' })))
     await kindOf(auth.login(request('broken', { password: 'secret-guess' })))
     expect(written.map((line) => JSON.parse(line).slice(0, 2))).toEqual([
@@ -143,7 +143,14 @@ describe('logins to embedded accounts', () => {
     ])
     for (const secret of [password, 'secret-guess', Buffer.from('secret-guess').toString('base64')])
       expect(written.join()).not.toContain(secret)
-    expect(JSON.parse(written[2]!)[2].cause).toContain('is not JSON')
+    expect(JSON.parse(written[0]!)[2]).toEqual({
+      session: 'host.17.1',
+      client: '192.0.2.7',
+      service: 'imap',
+      user: 'joe@a.example',
+      tls: true,
+    })
+    expect(JSON.parse(written[2]!)[2].reason).toContain('is not JSON')
   })
 })
 

@@ -135,6 +135,12 @@ describe('login', () => {
     const client = await Client.login(served)
     expect(await client.say('STAT')).toMatch(/^\+OK/)
     expect(served.logins.map((request) => request.password.toString())).toEqual([password])
+    // What the record of the login needs. AUTH-14
+    expect(served.logins[0]).toMatchObject({
+      service: 'pop',
+      sessionId: expect.stringMatching(/\.\d+$/),
+      secure: false,
+    })
   })
 
   it.each([
