@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import { type Gate, MemoryDisk, systemError } from './disk.ts'
+import { storeIn, textOf, user } from './support.ts'
+
+const large = 300_000
+
+/** An INBOX on a simulated disk whose calls pass `gate`, once there is one. */
+async function inboxBehind() {
+  const disk = new MemoryDisk()
+  const here: { gate: Gate } = { gate: () => undefined }
+  const store = storeIn('/s', { fs: disk.fs((call) => here.gate(call)) })
+  const account = store.account(user)
+  await account.ensure()
+  return { disk, here, inbox: await account.open('INBOX') }
+}
+
+describe('messages on their way', () => {
+  it('do not hold their sender back for the disk, but the commit for every file', async () => {
+    const { disk, here, inbox } = await inboxBehind()
+    const synced = Promise.withResolvers<void>()
+    here.gate = ({ operation }) => (operation === 'finish' || operation === 'write' ? synced.promise : undefined)
+    await using delivery = inbox.deliver()
+    for (const text of ['a'.repeat(large), 'small', 'b'.repeat(large), '']) {
+      const sink = delivery.add({ internalDate: 1 })
+      expect(sink.write(Buffer.from(text))).toBeUndefined()
+      expect(sink.end()).toBeUndefined()
+    }
+    let committed = false
+    const commit = delivery.commit().then(() => {
+      committed = true
+    })
+    await inbox.refresh()
+    expect(committed).toBe(false)
+    expect(inbox.messages).toHaveLength(0)
+    synced.resolve()
+    await commit
+    const texts = await Promise.all(inbox.messages.map(({ uid }) => textOf(inbox, uid)))
+    expect(texts).toEqual(['a'.repeat(large), 'small', 'b'.repeat(large), ''])
+    expect(disk.files().filter((path) => path.includes('/msg/'))).toHaveLength(4)
+  })
+
+  it('hold their sender back once 16 MiB wait for the disk, until they are written', async () => {
+    const { here, inbox } = await inboxBehind()
+    const free = Promise.withResolvers<void>()
+    here.gate = ({ operation }) => (operation === 'write chunk' ? free.promise : undefined)
+    await using delivery = inbox.deliver()
+    const sink = delivery.add({ internalDate: 1 })
+    const chunk = Buffer.alloc(65_536, 'x')
+    let room: undefined | void | Promise<void>
+    let taken = 0
+    for (; room === undefined && taken < 1000; taken++) room = sink.write(chunk)
+    expect(taken).toBe((16 * 1_048_576) / chunk.length)
+    free.resolve()
+    await room
+    await sink.end()
+    await delivery.commit()
+    expect(inbox.messages[0]!.sizeOctets).toBe(16 * 1_048_576)
+  })
+
+  it('come whole out of pieces of any size', async () => {
+    const { inbox } = await inboxBehind()
+    await using delivery = inbox.deliver()
+    const sink = delivery.add({ internalDate: 1 })
+    const octets = Buffer.from(Array.from({ length: large }, (_, index) => index % 251))
+    const sizes = [1, 2, 511, 512, 513, 1, 1, 4096, 3]
+    for (let at = 0, turn = 0; at < octets.length; turn++) {
+      const size = at > 200_000 && at < 280_000 ? 1 : sizes[turn % sizes.length]!
+      await sink.write(octets.subarray(at, at + size))
+      at += size
+    }
+    await sink.end()
+    await delivery.commit()
+    expect(await textOf(inbox, 1)).toBe(octets.toString('latin1'))
+  })
+
+  it('tell a full disk to whoever goes on writing', async () => {
+    const { here, inbox } = await inboxBehind()
+    const reached = Promise.withResolvers<void>()
+    here.gate = ({ operation, path }) => {
+      if (operation !== 'write chunk') return undefined
+      reached.resolve()
+      return Promise.reject(systemError('ENOSPC', path))
+    }
+    await using delivery = inbox.deliver()
+    const sink = delivery.add({ internalDate: 1 })
+    await sink.write(Buffer.alloc(large))
+    await reached.promise
+    await expect(
+      (async () => {
+        for (;;) {
+          await sink.write(Buffer.alloc(1000))
+          await inbox.refresh()
+        }
+      })(),
+    ).rejects.toMatchObject({ kind: 'unavailable' })
+  })
+})
