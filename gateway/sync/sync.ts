@@ -146,6 +146,7 @@ const fetchMessages = async (
   let failed = later.length
   let answered = 0
   let broken = false
+  const suspects: string[] = []
   let lost: unknown
   try {
     await client.retrieve(
@@ -156,13 +157,13 @@ const fetchMessages = async (
         return injector.open(entry, () => {
           failed++
           broken = true
-          setbacks.add(entry.origin, clock.now())
+          suspects.push(entry.origin)
         })
       },
       (number, error) => {
         answered++
         failed++
-        setbacks.add(byNumber.get(number)!.origin, clock.now())
+        suspects.push(byNumber.get(number)!.origin)
         log.log('warning', 'the backend does not give a message; it will be asked for again', {
           number,
           reply: error.serverText,
@@ -170,12 +171,16 @@ const fetchMessages = async (
       },
     )
   } catch (error) {
-    lost = error
-    // The message that was asked for when the session ended may be the reason: it goes to the end of the queue.
+    // A session that we ended ourselves, for a failure of ours or none, says nothing about a message.
+    const ours = error instanceof BackendError && error.kind === 'stopped'
+    lost = ours ? (error.cause ?? error) : error
     const next = now[answered]
-    if (!broken && next !== undefined) setbacks.add(next.origin, clock.now())
+    if (ours) suspects.length = 0
+    // The message that was asked for when the session ended may be the reason: it goes to the end of the queue.
+    else if (!broken && next !== undefined) suspects.push(next.origin)
   }
   await injector.finish()
+  for (const origin of suspects) setbacks.add(origin, clock.now())
   await rememberContents(request)
   if (lost !== undefined) throw lost
   return { fetched: injector.stored, fetchedOctets: injector.storedOctets, failed }

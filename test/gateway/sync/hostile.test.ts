@@ -1,11 +1,23 @@
 import { describe, expect, it } from 'vitest'
+import { StoreError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
+import type { Store } from '#src/store/types.ts'
 import {
   type ScriptedMessage,
   type ScriptedOptions,
   type ScriptedPop3,
   scriptedPop3,
 } from '#test/support/pop3-script.ts'
-import { backendAt, clientExpunges, contents, Syncer, type TestStore, testStore, withMailbox } from './support.ts'
+import {
+  backendAt,
+  clientExpunges,
+  contents,
+  Syncer,
+  type TestStore,
+  testStore,
+  userId,
+  withMailbox,
+} from './support.ts'
 
 const message = (n: number): ScriptedMessage => ({
   uidl: `id${n}`,
@@ -119,6 +131,32 @@ describe('bad messages (B10, P12, D19)', () => {
         expect(backend.received.slice(before).filter((line) => line.includes('RETR'))).toEqual([])
       })
   })
+
+  it('a store that is full for a moment is no reason to let a message wait', () =>
+    scene(async (_, gateway, test) => {
+      const { store } = test
+      let full = true
+      const open = async (name: string) => {
+        const mailbox = await store.account(userId).open(name)
+        return new Proxy(mailbox, {
+          get: (target, property) => {
+            const value: unknown = Reflect.get(target, property)
+            if (property === 'deliver' && full)
+              return () => {
+                throw new StoreError('unavailable', 'No space left on device')
+              }
+            return typeof value === 'function' ? value.bind(target) : value
+          },
+        })
+      }
+      const failing: Store = Object.assign(Object.create(store), {
+        account: (user: UserId) => Object.assign(Object.create(store.account(user)), { open }),
+      })
+      for (let round = 0; round < 3; round++)
+        await expect(gateway.sync({}, { store: failing })).rejects.toMatchObject({ kind: 'unavailable' })
+      full = false
+      expect(await gateway.sync({}, { store: failing })).toMatchObject({ fetched: 6, failed: 0 })
+    }))
 
   it('a session cut at every octet: every message exactly once in the end (B3, P10)', async () => {
     await using backend = await scriptedPop3({ messages: range(1, 3).map(message), capabilities: ['PIPELINING'] })
