@@ -321,6 +321,56 @@ describe('polling', () => {
     expect(logins(extra)).toBe(1)
   })
 
+  it('a restart of mseventd ends no polling: front ends announce their sessions again a little later', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      scene.clock.turn(100)
+      const { sessions } = scene.bus
+      scene.bus.restart()
+      await scene.quiet()
+      scene.clock.turn(10)
+      scene.bus.sessions = sessions
+      scene.clock.turn(200)
+      await scene.until(finished(backend, 2))
+      // A front end that does not come back ends it.
+      scene.bus.restart()
+      scene.clock.turn(31)
+      scene.bus.emit({ topic: anna, name: 'logout', fields: {} })
+      await scene.until(() => scene.bus.emit({ topic: anna, name: 'login', fields: {} }) === 0)
+    }))
+
+  it('a login while mseventd is asked whether anybody is left is not forgotten', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      scene.clock.turn(40)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const presences = scene.bus.presences.bind(scene.bus)
+      let asked = false
+      scene.bus.presences = async () => {
+        asked = true
+        await promise
+        return []
+      }
+      scene.bus.emit({ topic: anna, name: 'logout', fields: {} })
+      await scene.until(() => asked)
+      await scene.login()
+      scene.bus.presences = presences
+      resolve()
+      await scene.quiet()
+      scene.clock.turn(301)
+      await scene.until(finished(backend, 2))
+    }))
+
+  it('a poll that learns of another password takes the old one back', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      backend.options.password = 'changed'
+      scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
+      scene.clock.turn(1)
+      await scene.until(() => scene.lines.some(({ fields }) => fields.kind === 'auth'))
+      await expect(scene.login()).rejects.toMatchObject({ kind: 'bad-credentials' })
+    }))
+
   it('when it can not be known whether a client is there, polling goes on', () =>
     play(async (backend, scene) => {
       await scene.login()

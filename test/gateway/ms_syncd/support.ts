@@ -50,12 +50,16 @@ export class TestBus implements EventBus {
   readonly published: MailEvent[] = []
   /** Users whose presences were asked for. */
   readonly asked: (string | null | undefined)[] = []
-  readonly #subscribers = new Set<{ topics: readonly string[]; onEvent: (event: MailEvent) => void }>()
+  readonly #subscribers = new Set<{
+    topics: readonly string[]
+    onEvent: (event: MailEvent) => void
+    onGap: (() => void) | undefined
+  }>()
   publish(event: MailEvent): void {
     this.published.push(event)
   }
-  subscribe(topics: readonly string[], onEvent: (event: MailEvent) => void): () => void {
-    const subscriber = { topics, onEvent }
+  subscribe(topics: readonly string[], onEvent: (event: MailEvent) => void, onGap?: () => void): () => void {
+    const subscriber = { topics, onEvent, onGap }
     this.#subscribers.add(subscriber)
     return () => this.#subscribers.delete(subscriber)
   }
@@ -66,6 +70,11 @@ export class TestBus implements EventBus {
     )
     for (const { onEvent } of heard) onEvent(event)
     return heard.length
+  }
+  /** mseventd has been restarted, and this process was the first to be back. */
+  restart(): void {
+    this.sessions = []
+    for (const { onGap } of this.#subscribers) onGap?.()
   }
   announce = () => ({ update: () => {}, withdraw: () => {} })
   async presences(user?: string | null) {
