@@ -26,6 +26,7 @@ export interface GatewayParts {
 /** Of every user. */
 const syncTopic = 'ms_sync:'
 
+/** Users come with a login and go after their last session. */
 export class Gateway {
   readonly store: Store
   readonly events: EventBus

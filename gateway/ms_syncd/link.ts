@@ -17,6 +17,7 @@ const promptMs = 500
 /** Clocks differ: LOGIN-DELAY counts at the backend. */
 const delayMarginMs = 1_000
 
+/** Told what happens (`begun`, `proven`, `done`, `failed`, `abandoned`), it says when the next session is due. */
 export class BackendLink {
   readonly setbacks = new Setbacks()
   backend: Backend

@@ -15,6 +15,7 @@ import { BackendProfiles } from '../backend/profile.ts'
 import { authenticate, serviceName } from './authenticate.ts'
 import { Gateway } from './gateway.ts'
 
+/** One process: the passwords of users who are connected are in its memory, and nowhere else. */
 export const msSyncd: Daemon = { name: 'ms_syncd', workers: 'one', start }
 
 async function start(runtime: Runtime): Promise<RunningDaemon> {

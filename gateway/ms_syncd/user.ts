@@ -31,6 +31,7 @@ interface Attempt {
   readonly done: Promise<void>
 }
 
+/** `onGone` is called when nothing of the user has to be remembered any more. */
 export class GatewayUser {
   readonly userId: UserId
   readonly #gateway: Gateway

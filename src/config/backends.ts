@@ -128,6 +128,7 @@ const withoutBackend = (config: Config, records: readonly UserRecord[]): readonl
       ]
     : []
 
+/** A database of records that were read from `file`, or made otherwise. */
 export const makeUserDatabase = (file: string | undefined, records: readonly UserRecord[]): UserDatabase => {
   const byId = new Map(records.map((record) => [foldDomain(record.frontendId), record]))
   return {

@@ -62,6 +62,7 @@ export interface ConfigChanges {
   readonly restart: readonly OptionName[]
 }
 
+/** Options that have other values in `after` than in `before`, whether set or by default. */
 export const diffConfig = (before: Config, after: Config): ConfigChanges => {
   const changed = optionNames.filter((name) => JSON.stringify(before.all(name)) !== JSON.stringify(after.all(name)))
   return { changed, restart: changed.filter((name) => optionOf(name).reload === 'restart') }

@@ -1,6 +1,7 @@
 /** Where a service listens: the pairs of `<service>_host` and `<service>_port`. CAN-06 */
 import type { Config } from './config.ts'
 
+/** Those with options `<service>_host` and `<service>_port`. */
 export const listenerServices = ['imap', 'imaps', 'pop3', 'pop3s', 'lmtp', 'sieve', 'msevent', 'mlogd'] as const
 export type ListenerService = (typeof listenerServices)[number]
 

@@ -34,6 +34,7 @@ export type OptionName = keyof typeof options
 export type OptionValue<N extends OptionName> = (typeof options)[N] extends Option<infer T> ? T : never
 export type OptionValues = { readonly [N in OptionName]: OptionValue<N> }
 
+/** In the order of the reference. */
 export const optionNames = Object.keys(options) as readonly OptionName[]
 
 /** The row of a name, for code that works on any option. */

@@ -6,6 +6,7 @@ import type { OptionName } from './options.ts'
 
 type Fault = Pick<Finding, 'severity' | 'message'> & { readonly option: OptionName }
 
+/** What is wrong between options whose own values are valid. */
 export const checkRelations = (config: Config): readonly Fault[] => {
   const faults: Fault[] = []
   const error = (option: OptionName, message: string) => faults.push({ severity: 'error', option, message })

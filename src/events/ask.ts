@@ -27,6 +27,7 @@ class Undelivered extends Error {
   }
 }
 
+/** What this process asks others, and the hub for the table of presences. Everything throws RemoteError. */
 export class Asker {
   readonly #connection: Connection
   readonly #clock: Clock

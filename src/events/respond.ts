@@ -14,6 +14,7 @@ export interface Connection {
 
 type Handler = (request: Json, signal: AbortSignal) => Promise<Json>
 
+/** The services of this process, and the requests that it is answering. */
 export class Responder {
   readonly #connection: Connection
   readonly #log: Log

@@ -17,6 +17,7 @@ export const matching = (topic: string): readonly string[] => {
   return kind === '' ? [topic, 'ALL'] : [topic, kind, 'ALL']
 }
 
+/** Subscribes on the wire for the first listener to a topic, and unsubscribes for the last. */
 export class Subscriptions {
   readonly #send: (verb: 'subscribe' | 'unsubscribe', topics: readonly string[]) => number | undefined
   readonly #byTopic = new Map<string, Set<Subscriber>>()

@@ -67,9 +67,11 @@ export const SECRET_SERVICES: ReadonlySet<string> = new Set(['ms_sync'])
 /** Whether a name can be asked and served. 'event' is the hub's own. */
 export const isServiceName = (name: string): boolean => SERVICE.test(name)
 
+/** A message for or from the hub; 0 is the msgno of one without an answer. */
 export const encodeHub = (verb: HubVerb, msgno: number, value: unknown = {}): Buffer =>
   encodeMpp(`event:${verb}`, msgno, Buffer.from(JSON.stringify(value)))
 
+/** A request to, or answer of, the process that serves `service`. */
 export const encodeService = (service: string, verb: ServiceVerb, msgno: number, value: Json): Buffer =>
   encodeMpp(`${service}:${verb}`, msgno, Buffer.from(JSON.stringify(value)))
 
@@ -138,7 +140,7 @@ const services: ReadonlySet<string> = new Set<Presence['service']>(['imap', 'pop
 const presenceTexts = ['sessionId', 'user', 'clientAddress', 'activity', 'mailbox'] as const
 
 /** The parts of a presence that are there; JSON leaves out those set back to undefined, null stands for them. */
-export function decodePresenceChanges(value: Json | undefined): Partial<Presence> {
+function decodePresenceChanges(value: Json | undefined): Partial<Presence> {
   const given = object(value, 'presence')
   const changes: { -readonly [K in keyof Presence]?: string | undefined } = {}
   for (const key of presenceTexts) {
@@ -153,7 +155,7 @@ export function decodePresenceChanges(value: Json | undefined): Partial<Presence
   return changes as Partial<Presence>
 }
 
-export function decodePresence(value: Json | undefined): Presence {
+function decodePresence(value: Json | undefined): Presence {
   const presence = decodePresenceChanges(value)
   if (presence.service === undefined) throw new SyntaxFault('presence without a service', 'presence')
   return presence as Presence

@@ -11,6 +11,7 @@ import { presenceEvents, serviceEvent } from './presence-events.ts'
 import { Requests } from './requests.ts'
 import type { Session } from './session.ts'
 
+/** The connections of a mseventd, by what they listen to, serve and announce. */
 export class Hub {
   readonly requests = new Requests()
   readonly sessions = new Set<Session>()

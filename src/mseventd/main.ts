@@ -7,6 +7,7 @@ import { loadTls, TlsError, type TlsMaterial } from '../server/tls.ts'
 import type { Daemon } from '../server/types.ts'
 import { startHub } from './serve.ts'
 
+/** One process: it keeps what connects the others in memory. */
 export const mseventd: Daemon = {
   name: 'mseventd',
   workers: 'one',

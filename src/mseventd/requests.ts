@@ -15,6 +15,7 @@ interface Outstanding {
 
 const MAX_OUTSTANDING_PER_SESSION = 10_000
 
+/** Who serves what, and what is unanswered. */
 export class Requests {
   /** First registered is asked; the others stand by. */
   readonly #servers = new Map<string, Session[]>()

@@ -15,6 +15,7 @@ const MAX_TOPICS = 200_000
 const MAX_PRESENCES = 200_000
 const MAX_SERVICES = 32
 
+/** `receive` takes a message, `disconnected` ends it; octets leave by the peer. */
 export class Session {
   readonly presences = new Map<number, wire.ListedPresence>()
   readonly #hub: Hub

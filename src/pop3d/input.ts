@@ -13,6 +13,7 @@ export class Stopping extends Error {
   override readonly name = 'Stopping'
 }
 
+/** The client's lines, one after the other. */
 export class Input {
   readonly #connection: ClientConnection
   readonly #output: Output

@@ -6,6 +6,7 @@ import { uniqueIds } from '../proto/pop3/uidl.ts'
 import type { Account, Mailbox, MessageRecord } from '../store/types.ts'
 import { Refusal } from './replies.ts'
 
+/** Numbers are those that the client sends, from 1. */
 export class Maildrop {
   readonly mailbox: Mailbox
   readonly #messages: readonly MessageRecord[]

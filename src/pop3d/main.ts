@@ -7,6 +7,7 @@ import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
 import { Session } from './session.ts'
 import { settingsOf } from './settings.ts'
 
+/** Started by `runDaemon`, or by whoever embeds it. */
 export const pop3d: Daemon = { name: 'pop3d', workers: 'per-core', start }
 
 async function start(runtime: Runtime): Promise<RunningDaemon> {

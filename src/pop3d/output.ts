@@ -4,6 +4,7 @@ import type { ClientConnection } from '../server/types.ts'
 /** Gathered text goes to the connection from this size on, and a producer then waits for the client. */
 const PIECE_OCTETS = 32 * 1024
 
+/** What a session writes goes through one of these. */
 export class Output {
   readonly #connection: ClientConnection
   #text = ''

@@ -7,6 +7,7 @@ import type { Session } from './session.ts'
 /** Lines between two looks at whether the client keeps up. */
 const LINES_PER_PIECE = 1000
 
+/** Answers the text of a one-line response; undefined when the listing was written. Throws Refusal and SyntaxFault. */
 export async function scan(
   { maildrop, output }: Session,
   argument: Buffer | undefined,

@@ -44,6 +44,7 @@ export class BrokenOff extends Error {
   override readonly name = 'BrokenOff'
 }
 
+/** Made for a connection; `run` is its life. Commands use the rest. */
 export class Session {
   readonly connection: ClientConnection
   readonly services: Services

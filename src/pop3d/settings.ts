@@ -13,6 +13,7 @@ export interface Settings {
 
 const MINUTE_MS = 60_000
 
+/** Read once for each configuration; sessions look at the newest. */
 export const settingsOf = (config: Config): Settings => ({
   gatewayMode: config.get('gateway_mode'),
   loginDisabled: config.get('login_disabled'),

@@ -15,6 +15,7 @@ export interface Admitted {
   gone(): void
 }
 
+/** Counts the connections of a process against limits. */
 export class Admission {
   readonly #limits: AdmissionLimits
   readonly #unauthenticatedBy = new Map<string, number>()
@@ -57,7 +58,7 @@ export class Admission {
 }
 
 /** An IPv4 address, or the /64 of an IPv6 one: whoever has an address there has them all. */
-export function networkOf(address: string): string {
+function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '')
   if (!plain.includes(':')) return plain
   const [head = '', tail] = plain.split('::')

@@ -27,6 +27,7 @@ export function parseDaemonArguments(argv: readonly string[]): DaemonArguments {
   return { foreground: values.d ?? false, configFile: values.c, label: values.s, help: values.help ?? false }
 }
 
+/** What --help prints. */
 export const daemonUsage = (name: string): string => `${name}: a service of Wherry
 
   ${name} [-d] [-c FILE] [-s LABEL]

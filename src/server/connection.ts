@@ -28,7 +28,6 @@ export interface ConnectionOptions {
   readonly id: string
   readonly log: Log
   readonly limits: ConnectionLimits
-  readonly idleMs: number
   readonly maxNetBufferOctets: number
   /** Takes the server's side of a TLS handshake; undefined while there is no certificate. */
   readonly startTls: ((socket: Socket) => Promise<TLSSocket>) | undefined
@@ -45,6 +44,7 @@ interface Reader {
 /** IPv4 addresses in their own notation also where the socket is an IPv6 one. */
 const plainAddress = (address: string | undefined): string => address?.replace(/^::ffff:(?=\d+\.)/, '') ?? 'local'
 
+/** The connection behind `ClientConnection`, with what the service itself does to it. */
 export class SocketConnection implements ClientConnection {
   readonly id: string
   readonly remoteAddress: string
@@ -76,7 +76,7 @@ export class SocketConnection implements ClientConnection {
     this.localAddress = plainAddress(socket.localAddress)
     this.#options = options
     this.#log = options.log.child({ session: options.id, client: this.remoteAddress })
-    this.#idleMs = options.idleMs
+    this.#idleMs = options.limits.loginWaitMs
     this.#loginWaitMs = options.limits.loginWaitMs
     this.#highWaterOctets = Math.min(batchOctets, Math.ceil(options.maxNetBufferOctets / 2))
     this.#socket = socket

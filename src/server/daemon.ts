@@ -93,9 +93,9 @@ async function live(
 }
 
 /** Cores, held between thread_pool_min and thread_pool_max. IMAP-17; SRV-02: one process without a parent. */
-export function workerCount(daemon: Daemon, config: Config): number {
+function workerCount(daemon: Daemon, config: Config): number {
   if (daemon.workers === 'one' || !config.get('managed_services')) return 1
-  const least = config.get('thread_pool_min') ?? 1
+  const least = config.get('thread_pool_min')
   return Math.max(1, Math.min(Math.max(availableParallelism(), least), config.get('thread_pool_max')))
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { exitCodes } from './process.ts'
 import { StartError } from './supervision.ts'
 
-export const pidFilePath = (runDirectory: string, name: string): string => join(runDirectory, `${name}.pid`)
+const pidFilePath = (runDirectory: string, name: string): string => join(runDirectory, `${name}.pid`)
 
 /** Process id of the running `name`; undefined when it does not run, whatever a killed one left in the file. */
 export function findRunning(runDirectory: string, name: string): number | undefined {

@@ -22,8 +22,6 @@ export interface ClientService {
   readonly tls?: ListenerService
   /** Sent to a client that is one too many before it is closed: a whole line, '* BYE …\r\n'. */
   readonly refusal: string
-  /** Until `setIdleTimeout`; the default is the login limit. */
-  readonly idleMs?: number
   /** Runs a session to its end. The connection is closed afterwards, if it is not yet. */
   readonly serve: (connection: ClientConnection) => Promise<void>
   /** For tests. */
@@ -159,7 +157,6 @@ class Clients implements RunningClients {
       id: `${hostname()}.${process.pid}.${startedAt}.${++connectionCount}`,
       log: this.#runtime.log,
       limits: this.#limits,
-      idleMs: this.#service.idleMs ?? this.#limits.loginWaitMs,
       maxNetBufferOctets: this.#config.get('max_net_buffer'),
       startTls: acceptor && ((plain) => acceptor.accept(plain)),
       onAuthenticated: admitted.authenticated,

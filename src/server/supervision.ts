@@ -56,6 +56,7 @@ const longestPauseMs = 30_000
 /** A process that lived this long starts with the first pause again. */
 const soundMs = 60_000
 
+/** One process and its successors. `start` once, then `signal` and `stop`. */
 export class KeptProcess {
   readonly name: string
   readonly #options: KeptOptions

@@ -16,6 +16,7 @@ export interface ServiceStatus {
   readonly pid: number | undefined
 }
 
+/** All services, whether enabled or not, in the order of their start. */
 export const statusOf = (runDirectory: string, enabled: readonly ServiceName[]): readonly ServiceStatus[] =>
   serviceNames.map((service) => ({
     service,

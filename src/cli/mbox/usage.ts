@@ -17,6 +17,7 @@ export type Verb = (typeof verbs)[number]
 /** Those that --json makes print JSON. */
 export const takesJson: readonly Verb[] = ['run', 'status', 'check-config']
 
+/** What `mbox help` prints. */
 export const usage = `mbox: the services of Wherry
 
   mbox [-c FILE] run [--json]           enabled services in the foreground, until SIGTERM or Ctrl-C; with --json

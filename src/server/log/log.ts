@@ -3,6 +3,7 @@ import { systemClock } from '../../base/clock.ts'
 import type { Log, LogFields, Severity } from '../../base/log.ts'
 import { jsonLine, textLine } from './record.ts'
 
+/** In falling order, as WHERRY_LOG_LEVEL takes them. */
 export const severities: readonly Severity[] = ['crit', 'err', 'warning', 'notice', 'info', 'debug']
 export type LogFormat = 'text' | 'json'
 
@@ -20,6 +21,7 @@ export interface LogOptions {
   readonly least: Severity
 }
 
+/** A log that writes a line per record to `target`; `fields` go with each. */
 export function makeLog(options: LogOptions, fields: LogFields = {}): Log {
   const { daemon, label, target, least } = options
   const line = options.format === 'json' ? jsonLine : textLine
