@@ -33,9 +33,11 @@ export const mimeLimits = {
   /** Of all headers of a message, in their order. */
   headersOctets: 8 * 1024 * 1024,
   /** A longer boundary counts as missing; RFC 2046 §5.1.1 allows 70, broken writers take more. */
-  boundaryOctets: 998,
+  boundaryOctets: 256,
   /** Of one Content-Type or Content-Disposition, and of a list of languages; the first are kept. */
   parameters: 128,
-  /** Of one address field; the first are kept. */
+  /** Of one address field; the first are kept (and the end of a group that is cut). */
   addresses: 10_000,
+  /** Of all address fields of a message and of the messages in it. */
+  messageAddresses: 50_000,
 } as const

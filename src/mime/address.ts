@@ -15,7 +15,7 @@ const invalidRoute = 'INVALID_ROUTE'
 const groupEnd: Address = { name: undefined, route: undefined, mailbox: undefined, host: undefined }
 
 /** The first `atMost` addresses of an unfolded field body; undefined when there is nothing in it. */
-export function parseAddresses(value: string, atMost: number): readonly Address[] | undefined {
+export function parseAddresses(value: string, atMost: number): Address[] | undefined {
   const input = new Lexer(value)
   const addresses: Address[] = []
   if (!input.skipCfws() || input.atEnd) return undefined

@@ -12,9 +12,10 @@ import type { Parameter } from './types.ts'
 export function readParameters(input: Lexer): readonly Parameter[] {
   const parameters: Parameter[] = []
   while (!input.atEnd && parameters.length < mimeLimits.parameters) {
+    const start = input.position
     const parameter = readParameter(input)
     if (parameter !== undefined) parameters.push(parameter)
-    else if (!input.atEnd) input.skip()
+    else if (input.position === start) input.skip()
   }
   return parameters.some(([attribute]) => attribute.includes('*')) ? joinPieces(parameters) : parameters
 }

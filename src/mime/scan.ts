@@ -8,8 +8,9 @@
 
 import { mimeLimits } from '../base/limits.ts'
 import { embeddedMessage, opaque, plainText, readContent } from './content.ts'
-import { readEnvelope } from './envelope.ts'
+import { countAddresses, readEnvelope } from './envelope.ts'
 import { type Field, splitFields } from './header.ts'
+import { OpenBoundaries } from './open-boundaries.ts'
 import { findParameter } from './parameter.ts'
 import type { Envelope, Part } from './types.ts'
 
@@ -67,7 +68,9 @@ export class Scanner {
   readonly #root = new OpenPart(0)
   readonly #levels: Level[] = [{ part: this.#root, isMessage: true, boundary: undefined, linesBefore: 0 }]
   #partCount = 1
-  #openBoundaries = 0
+  readonly #boundaries = new OpenBoundaries()
+  /** How many addresses all envelopes together may still get. */
+  #addressRoom: number = mimeLimits.messageAddresses
   #rootFields: readonly Field[] = []
 
   /** Of the line that is looked at: octets and lines before it, and the octets of the line end before it (2, 1, 0 at the start). */
@@ -154,38 +157,20 @@ export class Scanner {
   /** A line of `sizeOctets`, its line end of `breakOctets` included, that begins at `from` of `octets`. */
   #line(octets: Buffer, from: number, sizeOctets: number, breakOctets: number): void {
     const contentOctets = sizeOctets - breakOctets
+    // The last part that is allowed takes the rest of the message: no delimiter counts any more.
     const index =
-      this.#openBoundaries > 0 && contentOctets > 2 && octets[from] === dash && octets[from + 1] === dash
-        ? this.#findDelimiter(octets, from + 2, contentOctets - 2)
-        : -1
-    if (index >= 0) this.#endParts(index)
+      octets[from] === dash && octets[from + 1] === dash && this.#partCount < mimeLimits.parts
+        ? this.#boundaries.find(octets, from + 2, from + contentOctets)
+        : undefined
+    if (index !== undefined) this.#endParts(index)
     this.#offset += sizeOctets
     if (breakOctets > 0) this.#lineCount++
     this.#breakBefore = breakOctets
-    if (index >= 0) this.#delimiter(this.#levels[index]!, octets, from + 2, breakOctets > 0)
+    if (index !== undefined) this.#delimiter(this.#levels[index]!, octets, from + 2, breakOctets > 0)
     else if (this.#inHeader && contentOctets === 0) {
       this.#cutHeader()
       this.#endHeader()
     }
-  }
-
-  /**
-   * The level whose boundary the line has after its two dashes, -1 for none. The boundary need not fill the line (RFC 2046 §5.1.1),
-   * so where one is the beginning of another, the longer one is meant; where they are equal, the inner.
-   */
-  #findDelimiter(octets: Buffer, from: number, lengthOctets: number): number {
-    let found = -1
-    let foundLength = 0
-    for (let index = this.#levels.length - 1; index >= 0; index--) {
-      const { boundary } = this.#levels[index]!
-      if (boundary === undefined || boundary.length <= foundLength || boundary.length > lengthOctets) continue
-      let at = 0
-      while (at < boundary.length && octets[from + at] === boundary.charCodeAt(at)) at++
-      if (at < boundary.length) continue
-      found = index
-      foundLength = at
-    }
-    return found
   }
 
   /** Before a delimiter of the multipart at `index`: ends the parts inside it. */
@@ -203,8 +188,8 @@ export class Scanner {
   /** Behind a delimiter whose boundary is at `from` of `octets`. At the end of the message no part begins. */
   #delimiter(multipart: Level, octets: Buffer, from: number, lineEnded: boolean): void {
     const behind = from + multipart.boundary!.length
-    if (octets[behind] === dash && octets[behind + 1] === dash) this.#setBoundary(multipart, undefined)
-    else if (lineEnded) this.#open(multipart.part, false)
+    if (octets[behind] === dash && octets[behind + 1] === dash) this.#forgetBoundary(multipart, this.#levels.length - 1)
+    else if (lineEnded && this.#partCount < mimeLimits.parts) this.#open(multipart.part, false)
   }
 
   #open(parent: OpenPart, isMessage: boolean): void {
@@ -215,14 +200,12 @@ export class Scanner {
     this.#header = ''
     this.#headerAtLine = 0
     this.#headerFrom = this.#nextIndex
-    // The last part that is allowed takes the rest of the message: no delimiter counts any more.
-    if (++this.#partCount === mimeLimits.parts) for (const level of this.#levels) this.#setBoundary(level, undefined)
+    this.#partCount++
   }
 
-  #setBoundary(level: Level, boundary: string | undefined): void {
-    if (level.boundary !== undefined) this.#openBoundaries--
-    if (boundary !== undefined) this.#openBoundaries++
-    level.boundary = boundary
+  #forgetBoundary(level: Level, index: number): void {
+    if (level.boundary !== undefined) this.#boundaries.remove(level.boundary, index)
+    level.boundary = undefined
   }
 
   /** The innermost part's header has ended, its body begins at the present offset. */
@@ -237,7 +220,10 @@ export class Scanner {
     const parent = this.#levels.at(-2)?.part
     const isDigest = !level.isMessage && parent?.subtype.toLowerCase() === 'digest'
     Object.assign(part, readContent(fields, level.isMessage, isDigest ? embeddedMessage : plainText))
-    if (level.isMessage) part.envelope = readEnvelope(fields)
+    if (level.isMessage) {
+      part.envelope = readEnvelope(fields, this.#addressRoom)
+      this.#addressRoom -= countAddresses(part.envelope)
+    }
     if (part === this.#root) this.#rootFields = fields
     const type = part.type.toLowerCase()
     const isMultipart = type === 'multipart'
@@ -247,15 +233,16 @@ export class Scanner {
     else if (holdsMessage) this.#open(part, true)
     else {
       const boundary = findParameter(part.parameters, 'boundary')
-      if (boundary !== undefined && boundary !== '' && boundary.length <= mimeLimits.boundaryOctets)
-        this.#setBoundary(level, boundary)
+      if (boundary === undefined || boundary === '' || boundary.length > mimeLimits.boundaryOctets) return
+      level.boundary = boundary
+      this.#boundaries.add(boundary, this.#levels.length - 1)
     }
   }
 
   /** The innermost part ends `end` octets and `lines` lines into the message. */
   #close(end: number, lines: number): void {
     const level = this.#levels.pop()!
-    this.#setBoundary(level, undefined)
+    this.#forgetBoundary(level, this.#levels.length)
     level.part.end = end
     level.part.lines = lines - level.linesBefore
   }

@@ -27,7 +27,10 @@ export interface Envelope {
   readonly messageId: string | undefined
 }
 
-/** A parameter, attribute name as written, value unquoted; RFC 2231 pieces are left as they came. */
+/**
+ * A parameter, attribute name as written, value unquoted. Pieces of a long value are joined (RFC 2231 §3); an encoded value stays
+ * encoded and its attribute ends in '*' (§4).
+ */
 export type Parameter = readonly [attribute: string, value: string]
 
 /**

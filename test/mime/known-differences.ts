@@ -28,6 +28,7 @@ const reasons: Readonly<Record<string, readonly string[]>> = {
     'ruby-mail/mime_emails-raw_email_with_illegal_boundary.eml',
     'ruby-mail/plain_emails-raw_email_bad_time.eml',
   ],
+  'parameters behind a broken one': ['Content-Type: text/plain;charset=utf-8;;name=x'],
   'boundaries of unlawful length': ['boundary-empty.eml', 'boundary-of-98-octets.eml', 'mail-parser/malformed-016.eml'],
   'the line end before a delimiter': [
     'mail-parser/thirdparty-007.eml',
