@@ -9,8 +9,8 @@ import { headerLimit, internalDateOf } from './header.ts'
 import type { Identified } from './origin.ts'
 
 /** A batch is committed when it reaches one of these and no other is being committed. */
-const batchMessages = 100
-const batchOctets = 8 * 1_048_576
+const batchMessages = 200
+const batchOctets = 16 * 1_048_576
 const batchMs = 5_000
 /** At these the backend waits for the commit that is under way. */
 const mostMessages = 1_000
