@@ -44,7 +44,6 @@ export class GatewayUser {
   #attempt: Attempt | undefined
   /** Who is here is known from then on only. */
   #unknownUntilMs = -Infinity
-  #admissions = 0
   #unsubscribe: (() => void) | undefined
   readonly #sessions = new Set<Promise<void>>()
   #wake = new AbortController()
@@ -211,7 +210,6 @@ export class GatewayUser {
   /** A client session is there: from now on the password is needed for polling. */
   #admit(password: Buffer): void {
     const { events } = this.#gateway
-    this.#admissions++
     this.#waitForAnnouncements()
     this.#forgetPassword()
     this.#password = Buffer.from(password)
@@ -285,10 +283,9 @@ export class GatewayUser {
       await this.#until(dueMs)
       signal.throwIfAborted()
       if (clock.now() < dueMs) continue
-      const admissions = this.#admissions
-      const isNeeded = this.#password !== undefined && (await this.#hasSession())
-      // Somebody may have been let in while mseventd was asked.
-      if (!isNeeded && admissions === this.#admissions) {
+      const isHere = this.#password !== undefined && (await this.#hasSession())
+      // While mseventd was asked, somebody may have been let in, or it may have been restarted.
+      if (this.#password === undefined || (!isHere && clock.now() >= this.#unknownUntilMs)) {
         this.#leave()
         // The digest stays as long as the backend may refuse to be asked.
         const keepMs = Math.max(this.#master.allowedMs, (this.#verified?.atMs ?? -Infinity) + recentMs)
@@ -327,10 +324,8 @@ export class GatewayUser {
 
   /** Whether imapd or pop3d serves this user now. When that can't be known, polling goes on. */
   async #hasSession(): Promise<boolean> {
-    const { events, clock } = this.#gateway
-    if (clock.now() < this.#unknownUntilMs) return true
     try {
-      return (await events.presences(this.userId)).length > 0
+      return (await this.#gateway.events.presences(this.userId)).length > 0
     } catch {
       return true
     }

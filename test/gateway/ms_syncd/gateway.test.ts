@@ -339,6 +339,23 @@ describe('polling', () => {
       await scene.until(() => scene.bus.emit({ topic: anna, name: 'login', fields: {} }) === 0)
     }))
 
+  it('an answer from an mseventd that has just been restarted ends no polling either', () =>
+    play(async (backend, scene) => {
+      await scene.login()
+      scene.clock.turn(301)
+      const presences = scene.bus.presences.bind(scene.bus)
+      const { sessions } = scene.bus
+      scene.bus.presences = async () => {
+        scene.bus.restart()
+        return []
+      }
+      await scene.until(() => scene.bus.sessions.length === 0)
+      scene.bus.presences = presences
+      scene.bus.sessions = sessions
+      scene.clock.turn(301)
+      await scene.until(finished(backend, 2))
+    }))
+
   it('a login while mseventd is asked whether anybody is left is not forgotten', () =>
     play(async (backend, scene) => {
       await scene.login()
