@@ -3,8 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { decodeCharset, decodeUnlabelled, isKnownCharset } from '../../src/mime/charset.ts'
 import { sentDay } from '../../src/mime/date.ts'
 import { decodeEncodedWords } from '../../src/mime/encoded-word.ts'
-import { scan } from '../../src/mime/scan.ts'
-import { decodeBody, textParts } from '../../src/mime/text.ts'
 import { decodeTransfer } from '../../src/mime/transfer.ts'
 
 const octets = (text: string) => Buffer.from(text, 'latin1')
@@ -122,40 +120,4 @@ describe('the day of a Date field', () => {
       expect(sentDay(value)).toBeUndefined()
     },
   )
-})
-
-it('finds the text of a message, decoded', () => {
-  const message = octets(
-    `Content-Type: multipart/mixed; boundary=x
-
---x
-Content-Type: text/plain; charset=iso-8859-1
-Content-Transfer-Encoding: quoted-printable
-
-Gr=FC=DFe
---x
-Content-Type: image/gif
-Content-Transfer-Encoding: base64
-
-R0lGODlh
---x
-Content-Type: message/rfc822
-
-Content-Type: text/html; charset=utf-8
-Content-Transfer-Encoding: base64
-
-4oKs
---x
-Content-Type: text/plain; charset=x-unknown
-
-na\xefve
---x--
-`.replaceAll('\n', '\r\n'),
-  )
-  const parts = textParts(scan(message))
-  expect(parts.map((part) => decodeBody(part, message.subarray(part.bodyStart, part.end)))).toEqual([
-    'Grüße',
-    '€',
-    'naïve',
-  ])
 })
