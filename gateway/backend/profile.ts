@@ -6,19 +6,24 @@
 export interface Learned {
   /** CAPA gets no answer and costs the connection. */
   capaHangs?: boolean
-  /** Announces PIPELINING, but lost sessions with commands in flight. */
+  /** CAPA behind the login costs the connection: what was said before it has to do. */
+  capaAfterLoginFails?: boolean
+  /** Announces PIPELINING, but lost sessions with commands in flight. Tried again now and then. */
   pipeliningFails?: boolean
   /** DELE is refused unless the message was retrieved in the same session. */
   deleteNeedsRetrieve?: boolean
   /** The best protection a login had: later logins ask for no less. */
   protection?: 'tls' | 'unverified'
-  /** LOGIN-DELAY as last announced, or as asked for in a refusal. */
+  /** LOGIN-DELAY as last announced. */
   loginDelaySeconds?: number
 }
 
 export class BackendProfile {
   readonly learned: Learned
   #lostInFlight = 0
+  #oneByOne = 0
+  #lostAtCapa = 0
+  #retrieveToDeleteNotBeforeMs = -Infinity
 
   constructor(learned: Learned = {}) {
     this.learned = learned
@@ -27,11 +32,43 @@ export class BackendProfile {
   /** A session that pipelined was lost while messages were in flight. Twice in a row: the host gets one command at a time. */
   lostInFlight(): void {
     this.#lostInFlight++
-    if (this.#lostInFlight >= 2) this.learned.pipeliningFails = true
+    if (this.#lostInFlight < 2) return
+    this.learned.pipeliningFails = true
+    this.#oneByOne = 0
   }
 
   deliveredInFlight(): void {
     this.#lostInFlight = 0
+  }
+
+  /** So many sessions later the host gets several commands at once again; losing one of those sessions ends it. */
+  deliveredOneByOne(): void {
+    if (this.learned.pipeliningFails !== true || ++this.#oneByOne < 100) return
+    delete this.learned.pipeliningFails
+    this.#lostInFlight = 1
+  }
+
+  /** A connection was closed at CAPA behind the login. One may break anywhere: it takes two in a row. */
+  lostAtCapaAfterLogin(): void {
+    if (++this.#lostAtCapa >= 2) this.learned.capaAfterLoginFails = true
+  }
+
+  answeredCapaAfterLogin(): void {
+    this.#lostAtCapa = 0
+  }
+
+  /** Whether a refused DELE may be repeated behind a RETR, which costs the message's octets. */
+  mayTryRetrieveToDelete(nowMs: number): boolean {
+    return nowMs >= this.#retrieveToDeleteNotBeforeMs
+  }
+
+  /** Where it did not help, it is not tried for a day. */
+  triedRetrieveToDelete(helped: boolean, nowMs: number): void {
+    if (helped) this.learned.deleteNeedsRetrieve = true
+    else {
+      delete this.learned.deleteNeedsRetrieve
+      this.#retrieveToDeleteNotBeforeMs = nowMs + 86_400_000
+    }
   }
 }
 

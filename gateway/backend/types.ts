@@ -41,7 +41,7 @@ export interface PopClient {
   uidl(): Promise<{ readonly listed: readonly Listed[]; readonly complete: boolean } | undefined>
   /** Announced octets by message number; only a hint. */
   list(): Promise<ReadonlyMap<number, number>>
-  /** The headers, and `lines` lines of the bodies, in this order; as `retrieve` for the rest. */
+  /** The headers, and `lines` lines of the bodies, of each at most the first 64 KiB, in this order; as `retrieve` for the rest. */
   top(
     numbers: readonly number[],
     lines: number,
@@ -89,6 +89,6 @@ export const defaultLimits: Limits = {
   progressMs: 60_000,
   progressOctets: 1_024,
   lineOctets: 65_536,
-  listingOctets: 128 * 1_048_576,
+  listingOctets: 32 * 1_048_576,
   messageOctets: 1_024 * 1_048_576,
 }

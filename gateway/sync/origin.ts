@@ -3,10 +3,10 @@
  * the same to several, the digest of its header. docs/decisions/0082-origins-of-pop3-messages.md
  */
 import { createHash } from 'node:crypto'
+import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { append, claimByContents, claimInOrder, contentsOf, namesOf, needContents } from './copies.ts'
 import { headerDigest, headerLimit } from './header.ts'
-import { Slice } from './slice.ts'
 
 export interface Identified {
   readonly number: number

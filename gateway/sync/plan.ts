@@ -4,9 +4,9 @@
  */
 import type { Uid } from '#src/base/ids.ts'
 import type { OriginState } from '#src/store/types.ts'
+import { Slice } from '../backend/slice.ts'
 import type { BackendMemory, SizesByUid } from './memory.ts'
 import type { Identified } from './origin.ts'
-import { Slice } from './slice.ts'
 
 export interface Policy {
   /** Newest backend messages to show; 0: all. */

@@ -7,6 +7,7 @@ import type { Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../backend/errors.ts'
+import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
@@ -14,7 +15,6 @@ import { readContents, readMemory, writtenMemory } from './memory.ts'
 import { hasUniqueId, type Identified, identify, type KnownOrigins } from './origin.ts'
 import { type Departed, deletionsConfirmed, isPending, type Plan, type Policy, plan } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
-import { Slice } from './slice.ts'
 
 export interface SyncRequest {
   /** Of the maildrop, `maildropUrl`: the beginning of its origins. */

@@ -1,40 +1,68 @@
 /** Bodies of UIDL and LIST, and the text of STAT. RFC 1939 §5, §7. Lines that make no sense are left out. */
 import { BackendError } from '../errors.ts'
 import { printable } from '../reply-classifier.ts'
-import type { Listed } from '../types.ts'
+import { Slice } from '../slice.ts'
+import type { BodySink, Listed } from '../types.ts'
+
+/** Unique-ids have 70 octets at most (RFC 1939 §7), and some servers send longer ones. */
+const lineOctets = 65_536
 
 /** Message numbers are at most nine digits, without sign. */
 const number = (text: string): number | undefined => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined)
 
-function* fields(body: Buffer): Generator<readonly [number: number, rest: string]> {
-  for (const line of body.toString('latin1').split('\n')) {
+/**
+ * Takes the body of a listing as it arrives, line by line. A promise once it has been at work for long: listings are as
+ * long as a server likes.
+ */
+export class ListingSink implements BodySink {
+  readonly #line: (number: number, rest: string) => void
+  readonly #slice = new Slice()
+  /** The beginning of a line whose end has not arrived yet. */
+  #rest = ''
+
+  constructor(line: (number: number, rest: string) => void) {
+    this.#line = line
+  }
+
+  write(chunk: Buffer): void | Promise<void> {
+    const lines = (this.#rest + chunk.toString('latin1')).split('\n')
+    this.#rest = lines.pop()!
+    if (this.#rest.length > lineOctets)
+      throw new BackendError('limit', `the backend sent a listing with a line of more than ${lineOctets} octets`)
+    for (const line of lines) this.#take(line)
+    if (this.#slice.isLate()) return this.#slice.next()
+  }
+
+  end(): void {
+    this.#take(this.#rest)
+  }
+
+  abort(): void {}
+
+  #take(line: string): void {
     const text = line.endsWith('\r') ? line.slice(0, -1) : line
     const space = text.indexOf(' ')
     const message = number(space < 0 ? text : text.slice(0, space))
-    if (message !== undefined) yield [message, space < 0 ? '' : text.slice(space + 1)]
+    if (message !== undefined) this.#line(message, space < 0 ? '' : text.slice(space + 1))
   }
 }
 
-/** A number that comes twice keeps its first unique-id. */
-export const parseUidl = (body: Buffer): readonly Listed[] => {
+/** Fills `listed`, in the server's order. A number that comes twice keeps its first unique-id. */
+export const uidlInto = (listed: Listed[]): ListingSink => {
   const seen = new Set<number>()
-  const listed: Listed[] = []
-  for (const [message, rest] of fields(body)) {
-    if (seen.has(message)) continue
+  return new ListingSink((message, rest) => {
+    if (seen.has(message)) return
     seen.add(message)
     listed.push({ number: message, uidl: rest.trim() })
-  }
-  return listed
+  })
 }
 
-export const parseList = (body: Buffer): ReadonlyMap<number, number> => {
-  const sizes = new Map<number, number>()
-  for (const [message, rest] of fields(body)) {
+/** Fills `sizes`, octets by message number. */
+export const listInto = (sizes: Map<number, number>): ListingSink =>
+  new ListingSink((message, rest) => {
     const size = /^\s*(\d{1,15})/.exec(rest)
     if (size !== null) sizes.set(message, Number(size[1]))
-  }
-  return sizes
-}
+  })
 
 /** `nn mm` of STAT; throws when the server's OK says nothing of the kind (an accepted login without a maildrop). */
 export const parseStat = (text: string): { readonly count: number; readonly octets: number } => {

@@ -43,10 +43,12 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
     const pass = await connection.ask(password).finally(() => password.fill(0))
     if (!pass.ok) throw refused('PASS', pass, 'login', authCodes)
     // Capabilities may differ behind the login (RFC 2449 §5). A server that had none before it is not asked again.
-    const capabilities = ready.capabilities.known
-      ? await askCapabilities(connection, request, limits)
-      : ready.capabilities
+    const capabilities =
+      ready.capabilities.known && request.profile.learned.capaAfterLoginFails !== true
+        ? await askBehindLogin(connection, request, limits)
+        : ready.capabilities
     if (capabilities.loginDelaySeconds > 0) request.profile.learned.loginDelaySeconds = capabilities.loginDelaySeconds
+    else delete request.profile.learned.loginDelaySeconds
     remember(request.profile, ready.protection)
     return await PopSession.prove(connection, capabilities, ready.protection, request.profile, limits)
   } catch (error) {
@@ -152,6 +154,21 @@ const askCapabilities = async (
     return reply.ok ? parseCapabilities(body) : noCapabilities
   } catch (error) {
     if (error instanceof BackendError && error.kind === 'timeout') profile.learned.capaHangs = true
+    throw error
+  }
+}
+
+const askBehindLogin = async (
+  connection: PopConnection,
+  request: OpenRequest,
+  limits: Limits,
+): Promise<Capabilities> => {
+  try {
+    const capabilities = await askCapabilities(connection, request, limits)
+    request.profile.answeredCapaAfterLogin()
+    return capabilities
+  } catch (error) {
+    if (error instanceof BackendError && error.kind === 'closed') request.profile.lostAtCapaAfterLogin()
     throw error
   }
 }

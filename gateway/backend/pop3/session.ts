@@ -1,16 +1,19 @@
 /** An open maildrop on a `PopConnection`: the commands of the TRANSACTION state. RFC 1939 §5, §7 */
+import { systemClock } from '#src/base/clock.ts'
 import { BackendError } from '../errors.ts'
 import type { BackendProfile } from '../profile.ts'
 import { classifyRefusal } from '../reply-classifier.ts'
 import type { BodySink, Capabilities, Limits, Listed, PopClient } from '../types.ts'
 import type { PopConnection, Reply } from './connection.ts'
-import { parseList, parseStat, parseUidl } from './listing.ts'
+import { type ListingSink, listInto, parseStat, uidlInto } from './listing.ts'
 
 /**
  * Messages asked for ahead of the one that arrives. At 2 KB this is 1 MB in flight: enough for 40 ms of round trip
  * at 12,000 messages/s, while the commands themselves (7 KB) fit any server's input buffer.
  */
 const windowSize = 512
+
+const topOctets = 65_536
 
 /** The error that a refusal in the TRANSACTION state stands for. */
 const refusal = (command: string, reply: Reply): BackendError => {
@@ -61,7 +64,8 @@ export class PopSession implements PopClient {
   }
 
   async uidl(): Promise<{ listed: readonly Listed[]; complete: boolean } | undefined> {
-    const { reply, body } = await this.#connection.collect('UIDL', this.#limits.listingOctets)
+    const listed: Listed[] = []
+    const reply = await this.#list('UIDL', uidlInto(listed))
     if (!reply.ok) {
       const error = refusal('UIDL', reply)
       if (error.retryable) throw error
@@ -69,15 +73,34 @@ export class PopSession implements PopClient {
       // A server that can not list now is no server without UIDL: its mail would all seem new.
       throw new BackendError('temporary', 'the backend refused UIDL', { serverText: error.serverText ?? '' })
     }
-    const listed = parseUidl(body)
     // Mail may arrive between STAT and UIDL, so more is no contradiction; fewer is.
     return { listed, complete: listed.length >= this.count }
   }
 
   async list(): Promise<ReadonlyMap<number, number>> {
-    const { reply, body } = await this.#connection.collect('LIST', this.#limits.listingOctets)
+    const sizes = new Map<number, number>()
+    const reply = await this.#list('LIST', listInto(sizes))
     if (!reply.ok) throw refusal('LIST', reply)
-    return parseList(body)
+    return sizes
+  }
+
+  #list(line: string, sink: ListingSink): Promise<Reply> {
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>()
+    let reply: Reply
+    this.#connection.send([
+      {
+        line,
+        multiline: true,
+        bodyLimit: this.#limits.listingOctets,
+        status: (status) => {
+          reply = status
+          return sink
+        },
+        done: () => resolve(reply),
+        failed: reject,
+      },
+    ])
+    return promise
   }
 
   top(
@@ -91,8 +114,13 @@ export class PopSession implements PopClient {
       (number) => `TOP ${number} ${lines}`,
       (number) => {
         const chunks: Buffer[] = []
+        let octets = 0
         return {
-          write: (chunk) => void chunks.push(chunk),
+          // A server may answer with the whole message, however large.
+          write: (chunk) => {
+            if (octets < topOctets) chunks.push(chunk.subarray(0, topOctets - octets))
+            octets += chunk.length
+          },
           end: () => each(number, Buffer.concat(chunks)),
           abort: () => {},
         }
@@ -138,6 +166,7 @@ export class PopSession implements PopClient {
         through++
         if (through === numbers.length) {
           if (this.#window > 1) this.#profile.deliveredInFlight()
+          else if (this.capabilities.has('PIPELINING')) this.#profile.deliveredOneByOne()
           resolve()
         } else askMore()
       },
@@ -171,17 +200,20 @@ export class PopSession implements PopClient {
       const answers = await Promise.all(part.map(ask))
       for (const [index, error] of answers.entries()) if (error !== undefined) refused.set(part[index]!, error)
     }
-    const again = [...refused].filter(([, error]) => error.kind === 'permanent').map(([number]) => number)
-    if (again.length > 0 && this.#profile.learned.deleteNeedsRetrieve !== true) {
-      // Some servers delete only what they have sent in the same session.
-      await this.#discard(again)
-      for (const number of again) {
-        const error = await ask(number)
-        if (error !== undefined) continue
-        refused.delete(number)
-        this.#profile.learned.deleteNeedsRetrieve = true
-      }
+    const [trial, ...others] = [...refused].flatMap(([number, error]) => (error.kind === 'permanent' ? [number] : []))
+    if (trial === undefined || !this.#profile.mayTryRetrieveToDelete(systemClock.monotonic())) return refused
+    // Some servers delete only what they have sent in the same session. Others delete nothing: one message tells.
+    const again = async (number: number) => {
+      const error = await ask(number)
+      if (error === undefined) refused.delete(number)
+      return error === undefined
     }
+    await this.#discard([trial])
+    const helped = await again(trial)
+    this.#profile.triedRetrieveToDelete(helped, systemClock.monotonic())
+    if (!helped) return refused
+    await this.#discard(others)
+    for (const number of others) await again(number)
     return refused
   }
 

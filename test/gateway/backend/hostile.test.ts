@@ -145,6 +145,20 @@ describe('CAPA (P4)', () => {
     expect(backend.sessions).toBe(5)
   })
 
+  it('that closes behind the login is left out there, after two such sessions', async () => {
+    await using backend = await scriptedPop3({ messages: messages(1), capabilities: ['UIDL'] })
+    backend.on('CAPA', ({ socket, session }, usual) => {
+      if (!backend.received.some((line) => line.startsWith(`${session} PASS`))) return usual()
+      return void socket.destroy()
+    })
+    const profile = new BackendProfile()
+    for (let session = 0; session < 2; session++)
+      await expect(open(backend.port, { profile })).rejects.toMatchObject({ kind: 'closed' })
+    const maildrop = await open(backend.port, { profile })
+    expect(maildrop.capabilities.has('UIDL')).toBe(true)
+    expect(maildrop.count).toBe(1)
+  })
+
   it('is read again behind the login: LOGIN-DELAY, EXPIRE and UIDL may appear there', async () => {
     await using backend = await scriptedPop3({ messages: messages(1) })
     let asked = 0
@@ -319,6 +333,50 @@ describe('retrieving', () => {
     expect(await maildrop.remove([1, 3])).toEqual(new Map())
     await maildrop.quit()
     expect(backend.messages.map(({ uidl }) => uidl)).toEqual(['id2'])
+  })
+
+  it('DELE refused for good: one message is retrieved to find out, once', async () => {
+    await using backend = await scriptedPop3({ messages: messages(6), capabilities: ['PIPELINING'] })
+    backend.on('DELE', () => '-ERR read-only maildrop\r\n')
+    const profile = new BackendProfile()
+    for (let session = 0; session < 3; session++) {
+      const maildrop = await open(backend.port, { profile })
+      expect((await maildrop.remove(numbers(6))).size).toBe(6)
+      maildrop.close()
+    }
+    expect(backend.received.filter((line) => line.includes('RETR'))).toEqual(['1 RETR 1'])
+  })
+
+  it('TOP answered with a whole message: no more than the first 64 KiB are kept', async () => {
+    const large = Buffer.from(`Subject: large\r\n\r\n${'x'.repeat(998)}\r\n`.repeat(3_000))
+    await using backend = await scriptedPop3({ messages: [{ uidl: 'a', octets: large }] })
+    backend.on('TOP', () => Buffer.concat([Buffer.from('+OK\r\n'), large, Buffer.from('.\r\n')]))
+    const tops: Buffer[] = []
+    await (await open(backend.port)).top(
+      [1],
+      0,
+      (_, octets) => tops.push(octets),
+      () => {},
+    )
+    expect(tops).toEqual([large.subarray(0, 65_536)])
+  })
+
+  it('one command at a time is no life sentence; nor is a LOGIN-DELAY that is announced no more', async () => {
+    await using backend = await scriptedPop3({ messages: messages(2), capabilities: ['PIPELINING', 'LOGIN-DELAY 60'] })
+    const profile = new BackendProfile()
+    profile.lostInFlight()
+    profile.lostInFlight()
+    const maildrop = await open(backend.port, { profile })
+    for (let round = 0; round < 100; round++) {
+      expect(profile.learned).toEqual({ pipeliningFails: true, loginDelaySeconds: 60 })
+      await fetchAll(maildrop, [1])
+    }
+    expect(profile.learned.pipeliningFails).toBeUndefined()
+    profile.lostInFlight()
+    expect(profile.learned.pipeliningFails).toBe(true)
+    backend.options.capabilities = []
+    await open(backend.port, { profile })
+    expect(profile.learned.loginDelaySeconds).toBeUndefined()
   })
 
   it('QUIT without its +OK is no confirmation (P10)', async () => {

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { uidlInto } from '#gateway/backend/pop3/listing.ts'
+import type { Listed, PopClient } from '#gateway/backend/types.ts'
+import { identify, type KnownOrigins } from '#gateway/sync/origin.ts'
 import { deletionsConfirmed, type PlanInput, plan } from '#gateway/sync/plan.ts'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import type { ExpungeCause } from '#src/store/types.ts'
@@ -24,6 +27,41 @@ const input = (changes: Partial<PlanInput>): PlanInput => ({
 })
 
 describe('plan', () => {
+  it('100,000 messages hold nobody else up', async () => {
+    const url = 'pop://anna%40example.org@pop.example.org/'
+    const uidl = (n: number) => `${String(n).padStart(8, '0')}5f3a2b1c9d8e7f60`
+    const all = range(1, 100_000)
+    const origins = new Map(all.map((n) => [`${url}u:${uidl(n)}`, n as Uid]))
+    const known: KnownOrigins = {
+      has: (origin) => origins.has(origin),
+      all: () => origins.keys(),
+      pending: () => false,
+      contentDigest: () => undefined,
+      headerDigest: async () => undefined,
+    }
+    const client = { top: async () => {}, retrieve: async () => {} } as unknown as PopClient
+    const listed: Listed[] = []
+    const sink = uidlInto(listed)
+    const body = Buffer.from(all.map((n) => `${n} ${uidl(n)}\r\n`).join(''))
+    // The work gives way after 10 ms each: others get a turn again and again, however slow the machine.
+    let turns = 0
+    let done = false
+    const turn = () => {
+      turns++
+      if (!done) setImmediate(turn)
+    }
+    setImmediate(turn)
+    for (let at = 0; at < body.length; at += 65_536) await sink.write(body.subarray(at, at + 65_536))
+    sink.end()
+    const parsed = turns
+    const identified = await identify(url, listed, known, client)
+    const steps = await plan(input({ listed: identified, present: origins }))
+    done = true
+    expect([listed.length, steps.fetch, steps.expungeHere]).toEqual([100_000, [], []])
+    expect(parsed).toBeGreaterThan(1)
+    expect(turns - parsed).toBeGreaterThan(4)
+  })
+
   it('fetches what is neither present nor departed, in the order of the backend', async () => {
     const steps = await plan(
       input({ listed: [3, 1, 2, 4].map(entry), present: present(1), departed: departed('client', 2) }),

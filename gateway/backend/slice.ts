@@ -11,7 +11,12 @@ export class Slice {
 
   /** Cheap: the clock is read at every 64th look. */
   isOver(): boolean {
-    return (++this.#looks & 63) === 0 && systemClock.monotonic() >= this.#endMs
+    return (++this.#looks & 63) === 0 && this.isLate()
+  }
+
+  /** Without the short cut. */
+  isLate(): boolean {
+    return systemClock.monotonic() >= this.#endMs
   }
 
   async next(): Promise<void> {
