@@ -43,13 +43,12 @@ export const peers: readonly Peer[] = [
   {
     name: 'wherry',
     mostMessages: Number.POSITIVE_INFINITY,
-    // with the environment of bin/launch.sh
+    // as the commands of the product are started: same Node, same environment
     command: (from, directory) => [
-      'env',
-      'UV_THREADPOOL_SIZE=32',
-      `NODE_COMPILE_CACHE=${resolve(here, '../node_modules/.cache/compiled')}`,
-      node,
-      join(here, 'wherry-sync.ts'),
+      'sh',
+      '-c',
+      'main=bench/wherry-sync.ts; . "$0"',
+      resolve(here, '../bin/launch.sh'),
       String(from.port),
       from.user,
       from.password,
