@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { type Json, laterVersion, type Operation } from './change-set.ts'
-import type { Replica } from './commit-log.ts'
+import { atOnce, type Replica, type Steps } from './replica.ts'
 
 /** What the account's log entries make: subscriptions, named values, and the highest UIDVALIDITY given out. */
 export class AccountState implements Replica<number> {
@@ -17,8 +17,12 @@ export class AccountState implements Replica<number> {
     return this.subscriptions.size + this.values.size
   }
 
+  apply(operation: Operation): Steps<number> {
+    return atOnce(this.change(operation))
+  }
+
   /** Answers the UIDVALIDITY that `uidvalidity` gave out; 0 for all others. */
-  apply(operation: Operation): number {
+  private change(operation: Operation): number {
     const [word, first, second] = operation
     switch (word) {
       case 'subscribe':
@@ -55,6 +59,13 @@ export class AccountState implements Replica<number> {
       ...Array.from(this.values, ([key, value]): Operation => ['set', key, value]),
     ]
   }
+
+  /** Names and values stay what they are, whatever was lost. */
+  continues(): boolean {
+    return true
+  }
+
+  expectGaps(): void {}
 
   async recover(): Promise<void> {
     this.uidValidity = Math.max(this.uidValidity, Math.floor(this.clock.now() / 1000))

@@ -4,8 +4,9 @@ import { StoreError } from '../base/errors.ts'
 import type { Uid, UserId } from '../base/ids.ts'
 import { AccountState } from './account-state.ts'
 import type { Json, Operation } from './change-set.ts'
-import { CommitLog, createLog } from './commit-log.ts'
+import { CommitLog } from './commit-log.ts'
 import type { StoreContext } from './context.ts'
+import { createLog } from './epochs.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
 import { MailboxState } from './mailbox-state.ts'
@@ -15,6 +16,8 @@ import { removeTree } from './remove-tree.ts'
 import { folders, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
 import type { Account, Mailbox, MailboxEntry, MailboxStatus } from './types.ts'
 import { uniqueName } from './unique.ts'
+
+type AccountLog = CommitLog<number, AccountState>
 
 const maxUidValidity = 0xffffffff
 const taken = ['ENOTEMPTY', 'EEXIST']
@@ -26,7 +29,7 @@ export class StoredAccount implements Account {
   private readonly context: StoreContext
   private readonly registry: MailboxRegistry
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
-  private opened: Promise<CommitLog<number, AccountState>> | undefined
+  private opened: Promise<AccountLog> | undefined
 
   constructor(
     context: StoreContext,
@@ -177,42 +180,49 @@ export class StoredAccount implements Account {
     })
   }
 
-  private log(): Promise<CommitLog<number, AccountState>> {
+  private log(): Promise<AccountLog> {
     if (this.opened === undefined) {
       const { clock } = this.context
-      const log = new CommitLog<number, AccountState>(this.context, this.path, () => new AccountState(clock))
-      const opened = log.open().then(
-        () => log,
-        (error: unknown) => {
-          this.opened = undefined
-          throw error instanceof StoreError && error.kind === 'not-found'
-            ? new StoreError('not-found', 'The account does not exist', { cause: error })
-            : error
-        },
-      )
+      const log: AccountLog = new CommitLog(this.context, 'account', this.path, () => new AccountState(clock))
+      const opened = log.open().then(() => log)
       this.opened = opened
+      opened.catch(() => this.forget(opened))
     }
     return this.opened
   }
 
-  private async current(): Promise<CommitLog<number, AccountState>> {
-    return await this.doing(
-      'Reading an account',
-      (async () => {
-        const log = await this.log()
-        await log.refresh()
-        return log
-      })(),
-    )
+  private forget(opened: Promise<AccountLog>): void {
+    if (this.opened === opened) this.opened = undefined
   }
 
-  private async commit(plan: (state: AccountState) => readonly Operation[]): Promise<readonly number[]> {
-    return await this.doing(
-      'Changing an account',
-      (async () => {
-        const log = await this.log()
-        return await log.commit({ plan: () => plan(log.state), done: (outcomes) => outcomes })
-      })(),
+  /** Another process may have removed the account, and made it again: then the log that was open is not the account's any more. */
+  private async withLog<T>(what: string, work: (log: AccountLog) => Promise<T>): Promise<T> {
+    const attempt = async () => {
+      const opened = this.log()
+      try {
+        return await work(await opened)
+      } catch (error) {
+        if (isNotFound(error)) this.forget(opened)
+        throw error
+      }
+    }
+    const again = async (error: unknown) => {
+      if (!isNotFound(error)) throw error
+      return await attempt()
+    }
+    return await this.doing(what, attempt().catch(again))
+  }
+
+  private current(): Promise<AccountLog> {
+    return this.withLog('Reading an account', async (log) => {
+      await log.refresh()
+      return log
+    })
+  }
+
+  private commit(plan: (state: AccountState) => readonly Operation[]): Promise<readonly number[]> {
+    return this.withLog('Changing an account', (log) =>
+      log.commit({ plan: () => plan(log.state), done: (outcomes) => outcomes }),
     )
   }
 
@@ -304,6 +314,10 @@ export class StoredAccount implements Account {
 
 function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'))
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof StoreError && error.kind === 'not-found'
 }
 
 function alreadyExists(): StoreError {

@@ -5,8 +5,9 @@
  *     ["add","1700000000,S=2048,O=…",["\\Seen"]]
  *     crc32 1b2c3d4e
  *
- * Kinds: `change` follows the state before it; `state` is a whole state (the first entry of an epoch); `seal` ends an epoch;
- * `lost` ends an epoch whose entries can't all be read, so that the next one starts from what was saved.
+ * Kinds: `change` follows the state before it; `state` is a whole state (the first entry of an epoch); `seal` ends an epoch, and N + 1
+ * begins the next one with the same state; `lost` ends an epoch whose entries can't all be read: another epoch begins with the same number
+ * and what was `saved`, which is not what others may have read. A recovery behind a `seal` leaves `saved` in the place of `state`.
  */
 
 import { crc32 } from 'node:zlib'
@@ -15,7 +16,7 @@ import { StoreError } from '../base/errors.ts'
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 /** One operation: its word and what it needs. */
 export type Operation = readonly [word: string, ...details: Json[]]
-export type ChangeSetKind = 'change' | 'state' | 'seal' | 'lost'
+export type ChangeSetKind = 'change' | 'state' | 'saved' | 'seal' | 'lost'
 
 export interface ChangeSet {
   readonly kind: ChangeSetKind
@@ -29,8 +30,11 @@ export class DamagedEntry extends Error {
 }
 
 const version = 1
-const kinds: readonly string[] = ['change', 'state', 'seal', 'lost']
+const kinds: readonly string[] = ['change', 'state', 'saved', 'seal', 'lost']
 const lineFeed = 10
+const headLine = /^mdir ([0-9]+) ([a-z]+) [a-z0-9]+$/
+/** A head line is shorter. */
+export const maxHeadOctets = 80
 const crcLine = /^crc32 ([0-9a-f]{8})\n$/
 const crcLineOctets = 'crc32 '.length + 8 + 1
 
@@ -60,7 +64,7 @@ function* parseLines(octets: Buffer, start: number, end: number): Iterable<Opera
 /** Throws DamagedEntry; StoreError unavailable for an entry of a later version. */
 export function decodeChangeSet(octets: Buffer, path: string): ChangeSet {
   const headEnd = octets.indexOf(lineFeed)
-  const head = headEnd < 0 ? null : /^mdir ([0-9]+) ([a-z]+) [a-z0-9]+$/.exec(octets.toString('latin1', 0, headEnd))
+  const head = headEnd < 0 ? null : headLine.exec(octets.toString('latin1', 0, headEnd))
   const crcStart = octets.length - crcLineOctets
   const crc = crcStart <= headEnd ? null : crcLine.exec(octets.toString('latin1', crcStart))
   if (head === null || crc === null || Number.parseInt(crc[1]!, 16) !== crc32(octets.subarray(0, crcStart)))
@@ -68,6 +72,13 @@ export function decodeChangeSet(octets: Buffer, path: string): ChangeSet {
   const kind = head[2]!
   if (Number(head[1]) !== version || !kinds.includes(kind)) throw laterVersion(path)
   return { kind: kind as ChangeSetKind, operations: parseLines(octets, headEnd + 1, crcStart) }
+}
+
+/** The kind of an entry from its first octets, without a look at the rest; undefined when they are no head line of this version. */
+export function kindOf(octets: Buffer): ChangeSetKind | undefined {
+  const headEnd = octets.indexOf(lineFeed)
+  const [, of, kind] = (headEnd < 0 ? null : headLine.exec(octets.toString('latin1', 0, headEnd))) ?? []
+  return Number(of) === version && kind !== undefined && kinds.includes(kind) ? (kind as ChangeSetKind) : undefined
 }
 
 /** For an entry or operation that this version doesn't know: guessing could lose mail. */

@@ -8,39 +8,22 @@
  * `link(tmp/x, log/<epoch>/<N>)` is the only commit: it fails when somebody was first. What a maintainer could break:
  * - N is linked only by someone who applied everything before N; so every change set was checked against the state that it follows.
  * - Nothing is announced (applied to `state`) before the folder that names it is synced.
- * - An epoch ends with `seal`, put there in the same way. The next one is prepared inside the old folder and renamed out of it, and old
- *   epochs are renamed away oldest first: so an epoch that was removed can't come back, and nobody commits into a hole.
+ * - An epoch ends with `seal`, put there in the same way. Nobody stands on a `seal` or `lost` entry, from where N + 1 would look free: from the
+ *   last change set the position goes to the next epoch, in one step and only when that is durable. Whoever finds that not possible stays
+ *   where he is, reads, and meets the `seal` again when he wants to commit.
+ * - The next epoch is prepared inside the old folder and renamed out of it, and old epochs are renamed away oldest first: so an epoch that was
+ *   removed can't come back, and nobody commits into a hole.
  * - A folder's name carries the id of what it is the log of: a writer that slept through a removal finds no folder.
  */
 
 import { StoreError } from '../base/errors.ts'
-import type { Log } from '../base/log.ts'
-import {
-  type ChangeSet,
-  DamagedEntry,
-  decodeChangeSet,
-  encodeChangeSet,
-  type Operation,
-  sealLines,
-} from './change-set.ts'
+import { breath } from './breath.ts'
+import { type ChangeSet, type ChangeSetKind, DamagedEntry, type Operation, sealLines } from './change-set.ts'
 import type { StoreContext } from './context.ts'
-import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
-import { removeTree } from './remove-tree.ts'
-import { randomId, uniqueName } from './unique.ts'
-
-/** The state that a log's operations make. Two replicas that applied the same operations are equal. */
-export interface Replica<Outcome> {
-  /** Applies one operation of entry `number` and tells what became of it. Throws StoreError for an unknown word. */
-  apply(operation: Operation, number: number): Outcome
-  /** The entry is complete. */
-  applied(number: number): void
-  /** Operations that make this state from an empty one. Stays valid while the replica moves on. */
-  dump(): Iterable<Operation>
-  /** Number of things in the state: what a dump costs. */
-  readonly weight: number
-  /** Entries were lost: makes the best of what is there. `directory` is the one that holds `log/`. */
-  recover(fs: StoreFs, directory: string): Promise<void>
-}
+import { createLog, type Epoch, EpochFolders } from './epochs.ts'
+import { codeOf, unlessAbsent } from './fs.ts'
+import { applyEntry, type Replica } from './replica.ts'
+import { uniqueName } from './unique.ts'
 
 /** A change that somebody wants committed. */
 export interface CommitRequest<Outcome, Result> {
@@ -62,101 +45,80 @@ interface Waiting<Outcome> {
 /** Told synchronously after the state moved; `own` counts the entries that this process committed. */
 export type MoveListener = (own: boolean) => void
 
-const numberWidth = 12
-/** A tail of this many entries takes a few ms to read. Beyond it the epoch is sealed, later for a larger state. */
-const minTail = 256
-/** Entries read before their folder is synced and they are applied; this many of them at once. */
-const readAhead = 64
-const readsAtOnce = 16
-
-const numberName = (number: number) => String(number).padStart(numberWidth, '0')
-const epochPattern = /^([0-9]{12})\.([0-9a-f]{32})$/
-const entryPattern = /^[0-9]{12}$/
-
-interface Epoch {
-  readonly folder: string
-  readonly start: number
-  readonly id: string
-}
-
-function epochOf(folder: string): Epoch | undefined {
-  const match = epochPattern.exec(folder)
-  return match === null ? undefined : { folder, start: Number(match[1]), id: match[2]! }
-}
-
-/** Lets others run between the pieces of a long computation. */
-const breath = () => new Promise<void>((resolve) => setImmediate(resolve))
-
-/**
- * Makes the log of something new in `directory` (which has `tmp/`). Nobody sees it before it is complete and durable.
- * Throws EEXIST or ENOTEMPTY when there is one already.
- */
-export async function createLog(
-  fs: StoreFs,
-  directory: string,
-  state: Replica<unknown>,
-  start: number,
-  id: string = randomId(),
-): Promise<void> {
-  const prepared = `${directory}/tmp/${uniqueName()}`
-  const folder = `${prepared}/${numberName(start)}.${id}`
-  await fs.makeDirectory(prepared)
-  try {
-    await fs.makeDirectory(folder)
-    await fs.write(`${folder}/${numberName(start)}`, encodeChangeSet('state', uniqueName(), state.dump()))
-    await fs.syncDirectory(folder)
-    await fs.syncDirectory(prepared)
-    await fs.rename(prepared, `${directory}/log`)
-  } catch (error) {
-    await removeTree(fs, prepared).catch(() => {})
-    throw error
-  }
-  await fs.syncDirectory(directory)
+/** Where a reader of the log stands: `state` is as of entry `number` of `epoch`. */
+interface Position<State> {
+  readonly state: State
+  epoch: Epoch
+  number: number
 }
 
 export class CommitLog<Outcome, State extends Replica<Outcome>> {
-  /** As of `number`. Replaced when it is loaded anew. */
-  state: State
-  /** Of the last entry applied. */
-  number = 0
-  /** Directory that holds `log/` and `tmp/`; changed by a rename. */
-  directory: string
-  private epoch: Epoch | undefined
-  private readonly fs: StoreFs
-  private readonly log: Log
+  private at: Position<State> | undefined
+  private readonly epochs: EpochFolders<State>
+  private readonly context: StoreContext
+  private readonly what: 'mailbox' | 'account'
   private readonly fresh: () => State
   private readonly moved: MoveListener
   private waiting: Waiting<Outcome>[] = []
   /** Reading and committing take turns. */
   private turn: Promise<unknown> = Promise.resolve()
   private refreshing: Promise<boolean> | undefined
+  /** Why whoever knows the present state can never go on: every later call fails with it. */
+  private over: StoreError | undefined
 
-  constructor(context: StoreContext, directory: string, fresh: () => State, moved: MoveListener = () => {}) {
-    this.fs = context.fs
-    this.log = context.log
-    this.directory = directory
+  constructor(
+    context: StoreContext,
+    what: 'mailbox' | 'account',
+    directory: string,
+    fresh: () => State,
+    moved: MoveListener = () => {},
+  ) {
+    this.context = context
+    this.what = what
     this.fresh = fresh
-    this.state = fresh()
+    this.epochs = new EpochFolders(context.fs, what, directory, fresh)
     this.moved = moved
+  }
+
+  /** As of `number`. Another object after entries were lost, or slept through. */
+  get state(): State {
+    return this.position.state
+  }
+
+  /** Of the last entry applied. */
+  get number(): number {
+    return this.position.number
   }
 
   /** Identity of what this is the log of. */
   get id(): string {
-    if (this.epoch === undefined) throw new Error('the log is not open')
-    return this.epoch.id
+    return this.position.epoch.id
+  }
+
+  /** Directory that holds `log/` and `tmp/`; changed by a rename. */
+  get directory(): string {
+    return this.epochs.directory
+  }
+  set directory(path: string) {
+    this.epochs.directory = path
   }
 
   /** Reads the newest state. Throws StoreError not-found when there is no log. */
   open(): Promise<void> {
-    return this.inTurn(() => this.load())
+    return this.inTurn(async () => {
+      this.at = await this.load(undefined, false)
+    })
   }
 
-  /** Applies what others committed. True when the state moved. */
+  /**
+   * Applies what others committed. True when the state moved. Throws StoreError not-found when this is gone, or began anew so that what is known
+   * of it means something else now: then the state stays as it was, and nothing works any more but to open it again.
+   */
   refresh(): Promise<boolean> {
     if (this.refreshing === undefined) {
       const refreshing = this.inTurn(() => {
         if (this.refreshing === refreshing) this.refreshing = undefined
-        return this.advance()
+        return this.advance(false)
       })
       this.refreshing = refreshing
     }
@@ -169,7 +131,13 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       this.waiting.push({
         folder: request.folder,
         plan: () => request.plan(),
-        done: (outcomes) => resolve(request.done(outcomes)),
+        done: (outcomes) => {
+          try {
+            resolve(request.done(outcomes))
+          } catch (error) {
+            reject(error)
+          }
+        },
         fail: reject,
       })
       if (this.waiting.length === 1) void this.inTurn(() => this.commitWaiting()).catch(reject)
@@ -182,12 +150,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     return result
   }
 
-  private folderOf(epoch: Epoch): string {
-    return `${this.directory}/log/${epoch.folder}`
-  }
-
-  private entryPath(number: number): string {
-    return `${this.folderOf(this.epoch!)}/${numberName(number)}`
+  private get position(): Position<State> {
+    if (this.at === undefined) throw new Error('the log is not open')
+    return this.at
   }
 
   private async commitWaiting(): Promise<void> {
@@ -221,12 +186,13 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   planned: (() => void) | undefined
 
   private async commitBatch(batch: Waiting<Outcome>[]): Promise<void> {
-    const tmp = `${this.directory}/tmp/`
+    const { fs } = this.context
     const folders = new Set(batch.flatMap((request) => request.folder ?? []))
     let synced = folders.size === 0
     let written: { readonly path: string; readonly body: string; readonly octets: Buffer } | undefined
     try {
       for (;;) {
+        if (this.over !== undefined) throw this.over
         const plans = this.planAll(batch)
         const operations = plans.flat()
         if (operations.length === 0) {
@@ -236,19 +202,20 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         const lines = operations.map((operation) => JSON.stringify(operation))
         const body = lines.join('\n')
         const steps: Promise<void>[] = []
-        if (!synced) steps.push(...Array.from(folders, (folder) => this.fs.syncDirectory(folder)))
+        if (!synced) steps.push(...Array.from(folders, (folder) => fs.syncDirectory(folder)))
         if (written?.body !== body) {
-          if (written !== undefined) void this.fs.remove(written.path).catch(() => {})
+          if (written !== undefined) void fs.remove(written.path).catch(() => {})
           const id = uniqueName()
-          written = { path: tmp + id, body, octets: sealLines('change', id, lines) }
-          steps.push(this.fs.write(written.path, written.octets))
+          written = { path: `${this.directory}/tmp/${id}`, body, octets: sealLines('change', id, lines) }
+          steps.push(fs.write(written.path, written.octets))
         }
         await allDone(steps)
         synced = true
         if (!(await this.put(written.path, written.octets))) continue
-        const outcomes: Outcome[] = operations.map((operation) => this.state.apply(operation, this.number + 1))
-        this.number += 1
-        this.state.applied(this.number)
+        const at = this.position
+        const outcomes = await applyEntry(at.state, at.number + 1, operations)
+        at.number += 1
+        at.state.applied(at.number)
         this.moved(true)
         let from = 0
         for (const [index, request] of batch.entries()) {
@@ -259,7 +226,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         return
       }
     } finally {
-      if (written !== undefined) void this.fs.remove(written.path).catch(() => {})
+      if (written !== undefined) void fs.remove(written.path).catch(() => {})
     }
   }
 
@@ -268,298 +235,242 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
    * On network file systems EEXIST, or any other failure, can be the answer to one's own success: only a look decides.
    */
   private async put(path: string, octets: Buffer): Promise<boolean> {
-    const epoch = this.epoch!
-    const entry = this.entryPath(this.number + 1)
+    const { fs } = this.context
+    const { epoch, number } = this.position
+    const entry = this.epochs.entryPath(epoch, number + 1)
     try {
-      await this.fs.link(path, entry)
+      await fs.link(path, entry)
     } catch (error) {
-      const there = await unlessAbsent(this.fs.read(entry))
+      const there = await unlessAbsent(fs.read(entry))
       if (there === undefined || !there.equals(octets)) {
-        if (there === undefined && (await this.isPresent(epoch))) throw error
-        await this.advance()
+        if (there === undefined && (await this.epochs.isPresent(epoch))) throw error
+        await this.advance(true)
         return false
       }
     }
-    await this.fs.syncDirectory(this.folderOf(epoch))
+    await fs.syncDirectory(this.epochs.pathOf(epoch))
     return true
   }
 
-  private async isPresent(epoch: Epoch): Promise<boolean> {
-    return (await unlessAbsent(this.fs.status(this.folderOf(epoch)))) !== undefined
+  /** Reads and applies the entries after `number`. `toCommit`: makes the next epoch when this one is sealed, or throws. */
+  private async advance(toCommit: boolean): Promise<boolean> {
+    if (this.over !== undefined) throw this.over
+    const before = this.position
+    const { number } = before
+    const reached = await this.follow(before, toCommit)
+    if (reached === before) return before.number !== number
+    if (!reached.state.continues(before.state))
+      throw this.end(`The ${this.what} was repaired after damage, and its UIDs are others now; open it again`)
+    this.at = reached
+    this.moved(false)
+    return true
   }
 
-  /** Reads and applies the entries after `number`. */
-  private async advance(): Promise<boolean> {
-    let moved = false
+  private end(why: string): StoreError {
+    this.over = new StoreError('not-found', why)
+    this.moved(false)
+    return this.over
+  }
+
+  /** Takes `at` as far as the log goes. Answers another position where it did not go on from there. */
+  private async follow(at: Position<State>, toCommit: boolean): Promise<Position<State>> {
     for (;;) {
-      const epoch = this.epoch
-      if (epoch === undefined) throw new Error('the log is not open')
-      const found: ChangeSet[] = []
+      const { epoch } = at
+      let found: ChangeSet[]
       try {
-        await this.readEntries(found)
+        found = await this.epochs.readAfter(epoch, at.number)
       } catch (error) {
         if (!(error instanceof DamagedEntry)) throw error
-        await this.saveWhatIsLeft()
-        return true
+        return await this.saveWhatIsLeft(epoch.id)
       }
       if (found.length === 0) {
-        if (await this.isPresent(epoch)) return moved
-        await this.load(epoch.id)
-        return true
+        if (await this.epochs.isPresent(epoch)) return at
+        return await this.load(epoch.id, toCommit)
       }
-      if ((await unlessAbsent(this.fs.syncDirectory(this.folderOf(epoch)).then(() => true))) === undefined) continue
-      let ended: ChangeSet['kind'] = 'change'
+      const sync = this.context.fs.syncDirectory(this.epochs.pathOf(epoch)).then(() => true)
+      if ((await unlessAbsent(sync)) === undefined) continue
       for (const entry of found) {
-        if (entry.kind === 'change') {
-          for (const operation of entry.operations) this.state.apply(operation, this.number + 1)
-          this.state.applied(this.number + 1)
-        }
-        this.number += 1
-        ended = entry.kind
+        if (entry.kind !== 'change') break
+        await applyEntry(at.state, at.number + 1, entry.operations)
+        at.number += 1
+        at.state.applied(at.number)
       }
-      moved = true
-      if (ended === 'change') this.moved(false)
-      else if (ended === 'seal') await this.followSeal()
-      else {
-        await this.saveWhatIsLeft()
-        return true
-      }
+      const ended = found.at(-1)!.kind
+      if (at === this.at && (found.length > 1 || ended === 'change')) this.moved(false)
+      if (ended === 'seal') {
+        const next = await this.goBehindSeal(at, toCommit)
+        if (next === undefined) return at
+        if (next !== at) return await this.follow(next, toCommit)
+      } else if (ended !== 'change') return await this.saveWhatIsLeft(epoch.id)
       await breath()
     }
   }
 
-  /** Fills `found` with the entries after `number`, up to the first absent one, the end of the epoch or `readAhead`. */
-  private async readEntries(found: ChangeSet[]): Promise<void> {
-    // Mostly nothing is new: the first question is about one entry only.
-    for (let atOnce = 1; found.length < readAhead; atOnce = readsAtOnce) {
-      const first = this.number + found.length + 1
-      const paths = Array.from({ length: atOnce }, (_, index) => this.entryPath(first + index))
-      const entries = await Promise.all(paths.map((path) => unlessAbsent(this.fs.read(path))))
-      for (const [index, octets] of entries.entries()) {
-        if (octets === undefined) return
-        const entry = decodeChangeSet(octets, paths[index]!)
-        found.push(entry)
-        if (entry.kind !== 'change') return
-      }
+  /**
+   * From the last change set of a sealed epoch to the beginning of the next. Undefined: there is none yet, and only to commit it has to be.
+   * Another position: what the next one begins with is not the state that was sealed.
+   */
+  private async goBehindSeal(at: Position<State>, toCommit: boolean): Promise<Position<State> | undefined> {
+    const old = at.epoch
+    const next: Epoch = { start: at.number + 2, id: old.id }
+    let made: 'made' | 'there' | 'gone' = 'there'
+    if (!(await this.epochs.isPresent(next))) {
+      if (!toCommit) return undefined
+      made = await this.epochs.make(old, next, 'state', at.state)
+      if (made === 'gone') return await this.load(old.id, toCommit)
     }
-  }
-
-  /** The last entry applied ends the epoch: goes on in the next one, making it when nobody did. */
-  private async followSeal(): Promise<void> {
-    const old = this.epoch!
-    const start = this.number + 1
-    const next: Epoch = { folder: `${numberName(start)}.${old.id}`, start, id: old.id }
-    if (!(await this.isPresent(next)) && !(await this.makeEpoch(old, next, this.state))) {
-      await this.load(old.id)
-      return
+    if (made === 'there' && (await this.epochs.beginning(next)) !== 'state') {
+      const state = await this.epochs.readState(next)
+      if (state !== undefined) return { state, epoch: next, number: next.start }
+      return (await this.epochs.isPresent(next)) ? await this.saveWhatIsLeft(old.id) : await this.load(old.id, toCommit)
     }
-    await this.fs.syncDirectory(`${this.directory}/log`)
-    this.epoch = next
-    this.number = start
-    this.state.applied(start)
-    this.moved(false)
-  }
-
-  /** False when the old epoch is gone: what is to follow it may be gone as well. */
-  private async makeEpoch(old: Epoch, next: Epoch, state: State): Promise<boolean> {
-    const prepared = `${this.folderOf(old)}/${uniqueName()}`
-    try {
-      await this.fs.makeDirectory(prepared)
-      const lines: string[] = []
-      for (const operation of state.dump()) {
-        lines.push(JSON.stringify(operation))
-        await breath()
-      }
-      await this.fs.write(`${prepared}/${numberName(next.start)}`, sealLines('state', uniqueName(), lines))
-      await this.fs.syncDirectory(prepared)
-      await this.fs.rename(prepared, this.folderOf(next))
-      return true
-    } catch (error) {
-      const present = await this.isPresent(next)
-      if (!present && codeOf(error) !== 'ENOENT') throw error
-      await removeTree(this.fs, prepared).catch(() => {})
-      return present
-    }
+    await this.context.fs.syncDirectory(`${this.directory}/log`)
+    at.epoch = next
+    at.number = next.start
+    at.state.applied(next.start)
+    if (at === this.at) this.moved(false)
+    return at
   }
 
   private async cutWhenLong(): Promise<void> {
-    const epoch = this.epoch
-    if (epoch === undefined || this.number - epoch.start < Math.max(minTail, this.state.weight / 100)) return
+    if (this.over !== undefined) return
+    const { epoch, number, state } = this.position
+    if (number - epoch.start < Math.max(this.context.epochEntries, state.weight / 100)) return
+    const { fs, log } = this.context
     try {
       const id = uniqueName()
       const path = `${this.directory}/tmp/${id}`
       const octets = sealLines('seal', id, [])
-      await this.fs.write(path, octets)
-      const sealed = await this.put(path, octets)
-      await this.fs.remove(path)
-      if (!sealed) return
-      this.number += 1
-      await this.followSeal()
-      await this.removeOldEpochs()
+      await fs.write(path, octets)
+      const sealed = await this.put(path, octets).finally(() => fs.remove(path).catch(() => {}))
+      if (sealed) await this.advance(true)
+      if (this.position.epoch !== epoch) await this.epochs.removeBefore(this.position.epoch)
     } catch (error) {
-      // Nothing depends on it: the log stays longer than it need be until a later commit succeeds.
-      this.log.log('info', 'a commit log was not cut', { directory: this.directory, error: String(error) })
+      // What was committed is safe; a later commit tries again.
+      log.log('info', 'a commit log was not cut', { directory: this.directory, error: String(error) })
     }
   }
 
-  /** All but the present epoch and the one before it, oldest first. */
-  private async removeOldEpochs(): Promise<void> {
-    const old = (await this.epochs()).filter((epoch) => epoch.start < this.epoch!.start).slice(0, -1)
-    for (const epoch of old) {
-      const away = `${this.directory}/tmp/${uniqueName()}`
-      await this.fs.rename(this.folderOf(epoch), away)
-      await this.fs.syncDirectory(`${this.directory}/log`)
-      await removeTree(this.fs, away)
-    }
-  }
-
-  /** Ascending. Throws StoreError not-found when there is no log. */
-  private async epochs(): Promise<Epoch[]> {
-    const entries = await unlessAbsent(this.fs.list(`${this.directory}/log`))
-    if (entries === undefined) throw new StoreError('not-found', 'The mailbox does not exist')
-    return entries
-      .flatMap((entry) => (entry.isDirectory ? (epochOf(entry.name) ?? []) : []))
-      .sort((a, b) => a.start - b.start)
-  }
-
-  /** Takes the newest state that can be read and everything after it. `id`: the log must still be the one of this thing. */
-  private async load(id?: string): Promise<void> {
+  /** The newest state that can be read and everything after it. `id`: the log must still be the one of this thing. */
+  private async load(id: string | undefined, toCommit: boolean): Promise<Position<State>> {
     for (;;) {
-      const epochs = await this.epochs()
-      const newest = epochs.at(-1)
-      if (newest !== undefined && id !== undefined && newest.id !== id)
-        throw new StoreError('not-found', 'The mailbox was removed, and another one has its name now')
-      const base = await this.newestBase(epochs)
+      const epochs = await this.list(id)
+      const base = await this.newestState(epochs)
       if (base === 'moved') continue
-      if (base === undefined) {
-        await this.saveWhatIsLeft()
-        return
-      }
-      this.epoch = base.epoch
-      this.state = base.state
-      this.number = base.epoch.start
-      await this.advance()
-      this.moved(false)
-      return
+      return base === undefined ? await this.saveWhatIsLeft(id) : await this.follow(base, toCommit)
     }
   }
 
-  private async newestBase(epochs: readonly Epoch[]): Promise<{ epoch: Epoch; state: State } | 'moved' | undefined> {
+  /** All epochs, ascending; those of the thing with this `id`. */
+  private async list(id: string | undefined): Promise<readonly Epoch[]> {
+    const epochs = await this.epochs.list()
+    const newest = epochs.at(-1)
+    if (id !== undefined && newest !== undefined && newest.id !== id)
+      throw this.end(`The ${this.what} was removed, and another one has its name now`)
+    return epochs
+  }
+
+  private async newestState(epochs: readonly Epoch[]): Promise<Position<State> | 'moved' | undefined> {
     for (const epoch of epochs.toReversed()) {
-      const state = await this.readBase(epoch)
-      if (state !== undefined) {
-        await unlessAbsent(this.fs.syncDirectory(this.folderOf(epoch)))
-        await unlessAbsent(this.fs.syncDirectory(`${this.directory}/log`))
-        return { epoch, state }
-      }
-      // An epoch is renamed into place with its base: without, it is being removed, or damaged.
-      if (!(await this.isPresent(epoch))) return 'moved'
+      const state = await this.epochs.readState(epoch)
+      if (state !== undefined) return { state, epoch, number: epoch.start }
+      // An epoch is renamed into place with its state: without, it is being removed, or damaged.
+      if (!(await this.epochs.isPresent(epoch))) return 'moved'
     }
     return undefined
   }
 
-  /** Undefined when absent or damaged. */
-  private async readBase(epoch: Epoch): Promise<State | undefined> {
-    const path = `${this.folderOf(epoch)}/${numberName(epoch.start)}`
-    const octets = await unlessAbsent(this.fs.read(path))
-    if (octets === undefined) return undefined
-    try {
-      const entry = decodeChangeSet(octets, path)
-      const state = this.fresh()
-      for (const operation of entry.operations) {
-        state.apply(operation, epoch.start)
-        await breath()
-      }
-      state.applied(epoch.start)
-      return state
-    } catch (error) {
-      if (error instanceof DamagedEntry) return undefined
-      throw error
-    }
-  }
-
   /**
-   * Part of the log can't be read. Everything that can be is applied, the replica recovers what else it finds, and a new epoch
-   * starts from there. The old one is ended with `lost` in the put-if-absent way, so that nobody goes on in it.
+   * Part of the log can't be read. Everything that can be is applied, the replica recovers what else it finds, and a new epoch starts from
+   * there. Its number is the one that a commit to the old epoch would need, or the next one after a seal: `lost` takes that number in the old
+   * epoch first, in the put-if-absent way, and a healthy process that comes from the seal finds the epoch there. So nobody goes on in the old one.
    */
-  private async saveWhatIsLeft(): Promise<void> {
+  private async saveWhatIsLeft(id: string | undefined): Promise<Position<State>> {
+    const { fs, log } = this.context
     for (;;) {
-      const epochs = await this.epochs()
+      const epochs = await this.list(id)
       const newest = epochs.at(-1)
-      const base = await this.newestBase(epochs)
+      const base = await this.newestState(epochs)
       if (base === 'moved') continue
       const state = base?.state ?? this.fresh()
-      const last = await this.applyReadable(
-        epochs.filter((epoch) => epoch.start >= (base?.epoch.start ?? 0)),
-        base?.epoch.start ?? 0,
-        state,
-      )
+      state.expectGaps()
+      const last = await this.applyReadable(epochs, base, state)
+      if (last === 'moved') continue
       // Somebody else has saved it already.
-      if (newest !== undefined && base?.epoch === newest && last.sound && last.kind !== 'lost') {
-        await this.load(newest.id)
-        return
-      }
-      this.log.log('err', 'a commit log is damaged; going on with what can be read', {
+      if (newest !== undefined && last.sound && last.kind !== 'lost') return await this.load(newest.id, false)
+      log.log('err', 'a commit log is damaged; going on with what can be read', {
         directory: this.directory,
         upTo: last.number,
       })
-      await state.recover(this.fs, this.directory)
+      await state.recover(fs, this.directory)
       if (newest === undefined) {
         // Nothing is left of the log. Only an empty folder can be replaced, so two that notice make one.
-        await createLog(this.fs, this.directory, state, 1).catch((error: unknown) => {
+        await createLog(fs, this.directory, state, 1).catch((error: unknown) => {
           if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error
         })
-        if ((await this.epochs()).length === 0)
+        if ((await this.epochs.list()).length === 0)
           throw new StoreError('damaged', `${this.directory}/log holds no epoch; move what it holds away`)
         continue
       }
-      this.epoch = newest
-      this.number = last.number
-      if (last.kind !== 'lost') {
-        const id = uniqueName()
-        const path = `${this.directory}/tmp/${id}`
-        await this.fs.write(path, sealLines('lost', id, []))
-        try {
-          await this.fs.link(path, this.entryPath(last.number + 1))
-        } catch (error) {
-          if (codeOf(error) === 'EEXIST' || !(await this.isPresent(newest))) continue
-          throw error
-        } finally {
-          await this.fs.remove(path)
-        }
-        await this.fs.syncDirectory(this.folderOf(newest))
-        this.number += 1
-      }
-      const start = this.number + 1
-      const next: Epoch = { folder: `${numberName(start)}.${newest.id}`, start, id: newest.id }
-      if (!(await this.isPresent(next))) await this.makeEpoch(newest, next, state)
-      await this.load(newest.id)
-      return
+      const next: Epoch = { start: last.kind === 'lost' ? last.number : last.number + 1, id: newest.id }
+      if (last.kind !== 'lost' && last.kind !== 'seal' && !(await this.putLost(newest, next.start))) continue
+      if ((await this.epochs.make(newest, next, 'saved', state)) === 'gone') continue
+      return await this.load(newest.id, false)
     }
   }
 
-  /** Applies every entry after `after` that can be read. */
-  private async applyReadable(epochs: readonly Epoch[], after: number, state: State): Promise<Readable> {
-    let last: Readable = { number: after, kind: undefined, sound: true }
+  /** Ends an epoch with `lost` as entry `number`. False when somebody was first, or the epoch is gone. */
+  private async putLost(epoch: Epoch, number: number): Promise<boolean> {
+    const { fs } = this.context
+    const id = uniqueName()
+    const path = `${this.directory}/tmp/${id}`
+    await fs.write(path, sealLines('lost', id, []))
+    try {
+      await fs.link(path, this.epochs.entryPath(epoch, number))
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST' || !(await this.epochs.isPresent(epoch))) return false
+      throw error
+    } finally {
+      await fs.remove(path).catch(() => {})
+    }
+    await fs.syncDirectory(this.epochs.pathOf(epoch))
+    return true
+  }
+
+  /** Applies every entry after `base`, or of all epochs, that can be read. */
+  private async applyReadable(
+    epochs: readonly Epoch[],
+    base: Position<State> | undefined,
+    state: State,
+  ): Promise<Readable | 'moved'> {
+    let last: Readable = { number: 0, kind: undefined, sound: true }
     for (const epoch of epochs) {
-      const numbers = (await this.fs.list(this.folderOf(epoch)))
-        .flatMap((entry) => (entryPattern.test(entry.name) ? Number(entry.name) : []))
-        .sort((a, b) => a - b)
+      if (base !== undefined && epoch.start < base.epoch.start) continue
+      if (epoch === base?.epoch) last = { number: epoch.start, kind: 'state', sound: true }
+      else {
+        // How it begins can't be read, but after a seal that is what is known already.
+        const follows = last.sound && last.kind === 'seal' && epoch.start === last.number + 1
+        const sound = follows && (await this.epochs.beginning(epoch)) === 'state'
+        last = { number: epoch.start, kind: sound ? 'state' : undefined, sound }
+        state.applied(epoch.start)
+      }
+      const numbers = await this.epochs.numbers(epoch)
+      if (numbers === undefined) return 'moved'
       for (const number of numbers) {
         if (number <= last.number) continue
-        const path = `${this.folderOf(epoch)}/${numberName(number)}`
         const sound = last.sound && number === last.number + 1
         try {
-          const entry = decodeChangeSet(await this.fs.read(path), path)
+          const entry = await this.epochs.read(epoch, number)
           last = { number, kind: entry.kind, sound }
-          if (entry.kind === 'change') for (const operation of entry.operations) state.apply(operation, number)
+          if (entry.kind === 'change') await applyEntry(state, number, entry.operations)
         } catch (error) {
+          if (codeOf(error) === 'ENOENT') return 'moved'
           if (!(error instanceof DamagedEntry)) throw error
           last = { number, kind: undefined, sound: false }
         }
         state.applied(number)
+        await breath()
       }
-      if (epoch.start > last.number) last = { number: epoch.start, kind: undefined, sound: false }
     }
     return last
   }
@@ -570,7 +481,7 @@ interface Readable {
   /** The highest number that is taken. */
   readonly number: number
   /** What has it, where that can be read. */
-  readonly kind: ChangeSet['kind'] | undefined
+  readonly kind: ChangeSetKind | undefined
   /** Nothing was missing or damaged. */
   readonly sound: boolean
 }

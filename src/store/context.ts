@@ -10,6 +10,8 @@ export interface StoreContext {
   readonly log: Log
   /** File operations under way. */
   readonly slots: Slots
+  /** Change sets after which a log is cut, later for a larger state. */
+  readonly epochEntries: number
   /** Aborted when the store closes. */
   readonly closing: AbortSignal
 }

@@ -3,7 +3,6 @@ import type { Uid } from '../base/ids.ts'
 import type { StoreContext } from './context.ts'
 import { codeOf } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
-import { operations } from './mailbox-state.ts'
 import { messageFileName } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
 import type { CopyResult } from './types.ts'
@@ -49,14 +48,14 @@ export async function copyMessages(
   return await target.commit({
     folder,
     plan: () =>
-      copies.map(({ source, file }) =>
-        operations.add({
+      target.planAdditions(
+        copies.map(({ source, file }) => ({
           file,
           flags: target.canonicalFlags(source.flags),
           origin: undefined,
           uidl: undefined,
           uid: undefined,
-        }),
+        })),
       ),
     done: (outcomes) => ({
       uidValidity: target.uidValidity,

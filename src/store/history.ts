@@ -49,15 +49,8 @@ export class History {
     this.nextUpdated.push(uid)
   }
 
-  /** Ascending. */
-  expunged(uids: readonly Uid[], modSeq: ModSeq): void {
-    for (const uid of uids) {
-      const last = this.ranges.at(-1)
-      if (last !== undefined && last.modSeq === modSeq && last.to + 1 === uid)
-        this.ranges[this.ranges.length - 1] = { from: last.from, to: uid, modSeq }
-      else this.ranges.push({ from: uid, to: uid, modSeq })
-      this.nextExpunged.push(uid)
-    }
+  expunged(uid: Uid): void {
+    this.nextExpunged.push(uid)
   }
 
   load(rows: readonly VanishedRow[]): void {
@@ -72,6 +65,7 @@ export class History {
   /** The change set is complete. `isLive`: a message lies between two UIDs. */
   complete(modSeq: ModSeq, isLive: (from: Uid, to: Uid) => boolean): void {
     this.recentSince ??= modSeq
+    this.addRanges(this.nextExpunged, modSeq)
     this.last = { modSeq, added: this.nextAdded, updated: this.nextUpdated, expunged: this.nextExpunged }
     this.nextAdded = []
     this.nextUpdated = []
@@ -91,6 +85,15 @@ export class History {
     if (this.ranges.length <= this.compactAbove) return
     this.ranges = compact(this.ranges, isLive)
     this.compactAbove = Math.max(maxRanges, 2 * this.ranges.length)
+  }
+
+  private addRanges(uids: readonly Uid[], modSeq: ModSeq): void {
+    for (let at = 0; at < uids.length; ) {
+      let end = at
+      while (end + 1 < uids.length && uids[end + 1] === uids[end]! + 1) end += 1
+      this.ranges.push({ from: uids[at]!, to: uids[end]!, modSeq })
+      at = end + 1
+    }
   }
 
   delta(

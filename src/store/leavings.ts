@@ -19,11 +19,11 @@ export class Leavings {
   }
 
   /** Removes message files after the grace period; the paths are asked for then. When the process ends before, a sweep finds them. */
-  removeLater(paths: () => readonly string[]): void {
+  removeLater(paths: () => Promise<readonly string[]>): void {
     void this.context.clock
       .sleep(graceMs, this.context.closing)
       .then(async () => {
-        for (const path of paths()) await this.context.fs.remove(path)
+        for (const path of await paths()) await this.context.fs.remove(path).catch(() => {})
       })
       .catch(() => {})
   }

@@ -6,13 +6,14 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
+import { breath } from './breath.ts'
 import { laterVersion, type Operation } from './change-set.ts'
-import type { Replica } from './commit-log.ts'
 import { type FlagMode, FlagTable } from './flags.ts'
 import { type StoreFs, unlessAbsent } from './fs.ts'
 import { History, type VanishedRow } from './history.ts'
 import { originHash, parseMessageFileName } from './message-file.ts'
 import { type PackedUidl, packUidl, StoredMessage } from './record.ts'
+import type { Replica, Steps } from './replica.ts'
 import type { Delivered, ExpungeCause, Flag, MailboxDelta, OriginState } from './types.ts'
 import { formatUids, parseUids } from './uid-set.ts'
 
@@ -31,6 +32,8 @@ type Departed = OriginState & { readonly present: false }
 const maxUid = 0xffffffff
 /** Rows of one line of a dump: a few ms to read or write. */
 const rowsPerLine = 500
+/** UIDs changed, or hashes made, before others get their turn: a few ms. */
+const uidsPerTurn = 2000
 const nothing: Outcome = {}
 
 /** Of a message to be added. `origin` may be long, then the file name has only its hash. */
@@ -39,15 +42,17 @@ export interface Addition {
   readonly flags: readonly Flag[]
   readonly origin: string | undefined
   readonly uidl: string | undefined
-  readonly uid: Uid | undefined
+  /** Named in the log although its order tells it: when an entry before this one is lost, later ones still mean what they meant. */
+  readonly uid: Uid
 }
 
 export const operations = {
   add(message: Addition): Operation {
     const named = parseMessageFileName(message.file)
     const origin = message.origin === named?.origin ? null : (message.origin ?? null)
-    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid ?? 0]
+    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid]
   },
+  origin: (origin: string, uidl: string | undefined): Operation => ['origin', origin, packUidl(uidl, origin)],
   flags: (mode: FlagMode, flags: readonly Flag[], uids: readonly Uid[]): Operation => [
     'flags',
     mode,
@@ -68,11 +73,18 @@ export class MailboxState implements Replica<Outcome> {
   readonly history = new History()
   private readonly clock: Clock
   private list: StoredMessage[] = []
-  /** `list` was handed out: the next change makes a copy. */
+  /** `list` was handed out: what is added goes to a copy. */
   private handedOut = false
+  /** What the entry being applied makes of `list`, which readers see when it is complete. */
+  private changed: StoredMessage[] | undefined
+  private arrivals: StoredMessage[] = []
+  private gone = new Set<Uid>()
   private readonly present = new Map<string, Uid>()
-  /** Origins of which only the hash is known, since the log that had them was lost. */
+  /** Origins of which only the hash is known, since the log that had them was lost: of messages, and of some that left. */
   private readonly hashed = new Map<string, Uid>()
+  private readonly departedHashed = new Map<string, Departed>()
+  /** While entries may be missing: files of messages that are known to have left. */
+  private gonePastGaps: Set<string> | undefined
   /** UIDs of messages that were found again after a loss; a delivery under way at that time may still add one of them. */
   private recovered: readonly [first: number, last: number] = [1, 0]
 
@@ -96,7 +108,7 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   get weight(): number {
-    return this.list.length + this.departed.size
+    return this.list.length + this.departed.size + this.departedHashed.size
   }
 
   byUid(uid: Uid): StoredMessage | undefined {
@@ -105,24 +117,40 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   byOrigin(origin: string): OriginState | undefined {
-    const uid = this.present.get(origin) ?? (this.hashed.size > 0 ? this.hashed.get(originHash(origin)) : undefined)
-    return uid === undefined ? this.departed.get(origin) : { present: true, uid }
+    const uid = this.present.get(origin)
+    if (uid !== undefined) return { present: true, uid }
+    const departed = this.departed.get(origin)
+    if (departed !== undefined || this.hashed.size + this.departedHashed.size === 0) return departed
+    const hash = originHash(origin)
+    const hashed = this.hashed.get(hash)
+    return hashed === undefined ? this.departedHashed.get(hash) : { present: true, uid: hashed }
+  }
+
+  /** Only the hash of this origin is known: whoever learns it commits `operations.origin`. */
+  isHashed(origin: string): boolean {
+    if (this.hashed.size + this.departedHashed.size === 0) return false
+    const hash = originHash(origin)
+    return this.hashed.has(hash) || this.departedHashed.has(hash)
   }
 
   delta(since: ModSeq, highestModSeq: ModSeq): MailboxDelta {
     return this.history.delta(since, highestModSeq, this.list, (uid) => this.byUid(uid))
   }
 
-  apply(operation: Operation, number: number): Outcome {
+  /** Origins are known at once, which is safe: the entry is durable. Messages are seen when it is complete. */
+  *apply(operation: Operation, number: number): Steps<Outcome> {
     const modSeq = number as ModSeq
     switch (operation[0]) {
       case 'add':
         return this.add(operation, modSeq)
       case 'flags':
-        this.changeFlags(operation, modSeq)
+        yield* this.changeFlags(operation, modSeq)
         return nothing
       case 'expunge':
-        return { expunged: this.expunge(operation[1] as ExpungeCause, operation[2] as string, modSeq) }
+        return { expunged: yield* this.expunge(operation[1] as ExpungeCause, operation[2] as string, modSeq) }
+      case 'origin':
+        this.nameOrigin(operation[1] as string, operation[2] as PackedUidl)
+        return nothing
       case 'forget':
         for (const origin of operation.slice(1)) this.departed.delete(origin as string)
         return nothing
@@ -133,12 +161,31 @@ export class MailboxState implements Replica<Outcome> {
       }
       default:
         this.load(operation)
+        yield
         return nothing
     }
   }
 
   applied(number: number): void {
+    this.publish()
     this.history.complete(number as ModSeq, (from, to) => this.isLive(from, to))
+  }
+
+  /** Readers see what the entry made, all of it at once. */
+  private publish(): void {
+    let list = this.changed ?? this.list
+    if (this.arrivals.length > 0) {
+      if (this.handedOut && list === this.list) list = list.slice()
+      for (const message of this.arrivals) list.push(message)
+      this.arrivals = []
+    }
+    if (this.gone.size > 0) {
+      list = list.filter((message) => !this.gone.has(message.uid))
+      this.gone = new Set()
+    }
+    if (list !== this.list) this.handedOut = false
+    this.list = list
+    this.changed = undefined
   }
 
   /** Index of the first message with this UID or a higher one. */
@@ -159,14 +206,6 @@ export class MailboxState implements Replica<Outcome> {
     return message !== undefined && message.uid < to
   }
 
-  private changeable(): StoredMessage[] {
-    if (this.handedOut) {
-      this.list = this.list.slice()
-      this.handedOut = false
-    }
-    return this.list
-  }
-
   private remember(message: StoredMessage): void {
     if (message.origin !== undefined) this.present.set(message.origin, message.uid)
     else {
@@ -176,9 +215,11 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   private add(operation: Operation, modSeq: ModSeq): Outcome {
-    const [, file, flags, uidl, longOrigin, wanted] = operation as unknown as AddRow
+    const [, file, flags, uidl, longOrigin, uid] = operation as unknown as AddRow
+    // Only where entries are missing; its file is found by `recover`.
+    if (uid < this.uidNext && this.gonePastGaps !== undefined) return nothing
     const message = StoredMessage.of({
-      uid: Math.max(this.uidNext, wanted) as Uid,
+      uid: Math.max(this.uidNext, uid) as Uid,
       file,
       flags: this.flagTable.set(flags),
       modSeq,
@@ -187,14 +228,35 @@ export class MailboxState implements Replica<Outcome> {
       uidl,
     })
     const known = message.origin === undefined ? undefined : this.byOrigin(message.origin)
-    if (known !== undefined) return { delivered: { duplicateOf: known } }
+    if (known !== undefined) {
+      this.nameOrigin(message.origin!, uidl)
+      return { delivered: { duplicateOf: known } }
+    }
     const again = this.findRecovered(file)
     if (again !== undefined) return { delivered: { uid: again } }
-    this.changeable().push(message)
+    this.arrivals.push(message)
     this.uidNext = (message.uid + 1) as Uid
     this.remember(message)
     this.history.added(message.uid)
     return { delivered: { uid: message.uid } }
+  }
+
+  /** Somebody came with an origin of which only the hash is known. */
+  private nameOrigin(origin: string, uidl: PackedUidl): void {
+    if (!this.isHashed(origin)) return
+    const hash = originHash(origin)
+    const uid = this.hashed.get(hash)
+    if (uid === undefined) {
+      this.departed.set(origin, this.departedHashed.get(hash)!)
+      this.departedHashed.delete(hash)
+      return
+    }
+    this.hashed.delete(hash)
+    this.present.set(origin, uid)
+    this.changed ??= this.list.slice()
+    const index = this.indexOf(uid)
+    const message = this.changed[index]
+    if (message?.uid === uid) this.changed[index] = message.withOrigin(origin, uidl)
   }
 
   private findRecovered(file: string): Uid | undefined {
@@ -204,16 +266,20 @@ export class MailboxState implements Replica<Outcome> {
     return undefined
   }
 
-  private changeFlags(operation: Operation, modSeq: ModSeq): void {
+  private *changeFlags(operation: Operation, modSeq: ModSeq): Generator<undefined, void> {
     const [, mode, flags, uids] = operation as [string, FlagMode, Flag[], string]
     const change = this.flagTable.set(flags)
-    const list = this.changeable()
+    this.changed ??= this.list.slice()
+    const list = this.changed
     /** From one shared set to another: found once, not for every message. */
     const transitions = new Map<ReadonlySet<Flag>, ReadonlySet<Flag>>()
+    let count = 0
     for (const uid of parseUids(uids)) {
+      count += 1
+      if (count % uidsPerTurn === 0) yield
       const index = this.indexOf(uid)
       const message = list[index]
-      if (message?.uid !== uid) continue
+      if (message?.uid !== uid || this.gone.has(uid)) continue
       let next = transitions.get(message.flags)
       if (next === undefined) {
         next = this.flagTable.changed(message.flags, mode, change)
@@ -225,22 +291,28 @@ export class MailboxState implements Replica<Outcome> {
     }
   }
 
-  private expunge(cause: ExpungeCause, uids: string, modSeq: ModSeq): Uid[] {
-    const gone = new Set<Uid>()
+  private *expunge(cause: ExpungeCause, uids: string, modSeq: ModSeq): Generator<undefined, Uid[]> {
+    const expunged: Uid[] = []
+    let count = 0
     for (const uid of parseUids(uids)) {
-      const message = this.byUid(uid)
-      if (message === undefined) continue
-      gone.add(uid)
-      if (message.origin === undefined) continue
-      this.present.delete(message.origin)
-      this.departed.set(message.origin, { present: false, uid, cause, modSeq })
+      count += 1
+      if (count % uidsPerTurn === 0) yield
+      const message = (this.changed ?? this.list)[this.indexOf(uid)]
+      if (message?.uid !== uid || this.gone.has(uid)) continue
+      this.gone.add(uid)
+      expunged.push(uid)
+      this.history.expunged(uid)
+      this.gonePastGaps?.add(message.file)
+      const departed = { present: false, uid, cause, modSeq } as const
+      if (message.origin !== undefined) {
+        this.present.delete(message.origin)
+        this.departed.set(message.origin, departed)
+        continue
+      }
+      const hash = this.hashed.size === 0 ? undefined : parseMessageFileName(message.file)?.originHash
+      if (hash === undefined || !this.hashed.delete(hash)) continue
+      this.departedHashed.set(hash, departed)
     }
-    if (gone.size === 0) return []
-    for (const [hash, uid] of this.hashed) if (gone.has(uid)) this.hashed.delete(hash)
-    this.list = this.list.filter((message) => !gone.has(message.uid))
-    this.handedOut = false
-    const expunged = [...gone]
-    this.history.expunged(expunged, modSeq)
     return expunged
   }
 
@@ -255,6 +327,7 @@ export class MailboxState implements Replica<Outcome> {
       },
       this.messages,
       [...this.departed],
+      [...this.departedHashed],
       this.history.vanished(),
     )
   }
@@ -284,7 +357,7 @@ export class MailboxState implements Replica<Outcome> {
             origin: longOrigin ?? undefined,
             uidl,
           })
-          this.list.push(message)
+          this.arrivals.push(message)
           this.remember(message)
         }
         return
@@ -292,6 +365,10 @@ export class MailboxState implements Replica<Outcome> {
       case 'departed':
         for (const [origin, uid, cause, modSeq] of operation.slice(1) as DepartedRow[])
           this.departed.set(origin, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq })
+        return
+      case 'departed-hashed':
+        for (const [hash, uid, cause, modSeq] of operation.slice(1) as DepartedRow[])
+          this.departedHashed.set(hash, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq })
         return
       case 'vanished':
         this.history.load(operation.slice(1) as VanishedRow[])
@@ -301,23 +378,71 @@ export class MailboxState implements Replica<Outcome> {
     }
   }
 
-  /** Adds the message files that no readable entry names. The UIDs that clients know may be others now, hence a new UIDVALIDITY. */
+  /** UIDs mean the same. */
+  continues(before: MailboxState): boolean {
+    return before.uidValidity === this.uidValidity
+  }
+
+  expectGaps(): void {
+    this.gonePastGaps = new Set()
+  }
+
+  /**
+   * Adds the message files that no readable entry names, except those that one removes; that their origin left once is no proof that they
+   * did. A message whose file went is not there. The UIDs that clients know may be others now, hence a new UIDVALIDITY.
+   */
   async recover(fs: StoreFs, directory: string): Promise<void> {
-    const known = new Set(this.list.map((message) => message.file))
+    this.publish()
+    const removed = this.gonePastGaps
+    this.gonePastGaps = undefined
     const first = this.uidNext
-    const files = ((await unlessAbsent(fs.list(`${directory}/msg`))) ?? [])
-      .map((entry) => entry.name)
-      .filter((name) => !known.has(name))
-      .sort()
-    for (const file of files) {
-      const named = parseMessageFileName(file)
-      if (named === undefined || (named.origin !== undefined && this.byOrigin(named.origin) !== undefined)) continue
-      // A file of another size was being written when its writer died.
-      if ((await unlessAbsent(fs.status(`${directory}/msg/${file}`)))?.sizeOctets !== named.sizeOctets) continue
-      this.add(['add', file, [], null, null, 0], 1 as ModSeq)
+    const files = await unlessAbsent(fs.list(`${directory}/msg`))
+    if (files !== undefined) {
+      const there = new Set(files.map((entry) => entry.name))
+      await this.dropMissing(there, fs, directory)
+      const departed = await this.departedByHash()
+      const known = new Set(this.list.map((message) => message.file))
+      const knownHashes = new Set(this.list.map((message) => parseMessageFileName(message.file)?.originHash))
+      for (const file of [...there].sort()) {
+        const named = parseMessageFileName(file)
+        if (named === undefined || known.has(file) || removed?.has(file) === true) continue
+        if (named.origin !== undefined && this.present.has(named.origin)) continue
+        if (named.originHash !== undefined && knownHashes.has(named.originHash)) continue
+        // A file of another size was being written when its writer died.
+        if ((await unlessAbsent(fs.status(`${directory}/msg/${file}`)))?.sizeOctets !== named.sizeOctets) continue
+        const origin = named.origin ?? departed.get(named.originHash ?? '')
+        if (origin !== undefined) this.departed.delete(origin)
+        if (named.originHash !== undefined) this.departedHashed.delete(named.originHash)
+        this.add(
+          ['add', file, [], null, named.origin === undefined ? (origin ?? null) : null, this.uidNext],
+          1 as ModSeq,
+        )
+        knownHashes.add(named.originHash)
+      }
     }
+    this.publish()
     this.recovered = [first, this.uidNext - 1]
     this.uidValidity = Math.min(maxUid, Math.max(this.uidValidity + 1, Math.floor(this.clock.now() / 1000)))
+  }
+
+  /** Their expunge is among what was lost. */
+  private async dropMissing(there: ReadonlySet<string>, fs: StoreFs, directory: string): Promise<void> {
+    for (const { uid, file, origin } of this.list) {
+      if (there.has(file) || (await unlessAbsent(fs.status(`${directory}/msg/${file}`))) !== undefined) continue
+      this.gone.add(uid)
+      if (origin !== undefined) this.present.delete(origin)
+    }
+    for (const [hash, uid] of this.hashed) if (this.gone.has(uid)) this.hashed.delete(hash)
+    this.publish()
+  }
+
+  private async departedByHash(): Promise<ReadonlyMap<string, string>> {
+    const byHash = new Map<string, string>()
+    for (const origin of this.departed.keys()) {
+      byHash.set(originHash(origin), origin)
+      if (byHash.size % uidsPerTurn === 0) await breath()
+    }
+    return byHash
   }
 }
 
@@ -344,6 +469,7 @@ function* dumpLines(
   head: MailboxHead,
   messages: readonly StoredMessage[],
   departed: readonly (readonly [string, Departed])[],
+  departedHashed: readonly (readonly [string, Departed])[],
   vanished: readonly VanishedRow[],
 ): Iterable<Operation> {
   yield ['mailbox', { ...head }]
@@ -362,9 +488,13 @@ function* dumpLines(
     }
     yield ['messages', Array.from(sets.keys(), (flags) => [...flags]), ...rows]
   }
-  for (let at = 0; at < departed.length; at += rowsPerLine) {
-    const rows = departed.slice(at, at + rowsPerLine)
-    yield ['departed', ...rows.map(([origin, { uid, cause, modSeq }]): DepartedRow => [origin, uid, cause, modSeq])]
-  }
+  for (const [word, origins] of [
+    ['departed', departed],
+    ['departed-hashed', departedHashed],
+  ] as const)
+    for (let at = 0; at < origins.length; at += rowsPerLine) {
+      const rows = origins.slice(at, at + rowsPerLine)
+      yield [word, ...rows.map(([origin, { uid, cause, modSeq }]): DepartedRow => [origin, uid, cause, modSeq])]
+    }
   for (let at = 0; at < vanished.length; at += rowsPerLine) yield ['vanished', ...vanished.slice(at, at + rowsPerLine)]
 }

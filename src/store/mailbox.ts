@@ -12,7 +12,7 @@ import { copyMessages } from './copy.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
-import { MailboxState, type Outcome, operations } from './mailbox-state.ts'
+import { type Addition, MailboxState, type Outcome, operations } from './mailbox-state.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
@@ -32,6 +32,7 @@ import type {
 } from './types.ts'
 import { sortedUids } from './uid-set.ts'
 
+const maxUid = 0xffffffff
 /** Messages up to this size are read and summarised at once. */
 const wholeOctets = 64 * 1024
 
@@ -43,8 +44,10 @@ export class OpenMailbox implements Mailbox {
   private readonly leavings: Leavings
   private readonly summaries: SummaryCache
   private readonly listeners = new Set<() => void>()
-  /** UIDs whose flags a request of the present commit changes already. */
+  /** What the requests of the present commit that are planned already do: UIDs whose flags they change, origins and UIDs that they add. */
   private readonly touched = new Set<Uid>()
+  private readonly arriving = new Set<string>()
+  private nextUid = 1 as Uid
   private readonly summarizeWhole: ((octets: Uint8Array) => MessageSummary) | undefined
   private readonly released: (mailbox: OpenMailbox) => Promise<void>
 
@@ -75,8 +78,12 @@ export class OpenMailbox implements Mailbox {
         })
       for (const listener of [...this.listeners]) listener()
     }
-    this.log = new CommitLog(context, directory, () => new MailboxState(context.clock), moved)
-    this.log.planned = () => this.touched.clear()
+    this.log = new CommitLog(context, 'mailbox', directory, () => new MailboxState(context.clock), moved)
+    this.log.planned = () => {
+      this.touched.clear()
+      this.arriving.clear()
+      this.nextUid = this.uidNext
+    }
     this.leavings = new Leavings(context)
     this.summaries = new SummaryCache(context, () => this.directory)
   }
@@ -129,7 +136,25 @@ export class OpenMailbox implements Mailbox {
   }
 
   byOrigin(origin: string): OriginState | undefined {
+    const { state } = this.log
+    // Only its hash survived a loss. Whoever asks by name may soon expunge it, and others will have to know what left.
+    if (state.isHashed(origin)) void this.nameOrigins([{ origin, uidl: undefined }]).catch(() => {})
+    return this.known(origin)
+  }
+
+  /** `byOrigin` for a delivery, which records what it learns itself. */
+  known(origin: string): OriginState | undefined {
     return this.log.state.byOrigin(origin)
+  }
+
+  /** Records those origins of which only the hash is known. */
+  async nameOrigins(named: readonly { readonly origin: string; readonly uidl: string | undefined }[]): Promise<void> {
+    const hashed = () => named.filter(({ origin }) => this.log.state.isHashed(origin))
+    if (hashed().length === 0) return
+    await this.commit({
+      plan: () => hashed().map(({ origin, uidl }) => operations.origin(origin, uidl)),
+      done: () => {},
+    })
   }
 
   departed(): Iterable<readonly [origin: string, state: OriginState & { present: false }]> {
@@ -201,7 +226,11 @@ export class OpenMailbox implements Mailbox {
       },
       done: ([outcome]) => outcome?.expunged ?? [],
     })
-    this.leavings.removeLater(() => expunged.map((uid) => `${this.directory}/msg/${files.get(uid)}`))
+    this.leavings.removeLater(async () => {
+      // After a loss a file may be a message again; then this mailbox is not found any more, and the file stays.
+      await this.log.refresh()
+      return expunged.map((uid) => `${this.directory}/msg/${files.get(uid)}`)
+    })
     return expunged
   }
 
@@ -238,6 +267,27 @@ export class OpenMailbox implements Mailbox {
       },
       done: ([outcome]) => outcome?.recent ?? { after: this.recentAfter, upTo: this.recentAfter },
     })
+  }
+
+  /**
+   * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError invalid for a UID that a
+   * migration names and that is not free, limit when there are no more.
+   */
+  planAdditions(messages: readonly (Omit<Addition, 'uid'> & { readonly uid: Uid | undefined })[]): Operation[] {
+    let next = this.nextUid
+    const planned = messages.map((message) => {
+      const uid = message.uid ?? next
+      if (uid < next) throw new StoreError('invalid', `UID ${uid} is below UIDNEXT ${next}; UIDs must ascend`)
+      const { origin } = message
+      const isNew =
+        origin === undefined || !(this.arriving.has(origin) || this.log.state.byOrigin(origin) !== undefined)
+      if (isNew) next = (uid + 1) as Uid
+      if (origin !== undefined) this.arriving.add(origin)
+      return operations.add({ ...message, uid })
+    })
+    if (next > maxUid) throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
+    this.nextUid = next
+    return planned
   }
 
   /** Commits to this mailbox's log. */

@@ -75,6 +75,12 @@ export class StoredMessage implements MessageRecord {
     return this.file.slice(-43)
   }
 
+  /** With an origin that was not known, and what it came with. */
+  withOrigin(origin: string, uidl: PackedUidl): StoredMessage {
+    const { uid, file, flags, modSeq, addedModSeq } = this
+    return StoredMessage.of({ uid, file, flags, modSeq, addedModSeq, origin, uidl })
+  }
+
   withFlags(flags: ReadonlySet<Flag>, modSeq: ModSeq): StoredMessage {
     return new StoredMessage(
       this.uid,

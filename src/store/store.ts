@@ -23,6 +23,8 @@ export interface StoreOptions {
   readonly fs?: StoreFs
   /** What makes a message's summary out of its octets, in the place of the mime room's. */
   readonly summarize?: (octets: Uint8Array) => MessageSummary
+  /** Change sets after which a commit log is cut, later for a large mailbox; 256 unless a test wants to see it happen. */
+  readonly epochEntries?: number
   /** Called for every commit by this process, after it is durable. */
   readonly onCommit?: (notice: CommitNotice) => void
 }
@@ -36,6 +38,8 @@ export function openStore(options: StoreOptions): Store {
   return new MdirStore(options)
 }
 
+/** A tail of this many entries takes a few ms to read. */
+const epochEntries = 256
 /** Accounts whose log stays open. */
 const maxAccounts = 1000
 
@@ -50,7 +54,14 @@ class MdirStore implements Store {
   constructor(options: StoreOptions) {
     const { clock, log, fs = nodeFs, summarize, onCommit = () => {} } = options
     this.root = resolve(options.root)
-    this.context = { fs, clock, log, slots: new Slots(writesAtOnce, writesOctets), closing: this.closing.signal }
+    this.context = {
+      fs,
+      clock,
+      log,
+      slots: new Slots(writesAtOnce, writesOctets),
+      epochEntries: options.epochEntries ?? epochEntries,
+      closing: this.closing.signal,
+    }
     this.makeMailbox = (userId, name, directory) =>
       new OpenMailbox(this.context, userId, name, directory, summarize, onCommit, (mailbox) =>
         this.registry.release(mailbox),

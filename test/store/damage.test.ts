@@ -71,10 +71,10 @@ describe('damage (invariant 9)', () => {
     })
   })
 
-  it('found by a process that has the mailbox open is repaired once, with the others', async () => {
-    const { disk, log } = await preparedDisk()
-    await using one = storeIn('/s', { fs: disk.fs() })
-    await using two = storeIn('/s', { fs: disk.fs() })
+  it('found by a process that has the mailbox open is repaired once; who had it open is told to open it again', async () => {
+    const { disk, log, uidValidity } = await preparedDisk()
+    await using one = storeIn('/s', { fs: disk.fs(), clock: nextDay })
+    await using two = storeIn('/s', { fs: disk.fs(), clock: nextDay })
     const first = await one.account(user).open('INBOX')
     const second = await two.account(user).open('INBOX')
     await deliver(first, 'five')
@@ -84,13 +84,153 @@ describe('damage (invariant 9)', () => {
       .at(-1)!
     expect(log).not.toContain(last)
     disk.tamper(last, Buffer.from('nonsense'))
-    expect(await second.refresh()).toBe(true)
-    await first.refresh()
-    expect([first.uidValidity, await texts(first)]).toEqual([second.uidValidity, await texts(second)])
-    expect(await texts(first)).toContain('five')
-    expect(await deliver(first, 'six')).toHaveProperty('uid')
-    await second.refresh()
-    expect(second.messages).toEqual(first.messages)
+    const again: Mailbox[] = []
+    for (const [store, open] of [
+      [two, second],
+      [one, first],
+    ] as const) {
+      let told = 0
+      open.onChange(() => {
+        told += 1
+      })
+      const { messages, highestModSeq } = open
+      const gone = { kind: 'not-found', message: expect.stringContaining('open it again') }
+      await expect(open.refresh()).rejects.toMatchObject(gone)
+      expect(told).toBe(1)
+      // UIDs that mean another message now can't be used, and what the session knows doesn't change under it.
+      await expect(open.expunge(uids(4), 'client')).rejects.toMatchObject(gone)
+      await expect(open.changeFlags({ uids: uids(4), mode: 'add', flags: ['\\Seen'] })).rejects.toMatchObject(gone)
+      await expect(open.claimRecent()).rejects.toMatchObject(gone)
+      await expect(deliver(open, 'six')).rejects.toMatchObject(gone)
+      expect([open.uidValidity, open.highestModSeq, open.messages]).toEqual([uidValidity, highestModSeq, messages])
+      again.push(await store.account(user).open('INBOX'))
+    }
+    const [theirs, ours] = again as [Mailbox, Mailbox]
+    expect(ours.uidValidity).toBeGreaterThan(uidValidity)
+    expect(await texts(ours)).toContain('five')
+    expect(await deliver(ours, 'seven')).toHaveProperty('uid')
+    await theirs.refresh()
+    expect([theirs.uidValidity, theirs.messages]).toEqual([ours.uidValidity, ours.messages])
+  })
+
+  it('of one entry lets no later one mean another message', async () => {
+    const disk = new MemoryDisk()
+    {
+      await using store = storeIn('/s', { fs: disk.fs() })
+      await store.account(user).ensure()
+      const inbox = await store.account(user).open('INBOX')
+      for (const text of ['a', 'b', 'c', 'd']) await deliver(inbox, text, { origin: `o-${text}` })
+      await inbox.changeFlags({ uids: uids(4), mode: 'add', flags: ['\\Flagged'] })
+      await inbox.expunge(uids(2), 'client')
+    }
+    const log = disk.files().filter((path) => path.includes('/INBOX/log/'))
+    const expected: Record<string, unknown> = {}
+    for (const [index, path] of log.entries()) {
+      const hurt = disk.clone()
+      hurt.tamper(path, Buffer.from('nonsense'))
+      await withInbox(hurt, async (inbox) => {
+        const flagged = inbox.messages.filter(({ flags }) => flags.has('\\Flagged')).map(({ origin }) => origin)
+        const departed = [...inbox.departed()].map(([origin, { cause }]) => `${origin} ${cause}`)
+        expected[index] = [await texts(inbox), flagged, departed]
+      })
+    }
+    const all = ['a', 'b', 'c', 'd']
+    const [left, flagged, gone] = [['a', 'c', 'd'], ['o-d'], ['o-b client']]
+    expect(expected).toEqual({
+      // The empty mailbox.
+      0: [left, flagged, gone],
+      1: [left, flagged, gone],
+      // Of b itself: its expunge names what is not known, so it stays.
+      2: [all, flagged, []],
+      3: [left, flagged, gone],
+      // Of d: what was flagged is not known.
+      4: [left, [], gone],
+      5: [left, [], gone],
+      // The expunge itself.
+      6: [all, flagged, []],
+    })
+  })
+
+  it('brings back a message whose origin left once before', async () => {
+    const disk = new MemoryDisk()
+    {
+      await using store = storeIn('/s', { fs: disk.fs() })
+      await store.account(user).ensure()
+      const inbox = await store.account(user).open('INBOX')
+      await deliver(inbox, 'before', { origin: 'o' })
+      await inbox.expunge(uids(1), 'client')
+      await inbox.forget(['o'])
+      await deliver(inbox, 'after', { origin: 'o' })
+    }
+    const log = disk.files().filter((path) => path.includes('/INBOX/log/'))
+    for (const lost of log.slice(-2)) {
+      const hurt = disk.clone()
+      hurt.tamper(lost, Buffer.alloc(0))
+      await withInbox(hurt, async (inbox) => {
+        expect(await texts(inbox)).toEqual(['after'])
+        expect(inbox.byOrigin('o')).toMatchObject({ present: true })
+      })
+    }
+  })
+
+  it('leaves out messages whose expunge was lost and whose file is gone', async () => {
+    const { disk, log } = await preparedDisk()
+    const gone = disk.files().find((path) => path.includes('/INBOX/msg/') && path.includes('O=o-1,'))!
+    disk.tamper(gone, undefined)
+    disk.tamper(log.at(-1)!, Buffer.alloc(0))
+    await withInbox(disk, async (inbox) => {
+      expect(await texts(inbox)).toEqual(['four', 'two'])
+      expect(inbox.byOrigin('o-1')).toBeUndefined()
+    })
+  })
+
+  it('an origin of which only the hash is left is recorded when somebody comes with it', async () => {
+    const { disk, log } = await preparedDisk()
+    for (const path of log) disk.tamper(path, undefined)
+    const other = `${long}-2`
+    await withInbox(disk, async (inbox) => {
+      expect(inbox.messages.map(({ origin }) => origin)).not.toContain(long)
+      expect(await deliver(inbox, 'two', { origin: long, uidl: 'x'.repeat(9) })).toMatchObject({
+        duplicateOf: { present: true },
+      })
+      expect(await deliver(inbox, 'of another origin', { origin: other })).toHaveProperty('uid')
+    })
+    await withInbox(disk, async (inbox) => {
+      const two = inbox.messages.find(({ origin }) => origin === long)!
+      expect(await textOf(inbox, two.uid)).toBe('two')
+      expect(two.uidl).toBe('x'.repeat(9))
+      await inbox.expunge([two.uid], 'client')
+    })
+    await withInbox(disk, async (inbox) =>
+      expect([...inbox.departed()]).toMatchObject([[long, { present: false, cause: 'client' }]]),
+    )
+  })
+
+  it('an origin of which only the hash is left when its message goes is told once somebody comes with it', async () => {
+    for (const come of [
+      (inbox: Mailbox) => deliver(inbox, 'two', { origin: long }),
+      async (inbox: Mailbox) => inbox.byOrigin(long),
+    ]) {
+      const { disk, log } = await preparedDisk()
+      for (const path of log) disk.tamper(path, undefined)
+      await withInbox(disk, async (inbox) => {
+        const hashed = inbox.messages.find(({ file }) => file.includes('O=^'))!
+        await inbox.expunge([hashed.uid], 'client')
+        expect([...inbox.departed()]).toEqual([])
+      })
+      await withInbox(disk, async (inbox) => {
+        await come(inbox)
+        // The commit that goes on behind it.
+        await inbox.changeFlags({ uids: inbox.messages.map(({ uid }) => uid), mode: 'add', flags: ['\\Seen'] })
+        expect(inbox.byOrigin(long)).toMatchObject({ present: false, cause: 'client' })
+      })
+      await withInbox(disk, async (inbox) => {
+        expect([...inbox.departed()]).toMatchObject([[long, { cause: 'client' }]])
+        expect(await deliver(inbox, 'two', { origin: long })).toMatchObject({ duplicateOf: { present: false } })
+        await inbox.forget([long])
+        expect(await deliver(inbox, 'two', { origin: long })).toHaveProperty('uid')
+      })
+    }
   })
 
   it('of the account log keeps what can be read', async () => {

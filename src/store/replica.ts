@@ -1,0 +1,47 @@
+import { breath } from './breath.ts'
+import type { Operation } from './change-set.ts'
+import type { StoreFs } from './fs.ts'
+
+/** A computation that stops now and then, so that others get their turn. */
+export type Steps<Result> = Iterator<undefined, Result>
+
+/** One that is done at once. */
+export const atOnce = <Result>(value: Result): Steps<Result> => ({ next: () => ({ done: true, value }) })
+
+/** The state that a log's operations make. Two replicas that applied the same operations are equal. */
+export interface Replica<Outcome> {
+  /** Applies one operation of entry `number` and tells what became of it. Throws StoreError for an unknown word. */
+  apply(operation: Operation, number: number): Steps<Outcome>
+  /** The entry is complete: readers see what it made. */
+  applied(number: number): void
+  /** Operations that make this state from an empty one. Stays valid while the replica moves on. */
+  dump(): Iterable<Operation>
+  /** Number of things in the state: what a dump costs. */
+  readonly weight: number
+  /** Whoever knows the state `before` can go on with this one. Not so when a recovery made that impossible to tell. */
+  continues(before: this): boolean
+  /** From here on entries may be missing: what an operation names may be another thing by now, or unknown. Ends with `recover`. */
+  expectGaps(): void
+  /** Entries were lost: makes the best of what is there. `directory` is the one that holds `log/`. */
+  recover(fs: StoreFs, directory: string): Promise<void>
+}
+
+/** Operations applied before others get their turn: a few ms. */
+const operationsPerTurn = 1000
+
+/** Applies an entry but for `applied`, which the caller calls in the same breath in which it moves its position. */
+export async function applyEntry<Outcome>(
+  state: Replica<Outcome>,
+  number: number,
+  operations: Iterable<Operation>,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const operation of operations) {
+    const steps = state.apply(operation, number)
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) await breath()
+    outcomes.push(step.value)
+    if (outcomes.length % operationsPerTurn === 0) await breath()
+  }
+  return outcomes
+}

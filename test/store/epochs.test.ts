@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
+import { StoreError } from '#src/base/errors.ts'
+import type { Mailbox } from '#src/store/types.ts'
+import { type Call, MemoryDisk, systemError } from './disk.ts'
+import { deliver, storeIn, textOf, user } from './support.ts'
+import { Ledger } from './world.ts'
+
+const codes = ['ENOSPC', 'EIO', 'EMFILE']
+/** Cut often, so that a short history goes over many ends of epochs. */
+const epochEntries = 3
+
+/** One process: its open INBOX, and calls that fail when the test says so. */
+async function processOn(disk: MemoryDisk, fails: (call: Call) => string | undefined = () => undefined) {
+  const gate = (call: Call) => {
+    const code = fails(call)
+    if (code !== undefined) throw systemError(code, call.path)
+    return undefined
+  }
+  const clock = { ...systemClock, now: () => disk.now }
+  const store = storeIn('/s', { fs: disk.fs(gate), epochEntries, clock })
+  const account = store.account(user)
+  await account.ensure()
+  return { account, inbox: await account.open('INBOX') }
+}
+
+async function deliverNoted(ledger: Ledger, mailbox: Mailbox, text: string): Promise<void> {
+  const delivered = await deliver(mailbox, text)
+  if (!('uid' in delivered)) throw new Error('not stored')
+  const key = `${mailbox.name}/${mailbox.uidValidity}/${delivered.uid}`
+  if (ledger.delivered.has(key)) ledger.faults.push(`${key} was given twice`)
+  ledger.delivered.set(key, { text, origin: undefined })
+}
+
+const texts = async (mailbox: Mailbox) =>
+  await Promise.all(mailbox.messages.map((message) => textOf(mailbox, message.uid)))
+const epochsOf = (disk: MemoryDisk) =>
+  new Set(disk.files().flatMap((path) => /INBOX\/log\/([0-9]+)\./.exec(path)?.[1] ?? [])).size
+
+describe('over the ends of epochs', () => {
+  /** A commits eight times, B after each; A's call number `failing` fails, and only that one. Answers how many calls A made. */
+  async function history(disk: MemoryDisk, failing: number, code: string) {
+    const ledger = new Ledger()
+    let count = -1
+    let armed = false
+    let failed = ''
+    const a = await processOn(disk, ({ operation, path }) => {
+      if (!armed) return undefined
+      count += 1
+      if (count !== failing) return undefined
+      failed = `${code} at ${operation} ${path}`
+      return code
+    })
+    const b = await processOn(disk)
+    armed = true
+    for (let round = 0; round < 8; round += 1) {
+      let refused: unknown
+      await deliverNoted(ledger, a.inbox, `a ${round}`).catch((error: unknown) => {
+        refused = error
+      })
+      // Refused, with a reason, only where the fault was; and the next attempt goes on.
+      if (refused !== undefined) {
+        expect(refused, failed).toMatchObject({ kind: 'unavailable' })
+        await deliverNoted(ledger, a.inbox, `a ${round} again`)
+      }
+      if (round % 2 === 1) await deliverNoted(ledger, b.inbox, `b ${round}`)
+      await b.inbox.refresh()
+      await ledger.look(b.inbox)
+      await ledger.look(a.inbox)
+    }
+    armed = false
+    await a.inbox.refresh()
+    await b.inbox.refresh()
+    const fresh = await processOn(disk)
+    expect(await texts(a.inbox), failed).toEqual(await texts(fresh.inbox))
+    expect(b.inbox.messages, failed).toEqual(a.inbox.messages)
+    expect(await ledger.check(disk), failed).toEqual([])
+    return count + 1
+  }
+
+  for (const code of codes)
+    it(`a call that fails with ${code}, whichever it is, forks no log: this process and another go on in one`, async () => {
+      const empty = new MemoryDisk()
+      await processOn(empty)
+      const whole = empty.clone()
+      const calls = await history(whole, Number.POSITIVE_INFINITY, code)
+      expect(epochsOf(whole)).toBe(2)
+      expect(whole.files().some((path) => /INBOX\/log\/00000000001[0-9]\./.test(path))).toBe(true)
+      expect(calls).toBeGreaterThan(60)
+      for (let failing = 0; failing < calls; failing += 1) await history(empty.clone(), failing, code)
+    })
+
+  it('no space for the next one stops commits with a reason, never readers, and ends with the lack of space', async () => {
+    const disk = new MemoryDisk()
+    let full = false
+    const noSpace = ({ operation, path }: Call) =>
+      full && operation === 'makeDirectory' && path.includes('/log/') ? 'ENOSPC' : undefined
+    const a = await processOn(disk, noSpace)
+    const b = await processOn(disk, noSpace)
+    full = true
+    const stored: string[] = []
+    let refused: unknown
+    while (refused === undefined && stored.length < 10) {
+      const text = `m${stored.length}`
+      await deliver(a.inbox, text).then(
+        () => stored.push(text),
+        (error: unknown) => {
+          refused = error
+        },
+      )
+    }
+    expect(refused).toBeInstanceOf(StoreError)
+    expect(refused).toMatchObject({ kind: 'unavailable', message: expect.stringContaining('ENOSPC') })
+    expect(await b.inbox.refresh()).toBe(true)
+    expect(await b.inbox.refresh()).toBe(false)
+    expect(await texts(b.inbox)).toEqual(stored)
+    // A process that comes now can read as well, and nobody has made anything half.
+    const late = await processOn(disk, noSpace)
+    expect(await texts(late.inbox)).toEqual(stored)
+    full = false
+    const third = await processOn(disk)
+    await deliver(third.inbox, 'third')
+    await deliver(b.inbox, 'b')
+    await deliver(a.inbox, 'a')
+    for (const { inbox } of [a, b, late, third]) {
+      await inbox.refresh()
+      expect(await texts(inbox)).toEqual([...stored, 'third', 'b', 'a'])
+    }
+  })
+})
+
+describe('the repair of a damaged log', () => {
+  const isNotFound = (error: unknown) => error instanceof StoreError && error.kind === 'not-found'
+
+  for (const code of codes)
+    it(`a call that fails with ${code}, whichever it is, is no loss: this process and another go on in one log`, async () => {
+      let reached = true
+      for (let failing = 0; reached; failing += 1) {
+        const disk = new MemoryDisk()
+        let left = Number.POSITIVE_INFINITY
+        let failed = ''
+        const a = await processOn(disk, ({ operation, path }) => {
+          left -= 1
+          if (left !== -1) return undefined
+          failed = `${code} at ${operation} ${path}`
+          return code
+        })
+        const b = await processOn(disk)
+        for (const text of ['one', 'two']) await deliver(b.inbox, text)
+        const entries = disk.files().filter((path) => path.includes('/INBOX/log/'))
+        disk.tamper(entries.at(-2)!, Buffer.from('nonsense'))
+        disk.now += 5_000
+        left = failing
+        // It comes to the damage while it has the mailbox open.
+        await expect(a.inbox.refresh()).rejects.toBeInstanceOf(StoreError)
+        reached = left < 0
+        left = Number.POSITIVE_INFINITY
+        await expect(a.inbox.refresh(), failed).rejects.toSatisfy(isNotFound)
+        // Its other process stands behind the damage, and learns of the repair when it wants to commit.
+        await expect(deliver(b.inbox, 'three'), failed).rejects.toSatisfy(isNotFound)
+        const again = await a.account.open('INBOX')
+        const other = await b.account.open('INBOX')
+        const ledger = new Ledger()
+        for (const text of ['a', 'b', 'c', 'd']) {
+          await deliverNoted(ledger, again, `a ${text}`)
+          await deliverNoted(ledger, other, `b ${text}`)
+        }
+        await again.refresh()
+        expect(other.messages, failed).toEqual(again.messages)
+        // 'three' was refused, but its file was there when what is left was looked for, or when the next repair does.
+        const found = (await texts(again)).filter((text) => text !== 'three').sort()
+        expect(found, failed).toEqual(['a a', 'a b', 'a c', 'a d', 'b a', 'b b', 'b c', 'b d', 'one', 'two'])
+        expect(await ledger.check(disk), failed).toEqual([])
+      }
+    })
+
+  it('behind a seal begins the epoch that a healthy process would have made', async () => {
+    const disk = new MemoryDisk()
+    const full = ({ operation, path }: Call) =>
+      operation === 'makeDirectory' && path.includes('/log/') ? 'ENOSPC' : undefined
+    const healthy = await processOn(disk, full)
+    for (const text of ['1', '2', '3']) await deliver(healthy.inbox, text)
+    const entries = disk.files().filter((path) => path.includes('/INBOX/log/'))
+    expect(disk.octets(entries.at(-1)!).toString()).toMatch(/^mdir 1 seal /)
+    const sealedAt = Number(entries.at(-1)!.slice(-12))
+    for (const first of ['healthy', 'repairing']) {
+      const copy = disk.clone()
+      const open = await processOn(copy)
+      const waiting = await processOn(copy)
+      copy.tamper(entries[2]!, Buffer.from('nonsense'))
+      copy.now += 5_000
+      if (first === 'healthy') await deliver(open.inbox, '4')
+      const repairing = await processOn(copy)
+      if (first === 'repairing') await expect(deliver(open.inbox, '4')).rejects.toSatisfy(isNotFound)
+      const epochs = copy.files().flatMap((path) => /INBOX\/log\/([0-9]+)\./.exec(path)?.[1] ?? [])
+      expect(Number(epochs.at(-1))).toBe(sealedAt + 1)
+      // Nobody goes on with a state that is not the one in that epoch.
+      const still = await waiting.inbox.refresh().then(
+        () => waiting.inbox,
+        () => waiting.account.open('INBOX'),
+      )
+      await repairing.inbox.refresh()
+      expect(still.uidValidity).toBe(repairing.inbox.uidValidity)
+      expect(still.messages).toEqual(repairing.inbox.messages)
+    }
+  })
+})
