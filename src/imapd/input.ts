@@ -13,9 +13,12 @@ export class Disconnected extends Error {
   override readonly name = 'Disconnected'
 }
 
-/** The daemon is stopping. */
+/** The session is to end, for the reason that is the message. */
 export class Stopping extends Error {
   override readonly name = 'Stopping'
+  constructor({ reason }: AbortSignal) {
+    super(reason instanceof Error ? reason.message : 'the service is stopping')
+  }
 }
 
 export class Input {
@@ -27,7 +30,8 @@ export class Input {
   constructor(connection: ClientConnection, output: Output) {
     this.#connection = connection
     this.#output = output
-    connection.stopping.addEventListener('abort', () => this.#interrupt(new Stopping('stopping')), { once: true })
+    const { stopping } = connection
+    stopping.addEventListener('abort', () => this.#interrupt(new Stopping(stopping)), { once: true })
   }
 
   /** Octets received behind the last event. */
@@ -79,7 +83,7 @@ export class Input {
   #read(): Promise<Buffer | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
     this.#interrupt = reject
-    if (this.#connection.stopping.aborted) reject(new Stopping('stopping'))
+    if (this.#connection.stopping.aborted) reject(new Stopping(this.#connection.stopping))
     else this.#connection.read().then(resolve, reject)
     return promise
   }

@@ -21,6 +21,8 @@ export async function authenticate(session: Session, { user, password }: Credent
       localAddress: connection.localAddress,
       remoteAddress: connection.remoteAddress,
       signal: connection.signal,
+      sessionId: connection.id,
+      secure: connection.secure,
     })
     return await session.login(login.userId)
   } catch (error) {

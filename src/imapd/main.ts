@@ -1,6 +1,7 @@
 /** imapd: the IMAP daemon. A process per core shares the port; each serves its sessions over its own view of the store. */
 
 import { createAuthenticator } from '../auth/authenticator.ts'
+import { onReplacement } from '../events/replacement.ts'
 import { runDaemon } from '../server/daemon.ts'
 import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
@@ -22,9 +23,14 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     refusal: '* BYE Too many connections, try again later\r\n',
     serve: (connection) => new Session(connection, services).run(),
   })
+  // The passwords that a new ms_syncd would poll with come with a new login only.
+  const stopWatching = config.get('gateway_mode')
+    ? onReplacement(events, 'gw', () => clients.dismiss('the gateway was restarted, please log in again'))
+    : () => {}
   return {
     addresses: clients.addresses,
     async stop(graceMs) {
+      stopWatching()
       await clients.stop(graceMs)
       await store.close()
     },

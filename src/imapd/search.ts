@@ -4,8 +4,8 @@
  */
 
 import { StoreError } from '../base/errors.ts'
+import { sentDay } from '../mime/date.ts'
 import type { MessageSummary } from '../mime/types.ts'
-import { parseDate } from '../proto/imap/date-time.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, namesMissing, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
 import type { MessageRecord } from '../store/types.ts'
@@ -194,19 +194,8 @@ function compareDay(key: DateKey, day: number, wanted: number): boolean {
 /** Without a legible Date field a message was sent on no day at all. */
 function sent(key: DateKey, summary: MessageSummary, wanted: number): boolean {
   const date = summary.root.envelope?.date
-  const day = date === undefined ? undefined : writtenDay(date)
+  const day = date === undefined ? undefined : sentDay(date)
   return day !== undefined && compareDay(key, day, wanted)
-}
-
-/** The day as it stands in a Date field, whatever its time and zone: whole days since 1970-01-01. RFC 5322 §3.3 */
-function writtenDay(date: string): number | undefined {
-  const match = /(?:^|[\s,])(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*[\s-]+(\d{2,4})(?!\d)/.exec(date.slice(0, 200))
-  if (match === null) return undefined
-  const [, day, month, digits] = match
-  // Two or three digits: RFC 5322 §4.3
-  const short = Number(digits)
-  const year = digits!.length === 4 ? short : digits!.length === 3 || short >= 50 ? 1900 + short : 2000 + short
-  return parseDate(`${day}-${month}-${String(year).padStart(4, '0')}`)
 }
 
 /** A search text in the characters it stands for; octets that are no UTF-8 are taken for latin1. */

@@ -278,7 +278,7 @@ export class Session {
     if (error instanceof Disconnected || error instanceof ConnectionLost || this.connection.signal.aborted) return
     if (error instanceof ConnectionTimeout) this.untagged('BYE', 'Idle for too long')
     else if (error instanceof MailboxGone) this.untagged('BYE', 'The selected mailbox was deleted')
-    else if (error instanceof Stopping) this.untagged('BYE', 'Server is stopping, come back soon')
+    else if (error instanceof Stopping) this.untagged('BYE', error.message)
     else {
       const { text } = failureOf(error, this.log)
       this.untagged('BYE', text)

@@ -77,7 +77,7 @@ describe('an idle session', () => {
     await two.closed()
     await idle(three)
     const stopped = imapd.stop()
-    expect(await three.line()).toBe('* BYE Server is stopping, come back soon')
+    expect(await three.line()).toBe('* BYE the service is stopping')
     await stopped
   })
 })

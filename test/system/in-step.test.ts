@@ -42,6 +42,24 @@ describe('a mailbox and its backend', () => {
     return { imap, exists: Number(exists) }
   }
 
+  /** As soon as ms_syncd is back. */
+  const selectedSoon = async () => {
+    await expect
+      .poll(
+        () =>
+          selected().then(
+            async ({ imap }) => {
+              await imap[Symbol.asyncDispose]()
+              return true
+            },
+            () => false,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(true)
+    return await selected()
+  }
+
   it('tells an idling client of new mail within the interval plus 1 s (GW-05, GW-11)', async () => {
     const { imap, exists } = await selected()
     await using _ = imap
@@ -99,5 +117,19 @@ describe('a mailbox and its backend', () => {
       .toContain(`MESSAGES ${exists + 2}`)
     expect(syncs()).toBeGreaterThanOrEqual(seen)
     expect((await imap.command('SEARCH SUBJECT "kept here"'))[0]?.text).toMatch(/^\* SEARCH \d+$/)
+  })
+
+  it('says goodbye to a waiting client when ms_syncd was replaced, and fetches again after the next login', async () => {
+    const { imap } = await selected()
+    await using _ = imap
+    imap.send('i IDLE\r\n')
+    await imap.until(/^\+/)
+    for (const pid of wherry.pids('ms_syncd')) process.kill(pid, 'SIGKILL')
+    expect((await imap.until(/^\* BYE/)).text).toContain('log in again')
+    await using again = (await selectedSoon()).imap
+    again.send('i IDLE\r\n')
+    await again.until(/^\+/)
+    await dovecot.fill('joe', sampleMessages(1, 79))
+    await again.until(/^\* \d+ EXISTS/)
   })
 })
