@@ -73,7 +73,7 @@ export class ResponseReader {
   }
 
   push(chunk: Buffer): void {
-    if (this.#broken) return
+    if (this.#broken || chunk.length === 0) return
     this.#queue.push(chunk)
     this.#queuedOctets += chunk.length
     if (!this.#stalled) this.#run()

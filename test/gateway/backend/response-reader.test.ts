@@ -99,6 +99,12 @@ describe('response reader', () => {
     }
   })
 
+  it('an empty piece changes nothing, also at the beginning of a line', () => {
+    const { reader, seen } = readerFor([true])
+    for (const piece of ['+OK\r\n', '', '.\r\n']) reader.push(Buffer.from(piece))
+    expect(seen[0]!.body).toEqual(Buffer.alloc(0))
+  })
+
   it('gives back any body, cut anywhere', () => {
     const octet = fc.constantFrom(0x0d, 0x0a, 0x2e, 0x41)
     fc.assert(
