@@ -10,6 +10,8 @@ export interface Learned {
   capaAfterLoginFails?: boolean
   /** Announces PIPELINING, but lost sessions with commands in flight. Tried again now and then. */
   pipeliningFails?: boolean
+  /** Ends a message whose last line has no end with a dot on that line: with commands in flight, two messages would be one. */
+  gluesTerminator?: boolean
   /** DELE is refused unless the message was retrieved in the same session. */
   deleteNeedsRetrieve?: boolean
   /** The best protection a login had: later logins ask for no less. */

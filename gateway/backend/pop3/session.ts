@@ -15,6 +15,10 @@ const windowSize = 512
 
 const topOctets = 65_536
 
+/** A reply behind a line that ends with a dot. */
+const swallowed = ['.\r\n+OK', '.\r\n-ERR']
+const swallowedOctets = 6
+
 /** The error that a refusal in the TRANSACTION state stands for. */
 const refusal = (command: string, reply: Reply): BackendError => {
   const { kind, text, retryAfterMs } = classifyRefusal(reply.text, 'transaction')
@@ -47,7 +51,8 @@ export class PopSession implements PopClient {
     this.count = count
     this.#profile = profile
     this.#limits = limits
-    this.#window = capabilities.has('PIPELINING') && profile.learned.pipeliningFails !== true ? windowSize : 1
+    const { pipeliningFails, gluesTerminator } = profile.learned
+    this.#window = capabilities.has('PIPELINING') && !pipeliningFails && !gluesTerminator ? windowSize : 1
   }
 
   /** After a positive reply to PASS: proves by STAT that there is a maildrop behind the login. */
@@ -158,7 +163,7 @@ export class PopSession implements PopClient {
       multiline: true,
       bodyLimit: this.#limits.messageOctets,
       status: (reply: Reply) => {
-        if (reply.ok) return open(number)
+        if (reply.ok) return this.#window > 1 ? this.#framed(open(number)) : open(number)
         refused(number, refusal(line(number), reply))
         return undefined
       },
@@ -178,6 +183,28 @@ export class PopSession implements PopClient {
     if (numbers.length === 0) resolve()
     else askMore()
     return promise
+  }
+
+  /**
+   * Some servers glue the terminating dot to a last line without CRLF; what follows looks like more of the message. With one
+   * command at a time such a message never ends; with several, the next reply is inside. No message is worth that doubt:
+   * the session ends, and one that has such lines by right is fetched by the next, which asks one by one.
+   */
+  #framed(sink: BodySink): BodySink {
+    let tail = ''
+    return {
+      write: (chunk) => {
+        const seam = tail + chunk.toString('latin1', 0, swallowedOctets)
+        if (swallowed.some((reply) => chunk.includes(reply) || seam.includes(reply))) {
+          this.#profile.learned.gluesTerminator = true
+          throw new BackendError('protocol', 'the backend seems to send a message without a terminating line')
+        }
+        tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - swallowedOctets))).slice(-swallowedOctets)
+        return sink.write(chunk)
+      },
+      end: () => sink.end(),
+      abort: (reason) => sink.abort(reason),
+    }
   }
 
   #lostOnce = false
