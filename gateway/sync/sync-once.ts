@@ -35,21 +35,42 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
   try {
     const account = store.account(userId)
     await account.ensure()
-    await using mailbox = await openMailbox(account, backend.mailbox)
-    onProven?.()
     const url = maildropUrl(backend, userId)
+    await using mailbox = await openMailbox(account, backend.mailbox, url)
+    onProven?.()
     return await syncMaildrop({ url, client, account, mailbox, policy, setbacks, clock, log })
   } finally {
     client.close()
   }
 }
 
-const openMailbox = async (account: Account, name: string): Promise<Mailbox> => {
+/** The one that the maildrop has filled so far, also when a client renamed it. docs/decisions/0085-a-renamed-mailbox.md */
+const openMailbox = async (account: Account, name: string, url: string): Promise<Mailbox> => {
+  const key = `mailbox ${url} ${name}`
+  const filled = await account.get(key)
+  const mailbox = await findMailbox(account, name)
+  if (mailbox !== undefined && mailbox.id === filled) return mailbox
+  if (filled !== undefined)
+    for (const { name: other, selectable } of await account.list()) {
+      if (!selectable || other === name || (await account.status(other)).mailboxId !== filled) continue
+      await mailbox?.close()
+      return account.open(other)
+    }
+  const fresh = mailbox ?? (await makeMailbox(account, name))
+  await account.put({ [key]: fresh.id })
+  return fresh
+}
+
+const findMailbox = async (account: Account, name: string): Promise<Mailbox | undefined> => {
   try {
     return await account.open(name)
   } catch (error) {
-    if (!(error instanceof StoreError) || error.kind !== 'not-found') throw error
+    if (error instanceof StoreError && error.kind === 'not-found') return undefined
+    throw error
   }
+}
+
+const makeMailbox = async (account: Account, name: string): Promise<Mailbox> => {
   await account.create(name).catch((error: unknown) => {
     if (!(error instanceof StoreError) || error.kind !== 'already-exists') throw error
   })

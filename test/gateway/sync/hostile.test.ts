@@ -132,6 +132,35 @@ describe('bad messages (B10, P12, D19)', () => {
       })
   })
 
+  it.each([undefined, 1, 5])(
+    'a terminating dot behind a line without end: never two messages as one (P2; pieces of %s)',
+    (pieces) =>
+      scene(
+        async (backend, gateway, test) => {
+          // As Exchange 2000 did: the last line has no CRLF, and none is put before the dot.
+          backend.on('RETR', ({ argument }, usual) =>
+            argument === '2' ? '+OK\r\nSubject: 2\r\n\r\ntext.\r\n' : usual(),
+          )
+          await expect(gateway.sync()).rejects.toMatchObject({ kind: 'protocol' })
+          expect(await subjects(test)).toEqual(['1'])
+          await expect(gateway.sync()).rejects.toMatchObject({ kind: 'timeout' })
+          expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6'])
+          expect(await gateway.sync()).toMatchObject({ fetched: 0, failed: 1 })
+        },
+        pieces === undefined ? {} : { pieces },
+      ),
+  )
+
+  it('a message that speaks of POP3 arrives whole', () =>
+    scene(async (backend, gateway, test) => {
+      const octets = Buffer.from('Subject: 2\r\n\r\nThe server says.\r\n+OK\r\n.\r\n-ERR\r\n')
+      backend.messages[1] = { uidl: 'id2', octets }
+      await gateway.sync().catch(() => {})
+      await gateway.sync()
+      expect((await contents(test.store)).filter((each) => each.equals(octets))).toHaveLength(1)
+      expect(await subjects(test)).toHaveLength(6)
+    }))
+
   it('a store that is full for a moment is no reason to let a message wait', () =>
     scene(async (_, gateway, test) => {
       const { store } = test
@@ -376,6 +405,31 @@ describe('unique-ids that are none (P5, P6, P7, B9)', () => {
       backend.messages.push(message(8))
       expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 1 })
     }))
+})
+
+describe('a mailbox that a client renames', () => {
+  it('keeps its backend: nothing is fetched twice, and deletions still reach it', async () => {
+    await using backend = await scriptedPop3({ messages: [1, 2, 3].map(message), capabilities: ['UIDL'] })
+    await using test = await testStore()
+    const account = test.store.account(userId)
+    const gateway = new Syncer(test.store, backendAt(backend.port, { mailbox: 'Work' }))
+    await gateway.sync()
+    await account.rename('Work', 'Old/Work')
+    await withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages[0]!.uid], 'client'), 'Old/Work')
+    expect(await gateway.sync()).toMatchObject({ fetched: 0, deletedThere: 1 })
+    // Another mailbox that takes the name changes nothing.
+    await account.create('Work')
+    backend.messages.push(message(4))
+    expect(await gateway.sync()).toMatchObject({ fetched: 1 })
+    expect((await contents(test.store, 'Old/Work')).length).toBe(3)
+    // When it is gone, the one with the name in the configuration is filled.
+    await account.remove('Old/Work')
+    expect(await gateway.sync()).toMatchObject({ fetched: 3 })
+    expect((await contents(test.store, 'Work')).length).toBe(3)
+    // Another name in the configuration is another mailbox.
+    const moved = new Syncer(test.store, backendAt(backend.port, { mailbox: 'Private' }))
+    expect(await moved.sync()).toMatchObject({ fetched: 3 })
+  })
 })
 
 describe('what a login proves (D4, B14)', () => {
