@@ -48,7 +48,7 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
         ? await askBehindLogin(connection, request, limits)
         : ready.capabilities
     if (capabilities.loginDelaySeconds > 0) request.profile.learned.loginDelaySeconds = capabilities.loginDelaySeconds
-    else delete request.profile.learned.loginDelaySeconds
+    else if (capabilities !== ready.capabilities) delete request.profile.learned.loginDelaySeconds
     remember(request.profile, ready.protection)
     return await PopSession.prove(connection, capabilities, ready.protection, request.profile, limits)
   } catch (error) {
