@@ -18,26 +18,36 @@
 
 import { StoreError } from '../base/errors.ts'
 import { breath } from './breath.ts'
-import { type ChangeSet, type ChangeSetKind, DamagedEntry, type Operation, sealLines } from './change-set.ts'
+import {
+  type ChangeSet,
+  type ChangeSetKind,
+  DamagedEntry,
+  encodeOperations,
+  type Operation,
+  sealEntry,
+} from './change-set.ts'
 import type { StoreContext } from './context.ts'
 import { createLog, type Epoch, EpochFolders } from './epochs.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
-import { applyEntry, type Replica } from './replica.ts'
+import { applyEntry, operationsPerTurn, type Replica } from './replica.ts'
 import { uniqueName } from './unique.ts'
 
 /** A change that somebody wants committed. */
 export interface CommitRequest<Outcome, Result> {
   /** Folder whose new names must be durable before the commit. */
   readonly folder?: string
-  /** The operations that make the change from the present state; none when there is nothing to do. Called again after a lost race. */
-  plan(): readonly Operation[]
+  /**
+   * The operations that make the change from the present state; none when there is nothing to do. Called again after a lost race. The state
+   * stands still while they are asked for; others run in between when they are many.
+   */
+  plan(): Iterable<Operation>
   /** What became of them, in order. Called when they are durable and applied. */
   done(outcomes: readonly Outcome[]): Result
 }
 
 interface Waiting<Outcome> {
   readonly folder: string | undefined
-  readonly plan: () => readonly Operation[]
+  readonly plan: () => Iterable<Operation>
   readonly done: (outcomes: readonly Outcome[]) => void
   readonly fail: (error: unknown) => void
 }
@@ -167,12 +177,17 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   }
 
   /** Plans every request; one that can't be planned fails alone. */
-  private planAll(batch: Waiting<Outcome>[]): (readonly Operation[])[] {
+  private async planAll(batch: Waiting<Outcome>[]): Promise<(readonly Operation[])[]> {
     const plans: (readonly Operation[])[] = []
     this.planned?.()
     for (let at = 0; at < batch.length; ) {
       try {
-        plans.push(batch[at]!.plan())
+        const plan: Operation[] = []
+        for (const operation of batch[at]!.plan()) {
+          plan.push(operation)
+          if (plan.length % operationsPerTurn === 0) await breath()
+        }
+        plans.push(plan)
         at += 1
       } catch (error) {
         batch[at]!.fail(error)
@@ -189,24 +204,23 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     const { fs } = this.context
     const folders = new Set(batch.flatMap((request) => request.folder ?? []))
     let synced = folders.size === 0
-    let written: { readonly path: string; readonly body: string; readonly octets: Buffer } | undefined
+    let written: { readonly path: string; readonly body: Buffer; readonly octets: Buffer } | undefined
     try {
       for (;;) {
         if (this.over !== undefined) throw this.over
-        const plans = this.planAll(batch)
+        const plans = await this.planAll(batch)
         const operations = plans.flat()
         if (operations.length === 0) {
           for (const request of batch) request.done([])
           return
         }
-        const lines = operations.map((operation) => JSON.stringify(operation))
-        const body = lines.join('\n')
+        const body = await encodeOperations(operations)
         const steps: Promise<void>[] = []
         if (!synced) steps.push(...Array.from(folders, (folder) => fs.syncDirectory(folder)))
-        if (written?.body !== body) {
+        if (written?.body.equals(body) !== true) {
           if (written !== undefined) void fs.remove(written.path).catch(() => {})
           const id = uniqueName()
-          written = { path: `${this.directory}/tmp/${id}`, body, octets: sealLines('change', id, lines) }
+          written = { path: `${this.directory}/tmp/${id}`, body, octets: sealEntry('change', id, body) }
           steps.push(fs.write(written.path, written.octets))
         }
         await allDone(steps)
@@ -340,7 +354,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     try {
       const id = uniqueName()
       const path = `${this.directory}/tmp/${id}`
-      const octets = sealLines('seal', id, [])
+      const octets = sealEntry('seal', id)
       await fs.write(path, octets)
       const sealed = await this.put(path, octets).finally(() => fs.remove(path).catch(() => {}))
       if (sealed) await this.advance(true)
@@ -424,7 +438,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     const { fs } = this.context
     const id = uniqueName()
     const path = `${this.directory}/tmp/${id}`
-    await fs.write(path, sealLines('lost', id, []))
+    await fs.write(path, sealEntry('lost', id))
     try {
       await fs.link(path, this.epochs.entryPath(epoch, number))
     } catch (error) {

@@ -1,11 +1,11 @@
 import { StoreError } from '../base/errors.ts'
 import type { Uid } from '../base/ids.ts'
 import type { StoreContext } from './context.ts'
-import { codeOf } from './fs.ts'
+import { codeOf, unlessAbsent } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
 import { messageFileName } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
-import type { CopyResult } from './types.ts'
+import type { CopyResult, Flag } from './types.ts'
 import { uniqueName } from './unique.ts'
 
 /** Reasons why the file system can't give a file a second name: other partition, too many names, not offered at all. */
@@ -23,48 +23,73 @@ export async function copyMessages(
 ): Promise<CopyResult> {
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
   const folder = `${target.directory}/msg`
-  const copies = messages.map((message) => ({
-    source: message,
-    file: messageFileName({
-      internalDate: message.internalDate,
-      sizeOctets: message.sizeOctets,
-      digest: message.digest,
-      origin: undefined,
-      unique: uniqueName(),
-    }),
-  }))
-  const linked = await Promise.allSettled(
-    copies.map(({ source, file }) =>
-      context.slots.run(() => copyFile(context, `${directory}/msg/${source.file}`, `${folder}/${file}`)),
-    ),
-  )
-  const failed = linked.find((result) => result.status === 'rejected')
-  if (failed !== undefined) {
-    await Promise.allSettled(copies.map(({ file }) => context.fs.remove(`${folder}/${file}`)))
-    if (codeOf(failed.reason) === 'ENOENT')
-      throw new StoreError('expunged', 'A message to be copied is gone', { cause: failed.reason })
-    throw failed.reason
+  const files: string[] = []
+  try {
+    await nameAll(context, directory, messages, folder, files)
+  } catch (error) {
+    await removeAll(context, folder, files)
+    if (codeOf(error) !== 'ENOENT') throw error
+    if ((await unlessAbsent(context.fs.status(folder))) === undefined)
+      return await target.changing(Promise.reject(error))
+    throw new StoreError('expunged', 'A message to be copied is gone', { cause: error })
   }
+  const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
+  for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])
   return await target.commit({
     folder,
-    plan: () =>
-      target.planAdditions(
-        copies.map(({ source, file }) => ({
-          file,
-          flags: target.canonicalFlags(source.flags),
+    plan: () => {
+      for (const [set] of flags) flags.set(set, target.canonicalFlags(set))
+      return target.planAdditions(
+        messages.map((message, index) => ({
+          file: files[index]!,
+          flags: flags.get(message.flags)!,
           origin: undefined,
           uidl: undefined,
           uid: undefined,
         })),
-      ),
+      )
+    },
     done: (outcomes) => ({
       uidValidity: target.uidValidity,
-      pairs: copies.flatMap(({ source }, index): (readonly [Uid, Uid])[] => {
+      pairs: messages.flatMap(({ uid }, index): (readonly [Uid, Uid])[] => {
         const delivered = outcomes[index]?.delivered
-        return delivered !== undefined && 'uid' in delivered ? [[source.uid, delivered.uid]] : []
+        return delivered !== undefined && 'uid' in delivered ? [[uid, delivered.uid]] : []
       }),
     }),
   })
+}
+
+/** Copies under way at once, of those that the slots let through: a mailbox's messages don't all queue up there before anybody else's. */
+const copiesAtOnce = 64
+
+/** Gives every message a second file and fills `files` with their names, in order. Throws the first failure when nothing is under way any more. */
+async function nameAll(
+  context: StoreContext,
+  directory: string,
+  messages: readonly StoredMessage[],
+  folder: string,
+  files: string[],
+): Promise<void> {
+  let failed = false
+  const copyOn = async () => {
+    while (!failed && files.length < messages.length) {
+      const { internalDate, sizeOctets, digest, file } = messages[files.length]!
+      const name = messageFileName({ internalDate, sizeOctets, digest, origin: undefined, unique: uniqueName() })
+      files.push(name)
+      try {
+        await context.slots.run(() => copyFile(context, `${directory}/msg/${file}`, `${folder}/${name}`))
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const ended = await Promise.allSettled(Array.from({ length: copiesAtOnce }, copyOn))
+  for (const result of ended) if (result.status === 'rejected') throw result.reason
+}
+
+async function removeAll({ fs }: StoreContext, folder: string, files: readonly string[]): Promise<void> {
+  for (const file of files) await fs.remove(`${folder}/${file}`).catch(() => {})
 }
 
 async function copyFile(context: StoreContext, from: string, to: string): Promise<void> {

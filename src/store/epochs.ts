@@ -4,16 +4,15 @@
  */
 
 import { StoreError } from '../base/errors.ts'
-import { breath } from './breath.ts'
 import {
   type ChangeSet,
   type ChangeSetKind,
   DamagedEntry,
   decodeChangeSet,
-  encodeChangeSet,
+  encodeOperations,
   kindOf,
   maxHeadOctets,
-  sealLines,
+  sealEntry,
 } from './change-set.ts'
 import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 import { removeTree } from './remove-tree.ts'
@@ -53,7 +52,8 @@ export async function createLog(
   await fs.makeDirectory(prepared)
   try {
     await fs.makeDirectory(folder)
-    await fs.write(`${folder}/${numberName(start)}`, encodeChangeSet('state', uniqueName(), state.dump()))
+    const operations = await encodeOperations(state.dump())
+    await fs.write(`${folder}/${numberName(start)}`, sealEntry('state', uniqueName(), operations))
     await fs.syncDirectory(folder)
     await fs.syncDirectory(prepared)
     await fs.rename(prepared, `${directory}/log`)
@@ -170,12 +170,8 @@ export class EpochFolders<State extends Replica<unknown>> {
     const prepared = `${this.pathOf(old)}/${uniqueName()}`
     try {
       await this.fs.makeDirectory(prepared)
-      const lines: string[] = []
-      for (const operation of state.dump()) {
-        lines.push(JSON.stringify(operation))
-        await breath()
-      }
-      await this.fs.write(`${prepared}/${numberName(next.start)}`, sealLines(kind, uniqueName(), lines))
+      const operations = await encodeOperations(state.dump())
+      await this.fs.write(`${prepared}/${numberName(next.start)}`, sealEntry(kind, uniqueName(), operations))
       await this.fs.syncDirectory(prepared)
       await this.fs.rename(prepared, this.pathOf(next))
       return 'made'

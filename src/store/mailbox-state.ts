@@ -116,6 +116,20 @@ export class MailboxState implements Replica<Outcome> {
     return message?.uid === uid ? message : undefined
   }
 
+  /** The messages among these UIDs, which ascend. */
+  *among(uids: readonly Uid[]): Iterable<StoredMessage> {
+    const { list } = this
+    let at = 0
+    for (const uid of uids) {
+      // Neighbours mostly.
+      if (list[at]?.uid !== uid) at = this.indexOf(uid)
+      const message = list[at]
+      if (message?.uid !== uid) continue
+      yield message
+      at += 1
+    }
+  }
+
   byOrigin(origin: string): OriginState | undefined {
     const uid = this.present.get(origin)
     if (uid !== undefined) return { present: true, uid }

@@ -45,7 +45,7 @@ export class OpenMailbox implements Mailbox {
   private readonly summaries: SummaryCache
   private readonly listeners = new Set<() => void>()
   /** What the requests of the present commit that are planned already do: UIDs whose flags they change, origins and UIDs that they add. */
-  private readonly touched = new Set<Uid>()
+  private readonly touched: (readonly Uid[])[] = []
   private readonly arriving = new Set<string>()
   private nextUid = 1 as Uid
   private readonly summarizeWhole: ((octets: Uint8Array) => MessageSummary) | undefined
@@ -80,7 +80,7 @@ export class OpenMailbox implements Mailbox {
     }
     this.log = new CommitLog(context, 'mailbox', directory, () => new MailboxState(context.clock), moved)
     this.log.planned = () => {
-      this.touched.clear()
+      this.touched.length = 0
       this.arriving.clear()
       this.nextUid = this.uidNext
     }
@@ -194,14 +194,20 @@ export class OpenMailbox implements Mailbox {
       plan: () => {
         modified = []
         const wanted: Uid[] = []
-        for (const uid of uids) {
-          const message = this.byUid(uid)
-          if (message === undefined) continue
-          const touched = this.touched.has(uid)
-          if (unchangedSince !== undefined && (touched || message.modSeq > unchangedSince)) modified.push(uid)
-          else if (touched || changes(message.flags, mode, flags)) wanted.push(uid)
+        const touched = new Set(this.touched.flat())
+        /** Of shared sets: found once, not for every message. */
+        const differs = new Map<ReadonlySet<Flag>, boolean>()
+        for (const { uid, flags: from, modSeq } of this.log.state.among(uids)) {
+          let different = differs.get(from)
+          if (different === undefined) {
+            different = changes(from, mode, flags)
+            differs.set(from, different)
+          }
+          const isTouched = touched.has(uid)
+          if (unchangedSince !== undefined && (isTouched || modSeq > unchangedSince)) modified.push(uid)
+          else if (isTouched || different) wanted.push(uid)
         }
-        for (const uid of wanted) this.touched.add(uid)
+        this.touched.push(wanted)
         return wanted.length === 0 ? [] : [operations.flags(mode, flags, wanted)]
       },
       done: () => ({ modified }),
@@ -210,33 +216,27 @@ export class OpenMailbox implements Mailbox {
 
   async expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]> {
     const wanted = sortedUids(uids)
-    const files = new Map<Uid, string>()
+    let present: readonly StoredMessage[] = []
     const expunged = await this.commit({
       plan: () => {
-        const present = wanted.flatMap((uid) => this.byUid(uid) ?? [])
-        for (const message of present) files.set(message.uid, message.file)
-        return present.length === 0
-          ? []
-          : [
-              operations.expunge(
-                cause,
-                present.map((message) => message.uid),
-              ),
-            ]
+        present = [...this.log.state.among(wanted)]
+        const uids = present.map((message) => message.uid)
+        return uids.length === 0 ? [] : [operations.expunge(cause, uids)]
       },
       done: ([outcome]) => outcome?.expunged ?? [],
     })
     this.leavings.removeLater(async () => {
       // After a loss a file may be a message again; then this mailbox is not found any more, and the file stays.
       await this.log.refresh()
-      return expunged.map((uid) => `${this.directory}/msg/${files.get(uid)}`)
+      const gone = new Set(expunged)
+      return present.flatMap(({ uid, file }) => (gone.has(uid) ? [`${this.directory}/msg/${file}`] : []))
     })
     return expunged
   }
 
   async copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
     if (!(target instanceof OpenMailbox)) throw new Error('the target is of another store')
-    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])
+    const messages = [...this.log.state.among(sortedUids(uids))]
     return await this.doing('Copying messages', copyMessages(this.context, this.directory, messages, target))
   }
 
@@ -273,21 +273,23 @@ export class OpenMailbox implements Mailbox {
    * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError invalid for a UID that a
    * migration names and that is not free, limit when there are no more.
    */
-  planAdditions(messages: readonly (Omit<Addition, 'uid'> & { readonly uid: Uid | undefined })[]): Operation[] {
+  *planAdditions(
+    messages: readonly (Omit<Addition, 'uid'> & { readonly uid: Uid | undefined })[],
+  ): Iterable<Operation> {
     let next = this.nextUid
-    const planned = messages.map((message) => {
-      const uid = message.uid ?? next
-      if (uid < next) throw new StoreError('invalid', `UID ${uid} is below UIDNEXT ${next}; UIDs must ascend`)
-      const { origin } = message
-      const isNew =
-        origin === undefined || !(this.arriving.has(origin) || this.log.state.byOrigin(origin) !== undefined)
-      if (isNew) next = (uid + 1) as Uid
-      if (origin !== undefined) this.arriving.add(origin)
-      return operations.add({ ...message, uid })
-    })
+    for (const { uid } of messages) {
+      if (uid !== undefined && uid < next)
+        throw new StoreError('invalid', `UID ${uid} is below UIDNEXT ${next}; UIDs must ascend`)
+      next = ((uid ?? next) + 1) as Uid
+    }
     if (next > maxUid) throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
-    this.nextUid = next
-    return planned
+    for (const message of messages) {
+      const { origin, uid = this.nextUid } = message
+      const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)
+      if (!isKnown) this.nextUid = (uid + 1) as Uid
+      if (origin !== undefined) this.arriving.add(origin)
+      yield operations.add({ ...message, uid })
+    }
   }
 
   /** Commits to this mailbox's log. */

@@ -26,8 +26,8 @@ export interface Replica<Outcome> {
   recover(fs: StoreFs, directory: string): Promise<void>
 }
 
-/** Operations applied before others get their turn: a few ms. */
-const operationsPerTurn = 1000
+/** Operations made or applied before others get their turn: a few ms. */
+export const operationsPerTurn = 1000
 
 /** Applies an entry but for `applied`, which the caller calls in the same breath in which it moves its position. */
 export async function applyEntry<Outcome>(
