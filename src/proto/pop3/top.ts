@@ -7,8 +7,8 @@ export class TopCutter {
   /** Body lines still to pass; counted once the header is over. */
   #linesLeft: number
   #inHeader = true
-  /** The line at hand holds nothing yet but, maybe, a CR. */
-  #lineIsEmpty = true
+  /** What earlier chunks held of the line at hand. */
+  #line: 'nothing' | 'cr' | 'text' = 'nothing'
   #done = false
 
   constructor(bodyLines: number) {
@@ -26,12 +26,13 @@ export class TopCutter {
     while (!this.#done && at < chunk.length) {
       const lf = chunk.indexOf(LF, at)
       if (lf < 0) {
-        this.#lineIsEmpty &&= at === chunk.length || (chunk[at] === CR && at + 1 === chunk.length)
+        const onlyCr = this.#line === 'nothing' && chunk[at] === CR && at + 1 === chunk.length
+        this.#line = onlyCr ? 'cr' : 'text'
         return chunk
       }
-      const isEmpty = this.#lineIsEmpty && (lf === at || (chunk[at] === CR && lf === at + 1))
+      const isEmpty = lf === at ? this.#line !== 'text' : this.#line === 'nothing' && chunk[at] === CR && lf === at + 1
       at = lf + 1
-      this.#lineIsEmpty = true
+      this.#line = 'nothing'
       if (this.#inHeader) {
         if (isEmpty) {
           this.#inHeader = false
