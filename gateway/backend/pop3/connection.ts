@@ -165,7 +165,11 @@ export class PopConnection {
         'code' in error && typeof error.code === 'string' && /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(error.code)
       const kind: BackendErrorKind = certificate ? 'tls' : this.#connected ? 'closed' : 'connect'
       const what = certificate ? 'the certificate of' : this.#connected ? 'the connection broke to' : 'no connection to'
-      this.#fail(new BackendError(kind, `${what} ${this.#name}: ${printable(error.message)}`, { cause: error }))
+      // Node adds advice for programmers behind a semicolon
+      const why = printable(certificate ? error.message.split(';')[0]! : error.message)
+      this.#fail(
+        new BackendError(kind, `${what} ${this.#name}: ${why}${certificate ? certificateHint : ''}`, { cause: error }),
+      )
     })
     socket.on('close', () => {
       this.#reader.end(() => this.#fail(new BackendError('closed', `${this.#name} closed the connection`)))
@@ -391,6 +395,9 @@ export class PopConnection {
     for (const command of pending) command.failed(error)
   }
 }
+
+const certificateHint =
+  '; name its authority in tls_ca_file, or do without the check (backend_tls_verify, tls_verify in ms_sync.xml)'
 
 /** A handshake that fails is a matter of protection, whatever the socket called it. */
 const handshake = (error: BackendError): BackendError =>

@@ -100,7 +100,8 @@ const startTls = async (
   const verified =
     request.tlsVerify && (request.startTls === 'required' || request.profile.learned.protection === 'tls')
   const protection = await connection.upgrade(verified)
-  if (protection === 'unverified')
+  // Once for each host: it is the same at every session.
+  if (protection === 'unverified' && request.profile.learned.protection === undefined)
     request.log.log('warning', "the backend's certificate can not be verified; encrypting all the same", {
       host: request.host,
     })
