@@ -1,3 +1,4 @@
+import type { Finding } from './finding.ts'
 import { type OptionName, type OptionValue, type OptionValues, optionNames, optionOf } from './options.ts'
 
 /** The options in force: validated, defaults filled in. Immutable; a reload makes a new one. */
@@ -34,6 +35,14 @@ export const makeConfig = (
     lineOf: (name) => lines.get(name),
   }
 }
+
+/** What is to say about an option, at the line that sets it. */
+export const findingAt = (
+  config: Config,
+  severity: Finding['severity'],
+  option: OptionName,
+  message: string,
+): Finding => ({ severity, file: config.file, line: config.lineOf(option), option, message })
 
 /** Overrides of `configOf`; a repeatable option may be given all its values in an array. */
 export type ConfigOverrides = {

@@ -4,7 +4,7 @@
  * per core). Every process reports to the one that started it (supervision.ts).
  */
 import { fork } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { RemoteError, StoreError } from '../base/errors.ts'
@@ -15,9 +15,10 @@ import { type LoadedConfig, loadConfig } from '../config/ms-conf.ts'
 import { type DaemonArguments, daemonUsage, parseDaemonArguments } from './arguments.ts'
 import { ListenError } from './listener.ts'
 import { type LogFormat, type LogTarget, makeLog, severities } from './log/log.ts'
-import { FileTarget, stderrTarget } from './log/targets.ts'
+import { FileTarget, openLogFile, stderrTarget } from './log/targets.ts'
+import { asMsUser, directoryFault, makeOwnDirectory, missingUser } from './ms-user.ts'
 import { runParent } from './parent.ts'
-import { claimPidFile, makeRunDirectory } from './pid-file.ts'
+import { claimPidFile, refuseSecond } from './pid-file.ts'
 import { exitCodes, logVariable, type Process, roleVariable } from './process.ts'
 import { type Report, report, StartError } from './supervision.ts'
 import { TlsError } from './tls.ts'
@@ -75,21 +76,43 @@ async function live(
   { config, warnings }: LoadedConfig,
   logging: ReturnType<typeof loggingOf>,
 ): Promise<void> {
-  const background = process.env[logVariable] !== undefined
-  const target: LogTarget & { reopen?(): void } = background ? new FileTarget(process.env[logVariable]!) : stderrTarget
+  const logFile = process.env[logVariable]
+  const target: LogTarget & { reopen?(): void } =
+    logFile === undefined ? stderrTarget : new FileTarget(() => openLog(config, logFile))
   const log = makeLog({ daemon: daemon.name, label: args.label, target, ...logging })
   const own: Process = { daemon, args, config, log, reopenLog: () => target.reopen?.() }
   if (role.kind === 'worker') {
     await runWorker(own, role)
     return
   }
-  const release = claimPidFile(config.get('run_dir'), daemon.name)
-  process.once('exit', release)
-  for (const finding of warnings) log.log('warning', formatFinding(finding))
-  const count = workerCount(daemon, config)
-  const managed = config.get('managed_services') && role.kind !== 'supervised'
-  if (count === 1 && !managed) await runWorker(own, { index: 0, count: 1, again: false })
-  else await runParent(own, count)
+  try {
+    makeOwnDirectory(config, 'run_dir')
+    process.once(
+      'exit',
+      asMsUser(config, () => claimPidFile(config, daemon.name)),
+    )
+    for (const finding of warnings) log.log('warning', formatFinding(finding))
+    // Whoever supervises this service says it for all of them.
+    const missing = missingUser(config)
+    if (missing !== undefined && role.kind === 'front') log.log('warning', 'running as root', { reason: missing })
+    const count = workerCount(daemon, config)
+    const managed = config.get('managed_services') && role.kind !== 'supervised'
+    if (count === 1 && !managed) await runWorker(own, { index: 0, count: 1, again: false })
+    else await runParent(own, count)
+  } catch (error) {
+    // Nobody may be looking at the terminal that is told too.
+    if (logFile !== undefined) log.log('err', 'not started', { reason: reasonOf(error) })
+    throw error
+  }
+}
+
+/** Rotation may be root's affair; the file is ms_user's all the same. Throws StartError. */
+function openLog(config: Config, path: string): number {
+  try {
+    return asMsUser(config, () => openLogFile(path))
+  } catch (error) {
+    throw new StartError(directoryFault(config, 'run_dir', error as Error), exitCodes.unavailable)
+  }
 }
 
 /** Cores, held between thread_pool_min and thread_pool_max. IMAP-17; SRV-02: one process without a parent. */
@@ -101,10 +124,13 @@ function workerCount(daemon: Daemon, config: Config): number {
 
 /** Starts the background process and waits for its report. */
 async function launch(daemon: Daemon, config: Config): Promise<void> {
+  const missing = missingUser(config)
+  if (missing !== undefined) throw new StartError(missing, exitCodes.unavailable)
+  makeOwnDirectory(config, 'run_dir')
   const runDirectory = config.get('run_dir')
-  makeRunDirectory(runDirectory)
+  refuseSecond(runDirectory, daemon.name)
   const logFile = join(runDirectory, `${daemon.name}.log`)
-  const logFd = openSync(logFile, 'a', 0o640)
+  const logFd = openLog(config, logFile)
   const child = fork(process.argv[1]!, process.argv.slice(2), {
     detached: true,
     // What Node itself says when it dies belongs into the log too.

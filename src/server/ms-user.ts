@@ -3,53 +3,171 @@
  * so that `asRoot` can open ports below 1024; every file is made by ms_user from the first.
  */
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { type Config, findingAt } from '../config/config.ts'
+import { formatFinding } from '../config/finding.ts'
+import { exitCodes } from './process.ts'
+import { StartError } from './supervision.ts'
 
 interface User {
   readonly name: string
+  readonly uid: number
   readonly gid: number
+  readonly groups: readonly number[]
 }
 
 /** The user that this process is changing to. */
 let becoming: User | undefined
 
-/**
- * Answers why the process stays root; undefined when it does not, or is not root at all.
- * ms_user has to be able to read `mustRead` and to make files in the directories `mustWrite`, which are made when missing.
- */
-export function becomeMsUser(
-  name: string,
-  mustRead: readonly string[],
-  mustWrite: readonly string[],
-): string | undefined {
-  if (process.getuid?.() !== 0 || name === 'root') return undefined
-  let groups: readonly number[]
-  try {
-    const answer = execFileSync('id', ['-G', '--', name], { stdio: ['ignore', 'pipe', 'ignore'] }).toString()
-    groups = answer.trim().split(' ').map(Number)
-  } catch {
-    return `there is no user ${name} (ms_user)`
+const found = new Map<string, User | undefined>()
+
+/** A user of this system; undefined when there is none of that name. */
+function findUser(name: string): User | undefined {
+  if (!found.has(name)) {
+    try {
+      const id = (flag: string) =>
+        execFileSync('id', [flag, '--', name], { stdio: ['ignore', 'pipe', 'ignore'] })
+          .toString()
+          .trim()
+      const groups = id('-G').split(' ').map(Number)
+      found.set(name, { name, uid: Number(id('-u')), gid: groups[0]!, groups })
+    } catch {
+      found.set(name, undefined)
+    }
   }
-  const gid = groups[0]!
+  return found.get(name)
+}
+
+/** Whom to change to; undefined for a process that isn't root, or stays it because ms_user is root or missing. */
+function another(config: Config): User | undefined {
+  const name = config.get('ms_user')
+  return process.geteuid?.() !== 0 || name === 'root' ? undefined : findUser(name)
+}
+
+/** Says that ms_user does not exist, and what to do; undefined where that does not matter. */
+export function missingUser(config: Config): string | undefined {
+  const name = config.get('ms_user')
+  if (process.geteuid?.() !== 0 || name === 'root' || findUser(name) !== undefined) return undefined
+  const message =
+    `there is no user ${name}; make it (useradd --system --user-group --no-create-home --shell /usr/sbin/nologin ${name}), ` +
+    'or name another: root, if the services are to keep the rights of root'
+  return formatFinding(findingAt(config, 'error', 'ms_user', message))
+}
+
+function changeEffective({ name, gid, groups }: User): void {
   process.setgroups!([...groups])
   process.setegid!(gid)
   process.seteuid!(name)
+}
+
+/** `act`, which does not wait for anything, with the rights of ms_user where this process is root and is to become ms_user. */
+export function asMsUser<T>(config: Config, act: () => T): T {
+  const user = another(config)
+  if (user === undefined) return act()
+  const groups = process.getgroups!()
+  changeEffective(user)
   try {
-    // access(2) would ask for the real user, who is still root.
-    for (const path of mustRead) closeSync(openSync(path, 'r'))
-    for (const path of mustWrite) {
-      mkdirSync(path, { recursive: true })
-      rmdirSync(mkdtempSync(join(path, '.ms_user-')))
-    }
-  } catch (error) {
+    return act()
+  } finally {
     process.seteuid!(0)
     process.setegid!(0)
-    process.setgroups!([0])
-    return `${name} (ms_user) has no access: ${(error as Error).message}`
+    process.setgroups!(groups)
   }
-  becoming = { name, gid }
-  return undefined
+}
+
+/** Directories that services write to, and the rights they are made with. */
+const modes = { run_dir: 0o750, userdir: 0o700 } as const
+type OwnDirectory = keyof typeof modes
+
+/**
+ * Makes the directory when it is missing and its parent is there, owned by ms_user: one on a tmpfs is gone after each reboot.
+ * Throws StartError.
+ */
+export function makeOwnDirectory(config: Config, option: OwnDirectory): void {
+  const path = config.get(option)
+  try {
+    mkdirSync(path)
+    chmodSync(path, modes[option])
+    const user = another(config)
+    if (user !== undefined) chownSync(path, user.uid, user.gid)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new StartError(directoryFault(config, option, error as Error), exitCodes.unavailable)
+  }
+}
+
+/** What is wrong with a directory that an option names, who has to own it, and the command that makes it so. */
+export function directoryFault(config: Config, option: OwnDirectory, error: Error): string {
+  const path = config.get(option)
+  const owner = process.geteuid?.() === 0 ? config.get('ms_user') : ownName()
+  const code = (error as NodeJS.ErrnoException).code ?? error.message
+  const shared = path === '/run' || path === '/var/run'
+  const remedy = shared
+    ? 'name a directory of its own, for example /var/run/wherry'
+    : `as root: install -d -o ${owner} -g ${groupOf(owner)} -m 0${modes[option].toString(8)} ${shellWord(path)}`
+  return formatFinding(findingAt(config, 'error', option, `${owner} can't make or write ${path} (${code}); ${remedy}`))
+}
+
+/** Of this process's user, or the number of one that has no name (in a container). */
+function ownName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.geteuid?.())
+  }
+}
+
+function groupOf(owner: string): string {
+  try {
+    return execFileSync('id', ['-gn', '--', owner], { stdio: ['ignore', 'pipe', 'ignore'] })
+      .toString()
+      .trim()
+  } catch {
+    return owner
+  }
+}
+
+const shellWord = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
+
+/** Makes a file in the directory and removes it, as whoever this process is. Throws StartError. */
+export function checkOwnDirectory(config: Config, option: OwnDirectory): void {
+  try {
+    rmdirSync(mkdtempSync(join(config.get(option), '.ms_user-')))
+  } catch (error) {
+    throw new StartError(directoryFault(config, option, error as Error), exitCodes.unavailable)
+  }
+}
+
+/**
+ * Goes on as ms_user, who has to be able to read the program and the configuration and to make files in userdir and run_dir.
+ * Does nothing in a process that is not root, or where ms_user is root or missing. Throws StartError; the process is root then.
+ */
+export function becomeMsUser(config: Config): void {
+  const user = another(config)
+  if (user === undefined) return
+  for (const option of ['run_dir', 'userdir'] as const) makeOwnDirectory(config, option)
+  asMsUser(config, () => {
+    // access(2) would ask for the real user, who is still root.
+    mustRead(
+      import.meta.filename,
+      `the program can't be read by ${user.name} (ms_user); move it to where every user may`,
+    )
+    if (config.file !== undefined)
+      mustRead(config.file, `can't be read by ${user.name} (ms_user); chgrp ${groupOf(user.name)} and chmod g+r it`)
+    for (const option of ['run_dir', 'userdir'] as const) checkOwnDirectory(config, option)
+  })
+  changeEffective(user)
+  becoming = user
+}
+
+function mustRead(path: string, message: string): void {
+  try {
+    closeSync(openSync(path, 'r'))
+  } catch (error) {
+    throw new StartError(`${path}: ${message} (${(error as NodeJS.ErrnoException).code})`, exitCodes.unavailable)
+  }
 }
 
 /** Runs `open` with root's rights, where the process has not given them up yet. Not for two at a time. */

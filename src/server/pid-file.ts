@@ -1,41 +1,60 @@
 /** `<run_dir>/<daemon>.pid`: who runs, for `mbox` and for a second start. SRV-03 */
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { directoryFault } from './ms-user.ts'
 import { exitCodes } from './process.ts'
 import { StartError } from './supervision.ts'
 
 const pidFilePath = (runDirectory: string, name: string): string => join(runDirectory, `${name}.pid`)
 
-/** Process id of the running `name`; undefined when it does not run, whatever a killed one left in the file. */
-export function findRunning(runDirectory: string, name: string): number | undefined {
+export type PidState =
+  /** There is no file, or a killed process left it. */
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'running'; readonly pid: number }
+  /** The file can't be read: it may run. `reason` says why and what to do. */
+  | { readonly kind: 'unknown'; readonly reason: string }
+
+/** Whether `name` runs, as its pid file and the system say. */
+export function pidStateOf(runDirectory: string, name: string): PidState {
+  const path = pidFilePath(runDirectory, name)
   let text: string
   try {
-    text = readFileSync(pidFilePath(runDirectory, name), 'latin1')
-  } catch {
-    return undefined
+    text = readFileSync(path, 'latin1')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'stopped' }
+    return { kind: 'unknown', reason: `${path} can't be read (${code ?? message}); ask as ${ownerOf(path)}` }
   }
   const pid = /^[1-9][0-9]{0,9}\n$/.test(text) ? Number(text) : undefined
-  return pid !== undefined && isRunning(pid, name) ? pid : undefined
+  return pid !== undefined && isRunning(pid, name) ? { kind: 'running', pid } : { kind: 'stopped' }
 }
 
-/** Makes `run_dir` when it is missing. Throws StartError. */
-export function makeRunDirectory(path: string): void {
+/** Who may read the file. */
+function ownerOf(path: string): string {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 })
-  } catch (error) {
-    throw new StartError(
-      `run_dir: ${path} can't be made: ${(error as Error).message}; make it, or name another`,
-      exitCodes.unavailable,
-    )
+    const { uid } = statSync(path)
+    return uid === 0 ? 'root' : `root, or as the user with the id ${uid}`
+  } catch {
+    return 'root, or as ms_user'
   }
 }
 
-/** Answers how to remove it. Throws StartError when `name` runs already, Error when the file can't be made. */
-export function claimPidFile(runDirectory: string, name: string): () => void {
+/**
+ * Makes the pid file of this process; answers how to remove it. Throws StartError when `name` runs already, when it can't be
+ * told whether it does, and when the file can't be made.
+ */
+export function claimPidFile(config: Config, name: string): () => void {
+  const runDirectory = config.get('run_dir')
   const path = pidFilePath(runDirectory, name)
   const draft = `${path}.${process.pid}`
-  makeRunDirectory(runDirectory)
-  writeFileSync(draft, `${process.pid}\n`, { mode: 0o644 })
+  try {
+    writeFileSync(draft, `${process.pid}\n`)
+    // Everybody may know: whoever can't read it can't tell a running service from a stopped one.
+    chmodSync(draft, 0o644)
+  } catch (error) {
+    throw new StartError(directoryFault(config, 'run_dir', error as Error), exitCodes.unavailable)
+  }
   try {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -43,12 +62,7 @@ export function claimPidFile(runDirectory: string, name: string): () => void {
         break
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 0) throw error
-        const pid = findRunning(runDirectory, name)
-        if (pid !== undefined && pid !== process.pid)
-          throw new StartError(
-            `${name} runs already (process ${pid}, ${path}); stop it first, or give this one another run_dir`,
-            exitCodes.unavailable,
-          )
+        refuseSecond(runDirectory, name)
         unlinkSync(path)
       }
     }
@@ -56,8 +70,22 @@ export function claimPidFile(runDirectory: string, name: string): () => void {
     unlinkSync(draft)
   }
   return () => {
-    if (findRunning(runDirectory, name) === process.pid) unlinkSync(path)
+    const state = pidStateOf(runDirectory, name)
+    if (state.kind === 'running' && state.pid === process.pid) unlinkSync(path)
   }
+}
+
+/** Throws StartError unless the pid file is one that a killed process left. */
+export function refuseSecond(runDirectory: string, name: string): void {
+  const state = pidStateOf(runDirectory, name)
+  if (state.kind === 'stopped' || (state.kind === 'running' && state.pid === process.pid)) return
+  const path = pidFilePath(runDirectory, name)
+  throw new StartError(
+    state.kind === 'running'
+      ? `${name} runs already (process ${state.pid}, ${path}); stop it first, or give this one another run_dir`
+      : `${name} may be running: ${state.reason}, stop it there, or give this one another run_dir`,
+    exitCodes.unavailable,
+  )
 }
 
 /** Whether the process is alive, and not another program that got the number later. */
@@ -71,7 +99,7 @@ export function isRunning(pid: number, name: string): boolean {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`/${name}/main.ts`)
   } catch {
-    // No /proc on this system: take the number's word.
+    // No /proc on this system, or one that shows only one's own: take the number's word.
     return true
   }
 }

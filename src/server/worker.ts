@@ -12,7 +12,7 @@ import type { EventBus, Presence } from '../events/types.ts'
 import { eventsOf } from './events-address.ts'
 import { becomeMsUser, dropRoot } from './ms-user.ts'
 import { exitCodes, type Process, roleVariable } from './process.ts'
-import { report, StartError } from './supervision.ts'
+import { report } from './supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from './types.ts'
 
 /** For sessions to say goodbye. */
@@ -37,7 +37,7 @@ export interface WorkerPlace {
 export async function runWorker(own: Process, { index, count, again }: WorkerPlace): Promise<void> {
   const { daemon, args, config, log } = own
   dieOfDefects(own)
-  changeUser(own)
+  becomeMsUser(config)
   const { events, renew } = await eventsFor(own)
   const runtime: Runtime = {
     config,
@@ -127,18 +127,6 @@ async function takeIn({ daemon, log }: Process, running: RunningDaemon, before: 
       restart: [...left].join(' '),
     })
   return next
-}
-
-function changeUser({ args, config, log }: Process): void {
-  const reason = becomeMsUser(
-    config.get('ms_user'),
-    [import.meta.filename, ...(config.file === undefined ? [] : [config.file])],
-    [config.get('userdir'), config.get('run_dir')],
-  )
-  if (reason === undefined) return
-  if (!args.foreground)
-    throw new StartError(`${reason}; services don't run as root (ms_user root says otherwise)`, exitCodes.unavailable)
-  log.log('warning', 'running as root', { reason })
 }
 
 /** A defect ends this process: its state can't be trusted. The starter runs another. */

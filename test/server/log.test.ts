@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { Severity } from '#src/base/log.ts'
 import { makeLog } from '#src/server/log/log.ts'
 import { jsonLine, type LogRecord, textLine } from '#src/server/log/record.ts'
-import { FileTarget } from '#src/server/log/targets.ts'
+import { FileTarget, openLogFile } from '#src/server/log/targets.ts'
 
 const record = (more: Partial<LogRecord>): LogRecord => ({
   time: Date.UTC(2026, 10, 22, 3, 18, 0, 123),
@@ -81,7 +81,7 @@ describe('a log', () => {
   it('goes on in a new file after rotation', () => {
     const directory = mkdtempSync(join(tmpdir(), 'log-'))
     const path = join(directory, 'imapd.log')
-    const target = new FileTarget(path)
+    const target = new FileTarget(() => openLogFile(path))
     target.write('one\n')
     renameSync(path, `${path}.1`)
     target.write('two\n')

@@ -1,14 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { becomeMsUser } from '#src/server/ms-user.ts'
+import { configOf } from '#src/config/config.ts'
+import { becomeMsUser, missingUser } from '#src/server/ms-user.ts'
 
 const isRoot = process.getuid?.() === 0
 /** An account that every system has. */
 const user = 'nobody'
-const msUser = resolve(import.meta.dirname, '../../src/server/ms-user.ts')
+const source = (path: string) => JSON.stringify(resolve(import.meta.dirname, '../../src', path))
 
 let directory: string
 beforeAll(() => {
@@ -17,12 +18,14 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 /** Becoming somebody else can't be undone: it happens in a process of its own. Answers what that prints. */
-function changing(mustRead: readonly string[], mustWrite: readonly string[], name = user): Record<string, unknown> {
+function changing(options: Readonly<Record<string, string>>): Record<string, unknown> {
   const script = `
     import { createServer } from 'node:net'
-    import { mkdirSync, readFileSync } from 'node:fs'
-    import { asRoot, becomeMsUser, dropRoot } from ${JSON.stringify(msUser)}
-    const reason = becomeMsUser(${JSON.stringify(name)}, ${JSON.stringify(mustRead)}, ${JSON.stringify(mustWrite)})
+    import { mkdirSync } from 'node:fs'
+    import { configOf } from ${source('config/config.ts')}
+    import { asRoot, becomeMsUser, dropRoot } from ${source('server/ms-user.ts')}
+    let reason
+    try { becomeMsUser(configOf(${JSON.stringify({ ms_user: user, ...options })})) } catch (error) { reason = error.message }
     const uid = process.geteuid()
     mkdirSync(${JSON.stringify(join(directory, 'made'))}, { recursive: true })
     const port = await asRoot(() => new Promise((resolve) => {
@@ -44,11 +47,11 @@ const idOf = (flag: string) => Number(execFileSync('id', [flag, user]).toString(
 describe('ms_user (SRV-01)', () => {
   it('opens low ports as root, makes files as ms_user and then is nobody else', () => {
     if (!isRoot) {
-      expect(becomeMsUser(user, [], ['/nonexistent'])).toBeUndefined()
+      expect(becomeMsUser(configOf({ ms_user: user, userdir: '/nonexistent' }))).toBeUndefined()
       return
     }
     chownSync(directory, idOf('-u'), idOf('-g'))
-    const told = changing([msUser], [directory, join(directory, 'new')])
+    const told = changing({ run_dir: directory, userdir: join(directory, 'new') })
     expect(told).toMatchObject({ uid: idOf('-u'), port: 987, back: 'EPERM' })
     expect(told).not.toHaveProperty('reason')
     expect(told.after).toEqual([idOf('-u'), idOf('-u'), idOf('-g')])
@@ -56,17 +59,50 @@ describe('ms_user (SRV-01)', () => {
     for (const name of ['made', 'new']) expect(statSync(join(directory, name)).uid).toBe(idOf('-u'))
   })
 
-  it('stays who it is and says why when ms_user is missing or has no access', () => {
-    if (!isRoot) {
-      expect(becomeMsUser('no-such-user', [], [])).toBeUndefined()
-      return
+  it('is given the directories that are missing where only root may make them, as after a reboot on a tmpfs', () => {
+    if (!isRoot) return
+    const parent = mkdtempSync(join(tmpdir(), 'parent-'))
+    chmodSync(parent, 0o755)
+    const paths = { run_dir: join(parent, 'run'), userdir: join(parent, 'user') }
+    expect(changing(paths)).not.toHaveProperty('reason')
+    for (const [path, mode] of [
+      [paths.run_dir, 0o750],
+      [paths.userdir, 0o700],
+    ] as const) {
+      const { uid, gid, mode: rights } = statSync(path)
+      expect([uid, gid, rights & 0o777]).toEqual([idOf('-u'), idOf('-g'), mode])
     }
-    expect(changing([], [], 'no-such-user')).toMatchObject({
-      reason: 'there is no user no-such-user (ms_user)',
-      uid: 0,
-    })
+    expect(statSync(parent).uid).toBe(0)
+    rmSync(parent, { recursive: true })
+  })
+
+  it('without access leaves the process root, with option, directory, owner and the command that helps', () => {
+    if (!isRoot) return
     const closed = mkdtempSync(join(tmpdir(), 'closed-'))
-    expect(changing([], [closed])).toMatchObject({ uid: 0, reason: expect.stringContaining(`has no access: EACCES`) })
+    mkdirSync(join(closed, 'user'))
+    const group = execFileSync('id', ['-gn', user]).toString().trim()
+    expect(changing({ run_dir: directory, userdir: join(closed, 'user') })).toMatchObject({
+      uid: 0,
+      reason:
+        `userdir: ${user} can't make or write ${closed}/user (EACCES); ` +
+        `as root: install -d -o ${user} -g ${group} -m 0700 ${closed}/user`,
+    })
+    expect(changing({ run_dir: join(closed, 'a/b') })).toMatchObject({
+      uid: 0,
+      reason: expect.stringContaining(
+        `run_dir: ${user} can't make or write ${closed}/a/b (ENOENT); as root: install -d`,
+      ),
+    })
+    expect(changing({ run_dir: '/run', userdir: directory })).toMatchObject({
+      reason: `run_dir: ${user} can't make or write /run (EACCES); name a directory of its own, for example /var/run/wherry`,
+    })
     rmSync(closed, { recursive: true })
+  })
+
+  it('says how to make a user that is missing', () => {
+    const missing = missingUser(configOf({ ms_user: 'no-such-user' }))
+    if (isRoot) expect(missing).toMatch(/^ms_user: there is no user no-such-user; make it \(useradd --system /)
+    else expect(missing).toBeUndefined()
+    expect(missingUser(configOf({ ms_user: 'root' }))).toBeUndefined()
   })
 })

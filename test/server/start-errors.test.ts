@@ -73,7 +73,8 @@ describe('a service that can not start says why, without a stack', () => {
       const command = at.start(bin('mseventd'), ['-c', at.configFile, ...args])
       expect(await command.ended).toBe(69)
       expect(command.output()).toBe(
-        `mseventd: run_dir: ${runDirectory} can't be made: ENOTDIR: not a directory, mkdir '${runDirectory}'; make it, or name another\n`,
+        `mseventd: ${at.configFile}:5: run_dir: root can't make or write ${runDirectory} (ENOTDIR); ` +
+          `as root: install -d -o root -g root -m 0750 ${runDirectory}\n`,
       )
     }
   })

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Clock } from '../../base/clock.ts'
-import { findRunning, isRunning } from '../../server/pid-file.ts'
+import { isRunning, type PidState, pidStateOf } from '../../server/pid-file.ts'
 import { mainOf, type ServiceName, serviceNames } from './services.ts'
 
 /** For sessions to say goodbye and for workers to be killed. */
@@ -12,8 +12,8 @@ const pollMs = 50
 export interface ServiceStatus {
   readonly service: ServiceName
   readonly enabled: boolean
-  /** Of the process to signal; undefined when it does not run. */
-  readonly pid: number | undefined
+  /** With the process to signal, where it runs. */
+  readonly state: PidState
 }
 
 /** All services, whether enabled or not, in the order of their start. */
@@ -21,7 +21,7 @@ export const statusOf = (runDirectory: string, enabled: readonly ServiceName[]):
   serviceNames.map((service) => ({
     service,
     enabled: enabled.includes(service),
-    pid: findRunning(runDirectory, service),
+    state: pidStateOf(runDirectory, service),
   }))
 
 /** Resolves when the service answers; false when it can't start, which it has explained on stderr. */
@@ -32,16 +32,20 @@ export async function startService(service: ServiceName, configFile: string | un
   return code === 0
 }
 
-/** False when it does not stop in time. */
-export async function stopService(runDirectory: string, service: ServiceName, clock: Clock): Promise<boolean> {
-  const pid = findRunning(runDirectory, service)
-  if (pid === undefined) return true
-  process.kill(pid, 'SIGTERM')
+/** Answers why it does not stop; undefined when it has stopped. */
+export async function stopService(service: ServiceName, pid: number, clock: Clock): Promise<string | undefined> {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ESRCH') return undefined
+    return `${service} (process ${pid}) belongs to another user (${code}); stop it as root, or as that user`
+  }
   const giveUpAt = clock.monotonic() + stopMs
   // A process that is not our child can only be looked at.
   while (isRunning(pid, service)) {
-    if (clock.monotonic() > giveUpAt) return false
+    if (clock.monotonic() > giveUpAt) return `${service} (process ${pid}) does not stop`
     await clock.sleep(pollMs)
   }
-  return true
+  return undefined
 }

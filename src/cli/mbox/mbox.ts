@@ -8,9 +8,10 @@ import { ConfigError, formatFinding } from '../../config/finding.ts'
 import { checkConfig, loadConfig } from '../../config/ms-conf.ts'
 import { makeLog } from '../../server/log/log.ts'
 import { stderrTarget } from '../../server/log/targets.ts'
+import { missingUser } from '../../server/ms-user.ts'
 import { exitCodes } from '../../server/process.ts'
 import { StartError } from '../../server/supervision.ts'
-import { startService, statusOf, stopService } from './control.ts'
+import { type ServiceStatus, startService, statusOf, stopService } from './control.ts'
 import { enabledFile, enabledServices, isService, type ServiceName, serviceNames, setEnabled } from './services.ts'
 import { superviseServices } from './supervise.ts'
 import { bashCompletion, takesJson, usage, type Verb, verbs } from './usage.ts'
@@ -101,17 +102,8 @@ async function act(command: Command, out: Writable, say: (text: string) => void)
       return start(command, say)
     case 'stop':
       return stop(command, say)
-    case 'status': {
-      const { config } = await loadConfig(configFile)
-      const services = statusOf(config.get('run_dir'), await enabledServices(configFile))
-      if (json) out.write(`${JSON.stringify(services.map(({ pid, ...rest }) => ({ ...rest, pid: pid ?? null })))}\n`)
-      else
-        for (const { service, enabled, pid } of services)
-          out.write(
-            `${service.padEnd(9)} ${enabled ? 'enabled ' : 'disabled'} ${pid === undefined ? 'stopped' : `running (${pid})`}\n`,
-          )
-      return services.every(({ enabled, pid }) => !enabled || pid !== undefined) ? 0 : 3
-    }
+    case 'status':
+      return status(command, out, say)
     case 'enable':
     case 'disable': {
       const services = servicesOf(command)
@@ -140,6 +132,8 @@ async function run({ configFile, json }: Command, out: Writable, say: (text: str
   if (config.get('gateway_mode') && !services.includes('ms_syncd'))
     say('gateway_mode is true, but ms_syncd is not enabled; nothing is fetched (mbox enable ms_syncd)')
   const log = makeLog({ daemon: 'mbox', label: undefined, target: stderrTarget, format: 'text', least: 'info' })
+  const missing = missingUser(config)
+  if (missing !== undefined) log.log('warning', 'running as root', { reason: missing })
   // Listened to from the start: a signal in between must not leave anybody behind.
   const asked = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   const running = await superviseServices({
@@ -161,13 +155,16 @@ async function run({ configFile, json }: Command, out: Writable, say: (text: str
 async function start(command: Command, say: (text: string) => void): Promise<number> {
   const { configFile } = command
   const { config } = await loadConfig(configFile)
-  const runDirectory = config.get('run_dir')
   const named = servicesOf(command)
   const wanted = named.length > 0 ? named : await enabledServices(configFile)
-  const stopped = statusOf(runDirectory, wanted).filter(
-    ({ service, pid }) => pid === undefined && wanted.includes(service),
-  )
+  const services = statusOf(config.get('run_dir'), wanted).filter(({ service }) => wanted.includes(service))
+  const stopped = services.filter(({ state }) => state.kind === 'stopped')
   const results: boolean[] = []
+  for (const { service, state } of services)
+    if (state.kind === 'unknown') {
+      say(`${service} is not started, for it may be running: ${state.reason}`)
+      results.push(false)
+    }
   for (const group of [['mseventd'], serviceNames.filter((name) => name !== 'mseventd')])
     results.push(
       ...(await Promise.all(
@@ -180,28 +177,53 @@ async function start(command: Command, say: (text: string) => void): Promise<num
           }),
       )),
     )
-  if (stopped.length === 0) say('all of them run already')
+  if (results.length === 0) say('all of them run already')
   return results.every(Boolean) ? 0 : 1
 }
 
 async function stop(command: Command, say: (text: string) => void): Promise<number> {
   const { config } = await loadConfig(command.configFile)
-  const runDirectory = config.get('run_dir')
   const named = servicesOf(command)
-  const running = statusOf(runDirectory, []).filter(
-    ({ service, pid }) => pid !== undefined && (named.length === 0 || named.includes(service)),
+  const services = statusOf(config.get('run_dir'), []).filter(
+    ({ service, state }) => state.kind !== 'stopped' && (named.length === 0 || named.includes(service)),
   )
   let done = true
   for (const group of [serviceNames.filter((name) => name !== 'mseventd'), ['mseventd']])
     await Promise.all(
-      running
+      services
         .filter(({ service }) => group.includes(service))
-        .map(async ({ service, pid }) => {
-          const stopped = await stopService(runDirectory, service, systemClock)
-          say(stopped ? `${service} stopped` : `${service} (process ${pid}) does not stop`)
-          done &&= stopped
+        .map(async ({ service, state }) => {
+          if (state.kind === 'stopped') return
+          const failure =
+            state.kind === 'running'
+              ? await stopService(service, state.pid, systemClock)
+              : `${service} may be running: ${state.reason}`
+          say(failure ?? `${service} stopped`)
+          done &&= failure === undefined
         }),
     )
-  if (running.length === 0) say('nothing runs')
+  if (services.length === 0) say('nothing runs')
   return done ? 0 : 1
 }
+
+/** Exit status 3 while an enabled service does not run, 4 where that can't be told; LSB has the same numbers. */
+async function status({ configFile, json }: Command, out: Writable, say: (text: string) => void): Promise<number> {
+  const { config } = await loadConfig(configFile)
+  const services = statusOf(config.get('run_dir'), await enabledServices(configFile))
+  if (json) out.write(`${JSON.stringify(services.map(statusJson))}\n`)
+  else
+    for (const { service, enabled, state } of services) {
+      const shown = state.kind === 'running' ? `running (${state.pid})` : state.kind
+      out.write(`${service.padEnd(9)} ${enabled ? 'enabled ' : 'disabled'} ${shown}\n`)
+    }
+  for (const { service, state } of services) if (state.kind === 'unknown') say(`${service}: ${state.reason}`)
+  if (services.some(({ state }) => state.kind === 'unknown')) return 4
+  return services.every(({ enabled, state }) => !enabled || state.kind === 'running') ? 0 : 3
+}
+
+const statusJson = ({ service, enabled, state }: ServiceStatus) => ({
+  service,
+  enabled,
+  state: state.kind,
+  pid: state.kind === 'running' ? state.pid : null,
+})

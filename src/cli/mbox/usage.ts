@@ -41,7 +41,7 @@ Examples
   source <(mbox completion bash)
 
 Exit status: 0 done (status: every enabled service runs), 1 a service could not be started or stopped, 3 status: an enabled
-service does not run, 64 wrong arguments, 78 wrong configuration
+service does not run, 4 status: a pid file can't be read by this user, 64 wrong arguments, 78 wrong configuration
 `
 
 /** For bash; the words come from the tables that mbox itself goes by. */

@@ -1,5 +1,5 @@
 /** Where lines go. LOG-05 */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs'
 import type { LogTarget } from './log.ts'
 
 /** stderr; whoever reads it may go away. */
@@ -9,15 +9,28 @@ export const stderrTarget: LogTarget = {
   },
 }
 
+/** Answers the descriptor of a log that is continued, or begun: its user writes it, its group reads it. Throws when it can't be opened. */
+export function openLogFile(path: string): number {
+  try {
+    const fd = openSync(path, 'ax', 0o640)
+    // The umask of a service leaves nothing to the group.
+    fchmodSync(fd, 0o640)
+    return fd
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return openSync(path, 'a')
+  }
+}
+
 /** A file that grows; `reopen` goes on in a new one after rotation. */
 export class FileTarget implements LogTarget {
-  readonly #path: string
+  readonly #open: () => number
   #fd: number
 
-  /** Throws when the file can't be opened. */
-  constructor(path: string) {
-    this.#path = path
-    this.#fd = openSync(path, 'a', 0o640)
+  /** `open` answers a descriptor (`openLogFile`). Throws when it does. */
+  constructor(open: () => number) {
+    this.#open = open
+    this.#fd = open()
   }
 
   write(line: string): void {
@@ -26,7 +39,7 @@ export class FileTarget implements LogTarget {
 
   /** Throws when the file can't be opened; the old one stays in use then. */
   reopen(): void {
-    const fd = openSync(this.#path, 'a', 0o640)
+    const fd = this.#open()
     closeSync(this.#fd)
     this.#fd = fd
   }
