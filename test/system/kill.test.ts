@@ -20,6 +20,7 @@ const digest = (octets: Buffer) => createHash('sha256').update(octets).digest('h
 describe(`${kills} kills in first synchronisations`, () => {
   let dovecot: Dovecot
   let wherry: Wherry | undefined
+  let inTheMiddle = 0
   const users = Array.from({ length: kills }, (_, index) => `u${index}`)
   const expected = [...benchMessages('small', messagesEach)].map(digest).sort()
 
@@ -63,15 +64,22 @@ describe(`${kills} kills in first synchronisations`, () => {
     'killing %s loses and doubles nothing of %s',
     async (victim, user, round) => {
       const { imapPort, pids } = await running(round)
+      let synchronised = false
       const login = (async () => {
         await using imap = await RawImap.connect(imapPort)
         await imap.login(user, 'pw')
+        synchronised = true
       })().catch(() => {})
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 400))
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 250))
+      if (!synchronised) inTheMiddle++
       for (const pid of pids(victim)) process.kill(pid, 'SIGKILL')
       await login
       expect(await mailboxOf(imapPort, user)).toEqual(expected)
     },
     120_000,
   )
+
+  it('has mostly hit synchronisations that were under way', () => {
+    expect(inTheMiddle).toBeGreaterThan(kills / 2)
+  })
 })
