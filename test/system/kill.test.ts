@@ -1,6 +1,6 @@
 /**
  * kill -9 in the middle of a first synchronisation: afterwards every backend message is there exactly once. mdir invariant 6
- * Short form here; `npm run test:kills` does 50.
+ * `npm run test:kills` does 500.
  */
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import { type Dovecot, startDovecot } from '../support/dovecot.ts'
 import { RawImap } from '../support/raw-imap.ts'
 import { startWherry, type Wherry } from '../support/wherry.ts'
 
-const kills = Number(process.env.WHERRY_KILLS ?? 12)
+const kills = Number(process.env.WHERRY_KILLS ?? 50)
 const messagesEach = 400
 /** A supervisor waits longer before each restart; a fresh one is quick again. */
 const killsPerStart = 4
