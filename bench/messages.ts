@@ -1,15 +1,6 @@
 /** Reproducible mail for the benchmarks: same seed and count, same octets. */
 
-/** mulberry32: a small generator whose sequence depends on the seed alone. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let x = Math.imul(state ^ (state >>> 15), state | 1)
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61)
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+import { mulberry32 } from '#test/support/random.ts'
 
 const syllables = 'ba ke lo mi nu ra se ti vo wa harbour tide ferry rope quay lamp'.split(' ')
 
@@ -52,7 +43,7 @@ export type MessageSet = 'small' | 'mixed'
 
 /** `small`: all about 2 KB. `mixed`: median about 9 KB, mean about 50 KB, at most 4 MB. Lines end in CRLF. */
 export function* benchMessages(set: MessageSet, count: number, seed = 1): Generator<Buffer> {
-  const random = randomFrom(seed)
+  const random = mulberry32(seed)
   for (let index = 0; index < count; index++) {
     const spread = random() + random() + random() + random() + random() + random() - 3
     const sizeOctets = set === 'small' ? 2000 : Math.min(4_000_000, Math.round(9000 * Math.exp(spread * 2.65)))
