@@ -19,6 +19,7 @@ import {
   type SequenceSet,
 } from '../proto/imap/sequence-set.ts'
 import type { Flag, Mailbox, MessageRecord } from '../store/types.ts'
+import { isAmong } from '../store/uid-set.ts'
 import { Refusal } from './replies.ts'
 
 /** What the client is to be told, in this order. */
@@ -206,13 +207,15 @@ export class View {
     if (this.mailbox.highestModSeq === this.#since) return
     const delta = this.mailbox.delta(this.#since)
     this.#since = delta.highestModSeq
-    for (const uid of delta.expunged) {
-      if (this.#records[this.#lowerBound(uid)]?.uid === uid) this.#ghosts.add(uid)
+    for (const { first, last } of delta.expunged) {
+      for (let at = this.#lowerBound(first); at < this.#records.length; at++) {
+        const { uid } = this.#records[at]!
+        if (uid > last) break
+        this.#ghosts.add(uid)
+      }
     }
-    if (delta.expunged.length > 0 && this.#arrived.length > 0) {
-      const gone = new Set(delta.expunged)
-      this.#arrived = this.#arrived.filter((record) => !gone.has(record.uid))
-    }
+    if (delta.expunged.length > 0)
+      this.#arrived = this.#arrived.filter((record) => !isAmong(delta.expunged, record.uid))
     for (const record of delta.updated) this.#update(record)
     for (const record of delta.added) this.#arrived.push(record)
   }

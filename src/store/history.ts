@@ -5,7 +5,8 @@
 
 import type { ModSeq, Uid } from '../base/ids.ts'
 import type { StoredMessage } from './record.ts'
-import type { MailboxDelta } from './types.ts'
+import type { MailboxDelta, UidRange } from './types.ts'
+import { joinRanges } from './uid-set.ts'
 
 /** What one change set did. */
 export interface Change {
@@ -105,30 +106,28 @@ export class History {
     if (this.recentSince === undefined || since < this.recentSince) return this.scan(since, highestModSeq, messages)
     const added = new Set<Uid>()
     const updated = new Set<Uid>()
-    const expunged = new Set<Uid>()
+    const expunged: UidRange[] = []
     for (let at = this.recent.length - 1; at >= 0 && this.recent[at]!.modSeq > since; at -= 1) {
       const change = this.recent[at]!
       for (const uid of change.added) added.add(uid)
       for (const uid of change.updated) updated.add(uid)
-      for (const uid of change.expunged) expunged.add(uid)
+      for (const uid of change.expunged) expunged.push({ first: uid, last: uid })
     }
     const ascending = (uids: Set<Uid>) => [...uids].sort((a, b) => a - b)
     return {
       added: ascending(added).flatMap((uid) => byUid(uid) ?? []),
       updated: ascending(updated).flatMap((uid) => (added.has(uid) ? [] : (byUid(uid) ?? []))),
-      expunged: ascending(expunged),
+      expunged: joinRanges(expunged),
       highestModSeq,
     }
   }
 
   private scan(since: ModSeq, highestModSeq: ModSeq, messages: readonly StoredMessage[]): MailboxDelta {
-    const expunged = new Set<Uid>()
-    for (const range of this.ranges)
-      if (range.modSeq > since) for (let uid = range.from; uid <= range.to; uid = (uid + 1) as Uid) expunged.add(uid)
+    const expunged = this.ranges.flatMap(({ from, to, modSeq }) => (modSeq > since ? [{ first: from, last: to }] : []))
     return {
       added: messages.filter((message) => message.addedModSeq > since),
       updated: messages.filter((message) => message.addedModSeq <= since && message.modSeq > since),
-      expunged: [...expunged].sort((a, b) => a - b),
+      expunged: joinRanges(expunged),
       highestModSeq,
     }
   }

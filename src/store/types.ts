@@ -42,14 +42,20 @@ export type OriginState =
   | { readonly present: true; readonly uid: Uid }
   | { readonly present: false; readonly uid: Uid; readonly cause: ExpungeCause; readonly modSeq: ModSeq }
 
+/** UIDs from `first` to `last`, both included. */
+export interface UidRange {
+  readonly first: Uid
+  readonly last: Uid
+}
+
 /** Net difference between two states of a mailbox. */
 export interface MailboxDelta {
   /** Ascending UID; current records. */
   readonly added: readonly MessageRecord[]
   /** Messages that were there before and whose flags changed; current records. */
   readonly updated: readonly MessageRecord[]
-  /** Ascending; may name UIDs that the caller never saw. */
-  readonly expunged: readonly Uid[]
+  /** Ascending, none touches another; may name UIDs that the caller never saw. */
+  readonly expunged: readonly UidRange[]
   readonly highestModSeq: ModSeq
 }
 

@@ -1,4 +1,5 @@
 import type { Uid } from '../base/ids.ts'
+import type { UidRange } from './types.ts'
 
 /** Ascending UIDs as a sequence set: '1:3,7'. RFC 9051 §9 */
 export function formatUids(uids: readonly Uid[]): string {
@@ -19,6 +20,29 @@ export function* parseUids(set: string): Iterable<Uid> {
     const [first, last] = range.split(':')
     for (let uid = Number(first); uid <= Number(last ?? first); uid += 1) yield uid as Uid
   }
+}
+
+/** The same UIDs in as few ranges as can be, ascending. */
+export function joinRanges(ranges: readonly UidRange[]): UidRange[] {
+  const joined: UidRange[] = []
+  for (const range of ranges.toSorted((a, b) => a.first - b.first)) {
+    const before = joined.at(-1)
+    if (before === undefined || range.first > before.last + 1) joined.push(range)
+    else if (range.last > before.last) joined[joined.length - 1] = { first: before.first, last: range.last }
+  }
+  return joined
+}
+
+/** One of the ranges, as `joinRanges` made them, has this UID. */
+export function isAmong(ranges: readonly UidRange[], uid: Uid): boolean {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ranges[middle]!.last < uid) low = middle + 1
+    else high = middle
+  }
+  return low < ranges.length && ranges[low]!.first <= uid
 }
 
 /** Ascending, each once. */

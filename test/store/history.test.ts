@@ -1,0 +1,36 @@
+import { expect, it } from 'vitest'
+import type { ModSeq, Uid } from '#src/base/ids.ts'
+import { History } from '#src/store/history.ts'
+import { isAmong, joinRanges } from '#src/store/uid-set.ts'
+
+const range = (first: number, last: number) => ({ first: first as Uid, last: last as Uid })
+
+it('what left is told in ranges, however many UIDs they span', () => {
+  const history = new History()
+  history.load([
+    [1, 4_000_000_000, 5],
+    [4_000_000_003, 4_000_000_003, 7],
+    [4_000_000_001, 4_000_000_002, 8],
+    [4_294_967_294, 4_294_967_294, 3],
+  ])
+  history.complete(9 as ModSeq, () => false)
+  const since = (modSeq: number) => history.delta(modSeq as ModSeq, 9 as ModSeq, [], () => undefined).expunged
+  expect(since(4)).toEqual([range(1, 4_000_000_003)])
+  expect(since(6)).toEqual([range(4_000_000_001, 4_000_000_003)])
+  expect(since(2)).toEqual([range(1, 4_000_000_003), range(4_294_967_294, 4_294_967_294)])
+})
+
+it('ranges are joined where they touch or overlap', () => {
+  const joined = joinRanges([range(9, 9), range(1, 3), range(2, 2), range(4, 5), range(7, 7)])
+  expect(joined).toEqual([range(1, 5), range(7, 7), range(9, 9)])
+  expect([0, 1, 5, 6, 7, 8, 9, 10].map((uid) => isAmong(joined, uid as Uid))).toEqual([
+    false,
+    true,
+    true,
+    false,
+    true,
+    false,
+    true,
+    false,
+  ])
+})
