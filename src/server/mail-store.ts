@@ -1,5 +1,4 @@
 /** The store as the configuration places it, with its commits told to whoever listens. */
-import { summarize } from '../mime/summary.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/types.ts'
 import type { Runtime } from './types.ts'
@@ -15,7 +14,6 @@ export const openMailStore = ({
     root: config.get('userdir'),
     log,
     clock,
-    summarize,
     onCommit: ({ userId, mailbox, added, updated, expunged }) =>
       events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
   })

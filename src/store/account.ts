@@ -8,6 +8,7 @@ import { CommitLog } from './commit-log.ts'
 import type { StoreContext } from './context.ts'
 import { createLog } from './epochs.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
+import { goneMark, Leavings } from './leavings.ts'
 import type { OpenMailbox } from './mailbox.ts'
 import { MailboxState } from './mailbox-state.ts'
 import { accountDirectory, canonicalName, mailboxPath } from './names.ts'
@@ -59,7 +60,7 @@ export class StoredAccount implements Account {
 
   async destroy(): Promise<void> {
     const { fs } = this.context
-    const gone = `${this.root}/.gone-${uniqueName()}`
+    const gone = `${this.root}/${goneMark}${uniqueName()}`
     this.opened = undefined
     this.registry.moved(this.path)
     await this.doing(
@@ -68,6 +69,7 @@ export class StoredAccount implements Account {
         if ((await unlessAbsent(fs.rename(this.path, gone).then(() => true))) === undefined) return
         await fs.syncDirectory(this.root)
         await removeTree(fs, gone)
+        await new Leavings(this.context).removeGone(this.root, await fs.list(this.root))
       })(),
     )
   }
@@ -184,7 +186,10 @@ export class StoredAccount implements Account {
     if (this.opened === undefined) {
       const { clock } = this.context
       const log: AccountLog = new CommitLog(this.context, 'account', this.path, () => new AccountState(clock))
-      const opened = log.open().then(() => log)
+      const opened = log.open().then(() => {
+        void new Leavings(this.context).sweepWhenDue(this.path)
+        return log
+      })
       this.opened = opened
       opened.catch(() => this.forget(opened))
     }

@@ -4,10 +4,12 @@
  */
 
 import type { StoreContext } from './context.ts'
-import { type StoreFs, unlessAbsent } from './fs.ts'
+import { type DirectoryEntry, type StoreFs, unlessAbsent } from './fs.ts'
 import { removeTree } from './remove-tree.ts'
 import { uniqueName } from './unique.ts'
 
+/** Before the name of an account's directory that is being removed. No account's name begins like this. */
+export const goneMark = '.gone-'
 const graceMs = 60_000
 const dayMs = 86_400_000
 
@@ -28,13 +30,14 @@ export class Leavings {
       .catch(() => {})
   }
 
-  /** `live` answers the names of all message files that the log has, as of after it was asked. */
-  async sweepWhenDue(directory: string, live: () => Promise<ReadonlySet<string>>): Promise<void> {
+  /** `live` answers the names of all message files that the log has, as of after it was asked; none for what holds no messages. */
+  async sweepWhenDue(directory: string, live?: () => Promise<ReadonlySet<string>>): Promise<void> {
     const { fs, log } = this.context
     try {
       const now = await markSweep(fs, directory)
       if (now === undefined) return
       await this.sweepTmp(`${directory}/tmp`, now)
+      if (live === undefined) return
       // The names first, then the log: what is committed in between is not unknown.
       const files = (await fs.list(`${directory}/msg`)).map((entry) => entry.name)
       const known = await live()
@@ -44,6 +47,16 @@ export class Leavings {
       }
     } catch (error) {
       log.log('info', 'left-overs could not be looked for', { directory, error: String(error) })
+    }
+  }
+
+  /** Accounts that somebody removed and didn't come to the end. */
+  async removeGone(root: string, entries: readonly DirectoryEntry[]): Promise<void> {
+    const { fs, log } = this.context
+    try {
+      for (const { name } of entries) if (name.startsWith(goneMark)) await removeTree(fs, `${root}/${name}`)
+    } catch (error) {
+      log.log('info', 'a removed account could not be cleared away', { root, error: String(error) })
     }
   }
 

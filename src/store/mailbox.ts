@@ -48,7 +48,6 @@ export class OpenMailbox implements Mailbox {
   private readonly touched: (readonly Uid[])[] = []
   private readonly arriving = new Set<string>()
   private nextUid = 1 as Uid
-  private readonly summarizeWhole: ((octets: Uint8Array) => MessageSummary) | undefined
   private readonly released: (mailbox: OpenMailbox) => Promise<void>
 
   constructor(
@@ -56,27 +55,27 @@ export class OpenMailbox implements Mailbox {
     userId: UserId,
     name: string,
     directory: string,
-    summarizeWhole: ((octets: Uint8Array) => MessageSummary) | undefined,
     committed: (notice: CommitNotice) => void,
     released: (mailbox: OpenMailbox) => Promise<void>,
   ) {
     this.context = context
     this.userId = userId
     this.name = name
-    this.summarizeWhole = summarizeWhole
     this.released = released
     const moved = (own: boolean) => {
       const change = this.log.state.history.last
-      if (own && change !== undefined && change.added.length + change.updated.length + change.expunged.length > 0)
-        committed({
+      if (own && change !== undefined && change.added.length + change.updated.length + change.expunged.length > 0) {
+        const notice: CommitNotice = {
           userId,
           mailbox: this.name,
           highestModSeq: change.modSeq,
           added: change.added.length,
           updated: change.updated.length,
           expunged: change.expunged.length,
-        })
-      for (const listener of [...this.listeners]) listener()
+        }
+        this.tell(() => committed(notice))
+      }
+      for (const listener of [...this.listeners]) this.tell(listener)
     }
     this.log = new CommitLog(context, 'mailbox', directory, () => new MailboxState(context.clock), moved)
     this.log.planned = () => {
@@ -335,7 +334,6 @@ export class OpenMailbox implements Mailbox {
   summary(record: MessageRecord): Promise<MessageSummary> {
     return this.summaries.get(record, async () => {
       await using content = await this.content(record)
-      if (this.summarizeWhole !== undefined) return this.summarizeWhole(await content.read(0, content.sizeOctets))
       // A large one in chunks, so that others get their turn.
       if (content.sizeOctets > wholeOctets) return await summarizeStream(content.stream())
       return summarize(await content.read(0, content.sizeOctets))
@@ -375,6 +373,20 @@ export class OpenMailbox implements Mailbox {
   /** Writes what is only in memory. */
   flush(): Promise<void> {
     return this.summaries.flush()
+  }
+
+  /** What somebody makes of the news can't fail a commit that is durable. */
+  private tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      const incident = {
+        user: this.userId,
+        mailbox: this.name,
+        error: error instanceof Error ? error.stack : String(error),
+      }
+      this.context.log.log('err', 'a listener to a mailbox failed', incident)
+    }
   }
 
   private async makeFolders(): Promise<void> {

@@ -1,4 +1,4 @@
-import { codeOf, type StoreFs } from './fs.ts'
+import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 
 /** Removes a directory and everything below it, one step after another so that others get their turn. Absent is fine. */
 export async function removeTree(fs: StoreFs, path: string): Promise<void> {
@@ -6,7 +6,7 @@ export async function removeTree(fs: StoreFs, path: string): Promise<void> {
     for (const entry of await fs.list(path)) {
       const child = `${path}/${entry.name}`
       if (entry.isDirectory) await removeTree(fs, child)
-      else await fs.remove(child)
+      else await unlessAbsent(fs.remove(child))
     }
     await fs.removeDirectory(path)
   } catch (error) {

@@ -4,10 +4,10 @@ import { resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
-import type { MessageSummary } from '../mime/types.ts'
 import { StoredAccount } from './account.ts'
 import type { StoreContext } from './context.ts'
 import { nodeFs, type StoreFs, unlessAbsent } from './fs.ts'
+import { Leavings } from './leavings.ts'
 import { OpenMailbox } from './mailbox.ts'
 import { accountOf } from './names.ts'
 import { MailboxRegistry } from './registry.ts'
@@ -21,8 +21,6 @@ export interface StoreOptions {
   readonly log: Log
   /** The disk; the machine's own unless a test puts another one in its place. */
   readonly fs?: StoreFs
-  /** What makes a message's summary out of its octets, in the place of the mime room's. */
-  readonly summarize?: (octets: Uint8Array) => MessageSummary
   /** Change sets after which a commit log is cut, later for a large mailbox; 256 unless a test wants to see it happen. */
   readonly epochEntries?: number
   /** Called for every commit by this process, after it is durable. */
@@ -52,7 +50,7 @@ class MdirStore implements Store {
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
 
   constructor(options: StoreOptions) {
-    const { clock, log, fs = nodeFs, summarize, onCommit = () => {} } = options
+    const { clock, log, fs = nodeFs, onCommit = () => {} } = options
     this.root = resolve(options.root)
     this.context = {
       fs,
@@ -63,9 +61,7 @@ class MdirStore implements Store {
       closing: this.closing.signal,
     }
     this.makeMailbox = (userId, name, directory) =>
-      new OpenMailbox(this.context, userId, name, directory, summarize, onCommit, (mailbox) =>
-        this.registry.release(mailbox),
-      )
+      new OpenMailbox(this.context, userId, name, directory, onCommit, (mailbox) => this.registry.release(mailbox))
   }
 
   account(userId: UserId): Account {
@@ -80,7 +76,9 @@ class MdirStore implements Store {
   }
 
   async *accounts(): AsyncIterable<UserId> {
-    for (const entry of (await unlessAbsent(this.context.fs.list(this.root))) ?? []) {
+    const entries = (await unlessAbsent(this.context.fs.list(this.root))) ?? []
+    void new Leavings(this.context).removeGone(this.root, entries)
+    for (const entry of entries) {
       const userId = entry.isDirectory ? accountOf(entry.name) : undefined
       if (userId !== undefined) yield userId
     }

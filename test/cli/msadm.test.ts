@@ -171,7 +171,6 @@ describe('msadm add, passwd, del', () => {
       root: join(directory, 'user'),
       clock: systemClock,
       log: silentLog,
-      summarize: () => expect.unreachable(),
     })
     for (const user of ['joe', 'jim', 'guest']) await store.account(`${user}@a.example` as UserId).ensure()
     await store.close()

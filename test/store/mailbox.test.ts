@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import type { ModSeq } from '#src/base/ids.ts'
+import { silentLog } from '#src/base/log.ts'
+import { nodeFs } from '#src/store/fs.ts'
 import type { CommitNotice } from '#src/store/types.ts'
 import { deliver, deliverAll, freshInbox, storeIn, textOf, uid, uids, user } from './support.ts'
 
@@ -192,7 +194,7 @@ describe('a mailbox', () => {
       const delta = mailbox.delta(since)
       expect(delta.added.map((message) => message.uid)).toEqual([4])
       expect(delta.updated.map((message) => message.uid)).toEqual([2])
-      expect(delta.expunged.filter((expunged) => expunged < 4)).toEqual([1])
+      expect(delta.expunged.filter(({ first }) => first < 4)).toEqual([{ first: 1, last: 1 }])
       expect(delta.highestModSeq).toBe(inbox.highestModSeq)
       expect(mailbox.delta(mailbox.highestModSeq)).toMatchObject({ added: [], updated: [], expunged: [] })
       const all = mailbox.delta(0 as ModSeq)
@@ -278,6 +280,66 @@ describe('a mailbox', () => {
     const given = all.map((delivered) => ('uid' in delivered ? delivered.uid : 0)).sort((a, b) => a - b)
     expect(given).toEqual(Array.from({ length: 40 }, (_, index) => index + 1))
     expect(inbox.highestModSeq - before).toBeLessThan(20)
+  })
+
+  it('acknowledges what is durable, whatever its listeners make of it', async () => {
+    const lines: string[] = []
+    const { inbox } = await freshInbox({
+      log: { ...silentLog, log: (severity, message) => void lines.push(`${severity} ${message}`) },
+      onCommit: () => {
+        throw new Error('of the event channel')
+      },
+    })
+    let told = 0
+    inbox.onChange(() => {
+      throw new Error('of a session')
+    })
+    inbox.onChange(() => {
+      told += 1
+    })
+    expect(await deliver(inbox, 'a')).toEqual({ uid: 1 })
+    expect([inbox.messages.length, told]).toEqual([1, 1])
+    expect(lines).toEqual(Array(2).fill('err a listener to a mailbox failed'))
+  })
+
+  it('reads a large message in pieces to summarise it', async () => {
+    const reads: number[] = []
+    const { inbox } = await freshInbox({
+      fs: {
+        ...nodeFs,
+        open: async (path) => {
+          const file = await nodeFs.open(path)
+          return {
+            sizeOctets: file.sizeOctets,
+            read: (position, length) => {
+              if (path.includes('/msg/')) reads.push(length)
+              return file.read(position, length)
+            },
+            close: () => file.close(),
+          }
+        },
+      },
+    })
+    await deliver(inbox, `Subject: large\r\n\r\n${'line\r\n'.repeat(200_000)}`)
+    expect((await inbox.summary(inbox.messages[0]!)).root).toMatchObject({ lines: 200_000, bodyStart: 18 })
+    expect(reads.length).toBeGreaterThan(10)
+    expect(Math.max(...reads)).toBeLessThanOrEqual(65_536)
+  })
+
+  it('tells a copy to a mailbox without its folder from a message that is gone', async () => {
+    const { inbox, account } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
+    await account.create('box')
+    const box = await account.open('box')
+    rmdirSync(`${account.path}/box/msg`)
+    await expect(inbox.copyTo(uids(1), box)).rejects.toMatchObject({ kind: 'unavailable' })
+    // The folder is there again.
+    expect((await inbox.copyTo(uids(1), box)).pairs).toEqual([[1, 1]])
+    unlinkSync(`${account.path}/INBOX/msg/${inbox.messages[1]!.file}`)
+    await expect(inbox.copyTo(uids(1, 2), box)).rejects.toMatchObject({ kind: 'expunged' })
+    expect(readdirSync(`${account.path}/box/msg`)).toEqual([box.messages[0]!.file])
+    await account.remove('box')
+    await expect(inbox.copyTo(uids(1), box)).rejects.toMatchObject({ kind: 'not-found' })
   })
 
   it('tells of its commits', async () => {

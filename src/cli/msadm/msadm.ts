@@ -44,11 +44,6 @@ Examples
 Exit status: 0 done, 1 a command failed, 2 wrong arguments or configuration
 `
 
-/** For the store, whose messages no command here looks into. */
-const summarize = (): never => {
-  throw new Error('msadm reads no messages')
-}
-
 /** Runs msadm; answers its exit status. */
 export const msadm = async (argv: readonly string[], { input, out, err }: Surroundings): Promise<number> => {
   const json = argv.includes('--json')
@@ -77,7 +72,7 @@ export const msadm = async (argv: readonly string[], { input, out, err }: Surrou
       accounts: openAccounts(config.get('account_db')),
       hashPool: createHashPool(),
       store: () => {
-        store ??= openStore({ root: config.get('userdir'), clock: systemClock, log: silentLog, summarize })
+        store ??= openStore({ root: config.get('userdir'), clock: systemClock, log: silentLog })
         return store
       },
       print: (text, values) => out.write(json ? `${JSON.stringify(values)}\n` : `${text}\n`),

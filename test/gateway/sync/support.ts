@@ -30,9 +30,6 @@ export const testStore = async (root?: string): Promise<TestStore> => {
     root: directory,
     clock: systemClock,
     log: silentLog,
-    summarize: () => {
-      throw new Error('no summary is asked for here')
-    },
     onCommit: (notice) => void notices.push(notice),
   })
   return {

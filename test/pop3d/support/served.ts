@@ -88,9 +88,6 @@ export async function serve({
     root: join(directory, 'user'),
     clock,
     log,
-    summarize: () => {
-      throw new Error('pop3d needs no summaries')
-    },
   })
   const store = wrap?.(disk) ?? disk
   const logins: LoginRequest[] = []
