@@ -172,6 +172,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       await this.commitBatch(batch)
     } catch (error) {
       for (const request of batch) request.fail(error)
+      return
     }
     await this.cutWhenLong()
   }

@@ -147,7 +147,9 @@ describe('two and three processes, random schedules', () => {
         const ledger = new Ledger()
         let at = 0
         const choose = (options: number) => choices[at++ % choices.length]! % options
-        await interleave(copy, given.map(mixed), ledger, choose)
+        await interleave(copy, given.map(mixed), ledger, choose, {
+          store: { epochEntries: 2 + (choices[0]! % 2) * 254 },
+        })
         expect(await ledger.check(copy)).toEqual([])
       }),
       { numRuns: 150 },
@@ -181,8 +183,12 @@ describe('two and three processes, random schedules', () => {
     )
   })
 
-  for (const tail of [0, 256])
-    it(`keep them over a crash or power cut at any call${tail > 0 ? ', near the end of an epoch' : ''}`, async () => {
+  for (const [where, tail, store] of [
+    ['', 0, {}],
+    [', near the end of an epoch', 256, {}],
+    [', over many epochs', 0, { epochEntries: 2 }],
+  ] as const)
+    it(`keep them over a crash or power cut at any call${where}`, async () => {
       const disk = await preparedDisk(tail)
       await fc.assert(
         fc.asyncProperty(
@@ -196,7 +202,7 @@ describe('two and three processes, random schedules', () => {
             const ledger = new Ledger()
             let at = 0
             const choose = (options: number) => choices[at++ % choices.length]! % options
-            await interleave(copy, given.map(mixed), ledger, choose, { calls, everyCall: true })
+            await interleave(copy, given.map(mixed), ledger, choose, { calls, everyCall: true, store })
             let chance = 0
             if (power) copy.cutPower(() => chances[chance++ % chances.length]!)
             expect(await ledger.check(copy)).toEqual([])

@@ -4,6 +4,7 @@
  */
 
 import type { ModSeq, Uid } from '#src/base/ids.ts'
+import type { StoreOptions } from '#src/store/store.ts'
 import type { Account, Delivered, Mailbox } from '#src/store/types.ts'
 import type { Call, MemoryDisk } from './disk.ts'
 import { deliver, storeIn, textOf, user } from './support.ts'
@@ -160,7 +161,7 @@ export async function interleave(
   works: readonly Work[],
   ledger: Ledger,
   choose: (options: number) => number,
-  options: { readonly calls?: number; readonly everyCall?: boolean } = {},
+  options: { readonly calls?: number; readonly everyCall?: boolean; readonly store?: Partial<StoreOptions> } = {},
 ): Promise<boolean> {
   const waiting: Waiting[] = []
   const failures: unknown[] = []
@@ -176,7 +177,7 @@ export async function interleave(
         arrivals += 1
         waiting.push({ actor: index, call, proceed: resolve })
       })
-    const store = storeIn(root, { fs: disk.fs(gate) })
+    const store = storeIn(root, { fs: disk.fs(gate), ...options.store })
     const actor: Actor = {
       account: store.account(user),
       ledger,
