@@ -44,6 +44,12 @@ export const findingAt = (
   message: string,
 ): Finding => ({ severity, file: config.file, line: config.lineOf(option), option, message })
 
+/** `ms.conf:12: ` for a message about options that are known by name in it: the line of the first that is set; empty for defaults. */
+export const placeOf = (config: Config, ...options: readonly OptionName[]): string => {
+  const line = options.map((option) => config.lineOf(option)).find((line) => line !== undefined)
+  return config.file === undefined || line === undefined ? '' : `${config.file}:${line}: `
+}
+
 /** Overrides of `configOf`; a repeatable option may be given all its values in an array. */
 export type ConfigOverrides = {
   readonly [N in OptionName]?: OptionValues[N] | readonly NonNullable<OptionValues[N]>[]

@@ -43,19 +43,27 @@ export const loadConfig = async (file: string | undefined): Promise<LoadedConfig
   return { config, warnings: findings }
 }
 
-/** Everything that is to say about a configuration file and the ms_sync.xml that it names, errors first; for `mbox check-config`. */
-export const checkConfig = async (file: string | undefined): Promise<readonly Finding[]> => {
+/** Everything that is to say about a configuration file and the ms_sync.xml that it names; no configuration when the former can't be used. */
+export const checkConfig = async (
+  file: string | undefined,
+): Promise<{ readonly config: Config | undefined; readonly findings: readonly Finding[] }> => {
   const findings: Finding[] = []
+  let config: Config | undefined
   try {
-    const { config, warnings } = await loadConfig(file)
-    findings.push(...warnings)
+    const loaded = await loadConfig(file)
+    config = loaded.config
+    findings.push(...loaded.warnings)
     findings.push(...(await loadUserDatabase(config)).warnings)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     findings.push(...error.findings)
   }
-  return findings.sort((a, b) => (a.severity === b.severity ? 0 : a.severity === 'error' ? -1 : 1))
+  return { config, findings: errorsFirst(findings) }
 }
+
+/** In place. */
+export const errorsFirst = (findings: Finding[]): Finding[] =>
+  findings.sort((a, b) => (a.severity === b.severity ? 0 : a.severity === 'error' ? -1 : 1))
 
 /** The configuration in a file's octets; no configuration when a finding is an error. `file` is an absolute path. */
 export const parseConfig = (
@@ -118,13 +126,8 @@ export const parseConfig = (
       lines.set(name, element.line)
     } else values.push(value)
     if (isDefault(option, value)) return
-    if (option.refused !== undefined)
-      report(
-        'error',
-        element.line,
-        name,
-        `needs ${option.refused}, which this version does not have yet; remove the option`,
-      )
+    if (option.refused !== undefined && (option.refusedValues?.includes(value) ?? true))
+      report('error', element.line, name, withoutSupport(option.refused, option.refusedValues && value))
     else if (option.later !== undefined) report('warning', element.line, name, withoutEffect(option.later))
   }
   readChildren(root, 'ms_options')
@@ -140,6 +143,12 @@ const withoutEffect = (later: string) =>
   later.startsWith('nothing: ')
     ? `has no effect: ${later.slice('nothing: '.length)}`
     : `has no effect yet: it waits for ${later}`
+
+/** `value`: the one that is not supported, where others are. */
+const withoutSupport = (what: string, value: unknown) =>
+  value === undefined
+    ? `needs ${what}, which this version does not have yet; remove the option`
+    : `${JSON.stringify(value)} needs ${what}, which this version does not have yet; take another value`
 
 const isDefault = (option: Option<unknown>, value: unknown) => JSON.stringify(value) === JSON.stringify(option.default)
 

@@ -46,6 +46,8 @@ const protocols: Readonly<Record<string, BackendProtocol>> = {
   imaps: 'imaps',
   ...backendProtocolSynonyms,
 }
+/** Of a later version. */
+const refusedProtocols: readonly (BackendProtocol | undefined)[] = ['imap', 'imaps']
 const startTls: Readonly<Record<string, BackendRecord['startTls'] & string>> = {
   true: 'offered',
   false: 'never',
@@ -207,6 +209,13 @@ const readBackend = (element: XmlElement, report: Report): BackendRecord => {
     startTls: read('starttls', 'true, false or required', oneOf(startTls)),
     tlsVerify: read('tls_verify', 'true or false', oneOf(booleans)),
   }
+  if (refusedProtocols.includes(set.protocol))
+    report(
+      'error',
+      element.attributes.get('protocol')!.line,
+      'protocol',
+      `${quote(set.protocol!)} needs IMAP backends, which this version does not have yet; valid is pop or pops`,
+    )
   return { line: element.line, ...withoutUndefined(set) }
 }
 

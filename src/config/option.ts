@@ -47,6 +47,8 @@ export interface OptionFacts {
   readonly later?: string
   /** As `later`, but going on without the effect would do harm: setting it is an error. */
   readonly refused?: string
+  /** What `refused` is about, where some values can be used; absent: every one but the default. */
+  readonly refusedValues?: readonly unknown[]
 }
 
 export interface Option<T> extends OptionFacts {
@@ -155,6 +157,9 @@ const integerKind = ({ min, max, special }: Bounds, unit: string | undefined): K
   }
 }
 
+/** Of Linux, without the NUL behind it. */
+const maxSocketPathOctets = 107
+
 /** A piece of the file for a message: cut, and without control characters. */
 export const quote = (text: string): string => {
   const cut = text.length > 60 ? `${text.slice(0, 60)}…` : text
@@ -192,6 +197,19 @@ export const optionsOf = (parent: OptionParent) => {
     return row<string>(parent, facts, textKind('string', facts.valid ?? 'text'))
   }
 
+  /** The name or address of a server that has to be reached. */
+  const server = (facts: Bare): Option<string | undefined> =>
+    row<string>(parent, facts, {
+      type: 'string',
+      valid: 'a host name or an IP address',
+      read: (element) => {
+        const text = textOf(element)
+        if (text === '') throw new Invalid('is empty')
+        if (/[\s/]/.test(text)) throw new Invalid(`${quote(text)} is not a host name or address`)
+        return text
+      },
+    })
+
   /** A host name, an address, or (where the service can) the path of a Unix socket. */
   const host = (facts: Facts<string> & { socket?: true }): Option<string> =>
     row(parent, facts, {
@@ -203,6 +221,9 @@ export const optionsOf = (parent: OptionParent) => {
         const text = textOf(element)
         if (text.startsWith('/') ? !facts.socket : /[\s/]/.test(text))
           throw new Invalid(`${quote(text)} is not a host name or address`)
+        const octets = Buffer.byteLength(text)
+        if (text.startsWith('/') && octets > maxSocketPathOctets)
+          throw new Invalid(`has ${octets} octets, and the path of a socket at most ${maxSocketPathOctets}`)
         return text
       },
     })
@@ -291,5 +312,5 @@ export const optionsOf = (parent: OptionParent) => {
   /** An option with a reader of its own. */
   const custom = <T>(facts: OptionFacts & { readonly default: T }, kind: Kind<T>): Option<T> => row(parent, facts, kind)
 
-  return { integer, boolean, string, host, password, path, choice, words, custom }
+  return { integer, boolean, string, server, host, password, path, choice, words, custom }
 }

@@ -1,6 +1,6 @@
 /** mseventd: carries events and requests between the services. EVT-01 to EVT-13 */
 
-import type { Config } from '../config/config.ts'
+import { type Config, placeOf } from '../config/config.ts'
 import { listenersOf } from '../config/listeners.ts'
 import { runDaemon } from '../server/daemon.ts'
 import { loadTls, TlsError, type TlsMaterial } from '../server/tls.ts'
@@ -13,7 +13,8 @@ export const mseventd: Daemon = {
   workers: 'one',
   async start({ config, log, clock }) {
     const listeners = listenersOf(config, 'msevent')
-    const hub = await startHub({ listeners, tls: await tlsOf(config), clock, log })
+    const place = placeOf(config, 'msevent_port', 'msevent_host')
+    const hub = await startHub({ listeners, place, tls: await tlsOf(config), clock, log })
     return {
       addresses: hub.addresses,
       stop: () => hub.stop(),

@@ -21,6 +21,8 @@ import { Session } from './session.ts'
 
 export interface HubOptions {
   readonly listeners: readonly Listener[]
+  /** `file:line: ` of the options that name them, for errors. */
+  readonly place?: string
   /** TCP connections have to use TLS. A Unix socket does without. */
   readonly tls?: TlsMaterial | undefined
   readonly clock: Clock
@@ -84,7 +86,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
           log.log('info', 'no TLS with a client', { client: socket.remoteAddress, reason: error.message }),
         )
       }
-      listeners.push(await open(listener, log, onSocket))
+      listeners.push(await open(listener, options.place ?? '', log, onSocket))
     }
   } catch (error) {
     await stop()
@@ -101,8 +103,13 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 }
 
 /** A Unix socket can be opened by the services' own user alone: whoever connects may be sent credentials. */
-async function open(listener: Listener, log: Log, onSocket: (socket: Socket) => void): Promise<OpenListener> {
-  const options = { service: 'msevent', listener, shared: false, exclusive: true, log, onSocket }
+async function open(
+  listener: Listener,
+  place: string,
+  log: Log,
+  onSocket: (socket: Socket) => void,
+): Promise<OpenListener> {
+  const options = { service: 'msevent', listener, place, shared: false, exclusive: true, log, onSocket }
   if (!('path' in listener)) return asRoot(() => listen(options))
   const { path } = listener
   if (Buffer.byteLength(path) > MAX_PATH_OCTETS)
@@ -138,7 +145,11 @@ function attend(socket: Socket, hub: Hub, { isProtected, log, maxUnreadOctets }:
     },
   })
   socket.on('error', (error) =>
-    log.log('warning', 'connection closed', { client: session.label, reason: error.message }),
+    // A client that was killed, or one that is cut.
+    log.log('code' in error && error.code === 'ECONNRESET' ? 'info' : 'warning', 'connection closed', {
+      client: session.label,
+      reason: error.message,
+    }),
   )
   socket.on('end', () => socket.end())
   socket.on('close', () => session.disconnected())

@@ -2,6 +2,17 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
+import type { OptionName } from '../config/options.ts'
+
+/** A file or value that an option names can't be used. */
+export class OptionFault extends Error {
+  override readonly name = 'OptionFault'
+  readonly option: OptionName
+  constructor(option: OptionName, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.option = option
+  }
+}
 
 export type CertificateOctets =
   | { readonly cert: string; readonly key: string; readonly passphrase: string | undefined }
@@ -18,11 +29,14 @@ type Format = 'pem' | 'der' | 'p12'
 const formats: Readonly<Record<string, Format>> = { '.pem': 'pem', '.crt': 'pem', '.der': 'der', '.p12': 'p12' }
 const keyFormats: Readonly<Record<string, Format>> = { '.pem': 'pem', '.crt': 'pem', '.key': 'pem', '.der': 'der' }
 
-/** Throws Error with the option to change in its text; never with the password. */
+/** Throws OptionFault with the option to change; never with the password. */
 export async function readCertificate({ certFile, keyFile, password }: CertificateFiles): Promise<CertificateOctets> {
   const format = formats[extname(certFile).toLowerCase()]
   if (format === undefined)
-    throw new Error(`tls_cert_file: ${certFile} ends in none of .pem, .crt, .der and .p12, which tell its format`)
+    throw new OptionFault(
+      'tls_cert_file',
+      `${certFile} ends in none of .pem, .crt, .der and .p12, which tell its format`,
+    )
   const octets = await read('tls_cert_file', certFile)
   const passphrase = password === '' ? undefined : password
   if (format === 'p12') return { pfx: octets, passphrase }
@@ -36,12 +50,17 @@ export async function readCertificate({ certFile, keyFile, password }: Certifica
   }
 }
 
-/** Octets of a file that an option names. Throws Error with the option, the path and the reason. */
-export async function read(option: string, path: string): Promise<Buffer> {
+/** Octets of a file that an option names. Throws OptionFault. */
+export async function read(option: OptionName, path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {
-    throw new Error(`${option}: ${path} can't be read: ${(error as NodeJS.ErrnoException).code}`, { cause: error })
+    const { code } = error as NodeJS.ErrnoException
+    throw new OptionFault(
+      option,
+      `${path} can't be read: ${code}; put the file there, or let the user of the services read it`,
+      { cause: error },
+    )
   }
 }
 
@@ -49,7 +68,7 @@ function certificateOf(der: Buffer, path: string): string {
   try {
     return new X509Certificate(der).toString()
   } catch (error) {
-    throw new Error(`tls_cert_file: ${path} is not a DER certificate`, { cause: error })
+    throw new OptionFault('tls_cert_file', `${path} is not a DER certificate`, { cause: error })
   }
 }
 
@@ -63,6 +82,6 @@ function derKey(der: Buffer, path: string, passphrase: string | undefined): stri
     } catch {}
   }
   if (key === undefined)
-    throw new Error(`tls_key_file: ${path} is not a DER private key, or tls_key_password does not open it`)
+    throw new OptionFault('tls_key_file', `${path} is not a DER private key, or tls_key_password does not open it`)
   return key.export({ format: 'pem', type: 'pkcs8' }).toString()
 }

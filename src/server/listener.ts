@@ -16,6 +16,8 @@ export interface ListenOptions {
   /** Scheme of the options, for logs: 'imap', 'imaps' … */
   readonly service: string
   readonly listener: Listener
+  /** `file:line: ` of the options that say so, or empty; an error begins with it. */
+  readonly place: string
   /** Other processes of the service listen at the same port; the kernel spreads the connections. */
   readonly shared: boolean
   /** Fail when anybody else listens there already, which `shared` would hide. */
@@ -50,8 +52,8 @@ export async function listen(options: ListenOptions): Promise<OpenListener> {
       await open(server, { host, port, reusePort: shared })
     }
   } catch (error) {
-    if (error instanceof ListenError) throw error
-    throw new ListenError(explain(service, listener, error as NodeJS.ErrnoException), { cause: error })
+    if (error instanceof ListenError) throw new ListenError(options.place + error.message, { cause: error })
+    throw new ListenError(options.place + explain(service, listener, error as NodeJS.ErrnoException), { cause: error })
   }
   let quietUntil = 0
   // The system is out of descriptors or memory: this client is lost, the listener is not.
@@ -121,6 +123,8 @@ async function answers(path: string): Promise<boolean> {
 
 function explain(service: string, listener: Listener, error: NodeJS.ErrnoException): string {
   const place = `${describe(listener)} (${service}_host, ${service}_port)`
+  if ('path' in listener)
+    return `can't make the socket ${listener.path} (${service}_host): ${error.code ?? error.message}; its directory has to belong to the user of the services (ms_user)`
   switch (error.code) {
     case 'EADDRINUSE':
       return `${place} is in use by another process; stop that one or choose another port`

@@ -46,14 +46,20 @@ function another(config: Config): User | undefined {
   return process.geteuid?.() !== 0 || name === 'root' ? undefined : findUser(name)
 }
 
-/** Says that ms_user does not exist, and what to do; undefined where that does not matter. */
-export function missingUser(config: Config): string | undefined {
+/** What to do about an ms_user that does not exist; undefined when it does. */
+export function userFault(config: Config): string | undefined {
   const name = config.get('ms_user')
-  if (process.geteuid?.() !== 0 || name === 'root' || findUser(name) !== undefined) return undefined
-  const message =
+  if (findUser(name) !== undefined) return undefined
+  return (
     `there is no user ${name}; make it (useradd --system --user-group --no-create-home --shell /usr/sbin/nologin ${name}), ` +
     'or name another: root, if the services are to keep the rights of root'
-  return formatFinding(findingAt(config, 'error', 'ms_user', message))
+  )
+}
+
+/** Why this process will stay root although it is not asked to; undefined when it will not. */
+export function missingUser(config: Config): string | undefined {
+  const fault = process.geteuid?.() === 0 ? userFault(config) : undefined
+  return fault === undefined ? undefined : formatFinding(findingAt(config, 'error', 'ms_user', fault))
 }
 
 function changeEffective({ name, gid, groups }: User): void {
@@ -98,8 +104,11 @@ export function makeOwnDirectory(config: Config, option: OwnDirectory): void {
   }
 }
 
-/** What is wrong with a directory that an option names, who has to own it, and the command that makes it so. */
-export function directoryFault(config: Config, option: OwnDirectory, error: Error): string {
+/** What is wrong with a directory that an option names, who has to own it, and the command that makes it so, with file and line. */
+export const directoryFault = (config: Config, option: OwnDirectory, error: Error): string =>
+  formatFinding(findingAt(config, 'error', option, directoryRemedy(config, option, error)))
+
+function directoryRemedy(config: Config, option: OwnDirectory, error: Error): string {
   const path = config.get(option)
   const owner = process.geteuid?.() === 0 ? config.get('ms_user') : ownName()
   const code = (error as NodeJS.ErrnoException).code ?? error.message
@@ -107,7 +116,7 @@ export function directoryFault(config: Config, option: OwnDirectory, error: Erro
   const remedy = shared
     ? 'name a directory of its own, for example /var/run/wherry'
     : `as root: install -d -o ${owner} -g ${groupOf(owner)} -m 0${modes[option].toString(8)} ${shellWord(path)}`
-  return formatFinding(findingAt(config, 'error', option, `${owner} can't make or write ${path} (${code}); ${remedy}`))
+  return `${owner} can't make or write ${path} (${code}); ${remedy}`
 }
 
 /** Of this process's user, or the number of one that has no name (in a container). */
@@ -131,12 +140,13 @@ function groupOf(owner: string): string {
 
 const shellWord = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
 
-/** Makes a file in the directory and removes it, as whoever this process is. Throws StartError. */
-export function checkOwnDirectory(config: Config, option: OwnDirectory): void {
+/** What is wrong with a directory that is there, found by making something in it; undefined: nothing. */
+export function ownDirectoryFault(config: Config, option: OwnDirectory): string | undefined {
   try {
     rmdirSync(mkdtempSync(join(config.get(option), '.ms_user-')))
+    return undefined
   } catch (error) {
-    throw new StartError(directoryFault(config, option, error as Error), exitCodes.unavailable)
+    return directoryRemedy(config, option, error as Error)
   }
 }
 
@@ -156,7 +166,11 @@ export function becomeMsUser(config: Config): void {
     )
     if (config.file !== undefined)
       mustRead(config.file, `can't be read by ${user.name} (ms_user); chgrp ${groupOf(user.name)} and chmod g+r it`)
-    for (const option of ['run_dir', 'userdir'] as const) checkOwnDirectory(config, option)
+    for (const option of ['run_dir', 'userdir'] as const) {
+      const fault = ownDirectoryFault(config, option)
+      if (fault !== undefined)
+        throw new StartError(formatFinding(findingAt(config, 'error', option, fault)), exitCodes.unavailable)
+    }
   })
   changeEffective(user)
   becoming = user

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { connectionLimits } from '../base/limits.ts'
-import type { Config } from '../config/config.ts'
+import { type Config, findingAt, placeOf } from '../config/config.ts'
 import { type ListenerService, listenersOf } from '../config/listeners.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { type ConnectionLimits, SocketConnection } from './connection.ts'
@@ -89,7 +89,8 @@ class Clients implements RunningClients {
         for (const listener of listenersOf(this.#config, service)) {
           if ('path' in listener && !firstWorker) continue
           const onSocket = (socket: Socket) => this.#accept(socket, service === tls)
-          const options = { service, listener, shared: sharedPorts, exclusive, log, onSocket }
+          const place = placeOf(this.#config, `${service}_port`, `${service}_host`)
+          const options = { service, listener, place, shared: sharedPorts, exclusive, log, onSocket }
           open.push(await asRoot(() => listen(options)))
         }
       }
@@ -106,7 +107,9 @@ class Clients implements RunningClients {
     if (!material && this.#certificate)
       throw new TlsError('tls_cert_file is gone from the configuration; restart the service to do without TLS')
     if (material && this.#certificate && expiresAt(material.certificate) < now && expiresAt(this.#certificate) > now)
-      throw new TlsError(`tls_cert_file: the certificate ended ${material.certificate.validTo}`)
+      throw new TlsError(
+        findingAt(config, 'error', 'tls_cert_file', `the certificate ended ${material.certificate.validTo}`),
+      )
     this.#config = config
     if (material) this.#useTls(material)
     return []

@@ -1,5 +1,5 @@
 /** The server's side of TLS: what the tls_* options say, and handshakes on accepted sockets. TLS-01 to TLS-07 */
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -14,12 +14,19 @@ import {
   type Server,
   type TLSSocket,
 } from 'node:tls'
-import type { Config } from '../config/config.ts'
-import { read, readCertificate } from './certificate-files.ts'
+import { type Config, findingAt } from '../config/config.ts'
+import { type Finding, formatFinding } from '../config/finding.ts'
+import { OptionFault, read, readCertificate } from './certificate-files.ts'
 
 /** TLS can't be set up as the options say; the text names the option. */
 export class TlsError extends Error {
   override readonly name = 'TlsError'
+  /** With the option at fault and its line, where it is one. */
+  readonly finding: Finding | undefined
+  constructor(what: string | Finding, options?: ErrorOptions) {
+    super(typeof what === 'string' ? what : formatFinding(what), options)
+    this.finding = typeof what === 'string' ? undefined : what
+  }
 }
 
 export interface TlsMaterial {
@@ -53,8 +60,8 @@ export async function loadTls(config: Config): Promise<TlsMaterial | undefined> 
         : undefined,
     }
   } catch (error) {
-    if (error instanceof TlsError) throw error
-    throw new TlsError((error as Error).message, { cause: error })
+    if (!(error instanceof OptionFault)) throw new TlsError((error as Error).message, { cause: error })
+    throw new TlsError(findingAt(config, 'error', error.option, error.message), { cause: error })
   }
 }
 
@@ -69,7 +76,7 @@ function cipherList(list: string): string | undefined {
   try {
     createSecureContext({ ciphers })
   } catch (error) {
-    throw new TlsError(`tls_cipher_list: OpenSSL can't use ${JSON.stringify(list)}; DEFAULT is a good value`, {
+    throw new OptionFault('tls_cipher_list', `OpenSSL can't use ${JSON.stringify(list)}; DEFAULT is a good value`, {
       cause: error,
     })
   }
@@ -77,14 +84,38 @@ function cipherList(list: string): string | undefined {
 }
 
 async function authorities(file: string | undefined, directory: string | undefined): Promise<readonly Buffer[]> {
-  const found = file === undefined ? [] : [await read('tls_ca_file', file)]
+  const found = file === undefined ? [] : [await readAuthorities(file)]
   if (directory === undefined) return found
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    throw new TlsError(`tls_ca_path: ${directory} can't be read: ${error.code}`, { cause: error })
+    throw new OptionFault('tls_ca_path', `${directory} can't be read: ${error.code}`, { cause: error })
   })
   for (const name of names.filter((name) => /\.(pem|crt|0)$/.test(name)))
     found.push(await read('tls_ca_path', join(directory, name)))
   return found
+}
+
+/** Octets of tls_ca_file. Throws OptionFault for a file without a certificate, which OpenSSL would take in silence. */
+async function readAuthorities(file: string): Promise<Buffer> {
+  const octets = await read('tls_ca_file', file)
+  if (!octets.includes('-----BEGIN CERTIFICATE-----') && !octets.includes('-----BEGIN TRUSTED CERTIFICATE-----'))
+    throw new OptionFault('tls_ca_file', `${file} has no certificate in PEM`)
+  return octets
+}
+
+/** Certificates and ciphers of the options, also where no service uses them: what `loadTls` would throw. Undefined: all are fine. */
+export async function checkTls(config: Config): Promise<Finding | undefined> {
+  try {
+    if (config.isSet('tls_cert_file')) await loadTls(config)
+    else {
+      cipherList(config.get('tls_cipher_list'))
+      await authorities(config.get('tls_ca_file'), config.get('tls_ca_path'))
+    }
+    return undefined
+  } catch (error) {
+    if (error instanceof TlsError && error.finding !== undefined) return error.finding
+    if (error instanceof OptionFault) return findingAt(config, 'error', error.option, error.message)
+    throw error
+  }
 }
 
 /** What a client will see, learned by a handshake in memory: it works for every file format, and proves key and ciphers. */
@@ -94,9 +125,13 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
     server = createServer(context)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    throw new TlsError(`tls_cert_file: ${certFile} and its key can't be used: ${reasons[code ?? message] ?? message}`, {
-      cause: error,
-    })
+    throw new OptionFault(
+      'tls_cert_file',
+      `${certFile} and its key can't be used: ${reasons[code ?? message] ?? message}`,
+      {
+        cause: error,
+      },
+    )
   }
   const [ours, theirs] = duplexPair()
   const { promise, resolve, reject } = Promise.withResolvers<X509Certificate>()
@@ -110,8 +145,11 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
   try {
     return await promise
   } catch (error) {
-    throw new TlsError(
-      `tls_cert_file: a handshake with ${certFile} and tls_cipher_list fails: ${(error as Error).message}`,
+    if (!keyFits(context))
+      throw new OptionFault('tls_cert_file', `${certFile} and its key can't be used: ${otherKey}`, { cause: error })
+    throw new OptionFault(
+      'tls_cert_file',
+      `a handshake with ${certFile} and tls_cipher_list fails: ${(error as Error).message}`,
       { cause: error },
     )
   } finally {
@@ -120,8 +158,16 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
   }
 }
 
+/** OpenSSL takes a key of another kind than the certificate's (RSA, EC) without a word, and then finds no signature. */
+function keyFits({ cert, key, passphrase }: SecureContextOptions): boolean {
+  if (typeof cert !== 'string' || typeof key !== 'string') return true
+  return new X509Certificate(cert).checkPrivateKey(createPrivateKey({ key, ...(passphrase && { passphrase }) }))
+}
+
+const otherKey = 'the key in tls_key_file belongs to another certificate'
+
 const reasons: Readonly<Record<string, string>> = {
-  ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the key in tls_key_file belongs to another certificate',
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: otherKey,
   ERR_OSSL_BAD_DECRYPT: 'tls_key_password does not open the key',
   ERR_MISSING_PASSPHRASE: 'the key is protected, and tls_key_password is not set',
   // This one comes without a code.

@@ -84,7 +84,8 @@ describe('mbox start, status and stop', () => {
     server.close()
     expect(started.code).toBe(1)
     expect(started.output).toContain('mbox: mseventd runs\n')
-    expect(started.output).toContain(`imapd: 127.0.0.1:${imap} (imap_host, imap_port) is in use by another process`)
+    expect(started.output).toMatch(/^imapd: \S+ms\.conf:9: 127\./m)
+    expect(started.output).toContain(`127.0.0.1:${imap} (imap_host, imap_port) is in use by another process`)
     expect(started.output).toContain('mbox: imapd is not running\n')
     expect((await mbox(at, 'stop')).code).toBe(0)
   })
@@ -151,12 +152,74 @@ describe('mbox run', () => {
     await until(() => !pids.some(isAlive))
   })
 
-  it('warns when the gateway is configured but ms_syncd is not enabled (GW-02)', async () => {
-    await using at = installation({ gateway_mode: true })
-    writeFileSync(`${at.configFile}.services`, 'mseventd\n')
-    const run = at.start(join(bin, 'mbox'), ['-c', at.configFile, 'run'])
-    await run.says('gateway_mode is true, but ms_syncd is not enabled')
-    await run.says('all services answer')
+  it.each(['run', 'start'])(
+    'refuses a gateway whose ms_syncd is not enabled, with the command that enables it (GW-02): %s',
+    async (verb) => {
+      await using at = installation({ gateway_mode: true, ms_syncd_host: 'pop.example.net' })
+      const { code, output } = await mbox(at, verb)
+      expect(code).toBe(78)
+      expect(output).toBe(
+        `mbox: ${at.configFile}:8: gateway_mode: is true, but the service ms_syncd, which asks the backends, is not enabled; ` +
+          `run: mbox -c ${at.configFile} enable ms_syncd\n`,
+      )
+      expect(existsSync(join(at.runDirectory, 'mseventd.pid'))).toBe(false)
+    },
+  )
+})
+
+describe('mbox check-config', () => {
+  const findings = async (at: Installation) => {
+    const { code, output } = await mbox(at, 'check-config')
+    const lines = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replaceAll(at.directory, '…'))
+    return { code, lines }
+  }
+
+  it('says which file was looked at', async () => {
+    await using at = installation()
+    const checked = at.start(join(bin, 'mbox'), ['check-config'])
+    await checked.ended
+    if (existsSync('/etc/isode/ms.conf')) expect(checked.output()).toContain('/etc/isode/ms.conf')
+    else expect(checked.output()).toContain('no /etc/isode/ms.conf: built-in defaults: the configuration can be used\n')
+  })
+
+  it('finds that services would be in the way of each other', async () => {
+    await using at = installation({ imap_port: 1143, pop3_host: '127.0.0.1', pop3_port: 1143 })
+    expect(await findings(at)).toEqual({
+      code: 78,
+      lines: [
+        'error: …/ms.conf:10: pop3_port: 127.0.0.1:1143 is taken by imap_host and imap_port (*:1143); choose another port',
+        '…/ms.conf: the services can not run so',
+      ],
+    })
+    writeFileSync(`${at.configFile}.services`, 'mseventd\nimapd\n')
+    expect((await findings(at)).code).toBe(0)
+  })
+
+  it('finds a certificate that can not be used, and half a gateway', async () => {
+    await using at = installation({ gateway_mode: true, ms_syncd_host: 'a', tls_cert_file: 'none.pem' })
+    expect(await findings(at)).toEqual({
+      code: 78,
+      lines: [
+        'error: …/ms.conf:8: gateway_mode: is true, but the service ms_syncd, which asks the backends, is not enabled; run: mbox -c …/ms.conf enable ms_syncd',
+        "error: …/ms.conf:10: tls_cert_file: …/none.pem can't be read: ENOENT; put the file there, or let the user of the services read it",
+        '…/ms.conf: the services can not run so',
+      ],
+    })
+  })
+
+  it('warns of a missing user and of directories that can not be used', async () => {
+    await using at = installation()
+    at.configure({ ms_user: 'no-such-user', userdir: join(at.directory, 'a/b') })
+    const { code, lines } = await findings(at)
+    expect(code).toBe(0)
+    expect(lines[0]).toMatch(/^warning: …\/ms\.conf:7: ms_user: there is no user no-such-user; make it \(useradd /)
+    expect(lines[1]).toMatch(
+      /^warning: …\/ms\.conf:3: userdir: …\/a\/b is not there, and neither is its parent; .*install -d -o no-such-user/,
+    )
+    expect(lines[2]).toBe('…/ms.conf: the configuration can be used')
   })
 })
 
@@ -207,7 +270,10 @@ describe('superviseServices', () => {
 describe('mbox', () => {
   it('checks a configuration', async () => {
     await using at = installation()
-    expect(await mbox(at, 'check-config')).toEqual({ code: 0, output: 'the configuration can be used\n' })
+    expect(await mbox(at, 'check-config')).toEqual({
+      code: 0,
+      output: `${at.configFile}: the configuration can be used\n`,
+    })
     at.configure({ imap_port: 'many' })
     const wrong = await mbox(at, 'check-config')
     expect(wrong.code).toBe(78)

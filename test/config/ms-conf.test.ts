@@ -64,6 +64,15 @@ describe('reading ms.conf', () => {
       ':4: imap_timeout: "x" is not a whole number; valid is a whole number from 30 to 1440 (minutes)',
     ],
     [
+      '<ms_syncd_protocol>imap4</ms_syncd_protocol>',
+      ':2: ms_syncd_protocol: "imap" needs IMAP backends, which this version does not have yet; take another value',
+    ],
+    ['<ms_syncd_host></ms_syncd_host>', ':2: ms_syncd_host: is empty; valid is a host name or an IP address'],
+    [
+      `<msevent_host>/${'x'.repeat(107)}</msevent_host>`,
+      ':2: msevent_host: has 108 octets, and the path of a socket at most 107; valid is a host name, an IP address, empty for all interfaces, or the absolute path of a socket',
+    ],
+    [
       '<imap_port>65536</imap_port>',
       ':2: imap_port: 65536 is above the maximum 65535; valid is a whole number from 0 to 65535',
     ],
@@ -188,20 +197,20 @@ describe('loading ms.conf', () => {
     expect(config.file).toBe(path)
     expect(config.get('userdir')).toBe(join(directory, 'user'))
     expect(warnings.map(({ severity, line }) => [severity, line])).toEqual([['warning', 2]])
-    expect(await checkConfig(path)).toEqual(warnings)
+    expect((await checkConfig(path)).findings).toEqual(warnings)
   })
 
   it('checks the ms_sync.xml that it names as well', async () => {
     const path = join(directory, 'gateway.conf')
     const body = '<gateway_mode>true</gateway_mode><colour/>'
     await writeFile(path, `<ms_options>${body}</ms_options>`)
-    expect((await checkConfig(path)).map(formatFinding)).toEqual([
+    expect((await checkConfig(path)).findings.map(formatFinding)).toEqual([
       `${path}:1: colour: is not an option; it is ignored`,
       `${path}: ms_syncd_host: is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend`,
     ])
     await writeFile(path, `<ms_options>${body}<ms_sync_userdb>users.xml</ms_sync_userdb></ms_options>`)
     await writeFile(join(directory, 'users.xml'), '<xmldb>\n<user frontend_id="a"/></xmldb>')
-    expect((await checkConfig(path)).map(formatFinding)).toEqual([
+    expect((await checkConfig(path)).findings.map(formatFinding)).toEqual([
       `${join(directory, 'users.xml')}:2: host: is missing, and ms_syncd_host is not set either; set one of them`,
       `${path}:1: colour: is not an option; it is ignored`,
     ])
@@ -217,7 +226,7 @@ describe('loading ms.conf', () => {
     await writeFile(broken, '<ms_options>\n<a></ms_options>')
     const error = await loadConfig(broken).catch((error: unknown) => error)
     expect(error).toBeInstanceOf(ConfigError)
-    expect(await checkConfig(broken)).toEqual((error as ConfigError).findings)
+    expect(await checkConfig(broken)).toEqual({ config: undefined, findings: (error as ConfigError).findings })
   })
 
   it('LDAP-14 means built-in defaults without a file', async () => {

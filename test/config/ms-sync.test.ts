@@ -42,10 +42,10 @@ describe('ms_sync.xml', () => {
   })
 
   it('UDB-02 UDB-05 UDB-07 UDB-08 UDB-09 UDB-10 UDB-11 takes what a record sets', () => {
-    const body = `<user frontend_id='joe@a.example' backend_id='j' host='b.example' port='3110' protocol='imap4'
+    const body = `<user frontend_id='joe@a.example' backend_id='j' host='b.example' port='3110' protocol='pop3s'
       password=' p&#228; ' mailbox='Old/' login_delay='900' starttls='required' tls_verify='false'/>`
     expect(find(body, 'joe', 'joe@a.example')?.master).toEqual({
-      protocol: 'imap',
+      protocol: 'pops',
       host: 'b.example',
       port: 3110,
       user: 'j',
@@ -87,21 +87,21 @@ describe('ms_sync.xml', () => {
     expect(port("port='1'", { ms_syncd_port: 2 })).toBe(1)
     expect(port('', { ms_syncd_port: 2 })).toBe(2)
     expect(port("port='0'", { ms_syncd_port: 0 })).toBe(110)
-    expect(
-      ['pop', 'pop3', 'pops', 'pop3s', 'imap', 'imap4', 'imaps'].map((protocol) => port(`protocol='${protocol}'`, {})),
-    ).toEqual([110, 110, 995, 995, 143, 143, 993])
+    expect(['pop', 'pop3', 'pops', 'pop3s'].map((protocol) => port(`protocol='${protocol}'`, {}))).toEqual([
+      110, 110, 995, 995,
+    ])
   })
 
   it('UDB-12 UDB-13 SYN-03 has further backends beside the master', () => {
     const body = `<user frontend_id='joe@a.example'>
-      <backend host='x.example' backend_id='joe.x' password='s' mailbox='X'/><backend protocol='imaps' host='y.example' mailbox='Y/'/></user>`
+      <backend host='x.example' backend_id='joe.x' password='s' mailbox='X'/><backend protocol='pops' host='y.example' mailbox='Y/'/></user>`
     const backends = find(body, 'joe@a.example')!
     expect(backends.master.host).toBe('pop.example')
     expect(
       backends.extra.map(({ host, port, user, password, mailbox }) => [host, port, user, password, mailbox]),
     ).toEqual([
       ['x.example', 110, 'joe.x', 's', 'X'],
-      ['y.example', 993, 'joe@a.example', undefined, 'Y/'],
+      ['y.example', 995, 'joe@a.example', undefined, 'Y/'],
     ])
   })
 
@@ -122,6 +122,10 @@ describe('ms_sync.xml', () => {
     [
       "<user frontend_id='a' protocol='__proto__'/>",
       ':2: protocol: "__proto__" is not valid; valid is one of pop, pops, imap, imaps, pop3, pop3s, imap4',
+    ],
+    [
+      "<user frontend_id='a'\nprotocol='imap4'/>",
+      ':3: protocol: "imap" needs IMAP backends, which this version does not have yet; valid is pop or pops',
     ],
     [
       "<user frontend_id='a' login_delay='0'/>",

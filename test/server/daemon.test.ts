@@ -198,7 +198,9 @@ describe('the start', () => {
     const other = createServer().listen(port, '127.0.0.1')
     const command = daemon(at)
     expect(await command.ended).toBe(69)
-    expect(command.output()).toContain(`pop3d: 127.0.0.1:${port} (pop3_host, pop3_port) is in use by another process`)
+    expect(command.output()).toContain(
+      `pop3d: ${at.configFile}:9: 127.0.0.1:${port} (pop3_host, pop3_port) is in use by another process`,
+    )
     other.close()
   })
 

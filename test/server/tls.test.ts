@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { type ConnectionOptions, connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
-import { loadTls, TlsError } from '#src/server/tls.ts'
+import { checkTls, loadTls, TlsError } from '#src/server/tls.ts'
 import type { ClientConnection } from '#src/server/types.ts'
 import { type Certificates, certificates } from './support/certificates.ts'
 import { Client, linesOf, type Serving, serving } from './support/serving.ts'
@@ -33,6 +33,7 @@ beforeAll(() => {
     path('deep-chain.pem'),
     readFileSync(path('deep.pem'), 'latin1') + readFileSync(path('between.pem'), 'latin1'),
   )
+  made.openssl('genrsa', '-out', 'rsa.key', '2048')
   writeFileSync(path('rubbish.pem'), 'rubbish')
 })
 afterAll(() => made[Symbol.dispose]())
@@ -88,6 +89,7 @@ describe('certificate files', () => {
 
   it.each([
     ['two.key of another certificate', 'one.pem', 'two.key', undefined, /key in tls_key_file belongs to another/],
+    ['key of another kind', 'one.pem', 'rsa.key', undefined, /key in tls_key_file belongs to another/],
     ['wrong password', 'one.pem', 'one-locked.key', 'Open', /tls_key_password does not open the key/],
     ['no password', 'one.pem', 'one-locked.key', undefined, /tls_key_password/],
     ['wrong PKCS#12 password', 'one.p12', undefined, 'Open', /tls_key_password does not open the PKCS#12 file/],
@@ -122,6 +124,15 @@ describe('ciphers', () => {
     await expect(loadTls(configOf(tls('one.pem', 'one.key', { tls_cipher_list: 'EXP-RC4-MD5' })))).rejects.toThrow(
       'tls_cipher_list: OpenSSL can\'t use "EXP-RC4-MD5"',
     )
+    expect(await checkTls(configOf({ tls_cipher_list: 'EXP-RC4-MD5' }))).toMatchObject({ option: 'tls_cipher_list' })
+    expect(await checkTls(configOf())).toBeUndefined()
+  })
+
+  it('and authorities are found wrong without a certificate too', async () => {
+    expect(await checkTls(configOf({ tls_ca_file: path('rubbish.pem') }))).toMatchObject({
+      option: 'tls_ca_file',
+      message: `${path('rubbish.pem')} has no certificate in PEM`,
+    })
   })
 })
 

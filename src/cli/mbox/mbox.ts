@@ -4,13 +4,15 @@ import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../base/clock.ts'
+import type { Config } from '../../config/config.ts'
 import { ConfigError, formatFinding } from '../../config/finding.ts'
-import { checkConfig, loadConfig } from '../../config/ms-conf.ts'
+import { defaultConfigFile, loadConfig } from '../../config/ms-conf.ts'
 import { makeLog } from '../../server/log/log.ts'
 import { stderrTarget } from '../../server/log/targets.ts'
 import { missingUser } from '../../server/ms-user.ts'
 import { exitCodes } from '../../server/process.ts'
 import { StartError } from '../../server/supervision.ts'
+import { checkInstallation, gatewayFault } from './check.ts'
 import { type ServiceStatus, startService, statusOf, stopService } from './control.ts'
 import { enabledFile, enabledServices, isService, type ServiceName, serviceNames, setEnabled } from './services.ts'
 import { superviseServices } from './supervise.ts'
@@ -97,7 +99,7 @@ async function act(command: Command, out: Writable, say: (text: string) => void)
       return 0
     case 'run':
       if (words.length > 0) throw new UsageError('run takes no services; mbox enable says which')
-      return run(command, out, say)
+      return run(command, out)
     case 'start':
       return start(command, say)
     case 'stop':
@@ -115,22 +117,28 @@ async function act(command: Command, out: Writable, say: (text: string) => void)
       return 0
     }
     case 'check-config': {
-      const findings = await checkConfig(configFile)
+      const { file, findings } = await checkInstallation(configFile)
       if (json) out.write(`${JSON.stringify(findings)}\n`)
       else for (const finding of findings) out.write(`${finding.severity}: ${formatFinding(finding)}\n`)
       const wrong = findings.some(({ severity }) => severity === 'error')
-      if (!wrong && !json) out.write('the configuration can be used\n')
+      const what = file ?? `no ${defaultConfigFile}: built-in defaults`
+      if (!json) out.write(`${what}: ${wrong ? 'the services can not run so' : 'the configuration can be used'}\n`)
       return wrong ? exitCodes.config : 0
     }
   }
 }
 
-async function run({ configFile, json }: Command, out: Writable, say: (text: string) => void): Promise<number> {
+/** Throws ConfigError where every login would fail. GW-02 */
+function refuseHalfGateway(config: Config, services: readonly ServiceName[], configFile: string | undefined): void {
+  const fault = gatewayFault(config, services, configFile)
+  if (fault !== undefined) throw new ConfigError([fault])
+}
+
+async function run({ configFile, json }: Command, out: Writable): Promise<number> {
   const { config } = await loadConfig(configFile)
   const services = await enabledServices(configFile)
   if (services.length === 0) throw new UsageError('no service is enabled')
-  if (config.get('gateway_mode') && !services.includes('ms_syncd'))
-    say('gateway_mode is true, but ms_syncd is not enabled; nothing is fetched (mbox enable ms_syncd)')
+  refuseHalfGateway(config, services, configFile)
   const log = makeLog({ daemon: 'mbox', label: undefined, target: stderrTarget, format: 'text', least: 'info' })
   const missing = missingUser(config)
   if (missing !== undefined) log.log('warning', 'running as root', { reason: missing })
@@ -157,6 +165,7 @@ async function start(command: Command, say: (text: string) => void): Promise<num
   const { config } = await loadConfig(configFile)
   const named = servicesOf(command)
   const wanted = named.length > 0 ? named : await enabledServices(configFile)
+  if (named.length === 0) refuseHalfGateway(config, wanted, configFile)
   const services = statusOf(config.get('run_dir'), wanted).filter(({ service }) => wanted.includes(service))
   const stopped = services.filter(({ state }) => state.kind === 'stopped')
   const results: boolean[] = []

@@ -1,7 +1,7 @@
 /** Administration guide 2.2.9: gateway, migration and synchronisation. */
 import { optionsOf } from '../option.ts'
 
-const { boolean, choice, integer, string } = optionsOf('ms_options')
+const { boolean, choice, integer, server, string } = optionsOf('ms_options')
 
 /** GW-15 */
 export const backendProtocolSynonyms = { pop3: 'pop', pop3s: 'pops', imap4: 'imap' } as const
@@ -20,14 +20,15 @@ export const gatewayOptions = {
     default: 'pop',
     values: ['pop', 'pops', 'imap', 'imaps'],
     synonyms: backendProtocolSynonyms,
+    refused: 'IMAP backends',
+    refusedValues: ['imap', 'imaps'],
     services: ['ms_syncd'],
     reload: 'live',
     ldap: 'mboxBackends',
     doc: 'Protocol of the default backend; pops and imaps are TLS on a port of their own.',
   }),
-  ms_syncd_host: string({
+  ms_syncd_host: server({
     section: '2.2.9.2',
-    valid: 'a host name or an IP address',
     services: ['ms_syncd'],
     reload: 'live',
     ldap: 'mboxBackends',
@@ -119,9 +120,8 @@ export const gatewayOptions = {
     reload: 'live',
     doc: 'MAIL FROM of smtp_injection.',
   }),
-  cccp_host: string({
+  cccp_host: server({
     section: '2.2.9.12',
-    valid: 'a host name or an IP address',
     refused: 'content checking (CCCP)',
     services: ['ms_syncd'],
     reload: 'live',
