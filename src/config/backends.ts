@@ -137,16 +137,15 @@ export const makeUserDatabase = (file: string | undefined, records: readonly Use
     find: (user, userId, config) => {
       const domain = userId.slice(userId.lastIndexOf('@'))
       const record = byId.get(foldDomain(user)) ?? byId.get(userId) ?? byId.get(domain)
-      // UDB-03, UDB-15: a record of the user's own names the id, otherwise it is the one that the client sent.
-      const id = record === undefined || record.frontendId.startsWith('@') ? user : record.frontendId
-      const master = resolveBackend(record?.master, id, config)
+      const master = resolveBackend(record?.master, user, config)
       if (master === undefined) return undefined
-      const extra = (record?.extra ?? []).map((backend) => resolveBackend(backend, id, config))
+      const extra = (record?.extra ?? []).map((backend) => resolveBackend(backend, user, config))
       return { master, extra: extra.filter((backend) => backend !== undefined) }
     },
   }
 }
 
+/** `id`: as the client sent it, which is the id at the backend too unless the record says otherwise. UDB-03, UDB-15 */
 const resolveBackend = (record: BackendRecord | undefined, id: string, config: Config): Backend | undefined => {
   const host = record?.host ?? config.get('ms_syncd_host')
   if (host === undefined) return undefined
@@ -167,10 +166,10 @@ const resolveBackend = (record: BackendRecord | undefined, id: string, config: C
   }
 }
 
-/** UDB-04: a backend_id of the form @domain exchanges the domain of the user's id. */
+/** UDB-04: a backend_id of the form @domain exchanges the domain of the user's id; a mere @ takes it away, which is our own. */
 const backendUser = (backendId: string | undefined, id: string): string => {
   if (backendId === undefined) return id
   if (!backendId.startsWith('@')) return backendId
   const at = id.lastIndexOf('@')
-  return (at < 0 ? id : id.slice(0, at)) + backendId
+  return (at < 0 ? id : id.slice(0, at)) + (backendId === '@' ? '' : backendId)
 }

@@ -1,6 +1,6 @@
 /**
- * Reads ms_sync.xml: which backends serve which users (UDB-01 to UDB-13, UDB-15). Own attributes: `starttls='required'` and
- * `tls_verify`. The octets become records here; `backends.ts` resolves them for a user against the global options.
+ * Reads ms_sync.xml: which backends serve which users (UDB-01 to UDB-13, UDB-15). Own: `starttls='required'`, `tls_verify` and
+ * `backend_id='@'`. The octets become records here; `backends.ts` resolves them for a user against the global options.
  *
  * The file is used where it exists, whatever ms_sync_sasl_lookup says (C-25): directory look-ups come with the LDAP directory and
  * go first then.
@@ -136,7 +136,7 @@ const readUser = (element: XmlElement, report: Report): UserRecord | undefined =
       'error',
       element.attributes.get('backend_id')?.line ?? element.line,
       'backend_id',
-      `${quote(master.backendId)} would be the one mailbox of all users of ${quote(id)}; valid is @domain, or none`,
+      `${quote(master.backendId)} would be the one mailbox of all users of ${quote(id)}; valid is @domain, @ for none, or no backend_id`,
     )
   const extra = element.children.flatMap((child) => {
     refuseText(child, report)
@@ -185,10 +185,10 @@ const readBackend = (element: XmlElement, report: Report): BackendRecord => {
       Object.hasOwn(choices, text.toLowerCase()) ? choices[text.toLowerCase()] : undefined
   const integer = (accept: (value: number) => boolean) => (text: string) =>
     /^-?\d{1,9}$/.test(text) && accept(Number(text)) ? Number(text) : undefined
-  const nonEmpty = (text: string) => (text === '' || text === '@' ? undefined : text)
+  const nonEmpty = (text: string) => (text === '' ? undefined : text)
 
   const set = {
-    backendId: read('backend_id', 'a user id, or @domain', nonEmpty),
+    backendId: read('backend_id', 'a user id, @domain, or @ for none', nonEmpty),
     host: read('host', 'a host name or an IP address', (text) =>
       text === '' || /[\s/]/.test(text) ? undefined : text,
     ),

@@ -61,10 +61,25 @@ describe('ms_sync.xml', () => {
     ).toBe('offered')
   })
 
-  it('UDB-03 without backend_id the id is that of the record, or the one given', () => {
-    expect(find("<user frontend_id='joe@a.example'/>", 'joe', 'joe@a.example')?.master.user).toBe('joe@a.example')
-    expect(find("<user frontend_id='joe'/>", 'joe', 'joe@a.example')?.master.user).toBe('joe')
-    expect(find("<user frontend_id='@a.example'/>", 'joe', 'joe@a.example')?.master.user).toBe('joe')
+  it.each([
+    ['without a record', ''],
+    ['with a record of the whole id', "<user frontend_id='joe@a.example' starttls='required'/>"],
+    ['with a record of the name', "<user frontend_id='joe'/>"],
+    ['with one of the domain', "<user frontend_id='@a.example'/>"],
+    ['at a further backend', "<user frontend_id='joe@a.example'><backend host='x.example'/></user>"],
+  ])('UDB-03 UDB-15 the id is what the user typed, %s and no backend_id', (_, body) => {
+    for (const typed of ['joe', 'joe@a.example', 'joe@A.example']) {
+      const backends = find(body, typed, 'joe@a.example')!
+      for (const { user } of [backends.master, ...backends.extra]) expect(user).toBe(typed)
+    }
+  })
+
+  it('takes the domain away with the backend_id @', () => {
+    for (const frontendId of ['@a.example', 'joe@a.example'])
+      for (const typed of ['joe', 'joe@a.example'])
+        expect(find(`<user frontend_id='${frontendId}' backend_id='@'/>`, typed, 'joe@a.example')?.master.user).toBe(
+          'joe',
+        )
   })
 
   it('UDB-04 exchanges the domain', () => {
@@ -138,7 +153,7 @@ describe('ms_sync.xml', () => {
     ["<user frontend_id='a' password=''/>", ':2: password: is empty; valid is a password'],
     [
       "<user frontend_id='@a' backend_id='joe'/>",
-      ':2: backend_id: "joe" would be the one mailbox of all users of "@a"; valid is @domain, or none',
+      ':2: backend_id: "joe" would be the one mailbox of all users of "@a"; valid is @domain, @ for none, or no backend_id',
     ],
   ])('refuses %s', (body, message) => {
     expect(errors(body)).toEqual([`${file}${message}`])

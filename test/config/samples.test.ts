@@ -40,6 +40,8 @@ describe('the sample files in etc/', () => {
       port: 995,
       user: 'joe@mail.example.com',
     })
+    for (const user of ['joe', 'joe@example.com'])
+      expect(database.find(user, 'joe@example.com', config!)?.master.user).toBe('joe')
     const anna = database.find('anna@example.org', 'anna@example.org', config!)!
     expect(anna.master).toMatchObject({ user: 'a.smith', startTls: 'required', mailbox: 'INBOX' })
     expect(anna.extra).toMatchObject([{ host: 'old.example.com', mailbox: 'Archive', intervalSeconds: 3600 }])

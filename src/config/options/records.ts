@@ -27,10 +27,21 @@ const userDatabase: readonly AttributeRow[] = [
     'Required: user id as given here, or @domain for all users of a domain.',
     'xmldb/user',
   ),
-  field('backend_id', 'string', 'User id at the backend; @domain exchanges the domain. Unset: frontend_id.'),
+  field(
+    'backend_id',
+    'string',
+    'User id at the backend; @domain exchanges the domain, @ alone takes it away (own). Unset: the id as it was given at login.',
+  ),
   field('host', 'string', 'Host; unset: ms_syncd_host.'),
   field('port', 'integer', 'Port; unset: ms_syncd_port, and without that the usual one of the protocol.'),
-  { ...field('protocol', 'enum', 'Protocol; unset: ms_syncd_protocol. imap and imaps are refused until there are IMAP backends.'), values: protocols },
+  {
+    ...field(
+      'protocol',
+      'enum',
+      'Protocol; unset: ms_syncd_protocol. imap and imaps are refused until there are IMAP backends.',
+    ),
+    values: protocols,
+  },
   field('password', 'password', 'Password at the backend; unset: the one of the login.'),
   field('mailbox', 'string', 'Mailbox for a POP3 backend (INBOX), prefix of the names for an IMAP backend (empty).'),
   {
