@@ -1,8 +1,12 @@
-/** Octets that FETCH's sections name, RFC 3501 §6.4.5: small ones read ahead, large ones as ranges to be streamed. */
+/**
+ * Octets that FETCH's sections name, RFC 3501 §6.4.5. What of a message is small is read ahead, each octet once whatever number of
+ * items name it; everything else is read when it is written, in chunks. What a session holds is bounded by the budget for reading
+ * ahead, plus one header and one chunk of the message being written: never by the number of items.
+ */
 
 import { StoreError } from '../base/errors.ts'
 import { mimeLimits } from '../base/limits.ts'
-import { findSection, selectFields } from '../mime/section.ts'
+import { findSection, type SplitHeader, selectFields, splitHeader } from '../mime/section.ts'
 import { SUMMARY_FIELDS } from '../mime/summary.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { FetchSectionItem } from '../proto/imap/fetch.ts'
@@ -10,56 +14,134 @@ import type { Partial, Section } from '../proto/imap/section.ts'
 import type { Mailbox, MessageContent, MessageRecord } from '../store/types.ts'
 
 /** Octets of the message file, [start, end). */
-export interface Range {
+interface Range {
   readonly start: number
   readonly end: number
 }
 
-/** undefined: the message has no such section (NIL). */
-export type Body = Buffer | Range | undefined
+/** A section's octets, on their way. */
+export interface Body {
+  readonly sizeOctets: number
+  readonly chunks: Iterable<Buffer> | AsyncIterable<Buffer>
+}
 
-/** Everything of one message that an answer needs, so that a message that can't be read fails before a word of it is written. */
-export interface Prepared {
+/** Octets of one message that may be read ahead. */
+const aheadOctets = 64 * 1024
+
+/** What one session may hold of messages that it does not write yet. */
+export class Budget {
+  #leftOctets = 256 * 1024
+
+  /** Says whether the octets may be held; then they are to be given back. */
+  take(octets: number): boolean {
+    if (octets > this.#leftOctets) return false
+    this.#leftOctets -= octets
+    return true
+  }
+
+  giveBack(octets: number): void {
+    this.#leftOctets += octets
+  }
+}
+
+/** One message made ready for its answer: it is known to be there and of its size, so that one that can't be read fails before a word is written. */
+export class Prepared implements AsyncDisposable {
   readonly summary: MessageSummary | undefined
-  /** In the order of the sections asked for. */
-  readonly bodies: readonly Body[]
-  /** Where the ranges of `bodies` are read from; to be closed by the caller. */
-  readonly content: MessageContent | undefined
-}
+  readonly #sizeOctets: number
+  /** Where that is read from which was not read ahead. */
+  readonly #content: MessageContent | undefined
+  readonly #ahead: readonly (Range & { readonly octets: Buffer })[]
+  readonly #release: () => void
+  /** The header that was picked from last, by where it starts. */
+  #header: { readonly start: number; readonly split: SplitHeader } | undefined
 
-/** Bodies up to this size are read ahead, into memory. */
-const smallOctets = 64 * 1024
-
-const summaryFields: ReadonlySet<string> = new Set(SUMMARY_FIELDS)
-
-/** Throws StoreError: damaged, expunged, unavailable. */
-export async function prepare(
-  mailbox: Mailbox,
-  record: MessageRecord,
-  needsSummary: boolean,
-  sections: readonly FetchSectionItem[],
-): Promise<Prepared> {
-  const parsed = needsSummary || sections.some(({ section }) => !isWhole(section))
-  const summary = parsed ? await mailbox.summary(record) : undefined
-  if (summary !== undefined && sections.every(({ section }) => isCached(summary, section))) {
-    const bodies = sections.map(({ section, partial }) => cut(cachedFields(summary, section), partial))
-    return { summary, bodies, content: undefined }
+  private constructor(
+    summary: MessageSummary | undefined,
+    sizeOctets: number,
+    content: MessageContent | undefined,
+    ahead: readonly (Range & { readonly octets: Buffer })[],
+    release: () => void,
+  ) {
+    this.summary = summary
+    this.#sizeOctets = sizeOctets
+    this.#content = content
+    this.#ahead = ahead
+    this.#release = release
   }
-  const content = await mailbox.content(record)
-  let open = false
-  try {
-    const bodies: Body[] = []
-    for (const { section, partial } of sections) bodies.push(cut(await bodyOf(content, summary, section), partial))
-    open = bodies.some(isRange)
-    return { summary, bodies, content: open ? content : undefined }
-  } finally {
-    if (!open) await content[Symbol.asyncDispose]()
+
+  /** Throws StoreError: damaged, expunged, unavailable. */
+  static async of(
+    mailbox: Mailbox,
+    record: MessageRecord,
+    needsSummary: boolean,
+    sections: readonly FetchSectionItem[],
+    budget: Budget,
+  ): Promise<Prepared> {
+    const parsed = needsSummary || sections.some(({ section }) => !isWhole(section))
+    const summary = parsed ? await mailbox.summary(record) : undefined
+    if (summary !== undefined && sections.every(({ section }) => isCached(summary, section)))
+      return new Prepared(summary, record.sizeOctets, undefined, [], () => {})
+    const content = await mailbox.content(record)
+    const { sizeOctets } = content
+    const uncached = sections.filter(({ section }) => summary === undefined || !isCached(summary, section))
+    const wanted = merged(uncached.flatMap((item) => wantedRange(summary, sizeOctets, item) ?? []))
+    const octets = wanted.reduce((sum, { start, end }) => sum + end - start, 0)
+    if (octets > aheadOctets || !budget.take(octets)) return new Prepared(summary, sizeOctets, content, [], () => {})
+    const release = () => budget.giveBack(octets)
+    try {
+      const ahead = []
+      for (const { start, end } of wanted) ahead.push({ start, end, octets: await readWhole(content, start, end) })
+      await content[Symbol.asyncDispose]()
+      return new Prepared(summary, sizeOctets, undefined, ahead, release)
+    } catch (error) {
+      release()
+      await content[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** undefined: the message has no such section (NIL). Throws StoreError; so may reading the chunks. */
+  async body(item: FetchSectionItem): Promise<Body | undefined> {
+    const { section, partial } = item
+    if (this.summary !== undefined && isCached(this.summary, section))
+      return held(cut(cachedFields(this.summary, section), partial))
+    const range = wantedRange(this.summary, this.#sizeOctets, item)
+    if (range === undefined) return undefined
+    if (picks(section)) {
+      const chosen = selectFields(await this.#split(range), section.fields, section.text === 'HEADER.FIELDS')
+      return held(cut(chosen, partial))
+    }
+    const { start, end } = range
+    const octets = this.#readAhead(range)
+    if (octets !== undefined) return held(octets)
+    return { sizeOctets: end - start, chunks: start === end ? [] : this.#content!.stream(start, end) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#release()
+    await this.#content?.[Symbol.asyncDispose]()
+  }
+
+  #readAhead({ start, end }: Range): Buffer | undefined {
+    const ahead = this.#ahead.find((one) => one.start <= start && end <= one.end)
+    return ahead?.octets.subarray(start - ahead.start, end - ahead.start)
+  }
+
+  async #split(range: Range): Promise<SplitHeader> {
+    const { start, end } = range
+    if (this.#header?.start === start) return this.#header.split
+    const split = splitHeader(this.#readAhead(range) ?? (await readWhole(this.#content!, start, end)))
+    this.#header = { start, split }
+    return split
   }
 }
-
-export const isRange = (body: Body): body is Range => body !== undefined && !Buffer.isBuffer(body)
 
 const isWhole = ({ part, text }: Section) => part.length === 0 && text === undefined
+
+/** The section is chosen from a header by the names of fields. */
+const picks = ({ text }: Section) => text === 'HEADER.FIELDS' || text === 'HEADER.FIELDS.NOT'
+
+const summaryFields: ReadonlySet<string> = new Set(SUMMARY_FIELDS)
 
 /** Whether the summary alone has the answer. */
 const isCached = ({ root }: MessageSummary, { part, text, fields }: Section) =>
@@ -75,23 +157,42 @@ function cachedFields({ fields }: MessageSummary, section: Section): Buffer {
   return Buffer.from(`${chosen.join('')}\r\n`, 'latin1')
 }
 
-/** The section before its partial is cut; what is small, or has to be picked from, is read. */
-async function bodyOf(content: MessageContent, summary: MessageSummary | undefined, section: Section): Promise<Body> {
-  const range = summary === undefined ? { start: 0, end: content.sizeOctets } : findSection(summary.root, section)
+/** Octets of the message that the item is made of: its part of the section, or as much of the header as is looked at. */
+function wantedRange(
+  summary: MessageSummary | undefined,
+  sizeOctets: number,
+  { section, partial }: FetchSectionItem,
+): Range | undefined {
+  const range = summary === undefined ? { start: 0, end: sizeOctets } : findSection(summary.root, section)
   if (range === undefined) return undefined
-  const picks = section.text === 'HEADER.FIELDS' || section.text === 'HEADER.FIELDS.NOT'
-  if (!picks && range.end - range.start > smallOctets) return range
-  const octets = await content.read(range.start, range.end)
-  if (octets.length !== range.end - range.start)
-    throw new StoreError('damaged', 'message is shorter than it was when it came')
-  return picks ? selectFields(octets, section.fields, section.text === 'HEADER.FIELDS') : octets
+  const { start, end } = range
+  if (picks(section)) return { start, end: Math.min(end, start + mimeLimits.headerOctets) }
+  if (partial === undefined) return range
+  // RFC 3501 §6.4.5: from the offset, fewer octets at the end, none behind it.
+  const from = Math.min(start + partial.offsetOctets, end)
+  return { start: from, end: Math.min(from + partial.lengthOctets, end) }
 }
 
-/** RFC 3501 §6.4.5: from the offset, fewer octets at the end, none behind it. */
-function cut(body: Body, partial: Partial | undefined): Body {
-  if (partial === undefined || body === undefined) return body
-  const { offsetOctets, lengthOctets } = partial
-  if (Buffer.isBuffer(body)) return body.subarray(offsetOctets, offsetOctets + lengthOctets)
-  const start = Math.min(body.start + offsetOctets, body.end)
-  return { start, end: Math.min(start + lengthOctets, body.end) }
+function cut(octets: Buffer, partial: Partial | undefined): Buffer {
+  if (partial === undefined) return octets
+  return octets.subarray(partial.offsetOctets, partial.offsetOctets + partial.lengthOctets)
+}
+
+const held = (octets: Buffer): Body => ({ sizeOctets: octets.length, chunks: octets.length === 0 ? [] : [octets] })
+
+/** The same octets, each in one range only; ascending. */
+function merged(ranges: readonly Range[]): readonly Range[] {
+  const all: { start: number; end: number }[] = []
+  for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {
+    const before = all.at(-1)
+    if (before !== undefined && start <= before.end) before.end = Math.max(before.end, end)
+    else all.push({ start, end })
+  }
+  return all
+}
+
+async function readWhole(content: MessageContent, start: number, end: number): Promise<Buffer> {
+  const octets = await content.read(start, end)
+  if (octets.length !== end - start) throw new StoreError('damaged', 'message is shorter than it was when it came')
+  return octets
 }

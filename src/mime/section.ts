@@ -1,6 +1,6 @@
 /** Where in a message the sections of IMAP lie. RFC 9051 §6.4.5.1 */
 
-import { splitFields } from './header.ts'
+import { type Field, splitFields } from './header.ts'
 import type { Part } from './types.ts'
 
 /** A section specification without the names of its fields. */
@@ -42,16 +42,26 @@ export function findPart(root: Part, path: readonly number[]): Part | undefined 
   return part
 }
 
+/** A header block, split once for any number of selections. */
+export interface SplitHeader {
+  readonly fields: readonly Field[]
+  /** The empty line behind the fields as it stands there; '' where there is none. */
+  readonly emptyLine: string
+}
+
+export function splitHeader(header: Uint8Array): SplitHeader {
+  const octets = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
+  return { fields: splitFields(octets), emptyLine: /(?:^|\n)(\r?\n)$/.exec(octets.slice(-4))?.[1] ?? '' }
+}
+
 /**
  * The fields of a header block that bear one of the names (`keep`), or none of them. The empty line that ends every header follows,
  * with all but some chosen fields only if the block has it (RFC 9051 §6.4.5.1). Names are compared without case.
  */
-export function selectFields(header: Uint8Array, names: readonly string[], keep: boolean): Buffer {
+export function selectFields({ fields, emptyLine }: SplitHeader, names: readonly string[], keep: boolean): Buffer {
   const wanted = new Set(names.map((name) => name.toLowerCase()))
-  const octets = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
-  const chosen = splitFields(octets).filter(({ name }) => wanted.has(name) === keep)
-  const emptyLine = keep ? '\r\n' : (/(?:^|\n)(\r?\n)$/.exec(octets)?.[1] ?? '')
-  return Buffer.from(`${chosen.map(({ raw }) => raw).join('')}${emptyLine}`, 'latin1')
+  const chosen = fields.filter(({ name }) => wanted.has(name) === keep)
+  return Buffer.from(`${chosen.map(({ raw }) => raw).join('')}${keep ? '\r\n' : emptyLine}`, 'latin1')
 }
 
 function isMultipart({ type }: Part): boolean {

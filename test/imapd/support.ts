@@ -92,7 +92,7 @@ async function startOver(
   }
 }
 
-const logTo = (records: LogRecord[], bound: LogFields = {}): Log => ({
+export const logTo = (records: LogRecord[], bound: LogFields = {}): Log => ({
   log: (severity, message, fields) => void records.push({ severity, message, fields: { ...bound, ...fields } }),
   child: (fields) => logTo(records, { ...bound, ...fields }),
 })

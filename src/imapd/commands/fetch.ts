@@ -8,14 +8,17 @@ import { formatEnvelope } from '../../proto/imap/envelope.ts'
 import { type FetchItem, type FetchSectionItem, readFetchArgs } from '../../proto/imap/fetch.ts'
 import { FetchResponse } from '../../proto/imap/fetch-response.ts'
 import { FlagText } from '../announce.ts'
-import { type Body, isRange, type Prepared, prepare } from '../bodies.ts'
+import { Budget, Prepared } from '../bodies.ts'
 import { command, selected } from '../command.ts'
 import { Disconnected } from '../input.ts'
+import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
 
 /** Messages that are read ahead of the one being written. */
 const readAhead = 8
+/** Body sections of one command: far more than a message has parts that anybody looks at. */
+const maxSections = 1000
 
 export const fetch = command({
   name: 'FETCH',
@@ -25,6 +28,8 @@ export const fetch = command({
   parse: readFetchArgs,
   async run(session, { set, items }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
+    const sections = items.filter(({ item }) => item === 'section').length
+    if (sections > maxSections) throw new Refusal('NO', 'LIMIT', `At most ${maxSections} body sections in one FETCH`)
     const answer = new Answer(session, uid ? withUid : items)
     await answer.give(session.view.positions(set, uid))
     return undefined
@@ -47,6 +52,7 @@ class Answer {
   readonly #setsSeen: boolean
   readonly #flagText: FlagText
   readonly #slice = new Slice()
+  readonly #budget = new Budget()
   readonly #seen: Uid[] = []
   #failure: StoreError | undefined
 
@@ -86,7 +92,7 @@ class Answer {
     } finally {
       for (const { outcome } of waiting) {
         const ready = await outcome
-        if ('prepared' in ready) await ready.prepared.content?.[Symbol.asyncDispose]()
+        if ('prepared' in ready) await ready.prepared[Symbol.asyncDispose]()
       }
     }
   }
@@ -94,7 +100,8 @@ class Answer {
   async #prepare(position: number): Promise<Outcome> {
     const { view } = this.#session
     try {
-      return { prepared: await prepare(view.mailbox, view.at(position), this.#needsSummary, this.#sections) }
+      const record = view.at(position)
+      return { prepared: await Prepared.of(view.mailbox, record, this.#needsSummary, this.#sections, this.#budget) }
     } catch (error) {
       return { error }
     }
@@ -110,7 +117,7 @@ class Answer {
     try {
       await this.#write(position, ready.prepared)
     } finally {
-      await ready.prepared.content?.[Symbol.asyncDispose]()
+      await ready.prepared[Symbol.asyncDispose]()
     }
     const { uid, flags } = this.#session.view.at(position)
     if (this.#setsSeen && !flags.has('\\Seen')) this.#seen.push(uid)
@@ -133,7 +140,6 @@ class Answer {
     const { view, output } = this.#session
     const record = view.at(position)
     const response = new FetchResponse((octets) => output.write(octets), position + 1)
-    let nextBody = 0
     for (const item of this.#items) {
       switch (item.item) {
         case 'FLAGS':
@@ -159,7 +165,7 @@ class Answer {
           response.item('BODYSTRUCTURE', formatBodyStructure(prepared!.summary!.root, { extended: true }))
           break
         case 'section':
-          await this.#body(response, item.label, prepared!.bodies[nextBody++], prepared!)
+          await this.#body(response, item, prepared!)
           break
       }
     }
@@ -167,20 +173,27 @@ class Answer {
     await output.flow()
   }
 
-  async #body(response: FetchResponse, label: string, body: Body, { content }: Prepared): Promise<void> {
-    if (body === undefined) response.nil(label)
-    else if (!isRange(body)) {
-      response.literal(label, body.length)
-      response.octets(body)
-    } else {
-      response.literal(label, body.end - body.start)
-      for await (const chunk of content!.stream(body.start, body.end)) {
+  async #body(response: FetchResponse, item: FetchSectionItem, prepared: Prepared): Promise<void> {
+    try {
+      const body = await prepared.body(item)
+      if (body === undefined) return response.nil(item.label)
+      response.literal(item.label, body.sizeOctets)
+      for await (const chunk of body.chunks) {
         response.octets(chunk)
         await this.#session.output.flow()
       }
-      // The client waits for the rest and would take anything else for it: only closing tells it.
-      if (response.literalLeft > 0) throw new Disconnected('a message ended before its size')
+      if (response.literalLeft > 0) throw new StoreError('damaged', 'a message ended before its size')
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      // The client waits for the rest of the response and would take anything else for it: only closing tells it.
+      const { mailbox } = this.#session.view
+      this.#session.log.log('err', 'message can not be read to its end', {
+        mailbox: mailbox.name,
+        cause: error.message,
+      })
+      throw new Disconnected('in the middle of a message')
     }
+    if (this.#slice.isOver()) await this.#slice.next()
   }
 
   /** A store that can't be written to must not keep anybody from reading: then nothing is marked, and nothing is told. */
