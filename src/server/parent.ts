@@ -1,5 +1,5 @@
 /** The parent of a service's workers: starts them, keeps them alive, hands signals on. It reads no octet of a client. */
-import { type Process, roleVariable } from './process.ts'
+import { onStopSignal, type Process, roleVariable } from './process.ts'
 import { KeptProcess, report } from './supervision.ts'
 import { stopGraceMs } from './worker.ts'
 
@@ -25,7 +25,7 @@ export async function runParent({ daemon, log, reopenLog }: Process, count: numb
   })
   let stopping: Promise<unknown> | undefined
   const stop = () => (stopping ??= Promise.all(workers.map((worker) => worker.stop(workerStopMs))))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  onStopSignal(stop)
   process.on('SIGHUP', () => {
     try {
       reopenLog()

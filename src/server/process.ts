@@ -22,5 +22,17 @@ export const exitCodes = { usage: 64, unavailable: 69, software: 70, config: 78 
  * `supervised` by `mbox run`, `worker i/n` the i-th of n, counted from 0, with ` again` when it takes the place of a dead one. Absent: started by a person or an init system.
  */
 export const roleVariable = 'WHERRY_ROLE'
+/**
+ * Whether another process keeps this one, and tells it when to stop. Ctrl-C is sent to both of them: the order in which
+ * services stop is the keeper's.
+ */
+export const isKept = (): boolean => /^(supervised|worker)/.test(process.env[roleVariable] ?? '')
+
+/** Calls `stop` when this process is asked to end. */
+export function onStopSignal(stop: () => void): void {
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', isKept() ? () => {} : stop)
+}
+
 /** File that a background process and its workers log to. */
 export const logVariable = 'WHERRY_LOG_FILE'

@@ -1,17 +1,20 @@
 /** A process that serves: the daemon with its surroundings, from start to stop. */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { systemClock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { diffConfig } from '../config/config.ts'
+import { formatFinding } from '../config/finding.ts'
 import { loadConfig } from '../config/ms-conf.ts'
-import { optionOf } from '../config/options.ts'
+import { type OptionName, optionOf } from '../config/options.ts'
 import { connectEvents } from '../events/client.ts'
 import { noEvents } from '../events/none.ts'
 import type { EventBus, Presence } from '../events/types.ts'
 import { eventsOf } from './events-address.ts'
 import { becomeMsUser, dropRoot } from './ms-user.ts'
-import { exitCodes, type Process, roleVariable } from './process.ts'
+import { exitCodes, onStopSignal, type Process, roleVariable } from './process.ts'
 import { report } from './supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from './types.ts'
 
@@ -38,7 +41,8 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
   const { daemon, args, config, log } = own
   dieOfDefects(own)
   becomeMsUser(config)
-  const { events, renew } = await eventsFor(own)
+  let stopping = false
+  const { events, renew } = await eventsFor(own, () => stopping)
   const runtime: Runtime = {
     config,
     log,
@@ -52,7 +56,6 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
   dropRoot()
   const service = shownAs[daemon.name]
   const announcement = service && index === 0 ? events.announce({ service }) : undefined
-  let stopping = false
   const stop = () => {
     if (stopping) return
     stopping = true
@@ -66,7 +69,7 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
         (error) => crash(own, error),
       )
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  onStopSignal(stop)
   // Nobody is left who would restart it, or stop it.
   if (process.env[roleVariable] !== 'background') process.on('disconnect', stop)
   let reloading = Promise.resolve()
@@ -75,7 +78,8 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
     reloading = reloading
       .then(async () => {
         own.reopenLog()
-        const { config: next } = await loadConfig(args.configFile)
+        const { config: next, warnings } = await loadConfig(args.configFile)
+        if (index === 0) for (const finding of warnings) log.log('warning', formatFinding(finding))
         const applyCertificates = await renew(next)
         inForce = await takeIn(own, running, inForce, next)
         applyCertificates()
@@ -98,9 +102,15 @@ interface Events {
   renew(next: Config): Promise<() => void>
 }
 
-async function eventsFor({ daemon, config, log }: Process): Promise<Events> {
+/** Whoever stops everything stops mseventd too: that it is gone is no news then. */
+async function eventsFor({ daemon, config, log }: Process, isStopping: () => boolean): Promise<Events> {
   if (daemon.name === 'mseventd') return { events: noEvents, renew: async () => () => {} }
-  const options = { ...(await eventsOf(config)), clock: systemClock, log, name: daemon.name }
+  const options = {
+    ...(await eventsOf(config)),
+    clock: systemClock,
+    log: silencedBy(isStopping, log),
+    name: daemon.name,
+  }
   return {
     events: connectEvents(options),
     async renew(next) {
@@ -113,13 +123,29 @@ async function eventsFor({ daemon, config, log }: Process): Promise<Events> {
   }
 }
 
+const silencedBy = (isSilent: () => boolean, log: Log): Log => ({
+  log: (severity, message, fields) => isSilent() || log.log(severity, message, fields),
+  child: (fields) => silencedBy(isSilent, log.child(fields)),
+})
+
+/** Files that a reload reads again, whether their names changed or not. */
+const reread = ['ms_sync_userdb', 'tls_cert_file', 'tls_key_file', 'tls_ca_file', 'tls_ca_path'] as const
+
 /** Answers the configuration in force from now on. */
 async function takeIn({ daemon, log }: Process, running: RunningDaemon, before: Config, next: Config): Promise<Config> {
   const { changed, restart } = diffConfig(before, next)
-  const concerned = changed.filter((name) => optionOf(name).services.some((service) => service === daemon.name))
+  const concerns = (name: OptionName) => optionOf(name).services.some((service) => service === daemon.name)
+  const concerned = changed.filter(concerns)
   const further = await running.reload(next)
   const left = new Set([...restart.filter((name) => concerned.includes(name)), ...further])
-  const fields = { changed: concerned.join(' ') || 'nothing' }
+  const files = reread
+    .filter((name) => concerns(name))
+    .flatMap((name) => next.get(name) ?? [])
+    .filter((path) => existsSync(path))
+  const fields = {
+    changed: concerned.join(' ') || 'no option',
+    read: [next.file, ...files].filter((path) => path !== undefined).join(' ') || undefined,
+  }
   if (left.size === 0) log.log('notice', 'configuration reloaded', fields)
   else
     log.log('warning', 'configuration reloaded; some changes need a restart', {

@@ -133,6 +133,19 @@ describe('mbox run', () => {
     expect(stdout.split('\n')).toHaveLength(2)
   })
 
+  it('stops in order at Ctrl-C, which all of its processes get, and misses nobody in the log', async () => {
+    const { at } = await twoServices()
+    await using _ = at
+    const run = at.start('setsid', [join(bin, 'mbox'), '-c', at.configFile, 'run'])
+    await run.says('all services answer')
+    await run.says('connected to mseventd')
+    process.kill(-run.child.pid!, 'SIGINT')
+    expect(await run.ended).toBe(0)
+    expect(run.output()).not.toContain('not reachable')
+    expect(run.output()).not.toContain('warning')
+    expect(run.output().lastIndexOf('imapd[')).toBeLessThan(run.output().lastIndexOf('mseventd['))
+  })
+
   it('ends when mbox stop has stopped its services', async () => {
     const { at } = await twoServices()
     await using _ = at

@@ -144,7 +144,7 @@ describe('SIGHUP', () => {
     service.child.kill('SIGHUP')
     await until(() => service.output().split('some changes need a restart').length === 3)
     expect(service.output()).toMatch(
-      /configuration reloaded; .* changed="(max_net_buffer thread_pool_max|thread_pool_max max_net_buffer)" restart=thread_pool_max/,
+      /configuration reloaded; .* changed="(max_net_buffer thread_pool_max|thread_pool_max max_net_buffer)" read=\S+ms\.conf restart=thread_pool_max/,
     )
     const clients = await Promise.all([greeted(port), greeted(port)])
     for (const { client, text } of clients) {

@@ -1,4 +1,4 @@
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { freePort } from '#test/support/free-port.ts'
@@ -34,7 +34,9 @@ it('a renewed certificate is taken in at SIGHUP, towards mseventd too (EVT-13, F
   install('second')
   for (const service of [hub, pop3d]) {
     service.child.kill('SIGHUP')
-    await service.says('configuration reloaded changed=nothing')
+    await service.says(
+      `configuration reloaded changed="no option" read="${at.configFile} ${made.path('mail.pem')} ${made.path('mail.key')}"`,
+    )
   }
   hub.child.kill('SIGKILL')
   await hub.ended
@@ -69,4 +71,23 @@ it('options of TLS are said to need no restart, but for msevent_tls', async () =
   at.configure({ ...elements, msevent_tls: true, msevent_host: join(at.directory, 'mseventd') })
   pop3d.child.kill('SIGHUP')
   await pop3d.says('restart=msevent_tls')
+})
+
+it('a reload names the files that were read again, and warns of an unknown option once', async () => {
+  const elements = {
+    gateway_mode: true,
+    ms_syncd_host: 'pop.example.net',
+    ms_sync_userdb: 'ms_sync.xml',
+    managed_services: false,
+  }
+  await using at = installation(elements)
+  const users = join(at.directory, 'ms_sync.xml')
+  writeFileSync(users, '<xmldb/>')
+  const syncd = at.start(bin('ms_syncd'), ['-c', at.configFile, '-d'])
+  await syncd.says('running')
+  writeFileSync(users, "<xmldb><user frontend_id='joe'/></xmldb>")
+  at.configure({ ...elements, fetch_lst_n: 1 })
+  syncd.child.kill('SIGHUP')
+  await syncd.says(`configuration reloaded changed="no option" read="${at.configFile} ${users}"`)
+  expect(syncd.output().split('fetch_lst_n: is not an option; did you mean fetch_last_n?')).toHaveLength(2)
 })

@@ -42,7 +42,7 @@ export const ownOptions = {
     default: true,
     services: ['ms_syncd'],
     reload: 'live',
-    doc: 'Certificates of pops and imaps backends, and of those with required STARTTLS, must verify (tls_ca_file and the system’s authorities).',
+    doc: 'Certificates of pops and imaps backends, and of those with required STARTTLS, must verify, by tls_ca_file or the authorities built into Node; those of the system count with NODE_USE_SYSTEM_CA=1.',
   }),
   backend_connections: integer({
     section: 'own',

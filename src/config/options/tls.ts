@@ -34,14 +34,14 @@ export const tlsOptions = {
     services: tlsUsers,
     reload: 'live',
     ldap: 'mboxTlsCaFile',
-    doc: 'PEM file of CA certificates for checking peers.',
+    doc: 'PEM file of CA certificates: the only ones for certificates of clients (tls_require_client_cert), and beside those built into Node for backends.',
   }),
   tls_ca_path: path({
     section: '2.2.12.5',
     services: tlsUsers,
     reload: 'live',
     ldap: 'mboxTlsCaPath',
-    doc: 'Directory of PEM files of CA certificates, read at the start and at SIGHUP.',
+    doc: 'Directory of PEM files of CA certificates for certificates of clients, read at the start and at SIGHUP; backends are judged without it.',
   }),
   tls_cert_file: path({
     section: '2.2.12.6',
