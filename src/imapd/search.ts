@@ -7,9 +7,8 @@ import { StoreError } from '../base/errors.ts'
 import { sentDay } from '../mime/date.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
-import { type IndexRun, namesMissing, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
+import { type IndexRun, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
 import type { MessageRecord } from '../store/types.ts'
-import { Refusal } from './replies.ts'
 import { fold, isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
@@ -31,7 +30,7 @@ const daySeconds = 86_400
 /** Messages that are read side by side. */
 const readAtOnce = 8
 
-/** Positions of the matching messages, ascending. Throws Refusal for sequence numbers above EXISTS. */
+/** Positions of the matching messages, ascending. */
 export async function findMatches(view: View, key: SearchKey): Promise<readonly number[]> {
   const texts = new Set<string>()
   const test = compile(key, view, texts)
@@ -120,7 +119,7 @@ function compile(key: SearchKey, view: View, texts: Set<string>): Test {
     case 'UID':
       return inRuns(resolveUids(key.set, view.exists, (position) => view.at(position).uid))
     case 'SEQUENCE':
-      if (namesMissing(key.set, view.exists)) throw new Refusal('BAD', undefined, 'A sequence number is above EXISTS')
+      // A number above EXISTS is a condition that no message meets, as in Dovecot: clients search 1:* in empty mailboxes too.
       return inRuns(resolveSequenceNumbers(key.set, view.exists))
   }
 }
