@@ -8,6 +8,6 @@ fi
 # Node keeps the sources there without their types: a start takes a third of the time, a process half of the memory.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$root/node_modules/.cache/compiled}"
 # Files are synced side by side: Node's own four threads would be the limit, and full when four of them hang.
-export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-32}"
+export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-16}"
 # Without --disable-sigusr1 whoever may send that signal opens a debugger in a daemon.
 exec "$node" --disable-sigusr1 "$root/$main" "$@"

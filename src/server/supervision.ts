@@ -50,7 +50,7 @@ export interface KeptOptions {
 const compileCache = resolvePath(import.meta.dirname, '../../node_modules/.cache/compiled')
 
 /** Node's own pool of four threads is the limit of a store that syncs many files at once, and is full when four of them hang. */
-const filePoolThreads = '32'
+const filePoolThreads = '16'
 const firstPauseMs = 100
 const longestPauseMs = 30_000
 /** A process that lived this long starts with the first pause again. */
