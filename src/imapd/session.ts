@@ -33,7 +33,7 @@ export interface Services {
   readonly authenticator: Authenticator
 }
 
-/** Commands that are none: then the connection ends. */
+/** Commands one after another that are none: then the connection ends. */
 const badCommands = { beforeLogin: 3, afterLogin: 20 }
 const failedLogins = 3
 /** Pause after the first refused login, doubled with each more. */
@@ -137,7 +137,6 @@ export class Session {
     this.input.limit(authenticatedLimits(appendOctets))
     this.connection.authenticated()
     this.connection.setIdleTimeout(idleMs)
-    this.#badCommands = 0
     this.#presence.update({ user: userId, activity: 'authenticated' })
     if (loginAlert !== undefined && loginAlert !== '') this.untagged('OK', loginAlert, 'ALERT')
     return { code: capabilityCode(this.capabilities), text: 'Logged in' }
@@ -156,7 +155,6 @@ export class Session {
   async upgrade(): Promise<void> {
     await this.connection.upgrade()
     this.input.restart()
-    this.#badCommands = 0
   }
 
   select(view: View): void {
@@ -227,11 +225,13 @@ export class Session {
         const { status, code, text } = failureOf(error, this.log)
         this.output.write(formatStatusResponse(tag, status, text, code))
         if (status === 'BAD') this.#countBad()
+        else this.#badCommands = 0
         await this.output.flow()
         return
       }
       throw error
     }
+    this.#badCommands = 0
     const name = form.uid ? `UID ${received.name}` : received.name
     this.output.write(formatStatusResponse(tag, 'OK', completion?.text ?? `${name} completed`, completion?.code))
     if (completion?.afterReply === undefined) await this.output.flow()

@@ -33,7 +33,7 @@ export interface Services {
   readonly authenticator: Authenticator
 }
 
-/** Commands that are none: then the connection ends. */
+/** Commands one after another that are none: then the connection ends. */
 const BAD_COMMANDS = { authorization: 3, transaction: 20 }
 const FAILED_LOGINS = 5
 /** Pause after the first refused login, doubled with each more. */
@@ -121,7 +121,6 @@ export class Session {
     this.#maildrop = maildrop
     this.connection.authenticated()
     this.connection.setIdleTimeout(settings().idleMs)
-    this.#badCommands = 0
     this.#presence.update({ user: userId, activity: 'logged in', mailbox: 'INBOX' })
     return `maildrop has ${maildrop.count} messages (${maildrop.sizeOctets} octets)`
   }
@@ -140,7 +139,6 @@ export class Session {
     await this.connection.upgrade()
     this.input.restart()
     this.user = undefined
-    this.#badCommands = 0
   }
 
   async #execute(line: Buffer): Promise<void> {
@@ -152,6 +150,7 @@ export class Session {
         throw new Refusal(this.state === 'authorization' ? 'log in first' : 'already logged in')
       const text = await row.run(this, argument)
       if (text !== undefined) this.output.write(ok(text))
+      this.#badCommands = 0
     } catch (error) {
       if (this.connection.signal.aborted || isEnd(error)) throw error
       this.output.write(replyTo(error, this.log))

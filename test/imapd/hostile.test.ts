@@ -169,8 +169,12 @@ describe('in a mailbox', () => {
     peer.destroy()
   })
 
-  it('20 commands that are none end the session', async () => {
+  it('20 commands one after another that are none end the session', async () => {
     const peer = await enter(user)
+    for (let i = 0; i < 25; i++) {
+      expect((await peer.command(`b${i}`, 'FROB'))[0]).toMatch(/ BAD /)
+      expect((await peer.command(`c${i}`, i % 2 === 0 ? 'NOOP' : 'SELECT nothing'))[0]).toMatch(/ (OK|NO) /)
+    }
     for (let i = 0; i < 20; i++) expect((await peer.command(`a${i}`, 'FROB'))[0]).toMatch(/ BAD /)
     expect(await peer.line()).toMatch(/^\* BYE /)
     await peer.closed()

@@ -221,11 +221,19 @@ describe('login', () => {
     expect(served.logins).toEqual([])
   })
 
+  it('lists the mechanisms for a bare AUTH, however often', async () => {
+    const client = await Client.connect(await serve())
+    await client.line()
+    for (let i = 0; i < 4; i++)
+      expect(await client.sayMany('AUTH')).toEqual(['+OK mechanisms follow', 'PLAIN', 'LOGIN'])
+  })
+
   it('has no AUTH in gateway mode', async () => {
     const served = await serve({ config: { gateway_mode: true } })
     const client = await Client.connect(served)
     await client.line()
     expect((await client.sayMany('CAPA')).join()).not.toContain('SASL')
+    for (let i = 0; i < 4; i++) expect(await client.say('AUTH')).toMatch(/^-ERR .*USER and PASS/)
     expect(await client.say('AUTH PLAIN')).toMatch(/^-ERR .*USER and PASS/)
     expect(await client.say(`USER ${user}`)).toMatch(/^\+OK/)
     expect(await client.say(`PASS ${password}`)).toMatch(/^\+OK/)
@@ -386,6 +394,17 @@ describe('bad input (H26)', () => {
     for (let line = await client.line(); line !== 'closed'; line = await client.line()) lines.push(line)
     expect(lines).toHaveLength(3)
     expect(lines.every((line) => line.startsWith('-ERR '))).toBe(true)
+  })
+
+  it('closes after 20 commands one after another that are none', async () => {
+    const served = await serve()
+    const client = await Client.login(served)
+    for (let i = 0; i < 25; i++) {
+      expect(await client.say('XTND XMIT')).toMatch(/^-ERR /)
+      expect(await client.say('STAT')).toBe('+OK 0 0')
+    }
+    for (let i = 0; i < 20; i++) expect(await client.say('XTND XMIT')).toMatch(/^-ERR /)
+    expect(await client.line()).toBe('closed')
   })
 
   it('answers -ERR for a message that is gone or unreadable, and goes on', async () => {

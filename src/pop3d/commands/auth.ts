@@ -4,7 +4,7 @@
  */
 import { SyntaxFault } from '../../base/errors.ts'
 import { words } from '../../proto/pop3/command.ts'
-import { challenge } from '../../proto/pop3/response.ts'
+import { challenge, ok, terminator } from '../../proto/pop3/response.ts'
 import type { Command } from '../command.ts'
 import { login, mustBeSecure } from '../login.ts'
 import { Refusal } from '../replies.ts'
@@ -34,9 +34,17 @@ export const auth: Command = {
   capabilities: ({ state, loginDisabled, gatewayMode }) =>
     state === 'authorization' && !loginDisabled && !gatewayMode ? [`SASL ${[...mechanisms.keys()].join(' ')}`] : [],
   async run(session, argument) {
-    const [mechanism, initial] = words(argument, 1, 2)
+    const [mechanism, initial] = words(argument, 0, 2)
     if (session.circumstances.gatewayMode) throw new Refusal('AUTH is not available in gateway mode, use USER and PASS')
-    const exchange = mechanisms.get(mechanism!.toUpperCase())
+    if (mechanism === undefined) {
+      // Of no RFC, but what clients ask that don't know CAPA.
+      mustBeSecure(session)
+      session.output.write(ok('mechanisms follow'))
+      for (const name of mechanisms.keys()) session.output.write(`${name}\r\n`)
+      session.output.write(terminator)
+      return undefined
+    }
+    const exchange = mechanisms.get(mechanism.toUpperCase())
     if (!exchange) throw new Refusal('the mechanism is not available')
     mustBeSecure(session)
     const ask = (text: string) => askClient(session, text)
