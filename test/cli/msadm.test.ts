@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -117,11 +118,11 @@ describe('msadm add, passwd, del', () => {
     expect((await run(['add', '-p', '-', 'joe'], Buffer.concat([latin1, Buffer.from('\r\nrest')]))).status).toBe(0)
     expect(await logsIn('joe', latin1)).toBe('joe@a.example')
     expect(await run(['passwd', '-p', '-', 'joe'])).toMatchObject({
-      status: 2,
+      status: 64,
       err: expect.stringContaining('standard input has no line with the password'),
     })
     expect(await run(['passwd', '-p', '-', 'joe'], '\n')).toMatchObject({
-      status: 2,
+      status: 64,
       err: expect.stringContaining('the password is empty'),
     })
   })
@@ -212,7 +213,7 @@ describe('msadm list and path', () => {
       properties: [['k', 'v']],
     })
     expect(await call(['list', '-u', '('])).toMatchObject({
-      status: 2,
+      status: 64,
       err: expect.stringContaining('msadm: list: -u: '),
     })
   })
@@ -229,25 +230,27 @@ describe('msadm list and path', () => {
 
 describe('msadm', () => {
   it.each([
-    [['colour'], 2, '"colour" is not a command; msadm --help shows what there is'],
+    [['colour'], 64, '"colour" is not a command; msadm help shows what there is'],
     [['du', 'joe'], 1, 'du: not available yet in this version'],
-    [['add', 'joe'], 2, 'add: exactly one of -p password, -m and -d is needed\nusage: msadm add {-p password'],
-    [['add', '-p', 'x', '-d', 'joe'], 2, 'add: exactly one of -p password, -m and -d is needed'],
-    [['add', '-d'], 2, 'add: a userid is missing, for example joe@example.org'],
-    [['add', '-d', 'joe', 'colour'], 2, 'add: "colour" is not a property; write name=value'],
-    [['add', '-d', 'joe', 'userPassword=x'], 2, 'add: a password is given with -p, not as a property'],
+    [['add', 'joe'], 64, 'add: exactly one of -p password, -m and -d is needed\nusage: msadm add {-p password'],
+    [['add', '-p', 'x', '-d', 'joe'], 64, 'add: exactly one of -p password, -m and -d is needed'],
+    [['add', '-d'], 64, 'add: a userid is missing, for example joe@example.org'],
+    [['add', '-d', 'joe', 'colour'], 64, 'add: "colour" is not a property; write name=value'],
+    [['add', '-d', 'joe', 'userPassword=x'], 64, 'add: a password is given with -p, not as a property'],
     [
       ['add', '-d', 'joe', 'a=\u0007'],
-      2,
+      64,
       'add: the value of a is empty, has control characters or more than 1024 octets',
     ],
     [['add', '-d', 'j oe'], 1, 'add: a user id has no blanks, control characters or second @'],
-    [['add', '-z', 'joe'], 2, "add: Unknown option '-z'"],
-    [['add', '-d', '-r', '-n', 'joe'], 2, 'add: -r and -n exclude each other'],
-    [['passwd', 'joe'], 2, 'passwd: -p password is needed; -p - reads it from standard input'],
+    [['add', '-d', '../../etc'], 64, `add: "../../etc" can't be a name; take letters, digits`],
+    [['add', '-d', '...@a.example'], 64, `add: "..." can't be a name; take letters, digits`],
+    [['add', '-z', 'joe'], 64, "add: Unknown option '-z'"],
+    [['add', '-d', '-r', '-n', 'joe'], 64, 'add: -r and -n exclude each other'],
+    [['passwd', 'joe'], 64, 'passwd: -p password is needed; -p - reads it from standard input'],
     [['passwd', '-p', 'x', 'joe'], 1, 'passwd: there is no account joe@a.example; msadm add makes one'],
-    [['del', 'joe', 'jim'], 2, 'del: "jim" is one word too many'],
-    [['--colour'], 2, '"--colour" is not known before a command'],
+    [['del', 'joe', 'jim'], 64, 'del: "jim" is one word too many'],
+    [['--colour'], 64, '"--colour" is not known before a command'],
   ] as const)('%j ends with %i', async (args, status, message) => {
     const result = await call(args)
     expect(result).toMatchObject({ status, out: '' })
@@ -257,7 +260,7 @@ describe('msadm', () => {
   it('names what is wrong with its configuration', async () => {
     await configure('<imap_timeout>1</imap_timeout>')
     expect(await call(['list'])).toEqual({
-      status: 2,
+      status: 78,
       out: '',
       err: `msadm: ${join(directory, 'ms.conf')}:1: imap_timeout: 1 is below the minimum 30; valid is a whole number from 30 to 1440 (minutes)\n`,
     })
@@ -270,9 +273,9 @@ describe('msadm', () => {
     expect(
       await call([], 'add -d joe\r\n\nfoo\nadd -d "jim\nadd -d \'jim\' a="b c"\npasswd -p - joe\nx y\nlist -v -u jim'),
     ).toEqual({
-      status: 2,
+      status: 64,
       out: 'added joe@a.example (disabled)\nadded jim@a.example (disabled)\nchanged the password of joe@a.example\njim@a.example\n  state: disabled\n  mail: jim@a.example\n  mailLocalAddress: jim@a.example\n  a: b c\n',
-      err: 'msadm: line 3: "foo" is not a command; msadm --help shows what there is\nmsadm: line 4: a " is not closed\nmsadm: joe@a.example is still disabled; msadm add -f -p enables it\n',
+      err: 'msadm: line 3: "foo" is not a command; msadm help shows what there is\nmsadm: line 4: a " is not closed\nmsadm: joe@a.example is still disabled; msadm add -f -p enables it\n',
     })
   })
 
@@ -309,6 +312,31 @@ describe('msadm', () => {
     for (const verifier of Object.values<string>(verifiers)) expect(shown).not.toContain(verifier.split('$').at(-1))
   })
 
+  it('takes --json behind the command too, but not what stands behind --', async () => {
+    await call(['add', '-d', 'joe'])
+    expect(await call(['list', '--json'])).toEqual(await call(['--json', 'list']))
+    expect((await call(['list', '--json'])).out).toBe('{"userId":"joe@a.example","state":"disabled"}\n')
+    expect((await call(['add', '-d', '--', 'jim', '--json'])).status).toBe(64)
+  })
+
+  it('names option, owner and what to do where it has no access', async () => {
+    await call(['add', '-d', 'joe'])
+    const closed = join(directory, 'accounts')
+    const args = [process.execPath, main, '-c', join(directory, 'ms.conf'), 'add', '-d', 'jim']
+    const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
+    const isRoot = process.getuid?.() === 0
+    chmodSync(directory, 0o755)
+    chmodSync(join(directory, 'ms.conf'), 0o644)
+    if (!isRoot) chmodSync(closed, 0o500)
+    const [command, ...rest] = [...(isRoot ? asNobody : []), ...args]
+    const { status, stderr } = spawnSync(command!, rest, { encoding: 'utf8' })
+    chmodSync(closed, 0o700)
+    expect(status).toBe(1)
+    expect(stderr).toMatch(
+      /^msadm: add: \S+ms\.conf:1: account_db: \S+accounts is not open to this user \(EACCES\); run msadm as mbox \(ms_user\) or root, or give the directory to mbox$/m,
+    )
+  })
+
   it('helps', async () => {
     const { status, out } = await call(['--help'])
     expect(status).toBe(0)
@@ -316,6 +344,8 @@ describe('msadm', () => {
       expect(out).toContain(word)
     expect(out).not.toContain('expire_mail')
     expect((await call(['add', '--help'])).out).toContain('waiting for its migration')
+    expect((await call(['help'])).out).toBe(out)
+    expect((await call(['del', '--help'])).out).toContain('fetched again')
   })
 
   it('completes commands and switches in bash', async () => {

@@ -168,16 +168,23 @@ describe('msstat with mseventd', () => {
     const syncd = bus(at, 'ms_syncd')
     syncd.announce({ service: 'gw' })
     const inForce = Promise.withResolvers<void>()
-    const raised = Promise.withResolvers<string>()
+    const raised: string[] = []
     syncd.subscribe(
-      ['ms_sync:joe'],
-      (event) => raised.resolve(event.topic),
+      ['ms_sync:'],
+      (event) => raised.push(event.topic),
       () => inForce.resolve(),
     )
     await inForce.promise
-    const heard = await run(['-e', 'ms_sync:joe'], at)
-    expect(await heard.status).toBe(0)
-    expect(await raised.promise).toBe('ms_sync:joe')
+    const nobody = await run(['-e', 'ms_sync:nosuch@a.example'], at)
+    expect([await nobody.status, nobody.err()]).toEqual([
+      1,
+      'msstat: nobody took the event: nosuch@a.example has no session; others than connected users are synchronised at their next login\n',
+    ])
+    bus(at, 'imapd').announce({ service: 'imap', sessionId: '1', user: 'joe@a.example' })
+    await vi.waitFor(async () => expect(await syncd.presences('joe@a.example')).toHaveLength(1))
+    const heard = await run(['-e', 'ms_sync:joe@A.example'], at)
+    expect([await heard.status, heard.err()]).toEqual([0, ''])
+    await vi.waitFor(() => expect(raised).toContain('ms_sync:joe@a.example'))
   })
 
   it('names the address when mseventd can not be reached', async () => {
@@ -188,20 +195,20 @@ describe('msstat with mseventd', () => {
   })
 
   it.each([
-    [['-x'], /Unknown option/],
-    [['extra'], /Unexpected argument/],
-    [['-u', '('], /-u: Invalid regular expression/],
-    [['-e', 'shutdown'], /ms_sync:USER/],
-    [['-f', 'a', '-u', 'b'], /can't be used together/],
-    [['-c', '/nonexistent/ms.conf'], /nonexistent/],
-  ])('refuses %j with status 2', async (argv, reason) => {
+    [['-x'], 64, /Unknown option/],
+    [['extra'], 64, /Unexpected argument/],
+    [['-u', '('], 64, /-u: Invalid regular expression/],
+    [['-e', 'shutdown'], 64, /ms_sync:USER/],
+    [['-f', 'a', '-u', 'b'], 64, /can't be used together/],
+    [['-c', '/nonexistent/ms.conf'], 78, /nonexistent/],
+  ])('refuses %j with status %i', async (argv, expected, reason) => {
     const { status, err } = await run(argv)
-    expect(await status).toBe(2)
+    expect(await status).toBe(expected)
     expect(err()).toMatch(reason)
   })
 
-  it('explains itself', async () => {
-    const { status, out } = await run(['--help'])
+  it.each(['--help', 'help'])('explains itself: %s', async (word) => {
+    const { status, out } = await run([word])
     expect(await status).toBe(0)
     expect(out()).toContain('msstat -e ms_sync:joe@example.org')
   })

@@ -63,6 +63,16 @@ export const onlyUserId = (positionals: readonly string[]): string => {
 export const canonical = (given: string, { config }: Context): UserId =>
   canonicalUserId(given, defaultDomain(config, undefined))
 
+/**
+ * For an account that is made: a name that is a path, or only signs, was not meant as one. Throws UsageError. Logins take
+ * such names (a backend may have them).
+ */
+export const checkNewUserId = (userId: UserId): void => {
+  const local = userId.slice(0, userId.lastIndexOf('@'))
+  if (local.includes('/') || !/[\p{L}\p{N}]/u.test(local))
+    throw new UsageError(`${JSON.stringify(local)} can't be a name; take letters, digits, and . _ - + between them`)
+}
+
 /** The password that `-p` gave: its words, or for `-` a line of standard input. Throws UsageError for one that nobody could log in with. */
 export const passwordOf = async (given: string, context: Context): Promise<Buffer> => {
   const octets = given === '-' ? await context.readPassword() : Buffer.from(given)

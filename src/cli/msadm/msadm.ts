@@ -1,12 +1,15 @@
 /** Administration of accounts and mail: chapter 3.2.4 of the administration guide. */
+import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { openAccounts } from '../../auth/accounts.ts'
 import { createHashPool } from '../../auth/hash-pool.ts'
 import { systemClock } from '../../base/clock.ts'
 import { AuthError, StoreError, SyntaxFault } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
+import { type Config, findingAt } from '../../config/config.ts'
 import { ConfigError, formatFinding } from '../../config/finding.ts'
 import { loadConfig } from '../../config/ms-conf.ts'
+import { exitCodes } from '../../server/process.ts'
 import { openStore } from '../../store/store.ts'
 import type { Store } from '../../store/types.ts'
 import { type Command, CommandError, type Context, UsageError } from './command.ts'
@@ -29,7 +32,7 @@ export const usage = `msadm: accounts and mail of the message store
 ${commands.map((command) => `  ${command.usage}\n      ${command.summary}`).join('\n')}
 
   -c FILE            configuration file (default /etc/isode/ms.conf)
-  --json             one JSON object a line, also for errors
+  --json             (also behind the command) one JSON object a line, also for errors
   --help             this, or after a command the help of that command
   --completion bash  prints the completion for a shell
 
@@ -41,13 +44,13 @@ Examples
   msadm add -p - joe@example.org              msadm add -d joe@example.org mailRoutingAddress=joe@example.com
   msadm list -v -u ^joe                       msadm del -k joe@example.org
 
-Exit status: 0 done, 1 a command failed, 2 wrong arguments or configuration
+Exit status: 0 done, 1 a command failed, 64 wrong arguments, 78 wrong configuration
 `
 
 /** Runs msadm; answers its exit status. */
 export const msadm = async (argv: readonly string[], { input, out, err }: Surroundings): Promise<number> => {
   const json = argv.includes('--json')
-  const fail = (message: string, status: 1 | 2, command?: string): number => {
+  const fail = (message: string, status: number, command?: string): number => {
     if (json) out.write(`${JSON.stringify({ command, error: message })}\n`)
     else err.write(`msadm: ${command === undefined ? '' : `${command}: `}${message}\n`)
     return status
@@ -94,8 +97,8 @@ export const msadm = async (argv: readonly string[], { input, out, err }: Surrou
       await store?.close()
     }
   } catch (error) {
-    if (error instanceof ConfigError) return fail(error.message, 2)
-    if (error instanceof UsageError) return fail(`${error.message}; msadm --help shows what there is`, 2)
+    if (error instanceof ConfigError) return fail(error.message, exitCodes.config)
+    if (error instanceof UsageError) return fail(`${error.message}; msadm help shows what there is`, exitCodes.usage)
     throw error
   }
 }
@@ -108,7 +111,13 @@ interface Invocation {
   readonly words: readonly string[]
 }
 
-/** Switches of msadm itself stand before the command. */
+/** `--json` may stand behind the command as well. */
+const withoutJson = (words: readonly string[]) => {
+  const end = words.indexOf('--')
+  return words.filter((word, index) => word !== '--json' || (end >= 0 && index > end))
+}
+
+/** The other switches of msadm itself stand before the command. */
 const readGlobals = (argv: readonly string[]): Invocation => {
   let configFile: string | undefined
   for (let index = 0; index < argv.length; index++) {
@@ -121,12 +130,13 @@ const readGlobals = (argv: readonly string[]): Invocation => {
     } else if (word === '--help' || word === '-h') return { ...rest(), help: true, words: [] }
     else if (word === '--completion') return { ...rest(), completion: argv[index + 1] ?? '', words: [] }
     else if (word.startsWith('-')) throw new UsageError(`${JSON.stringify(word)} is not known before a command`)
-    else return { ...rest(), words: argv.slice(index) }
+    else if (word === 'help' && index === argv.length - 1) return { ...rest(), help: true, words: [] }
+    else return { ...rest(), words: withoutJson(argv.slice(index)) }
   }
   return { configFile, help: false, completion: undefined, words: [] }
 }
 
-type Fail = (message: string, status: 1 | 2, command?: string) => number
+type Fail = (message: string, status: number, command?: string) => number
 
 const runOne = async (words: readonly string[], context: Context, out: Writable, fail: Fail): Promise<number> => {
   const [name = '', ...args] = words
@@ -134,7 +144,7 @@ const runOne = async (words: readonly string[], context: Context, out: Writable,
   if (command === undefined)
     return pending.includes(name)
       ? fail('not available yet in this version', 1, name)
-      : fail(`${JSON.stringify(name.slice(0, 60))} is not a command; msadm --help shows what there is`, 2)
+      : fail(`${JSON.stringify(name.slice(0, 60))} is not a command; msadm help shows what there is`, exitCodes.usage)
   if (args.includes('--help')) {
     out.write(commandHelp(command))
     return 0
@@ -143,16 +153,30 @@ const runOne = async (words: readonly string[], context: Context, out: Writable,
     await command.run(args, context)
     return 0
   } catch (error) {
-    if (error instanceof UsageError) return fail(`${error.message}\nusage: msadm ${command.usage}`, 2, name)
+    if (error instanceof UsageError)
+      return fail(`${error.message}\nusage: msadm ${command.usage}`, exitCodes.usage, name)
     if (
       error instanceof SyntaxFault ||
       error instanceof StoreError ||
       error instanceof AuthError ||
       error instanceof CommandError
     )
-      return fail(error.message, 1, name)
+      return fail(explained(error, context.config), 1, name)
+    if ('code' in (error as Error)) return fail(explained(error as Error, context.config), 1, name)
     throw error
   }
+}
+
+const denied = ['EACCES', 'EPERM', 'EROFS']
+
+/** What the system refused, with the option that names the directory, its owner and what to do. */
+const explained = (error: Error, config: Config): string => {
+  const { code, path = '' } = ((error.cause as Error | undefined) ?? error) as NodeJS.ErrnoException
+  if (code === undefined || !denied.includes(code)) return error.message
+  const option = (['account_db', 'userdir'] as const).find((option) => path.startsWith(dirname(config.get(option))))
+  const user = config.get('ms_user')
+  const place = option === undefined ? path : formatFinding(findingAt(config, 'error', option, config.get(option)))
+  return `${place} is not open to this user (${code}); run msadm as ${user} (ms_user) or root, or give the directory to ${user}`
 }
 
 const commandHelp = ({ usage, summary, details }: Command) => `msadm ${usage}\n\n${summary}\n\n${details}\n`
@@ -167,9 +191,9 @@ const runLines = async (lines: Lines, context: Context, out: Writable, fail: Fai
       const words = splitWords(line.toString('utf8'))
       if (words.length > 0) status = Math.max(status, await runOne(words, context, out, fail))
     } catch (error) {
-      if (error instanceof LineTooLong) return fail(error.message, 2)
+      if (error instanceof LineTooLong) return fail(error.message, exitCodes.usage)
       if (!(error instanceof UsageError)) throw error
-      status = Math.max(status, fail(error.message, 2))
+      status = Math.max(status, fail(error.message, exitCodes.usage))
     }
   }
 }

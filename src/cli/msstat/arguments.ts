@@ -3,12 +3,12 @@ import { parseArgs } from 'node:util'
 
 export interface Arguments {
   readonly configFile: string | undefined
-  /** What to do; `users` and `follow` carry the argument of -u and -f, `raise` the topic of -e. */
+  /** What to do; `users` and `follow` carry the argument of -u and -f, `raise` the user of -e. */
   readonly action:
     | { readonly kind: 'services' }
     | { readonly kind: 'users'; readonly pattern: RegExp }
     | { readonly kind: 'follow'; readonly topic: string }
-    | { readonly kind: 'raise'; readonly topic: string }
+    | { readonly kind: 'raise'; readonly user: string }
     | { readonly kind: 'help' }
   readonly pretty: boolean
   readonly numeric: boolean
@@ -21,7 +21,7 @@ export const usage = `msstat: what the mail services are doing
   msstat [-p] [-n] [-d] [--json] [-c FILE]    running services
   msstat -u REGEX [...]                       client connections of the users that match
   msstat -f USER|mbox:USER|ALL [...]          events as they happen, until interrupted
-  msstat -e ms_sync:USER [...]                has ms_syncd synchronise the user now
+  msstat -e ms_sync:USER [...]                has ms_syncd synchronise a connected user now
 
   -u REGEX  plain text matches anywhere in the name; ^joe@ finds the names that begin so; . all logged in users
   -p        also the date and time of the start
@@ -34,7 +34,8 @@ Examples
   msstat -p                        msstat -u ^joe@example.org -n
   msstat -f ALL                    msstat -e ms_sync:joe@example.org
 
-Exit status: 0 done, 1 mseventd can't be reached or the event reached nobody, 2 wrong arguments or configuration
+Exit status: 0 done, 1 mseventd can't be reached or the event reached nobody, 64 wrong arguments,
+78 wrong configuration
 `
 
 /** The arguments can't be used; the message says what would be right. */
@@ -43,7 +44,7 @@ export class UsageError extends Error {
 }
 
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { values } = read(argv)
+  const { values } = read(argv.length === 1 && argv[0] === 'help' ? ['--help'] : argv)
   const actions = (['u', 'f', 'e'] as const).filter((name) => values[name] !== undefined)
   if (actions.length > 1) throw new UsageError(`-${actions.join(' and -')} can't be used together`)
   return {
@@ -93,7 +94,7 @@ function actionOf({ u, f, e }: { readonly u?: string; readonly f?: string; reado
   }
   if (e !== undefined) {
     if (!/^ms_sync:./.test(e)) throw new UsageError('-e takes ms_sync:USER, for example ms_sync:joe@example.org')
-    return { kind: 'raise', topic: e }
+    return { kind: 'raise', user: e.slice('ms_sync:'.length) }
   }
   return { kind: 'services' }
 }

@@ -1,14 +1,18 @@
 /** Live view of the services, as a client of mseventd: the administration guide's chapter 9. */
 import type { Writable } from 'node:stream'
+import { canonicalUserId, defaultDomain } from '../../auth/user-id.ts'
 import type { Clock } from '../../base/clock.ts'
-import { RemoteError } from '../../base/errors.ts'
+import { RemoteError, SyntaxFault } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
+import type { Config } from '../../config/config.ts'
 import { ConfigError } from '../../config/finding.ts'
 import { loadConfig } from '../../config/ms-conf.ts'
 import { describeAddress, openSocket } from '../../events/address.ts'
 import { connectEvents } from '../../events/client.ts'
 import type { EventBus } from '../../events/types.ts'
 import { eventsOf } from '../../server/events-address.ts'
+import { exitCodes } from '../../server/process.ts'
+import { TlsError } from '../../server/tls.ts'
 import { type Arguments, parseArguments, UsageError, usage } from './arguments.ts'
 import { connectionLines, eventLine, presenceJson, serviceLines } from './format.ts'
 import { hostNames } from './host-names.ts'
@@ -31,8 +35,8 @@ export async function msstat(argv: readonly string[], { out, err, clock, interru
     args = parseArguments(argv)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    say(`${error.message}; msstat --help shows what there is`)
-    return 2
+    say(`${error.message}; msstat help shows what there is`)
+    return exitCodes.usage
   }
   if (args.action.kind === 'help') {
     out.write(usage)
@@ -53,11 +57,15 @@ export async function msstat(argv: readonly string[], { out, err, clock, interru
       return 1
     }
     bus = connectEvents({ address, tls, clock, log: silentLog, name: 'msstat' })
-    return await act(bus, args, { out, err, clock, interrupted })
+    return await act(bus, args, config, { out, err, clock, interrupted })
   } catch (error) {
-    if (error instanceof ConfigError) {
+    if (error instanceof ConfigError || error instanceof TlsError) {
       say(error.message)
-      return 2
+      return exitCodes.config
+    }
+    if (error instanceof SyntaxFault) {
+      say(`-e: ${error.message}`)
+      return exitCodes.usage
     }
     if (!(error instanceof RemoteError)) throw error
     say(error.message)
@@ -67,7 +75,7 @@ export async function msstat(argv: readonly string[], { out, err, clock, interru
   }
 }
 
-async function act(bus: EventBus, args: Arguments, surroundings: Surroundings): Promise<number> {
+async function act(bus: EventBus, args: Arguments, config: Config, surroundings: Surroundings): Promise<number> {
   const { out, err, clock } = surroundings
   const print = (lines: readonly string[]) => out.write(lines.map((line) => `${line}\n`).join(''))
   const { action, pretty, serverHost, numeric } = args
@@ -96,13 +104,18 @@ async function act(bus: EventBus, args: Arguments, surroundings: Surroundings): 
       await follow(bus, action.topic, args.json, surroundings)
       return 0
     case 'raise': {
+      const user = canonicalUserId(action.user, defaultDomain(config, undefined))
       // The answer to this also says that we are connected, so that the publication isn't dropped.
-      const heard = (await bus.presences(null)).some((presence) => presence.service === 'gw')
-      bus.publish({ topic: action.topic, name: 'sync', fields: { user: action.topic.slice('ms_sync:'.length) } })
+      const isRunning = (await bus.presences(null)).some((presence) => presence.service === 'gw')
+      bus.publish({ topic: `ms_sync:${user}`, name: 'sync', fields: { user } })
       // Answered after the publication was taken.
-      await bus.presences(null)
-      if (heard) return 0
-      err.write('msstat: no ms_syncd is running: the event reached nobody\n')
+      const sessions = await bus.presences(user)
+      if (isRunning && sessions.length > 0) return 0
+      err.write(
+        isRunning
+          ? `msstat: nobody took the event: ${user} has no session; others than connected users are synchronised at their next login\n`
+          : 'msstat: no ms_syncd is running: the event reached nobody\n',
+      )
       return 1
     }
     default:

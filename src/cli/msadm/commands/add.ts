@@ -1,6 +1,15 @@
 import type { AccountRecord } from '../../../auth/accounts.ts'
 import type { UserId } from '../../../base/ids.ts'
-import { type Command, canonical, noteGateway, onlyUserId, passwordOf, readArguments, UsageError } from '../command.ts'
+import {
+  type Command,
+  canonical,
+  checkNewUserId,
+  noteGateway,
+  onlyUserId,
+  passwordOf,
+  readArguments,
+  UsageError,
+} from '../command.ts'
 
 type Property = AccountRecord['properties'][number]
 
@@ -48,6 +57,7 @@ export const add: Command = {
       throw new UsageError('exactly one of -p password, -m and -d is needed')
     if (values.r && values.n) throw new UsageError('-r and -n exclude each other')
     const userId = canonical(onlyUserId(positionals.slice(0, 1)), context)
+    checkNewUserId(userId)
     const given = positionals.slice(1).map(readProperty)
     const routed = values.r || (!values.n && context.config.get('auto_add_laser_routing'))
     const properties = routed ? [...laserProperties(userId, given), ...given] : given

@@ -5,7 +5,9 @@ export const del: Command = {
   name: 'del',
   usage: 'del [-k] userid',
   summary: 'removes an account and its mail',
-  details: '  -k           keeps the mail',
+  details: `  -k           keeps the mail
+
+The mail at a backend is not touched: in gateway mode it is fetched again at the user's next login.`,
   run: async (args, context) => {
     const { values, positionals } = readArguments(args, { k: { type: 'boolean', short: 'k' } })
     const userId = canonical(onlyUserId(positionals), context)
@@ -24,5 +26,7 @@ export const del: Command = {
     if (hadMail && !values.k) await mail.destroy()
     const removed = [...(hadAccount ? ['account'] : []), ...(hadMail && !values.k ? ['mail'] : [])]
     context.print(`removed ${userId} (${removed.join(' and ')})`, { userId, removed })
+    if (removed.includes('mail') && context.config.get('gateway_mode'))
+      context.note('the mail at the backend is not touched: it is fetched again when the user logs in')
   },
 }
