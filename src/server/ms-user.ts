@@ -84,7 +84,7 @@ export function asMsUser<T>(config: Config, act: () => T): T {
 }
 
 /** Directories that services write to, and the rights they are made with. */
-const modes = { run_dir: 0o750, userdir: 0o700 } as const
+const modes = { run_dir: 0o750, userdir: 0o700, account_db: 0o700 } as const
 type OwnDirectory = keyof typeof modes
 
 /**
@@ -174,6 +174,20 @@ export function becomeMsUser(config: Config): void {
   })
   changeEffective(user)
   becoming = user
+}
+
+/** For a command that works on the services' files: what root makes with it belongs to ms_user. There is no way back. */
+export function goOnAsMsUser(config: Config): void {
+  const user = another(config)
+  if (user === undefined) return
+  try {
+    for (const option of ['userdir', 'account_db'] as const) makeOwnDirectory(config, option)
+  } catch {
+    // Commands that don't need it work; the others say what is missing.
+  }
+  process.setgroups!([...user.groups])
+  process.setgid!(user.gid)
+  process.setuid!(user.name)
 }
 
 function mustRead(path: string, message: string): void {

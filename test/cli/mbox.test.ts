@@ -55,6 +55,18 @@ describe('mbox enable and disable', () => {
   })
 })
 
+describe('mbox enable without the directory', () => {
+  it('says what to do', async () => {
+    await using at = installation()
+    const configFile = join(at.directory, 'none/ms.conf')
+    const command = at.start(join(bin, 'mbox'), ['-c', configFile, 'enable', 'ms_syncd'])
+    expect(await command.ended).toBe(1)
+    expect(command.output()).toMatch(
+      /^mbox: \S+ms\.conf\.services can't be written: ENOENT.*; make its directory, or name/,
+    )
+  })
+})
+
 describe('mbox start, status and stop', () => {
   it('run the enabled services in the background', async () => {
     const { at, imap } = await twoServices()

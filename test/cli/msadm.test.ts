@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync } from 'node:fs'
+import { chmodSync, statSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -317,6 +317,16 @@ describe('msadm', () => {
     expect(await call(['list', '--json'])).toEqual(await call(['--json', 'list']))
     expect((await call(['list', '--json'])).out).toBe('{"userId":"joe@a.example","state":"disabled"}\n')
     expect((await call(['add', '-d', '--', 'jim', '--json'])).status).toBe(64)
+  })
+
+  it('run by root makes everything as ms_user, who has to read it', async () => {
+    if (process.getuid?.() !== 0) return
+    chmodSync(directory, 0o755)
+    await configure('<ms_user>nobody</ms_user>')
+    expect(await run(['add', '-p', 'secret', 'joe'])).toMatchObject({ status: 0, err: '' })
+    const accounts = join(directory, 'accounts')
+    for (const path of [accounts, ...(await readdir(accounts)).map((name) => join(accounts, name))])
+      expect(statSync(path).uid, path).toBe(65534)
   })
 
   it('names option, owner and what to do where it has no access', async () => {

@@ -53,10 +53,16 @@ export async function setEnabled(
   const after = serviceNames.filter((name) => (changes.includes(name) ? enable : before.includes(name)))
   const path = enabledFile(configFile)
   const draft = `${path}.${process.pid}`
-  await writeFile(
-    draft,
-    `# Services that mbox starts, one a line; see mbox enable and mbox disable.\n${after.join('\n')}\n`,
-  )
-  await rename(draft, path)
+  const text = `# Services that mbox starts, one a line; see mbox enable and mbox disable.\n${after.join('\n')}\n`
+  try {
+    await writeFile(draft, text)
+    await rename(draft, path)
+  } catch (error) {
+    const remedy =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'make its directory, or name the configuration with -c'
+        : 'run mbox as root, or as the owner of the directory'
+    throw new Error(`${path} can't be written: ${(error as Error).message}; ${remedy}`, { cause: error })
+  }
   return after
 }

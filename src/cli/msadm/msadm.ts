@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly input: Readable & { readonly isTTY?: boolean }
   readonly out: Writable
   readonly err: Writable
+  /** Called before anything is read or written that the configuration names. */
+  readonly become?: (config: Config) => void
 }
 
 export const usage = `msadm: accounts and mail of the message store
@@ -48,7 +50,7 @@ Exit status: 0 done, 1 a command failed, 64 wrong arguments, 78 wrong configurat
 `
 
 /** Runs msadm; answers its exit status. */
-export const msadm = async (argv: readonly string[], { input, out, err }: Surroundings): Promise<number> => {
+export const msadm = async (argv: readonly string[], { input, out, err, become }: Surroundings): Promise<number> => {
   const json = argv.includes('--json')
   const fail = (message: string, status: number, command?: string): number => {
     if (json) out.write(`${JSON.stringify({ command, error: message })}\n`)
@@ -68,6 +70,7 @@ export const msadm = async (argv: readonly string[], { input, out, err }: Surrou
     const { config, warnings } = await loadConfig(invocation.configFile)
     for (const warning of warnings) err.write(`msadm: ${formatFinding(warning)}\n`)
 
+    become?.(config)
     const lines = readLines(input)
     let store: Store | undefined
     const context: Context = {
