@@ -43,6 +43,11 @@ export interface CommandDefinition<Args> {
   readonly uid?: true
   /** Numbers must stay valid while the answer is given: no EXPUNGE, except in the UID form. RFC 3501 §7.4.1 */
   readonly holdsNumbers?: true
+  /**
+   * Looks at the selected mailbox for what others did, before it runs. 'if-possible': a store that doesn't answer is no reason to
+   * fail. Without it the command does not need the mailbox, and a mailbox that is gone does not disturb it.
+   */
+  readonly looks?: 'always' | 'if-possible'
   readonly capabilities?: (circumstances: Circumstances) => readonly string[]
   /** Reads the arguments to the end. Throws SyntaxFault. */
   parse(args: TokenReader, form: Form): Args

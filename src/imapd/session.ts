@@ -5,6 +5,7 @@
 
 import type { Authenticator } from '../auth/types.ts'
 import type { Clock } from '../base/clock.ts'
+import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Announcement, EventBus } from '../events/types.ts'
@@ -162,12 +163,16 @@ export class Session {
     this.activity()
   }
 
-  /** Leaves the selected mailbox, if there is one, without telling the client. */
+  /** Leaves the selected mailbox, if there is one, without telling the client. Works whatever became of the mailbox. */
   async unselect(): Promise<void> {
     const view = this.#view
     this.#view = undefined
     this.activity()
-    await view?.mailbox.close()
+    try {
+      await view?.mailbox.close()
+    } catch (error) {
+      this.log.log('warning', 'mailbox did not close cleanly', { cause: String(error) })
+    }
   }
 
   /** What msstat shows of the session; without a word of its own: the state. */
@@ -216,11 +221,11 @@ export class Session {
     let completion: Completion | undefined
     try {
       const run = this.#admitted(row, form).prepare(received.args, form)
-      if (this.#view !== undefined) await this.#view.look()
+      if (row?.looks !== undefined) await this.#look(row.looks)
       completion = await run(this)
       await this.announce(mayExpunge, form.uid)
     } catch (error) {
-      if (!this.connection.signal.aborted && !isEnd(error)) {
+      if (!this.connection.signal.aborted && !endsSession(error)) {
         await this.announce(mayExpunge, form.uid)
         const { status, code, text } = failureOf(error, this.log)
         this.output.write(formatStatusResponse(tag, status, text, code))
@@ -238,6 +243,15 @@ export class Session {
     else {
       this.output.flush()
       await completion.afterReply()
+    }
+  }
+
+  async #look(how: 'always' | 'if-possible'): Promise<void> {
+    try {
+      await this.#view?.look()
+    } catch (error) {
+      if (how === 'always' || !(error instanceof StoreError)) throw error
+      this.log.log('err', 'mailbox can not be looked at', { mailbox: this.view.mailbox.name, cause: error.message })
     }
   }
 
@@ -303,6 +317,7 @@ export class Session {
   }
 }
 
-function isEnd(error: unknown): boolean {
+/** Whether the session can't go on behind this error. */
+export function endsSession(error: unknown): boolean {
   return [ConnectionLost, ConnectionTimeout, Disconnected, MailboxGone, Stopping].some((kind) => error instanceof kind)
 }

@@ -35,7 +35,7 @@ export interface Announcements {
   readonly flags: readonly number[]
 }
 
-/** The selected mailbox was deleted by somebody. The session ends: RFC 2180 §3.3 */
+/** The selected mailbox was deleted by somebody, or is another one now (its UIDVALIDITY changed). The session ends: RFC 2180 §3.3 */
 export class MailboxGone extends Error {
   override readonly name = 'MailboxGone'
 }
@@ -125,8 +125,7 @@ export class View {
     try {
       await this.mailbox.refresh()
     } catch (error) {
-      if (error instanceof StoreError && error.kind === 'not-found') throw new MailboxGone('deleted')
-      throw error
+      throw isGone(error) ? new MailboxGone('deleted') : error
     }
   }
 
@@ -197,6 +196,7 @@ export class View {
       const claim = await this.mailbox.claimRecent()
       if (claim.upTo > claim.after) this.#claims.push(claim)
     } catch (error) {
+      if (isGone(error)) throw new MailboxGone('deleted')
       if (!(error instanceof StoreError && error.kind === 'unavailable')) throw error
       this.#undecidable = true
     }
@@ -278,6 +278,9 @@ export class View {
     return positions.sort((a, b) => a - b)
   }
 }
+
+/** The mailbox was deleted, or it began anew: nothing that is known of it holds any more. */
+const isGone = (error: unknown): boolean => error instanceof StoreError && error.kind === 'not-found'
 
 function lowerBound(records: readonly MessageRecord[], uid: number): number {
   let low = 0

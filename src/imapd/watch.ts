@@ -3,6 +3,7 @@
  * mseventd be away) a look at the store at intervals.
  */
 
+import { StoreError } from '../base/errors.ts'
 import type { Session } from './session.ts'
 
 /** Between looks while events don't come. */
@@ -15,6 +16,8 @@ export class Watch implements Disposable {
   readonly #stop: (() => void)[] = []
   #pending = false
   #fault: unknown
+  /** The last look failed: the next is due at once, and nothing more is to be logged. */
+  #blind = false
   #resume: () => void = () => {}
   #lookedAt: number
 
@@ -27,7 +30,7 @@ export class Watch implements Disposable {
     this.#stop.push(session.view.mailbox.onChange(() => this.wake()))
     this.#stop.push(events.subscribe([`mbox:${session.userId}`], look, look))
     const timer = setInterval(() => {
-      if (!events.connected || clock.monotonic() - this.#lookedAt >= seldomLookMs) look()
+      if (this.#blind || !events.connected || clock.monotonic() - this.#lookedAt >= seldomLookMs) look()
     }, lookMs)
     this.#stop.push(() => clearInterval(timer))
   }
@@ -38,7 +41,7 @@ export class Watch implements Disposable {
     this.#resume()
   }
 
-  /** Resolves when there may be something to tell. Rejects when the mailbox can't be looked at any more. */
+  /** Resolves when there may be something to tell. Rejects when the mailbox is gone for good. */
   async news(): Promise<void> {
     if (!this.#pending) await new Promise<void>((resolve) => (this.#resume = resolve))
     this.#pending = false
@@ -49,11 +52,24 @@ export class Watch implements Disposable {
     for (const stop of this.#stop) stop()
   }
 
+  /** A store that doesn't answer is looked at again: whoever idles sees none of its troubles. */
   #look(): void {
-    this.#lookedAt = this.#session.services.clock.monotonic()
-    this.#session.view.refresh().catch((error: unknown) => {
-      this.#fault = error
-      this.wake()
-    })
+    const { services, view, log } = this.#session
+    this.#lookedAt = services.clock.monotonic()
+    view.refresh().then(
+      () => {
+        this.#blind = false
+      },
+      (error: unknown) => {
+        if (error instanceof StoreError) {
+          if (!this.#blind)
+            log.log('err', 'mailbox can not be looked at', { mailbox: view.mailbox.name, cause: error.message })
+          this.#blind = true
+          return
+        }
+        this.#fault = error
+        this.wake()
+      },
+    )
   }
 }

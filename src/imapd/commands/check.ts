@@ -5,6 +5,7 @@ import { command, selected } from '../command.ts'
 export const check = command({
   name: 'CHECK',
   states: selected,
+  looks: 'if-possible',
   parse: readNoArgs,
   run: async () => undefined,
 })

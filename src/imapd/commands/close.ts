@@ -1,4 +1,5 @@
 /** CLOSE, RFC 3501 §6.4.2: removes what is marked \Deleted, without a word, unless read-only. */
+import { StoreError } from '../../base/errors.ts'
 import { readNoArgs } from '../../proto/imap/no-args.ts'
 import { command, selected } from '../command.ts'
 import { deletedUids } from './expunge.ts'
@@ -9,7 +10,15 @@ export const close = command({
   parse: readNoArgs,
   async run(session) {
     const { mailbox, readOnly } = session.view
-    if (!readOnly) await mailbox.expunge(deletedUids(mailbox), 'client')
+    try {
+      if (!readOnly) {
+        await mailbox.refresh()
+        await mailbox.expunge(deletedUids(mailbox), 'client')
+      }
+    } catch (error) {
+      // Somebody deleted the mailbox: nothing is left to be removed.
+      if (!(error instanceof StoreError && error.kind === 'not-found')) throw error
+    }
     await session.unselect()
     return undefined
   },

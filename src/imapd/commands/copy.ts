@@ -11,6 +11,7 @@ export const copy = command({
   name: 'COPY',
   states: selected,
   uid: true,
+  looks: 'always',
   parse: readCopyArgs,
   async run(session, { set, mailbox }, { uid }) {
     const uids = livingUids(session, set, uid)
@@ -24,6 +25,7 @@ export const move = command({
   name: 'MOVE',
   states: selected,
   uid: true,
+  looks: 'always',
   capabilities: () => ['MOVE'],
   parse: readCopyArgs,
   async run(session, { set, mailbox }, { uid }) {

@@ -10,6 +10,7 @@ export const expunge = command({
   name: 'EXPUNGE',
   states: selected,
   uid: true,
+  looks: 'always',
   capabilities: () => ['UIDPLUS'],
   parse(args, { uid }) {
     if (uid) return readUidExpungeArgs(args).set

@@ -25,6 +25,7 @@ export const fetch = command({
   states: selected,
   uid: true,
   holdsNumbers: true,
+  looks: 'always',
   parse: readFetchArgs,
   async run(session, { set, items }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]

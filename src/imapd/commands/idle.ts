@@ -3,12 +3,13 @@ import { readNoArgs } from '../../proto/imap/no-args.ts'
 import { formatContinuation } from '../../proto/imap/response.ts'
 import { command, loggedIn } from '../command.ts'
 import { Refusal } from '../replies.ts'
-import type { Session } from '../session.ts'
+import { endsSession, type Session } from '../session.ts'
 import { Watch } from '../watch.ts'
 
 export const idle = command({
   name: 'IDLE',
   states: loggedIn,
+  looks: 'if-possible',
   capabilities: () => ['IDLE'],
   parse: readNoArgs,
   async run(session) {
@@ -32,10 +33,16 @@ async function tellUntil(session: Session, line: Promise<Buffer>): Promise<void>
     watch.wake()
   }
   line.then(wake, wake)
-  while (!ended) {
-    await session.announce(true)
-    session.output.flush()
-    await watch.news()
+  try {
+    while (!ended) {
+      await session.announce(true)
+      session.output.flush()
+      await watch.news()
+    }
+  } catch (error) {
+    // The answer has to wait for the line: nobody else may read it. Only the end of the session can't.
+    if (!endsSession(error)) await line
+    throw error
   }
   if ((await line).toString('latin1').toUpperCase() !== 'DONE')
     throw new Refusal('BAD', undefined, 'Expected DONE, which ends IDLE')

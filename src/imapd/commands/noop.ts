@@ -5,6 +5,7 @@ import { anyState, command } from '../command.ts'
 export const noop = command({
   name: 'NOOP',
   states: anyState,
+  looks: 'if-possible',
   parse: readNoArgs,
   run: async () => undefined,
 })

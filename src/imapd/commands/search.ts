@@ -11,6 +11,7 @@ export const search = command({
   states: selected,
   uid: true,
   holdsNumbers: true,
+  looks: 'always',
   parse: readSearchArgs,
   async run(session, { charset, key }, { uid }) {
     if (charset !== undefined && !charsets.has(charset))

@@ -10,6 +10,7 @@ export const store = command({
   states: selected,
   uid: true,
   holdsNumbers: true,
+  looks: 'always',
   parse: readStoreArgs,
   async run(session, { set, mode, silent, flags }, { uid }) {
     const { view } = session
