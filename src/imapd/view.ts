@@ -100,12 +100,15 @@ export class View {
   }
 
   /**
-   * Positions that a command's set names, ascending. UIDs that are not there are passed over; a sequence number above
-   * EXISTS throws Refusal (BAD). RFC 3501 §6.4.8, §9 seq-number
+   * Positions that a command's set names, ascending. UIDs of messages that are not there (any more) are passed over; a sequence
+   * number above EXISTS throws Refusal (BAD). RFC 3501 §6.4.8, §9 seq-number
    */
   positions(set: SequenceSet, uid: boolean): Iterable<number> {
     const count = this.#records.length
-    if (uid) return indexesOf(resolveUids(set, count, (index) => this.#records[index]!.uid))
+    if (uid) {
+      const all = indexesOf(resolveUids(set, count, (index) => this.#records[index]!.uid))
+      return this.#ghosts.size === 0 ? all : all.filter((position) => !this.#ghosts.has(this.#records[position]!.uid))
+    }
     if (namesMissing(set, count)) throw new Refusal('BAD', undefined, 'A sequence number is above EXISTS')
     return indexesOf(resolveSequenceNumbers(set, count))
   }

@@ -15,6 +15,7 @@ export const copy = command({
   parse: readCopyArgs,
   async run(session, { set, mailbox }, { uid }) {
     const uids = livingUids(session, set, uid)
+    if (uids.length === 0) return undefined
     await using target = await openTarget(session, mailbox)
     const result = await keptAlive(session, session.view.mailbox.copyTo(uids, target))
     return result.pairs.length === 0 ? undefined : { code: formatCopyUid(result.uidValidity, result.pairs) }
@@ -31,6 +32,7 @@ export const move = command({
   async run(session, { set, mailbox }, { uid }) {
     const source = session.writable
     const uids = livingUids(session, set, uid)
+    if (uids.length === 0) return undefined
     await using target = await openTarget(session, mailbox)
     const result = await keptAlive(session, source.moveTo(uids, target))
     // Before the EXPUNGE responses, so that the client knows where the messages went. RFC 6851 §4.3
@@ -39,7 +41,10 @@ export const move = command({
   },
 })
 
-/** UIDs of the set. Throws when one of them is gone and the client doesn't know: all or nothing. RFC 2180 §4.4 */
+/**
+ * UIDs of the set. Throws when a sequence number is that of a message which is gone without the client's knowing: all or nothing. RFC 2180
+ * §4.4; a UID of such a message is passed over. RFC 3501 §6.4.8
+ */
 function livingUids(session: Session, set: SequenceSet, uid: boolean): readonly Uid[] {
   const { view } = session
   const uids: Uid[] = []

@@ -31,7 +31,7 @@ export const fetch = command({
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
     const sections = items.filter(({ item }) => item === 'section').length
     if (sections > maxSections) throw new Refusal('NO', 'LIMIT', `At most ${maxSections} body sections in one FETCH`)
-    const answer = new Answer(session, uid ? withUid : items)
+    const answer = new Answer(session, uid ? withUid : items, uid)
     await answer.give(session.view.positions(set, uid))
     return undefined
   },
@@ -48,6 +48,7 @@ interface Waiting {
 class Answer {
   readonly #session: Session
   readonly #items: readonly FetchItem[]
+  readonly #uid: boolean
   readonly #sections: readonly FetchSectionItem[]
   readonly #needsSummary: boolean
   readonly #setsSeen: boolean
@@ -57,8 +58,10 @@ class Answer {
   readonly #seen: Uid[] = []
   #failure: StoreError | undefined
 
-  constructor(session: Session, items: readonly FetchItem[]) {
+  /** `uid`: the messages were named by UID. */
+  constructor(session: Session, items: readonly FetchItem[], uid: boolean) {
     this.#session = session
+    this.#uid = uid
     this.#items = items
     this.#sections = items.filter((item) => item.item === 'section')
     this.#needsSummary = items.some(({ item }) => item === 'ENVELOPE' || item === 'BODY' || item === 'BODYSTRUCTURE')
@@ -126,6 +129,8 @@ class Answer {
 
   #leaveOut(position: number, error: StoreError): void {
     const { uid } = this.#session.view.at(position)
+    // A UID that is not there any more is passed over. RFC 3501 §6.4.8
+    if (error.kind === 'expunged' && this.#uid) return
     this.#failure ??= error
     if (error.kind === 'expunged') return
     this.#session.log.log('err', 'message can not be read', {
