@@ -1,7 +1,8 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Installation, installation } from './support/process.ts'
+import { until } from './support/serving.ts'
 
 const isRoot = process.getuid?.() === 0
 const root = resolve(import.meta.dirname, '../..')
@@ -84,6 +85,12 @@ describe('the pid file (SRV-03)', () => {
       const { uid, mode: rights } = statSync(join(at.runDirectory, name))
       expect([uid, rights & 0o777]).toEqual([nobody.uid, mode])
     }
+    // The parent, which is root, makes the new log for its worker too.
+    const log = join(at.runDirectory, 'mseventd.log')
+    renameSync(log, `${log}.1`)
+    process.kill(Number(readFileSync(join(at.runDirectory, 'mseventd.pid'), 'latin1')), 'SIGHUP')
+    await until(() => existsSync(log) && readFileSync(log, 'utf8').includes('configuration reloaded'))
+    expect(statSync(log).uid).toBe(nobody.uid)
   })
 
   it('is not made for a service that does not start; its log says why', async () => {
