@@ -4,25 +4,34 @@ import { formatFlagList } from '../proto/imap/flags.ts'
 import { formatNumbered, formatStatusResponse } from '../proto/imap/response.ts'
 import type { Flag } from '../store/types.ts'
 import type { Output } from './output.ts'
+import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
 const systemFlags: readonly Flag[] = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft']
 
-/** Writes all that the client doesn't know yet; EXPUNGE only with `mayExpunge`. `withUid` adds UID to FETCH responses. */
+/**
+ * Writes all that the client doesn't know yet, as fast as it reads. The view stands still meanwhile, whatever happens to the mailbox:
+ * only its own session, which waits here, moves it. EXPUNGE only with `mayExpunge`. `withUid` adds UID to FETCH responses.
+ */
 export async function announce(view: View, output: Output, mayExpunge: boolean, withUid: boolean): Promise<void> {
   const news = await view.announcements(mayExpunge)
-  for (const number of news.expunged) output.write(formatNumbered(number, 'EXPUNGE'))
+  const slice = new Slice()
+  for (const number of news.expunged) {
+    output.write(formatNumbered(number, 'EXPUNGE'))
+    await output.flow()
+    if (slice.isOver()) await slice.next()
+  }
   if (news.exists !== undefined) output.write(formatNumbered(news.exists, 'EXISTS'))
   if (news.recent !== undefined) output.write(formatNumbered(news.recent, 'RECENT'))
   if (news.keywords) writeFlagLists(view, output)
-  // No waiting between these lines: the numbers are those of this moment.
   const text = new FlagText(view)
   for (const position of news.flags) {
     const { uid } = view.at(position)
     const uidItem = withUid ? `UID ${uid} ` : ''
     output.write(`* ${position + 1} FETCH (${uidItem}FLAGS ${text.of(position)})\r\n`)
+    await output.flow()
+    if (slice.isOver()) await slice.next()
   }
-  await output.flow()
 }
 
 /** FLAGS and PERMANENTFLAGS of a mailbox. RFC 3501 §7.2.6, §7.1 */

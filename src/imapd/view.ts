@@ -57,6 +57,8 @@ export class View {
   #since: ModSeq
   #keywordsTold: number
   #recentTold = 0
+  /** What `#lowerBound` answered last. */
+  #found = -1
 
   private constructor(mailbox: Mailbox, readOnly: boolean) {
     this.mailbox = mailbox
@@ -119,8 +121,11 @@ export class View {
     return position < 0 ? undefined : position
   }
 
+  /** Messages are mostly asked for one behind the other. */
   #lowerBound(uid: number): number {
-    return lowerBound(this.#records, uid)
+    const next = this.#found + 1
+    this.#found = this.#records[next]?.uid === uid ? next : lowerBound(this.#records, uid)
+    return this.#found
   }
 
   /** Looks for what others did. Throws MailboxGone. */
