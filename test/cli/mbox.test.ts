@@ -158,6 +158,21 @@ describe('mbox run', () => {
     expect(run.output().lastIndexOf('imapd[')).toBeLessThan(run.output().lastIndexOf('mseventd['))
   })
 
+  it('says once that it goes on as root, not for each service and worker', async () => {
+    if (process.getuid?.() !== 0) return
+    const { at } = await twoServices()
+    await using _ = at
+    at.configure({ imap_host: '127.0.0.1', imap_port: await freePort(), thread_pool_min: 2, ms_user: 'no-such-user' })
+    const run = at.start(join(bin, 'mbox'), ['-c', at.configFile, 'run'])
+    await run.says('all services answer')
+    expect(run.output().match(/there is no user no-such-user; make it/g)).toHaveLength(1)
+    const background = await mbox(at, 'start', 'pop3d')
+    expect(background.code).toBe(1)
+    expect(background.output).toMatch(
+      /^pop3d: \S+ms\.conf:\d+: ms_user: there is no user no-such-user; make it \(useradd /m,
+    )
+  })
+
   it('ends when mbox stop has stopped its services', async () => {
     const { at } = await twoServices()
     await using _ = at
