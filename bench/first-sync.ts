@@ -9,7 +9,7 @@
  * peer that is given fewer messages says so; its rate is per message all the same.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -45,6 +45,8 @@ interface Run {
 }
 
 const work = mkdtempSync(join(tmpdir(), 'first-sync-'))
+// getmail runs as nobody when we are root
+chmodSync(work, 0o755)
 let runs = 0
 
 /** Messages and octets that a Maildir peer stored. */
