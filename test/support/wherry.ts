@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { freePort } from './free-port.ts'
 
@@ -54,6 +54,7 @@ export async function startWherry({
     pop3_port: pop3Port,
     login_disabled: false,
     gateway_mode: true,
+    ms_user: userInfo().username,
     ms_sync_userdb: join(directory, 'ms_sync.xml'),
     ...options,
   }

@@ -3,7 +3,7 @@
  * a second one for the demonstration provider. ms.conf is written anew at every start; mail and ms_sync.xml are kept.
  */
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { BackendUrl } from './backend-url.ts'
 
@@ -47,6 +47,8 @@ async function writeInstance(
     run_dir: runDirectory,
     msevent_host: join(runDirectory, 'mseventd.sock'),
     login_disabled: false,
+    // whoever starts it owns it
+    ms_user: userInfo().username,
     ...options,
   }
   const lines = Object.entries(all).map(([name, value]) => `  <${name}>${escapeXml(String(value))}</${name}>`)
