@@ -1,14 +1,12 @@
 /** QUIT. RFC 1939 §4, §6: after a login the UPDATE state. +OK is said when the removal is durable, and only then. */
 import { StoreError } from '../../base/errors.ts'
-import { noArgument } from '../../proto/pop3/command.ts'
 import type { Command } from '../command.ts'
 import { Refusal } from '../replies.ts'
 
 export const quit: Command = {
   keyword: 'QUIT',
   states: ['authorization', 'transaction'],
-  async run(session, argument) {
-    noArgument(argument)
+  async run(session) {
     session.end()
     if (session.state === 'authorization') return 'goodbye'
     const { maildrop, log } = session
