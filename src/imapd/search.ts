@@ -4,6 +4,7 @@
  */
 
 import { StoreError } from '../base/errors.ts'
+import { decodeCharset } from '../mime/charset.ts'
 import { sentDay } from '../mime/date.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
@@ -30,10 +31,10 @@ const daySeconds = 86_400
 /** Messages that are read side by side. */
 const readAtOnce = 8
 
-/** Positions of the matching messages, ascending. */
-export async function findMatches(view: View, key: SearchKey): Promise<readonly number[]> {
+/** Positions of the matching messages, ascending. `charset` (upper case, known) is that of the key's texts. */
+export async function findMatches(view: View, key: SearchKey, charset: string | undefined): Promise<readonly number[]> {
   const texts = new Set<string>()
-  const test = compile(key, view, texts)
+  const test = compile(key, view, texts, (octets) => fold(decodeText(octets, charset)))
   const found: number[] = []
   let open: Facts[] = []
   const settle = async () => {
@@ -70,17 +71,17 @@ async function matchesInside(test: Test, view: View, facts: Facts, texts: readon
   }
 }
 
-/** `texts` collects what BODY and TEXT keys look for. */
-function compile(key: SearchKey, view: View, texts: Set<string>): Test {
+/** `texts` collects what BODY and TEXT keys look for; `textOf` decodes and folds. */
+function compile(key: SearchKey, view: View, texts: Set<string>, textOf: (octets: Buffer) => string): Test {
   switch (key.key) {
     case 'ALL':
       return () => true
     case 'AND':
-      return all(key.keys.map((inner) => compile(inner, view, texts)))
+      return all(key.keys.map((inner) => compile(inner, view, texts, textOf)))
     case 'OR':
-      return any(key.keys.map((inner) => compile(inner, view, texts)))
+      return any(key.keys.map((inner) => compile(inner, view, texts, textOf)))
     case 'NOT': {
-      const inner = compile(key.child, view, texts)
+      const inner = compile(key.child, view, texts, textOf)
       return (facts) => {
         const result = inner(facts)
         return result === undefined ? undefined : !result
@@ -89,7 +90,7 @@ function compile(key: SearchKey, view: View, texts: Set<string>): Test {
     case 'FLAG':
       return hasFlag(key.flag, key.present)
     case 'HEADER': {
-      const needle = fold(decodeText(key.value))
+      const needle = textOf(key.value)
       return ({ summary, text }) => {
         if (text !== undefined) return text.fieldHas(key.field, needle)
         return summary !== undefined && isInSummary(summary, key.field)
@@ -99,7 +100,7 @@ function compile(key: SearchKey, view: View, texts: Set<string>): Test {
     }
     case 'TEXT':
     case 'BODY': {
-      const needle = fold(decodeText(key.value))
+      const needle = textOf(key.value)
       if (needle === '') return () => true
       texts.add(needle)
       return ({ text }) => text?.has(needle, key.key === 'TEXT')
@@ -197,8 +198,9 @@ function sent(key: DateKey, summary: MessageSummary, wanted: number): boolean {
   return day !== undefined && compareDay(key, day, wanted)
 }
 
-/** A search text in the characters it stands for; octets that are no UTF-8 are taken for latin1. */
-function decodeText(octets: Buffer): string {
+/** A search text in the characters it stands for. In UTF-8, and where no charset is named, octets that are none are taken for latin1. */
+function decodeText(octets: Buffer, charset = 'US-ASCII'): string {
+  if (charset !== 'US-ASCII' && charset !== 'UTF-8') return decodeCharset(octets, charset) ?? octets.toString('latin1')
   const text = octets.toString('utf8')
   return text.includes('\ufffd') ? octets.toString('latin1') : text
 }

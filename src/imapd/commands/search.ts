@@ -1,10 +1,9 @@
 /** SEARCH, RFC 3501 §6.4.4 */
+import { isKnownCharset } from '../../mime/charset.ts'
 import { formatSearch, readSearchArgs } from '../../proto/imap/search.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import { findMatches } from '../search.ts'
-
-const charsets: ReadonlySet<string> = new Set(['US-ASCII', 'UTF-8'])
 
 export const search = command({
   name: 'SEARCH',
@@ -14,14 +13,10 @@ export const search = command({
   looks: 'always',
   parse: readSearchArgs,
   async run(session, { charset, key }, { uid }) {
-    if (charset !== undefined && !charsets.has(charset))
-      throw new Refusal(
-        'NO',
-        `BADCHARSET (${[...charsets].join(' ')})`,
-        'Search texts are understood in these charsets',
-      )
+    if (charset !== undefined && !isKnownCharset(charset))
+      throw new Refusal('NO', 'BADCHARSET (US-ASCII UTF-8)', 'The charset is not known here')
     const { view } = session
-    const positions = await findMatches(view, key)
+    const positions = await findMatches(view, key, charset)
     session.output.write(formatSearch(positions.map((position) => (uid ? view.at(position).uid : position + 1))))
     return undefined
   },
