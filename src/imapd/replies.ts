@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { AuthError, type AuthErrorKind, StoreError, type StoreErrorKind, SyntaxFault } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { MailboxNameFault } from '../proto/imap/mailbox-name.ts'
 import { sanitiseText } from '../proto/imap/response.ts'
 
 /** How a command ended, when not OK. */
@@ -33,6 +34,7 @@ export class Refusal extends Error implements Failure {
 /** The answer to what a command threw. What is none of the families is our defect: it is logged under an id that the client is told. */
 export function failureOf(error: unknown, log: Log): Failure {
   if (error instanceof Refusal) return error
+  if (error instanceof MailboxNameFault) return { status: 'NO', code: 'CANNOT', text: error.message }
   if (error instanceof SyntaxFault) return { status: 'BAD', code: undefined, text: plainText(error.message) }
   if (error instanceof StoreError) return storeFailure(error.kind, error.message)
   if (error instanceof AuthError) return authFailure(error.kind)

@@ -111,7 +111,7 @@ export class View {
       const all = indexesOf(resolveUids(set, count, (index) => this.#records[index]!.uid))
       return this.#ghosts.size === 0 ? all : all.filter((position) => !this.#ghosts.has(this.#records[position]!.uid))
     }
-    if (namesMissing(set, count)) throw new Refusal('BAD', undefined, 'A sequence number is above EXISTS')
+    if (namesMissing(set, count)) throw new Refusal('BAD', undefined, `No such message: the mailbox has ${count}`)
     return indexesOf(resolveSequenceNumbers(set, count))
   }
 

@@ -185,3 +185,15 @@ async function firstReply(imapd: { host: string; port: number }, command: string
   peer.destroy()
   return line
 }
+
+describe('a name as its owner typed it', () => {
+  it('keeps a backslash that quotes nothing: Outlook sends DOMAIN\\user so', async () => {
+    await using imapd = await startImapd(['DOMAIN\\anna@example.org'])
+    for (const name of ['"DOMAIN\\anna@example.org"', '"DOMAIN\\\\anna@example.org"']) {
+      const peer = await Peer.open(imapd)
+      await peer.line()
+      expect((await peer.command('a', `LOGIN ${name} "secret"`)).at(-1)).toMatch(/^a OK /)
+      peer.destroy()
+    }
+  })
+})

@@ -9,7 +9,9 @@ export const list = command({
   states: loggedIn,
   capabilities: () => ['CHILDREN'],
   parse: readListArgs,
-  async run(session, { reference, pattern }) {
+  async run(session, args) {
+    if (args === undefined) return undefined
+    const { reference, pattern } = args
     const { output } = session
     if (pattern === '') {
       // Asks for the delimiter and the root of the reference: every name is below the one root.

@@ -8,7 +8,9 @@ export const lsub = command({
   name: 'LSUB',
   states: loggedIn,
   parse: readListArgs,
-  async run(session, { reference, pattern }) {
+  async run(session, args) {
+    if (args === undefined) return undefined
+    const { reference, pattern } = args
     const { output } = session
     if (pattern === '') {
       output.write(formatListLine('LSUB', ['\\Noselect'], ''))

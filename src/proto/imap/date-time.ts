@@ -3,9 +3,9 @@
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const dayMs = 86_400_000
 
-/** "17-Jul-1996 02:44:25 -0700" (or " 7-Jul-…"), without quotes: seconds since 1970; undefined when it is none or names no real moment. */
+/** "17-Jul-1996 02:44:25 -0700" (or " 7-Jul-…", and "7-Jul-…" as some write it), without quotes: seconds since 1970; undefined when it is none or names no real moment. */
 export function parseDateTime(text: string): number | undefined {
-  const match = /^([ \d]\d)-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$/.exec(text)
+  const match = /^([ \d]?\d)-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$/.exec(text)
   if (match === null) return undefined
   const day = dayNumber(match[3]!, match[2]!, match[1]!)
   const [hour, minute, second, zoneHour, zoneMinute] = [4, 5, 6, 8, 9].map((index) => Number(match[index]))

@@ -91,8 +91,7 @@ function attOf(word: string, input: TokenReader): FetchItem {
       }
   }
   const item = dataItems.find((known) => known === word)
-  if (item === undefined)
-    throw input.tokenFault('fetch-att', `${dataItems.join(', ')}, BODY[section], BODY.PEEK[section] or RFC822`)
+  if (item === undefined) throw input.tokenFault('fetch-att', 'an item such as FLAGS or BODY.PEEK[]')
   return { item }
 }
 

@@ -1,6 +1,7 @@
 /** LIST and LSUB. RFC 9051 §6.3.9, RFC 3501 §6.3.8, §6.3.9, §9 rules list, lsub, mailbox-list; RFC 3348 (CHILDREN) */
 
 import { hierarchyDelimiter } from './list-pattern.ts'
+import { MailboxNameFault } from './mailbox-name.ts'
 import { formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
 
@@ -11,14 +12,23 @@ export interface ListArgs {
   readonly pattern: string
 }
 
-/** `SP mailbox SP list-mailbox CRLF` */
-export function readListArgs(input: TokenReader): ListArgs {
+/** `SP mailbox SP list-mailbox CRLF`; undefined when no mailbox can have such a name. */
+export function readListArgs(input: TokenReader): ListArgs | undefined {
   input.sp()
-  const reference = input.mailbox()
+  const reference = findName(() => input.mailbox())
   input.sp()
-  const pattern = input.listMailbox()
+  const pattern = findName(() => input.listMailbox())
   input.end()
-  return { reference, pattern }
+  return reference === undefined || pattern === undefined ? undefined : { reference, pattern }
+}
+
+function findName(read: () => string): string | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof MailboxNameFault) return undefined
+    throw error
+  }
 }
 
 /** `* LIST (\HasNoChildren) "/" Sent`; the name in Unicode. */

@@ -3,6 +3,15 @@
  * has one spelling only: what is accepted here encodes to exactly the same octets again.
  */
 
+import { SyntaxFault } from '../../base/errors.ts'
+
+/** The command is well-formed, but no mailbox can have the name: NO rather than BAD. The reader stands behind the name. */
+export class MailboxNameFault extends SyntaxFault {
+  constructor(rule: string) {
+    super('Mailbox name is not in modified UTF-7 ("&" alone is written "&-")', rule)
+  }
+}
+
 const base64Name = /^[A-Za-z0-9+,]+$/
 
 /** Unicode of a name in modified UTF-7; undefined when it is not in the one legal spelling (8-bit octets among that). */

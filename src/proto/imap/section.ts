@@ -47,7 +47,7 @@ function readSectionText(input: TokenReader, inPart: boolean): SectionText {
   const word = input.keyword('section-text')
   const text = sectionTexts.find((known) => known === word)
   if (text === undefined || (text === 'MIME' && !inPart))
-    throw input.tokenFault('section-text', 'HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT or (behind a part) MIME')
+    throw input.tokenFault('section-text', 'a section such as HEADER, TEXT or 1.MIME')
   return text
 }
 

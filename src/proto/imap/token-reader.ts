@@ -7,7 +7,7 @@
 import { SyntaxFault } from '../../base/errors.ts'
 import { parseDate, parseDateTime } from './date-time.ts'
 import { canonicalFlag } from './flags.ts'
-import { decodeMailboxName, foldInbox } from './mailbox-name.ts'
+import { decodeMailboxName, foldInbox, MailboxNameFault } from './mailbox-name.ts'
 import { parseSequenceSet, type SequenceSet } from './sequence-set.ts'
 
 /** A command's text without CRLF; where a piece ends and another follows, the literal of that index stands between them. */
@@ -186,12 +186,12 @@ export class TokenReader {
     return text
   }
 
-  /** A mailbox name in Unicode, from modified UTF-7 (RFC 3501 §5.1.3); the first level INBOX in upper case. */
+  /** A mailbox name in Unicode, from modified UTF-7 (RFC 3501 §5.1.3); the first level INBOX in upper case. Throws MailboxNameFault behind it. */
   mailbox(rule = 'mailbox'): string {
     return foldInbox(this.#decodedName(this.astring(rule), rule))
   }
 
-  /** The pattern of LIST and LSUB in Unicode, wildcards in it. */
+  /** The pattern of LIST and LSUB in Unicode, wildcards in it. Throws MailboxNameFault behind it. */
   listMailbox(): string {
     const rule = 'list-mailbox'
     return this.#decodedName(this.#stringOr(listChar, rule, 'a mailbox name, maybe with % or *'), rule)
@@ -202,8 +202,7 @@ export class TokenReader {
     let end = start
     while (end < this.#line.length && '0123456789:,*'.includes(this.#line[end]!)) end++
     const set = parseSequenceSet(this.#line.slice(start, end))
-    if (set === undefined)
-      throw this.fault('sequence-set', 'numbers from 1 to 4294967295 or "*", ranges with ":", separated by ","')
+    if (set === undefined) throw this.fault('sequence-set', 'message numbers such as 1:3,5 or *')
     this.#at = end
     return set
   }
@@ -244,10 +243,10 @@ export class TokenReader {
 
   /** date-time, quotes included: seconds since 1970. */
   dateTime(): number {
-    const quoted = this.#line.slice(this.#at, this.#at + 28)
-    const seconds = quoted.startsWith('"') && quoted.endsWith('"') ? parseDateTime(quoted.slice(1, -1)) : undefined
+    const quoted = /^"[^"]{0,26}"/.exec(this.#line.slice(this.#at, this.#at + 28))?.[0] ?? ''
+    const seconds = parseDateTime(quoted.slice(1, -1))
     if (seconds === undefined) throw this.fault('date-time', 'a date such as "17-Jul-1996 02:44:25 -0700"')
-    this.#at += 28
+    this.#at += quoted.length
     return seconds
   }
 
@@ -290,7 +289,8 @@ export class TokenReader {
       }
       if (octet === 0x5c) {
         const escaped = line[at + 1]
-        if (escaped !== '"' && escaped !== '\\') throw this.fault(rule, 'only \\" and \\\\ behind a backslash')
+        // Before anything else a backslash stands for itself: clients send DOMAIN\user as its owner typed it.
+        if (escaped !== '"' && escaped !== '\\') continue
         text += line.slice(from, at)
         from = ++at
       } else if (octet === 0 || octet === 0x0d || octet === 0x0a) throw this.fault(rule, 'no NUL, CR or LF in quotes')
@@ -330,8 +330,7 @@ export class TokenReader {
 
   #decodedName(octets: string, rule: string): string {
     const name = decodeMailboxName(octets)
-    if (name === undefined)
-      throw this.tokenFault(rule, 'modified UTF-7 (RFC 3501 section 5.1.3; "&" alone is written "&-")')
+    if (name === undefined) throw new MailboxNameFault(rule)
     return name
   }
 }

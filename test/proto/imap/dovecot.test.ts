@@ -111,10 +111,12 @@ const agreed = [
   'ID NIL',
   'ID ("name" "x" "y" NIL)',
   'SUBSCRIBE "a\\"b"',
+  'SUBSCRIBE "a\\b"',
   'SUBSCRIBE "a',
   'SUBSCRIBE {3+}\r\na b',
   'APPEND INBOX (\\Seen) " 7-Feb-1994 21:52:25 -0800" {5+}\r\nA: b\n',
   'APPEND INBOX "07-Feb-1994 21:52:25 -0800" {5+}\r\nA: b\n',
+  'APPEND INBOX "7-Feb-1994 21:52:25 -0800" {5+}\r\nA: b\n',
   'APPEND INBOX "7-Foo-1994 21:52:25 -0800" {5+}\r\nA: b\n',
   'APPEND INBOX (\\Recent) {5+}\r\nA: b\n',
 ]
@@ -131,7 +133,6 @@ const different: readonly (readonly [command: string, ours: string, dovecots: st
   ['FETCH 1 BODY[TEXT]<0.0>', 'BAD', 'fine', 'RFC 9051 §9 partial: nz-number64'],
   ['FETCH 1 BODY[TEXT]<0>', 'BAD', 'fine', 'RFC 9051 §9 partial: both numbers'],
   ['ID ("name")', 'BAD', 'fine', 'RFC 2971 §4 id-params-list: pairs'],
-  ['SUBSCRIBE "a\\b"', 'BAD', 'fine', 'RFC 9051 §9 QUOTED-CHAR: a backslash quotes only quoted-specials'],
 ]
 
 const ours = (command: string): 'BAD' | 'fine' => {
