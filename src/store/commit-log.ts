@@ -263,7 +263,12 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         return false
       }
     }
-    await fs.syncDirectory(this.epochs.pathOf(epoch))
+    try {
+      await fs.syncDirectory(this.epochs.pathOf(epoch))
+    } catch (error) {
+      // Removed meanwhile: those who went on after this entry have copied what it made into a later epoch, durably.
+      if (codeOf(error) !== 'ENOENT' || (await this.epochs.isPresent(epoch))) throw error
+    }
     return true
   }
 

@@ -34,6 +34,7 @@ export class ArrivingMessage implements MessageSink {
   private readonly context: StoreContext
   private readonly directory: string
   private ended = false
+  private aborted = false
   private sizeOctets = 0
   /** What was collected. */
   private pieces: Uint8Array[] = []
@@ -85,12 +86,14 @@ export class ArrivingMessage implements MessageSink {
 
   abort(): void | Promise<void> {
     this.ended = true
+    this.aborted = true
     return this.remove()
   }
 
-  /** Resolves when the file is durable (its name is not yet). */
+  /** Resolves when the file is durable (its name is not yet); of an aborted message no failure counts. */
   async settled(): Promise<void> {
-    await this.work
+    if (this.aborted) await this.work.catch(() => {})
+    else await this.work
   }
 
   /** Takes back what was written, as well as can be. */

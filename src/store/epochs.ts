@@ -14,7 +14,7 @@ import {
   maxHeadOctets,
   sealEntry,
 } from './change-set.ts'
-import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
+import { type StoreFs, unlessAbsent } from './fs.ts'
 import { removeTree } from './remove-tree.ts'
 import { applyEntry, type Replica } from './replica.ts'
 import { randomId, uniqueName } from './unique.ts'
@@ -178,7 +178,8 @@ export class EpochFolders<State extends Replica<unknown>> {
     } catch (error) {
       await removeTree(this.fs, prepared).catch(() => {})
       if (await this.isPresent(next)) return 'there'
-      if (codeOf(error) === 'ENOENT' && !(await this.isPresent(old))) return 'gone'
+      // Whatever the call said: a rename into a folder that is being removed may answer anything.
+      if (!(await this.isPresent(old))) return 'gone'
       throw error
     }
   }

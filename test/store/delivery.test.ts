@@ -94,4 +94,19 @@ describe('messages on their way', () => {
       })(),
     ).rejects.toMatchObject({ kind: 'unavailable' })
   })
+
+  it('leave the others alone when one could not be written and was taken back', async () => {
+    const { here, inbox } = await inboxBehind()
+    await using delivery = inbox.deliver()
+    here.gate = ({ operation }) => (operation === 'create' ? Promise.reject(systemError('EIO')) : undefined)
+    const broken = delivery.add({ internalDate: 1 })
+    await broken.write(Buffer.alloc(large))
+    await broken.abort()
+    here.gate = () => undefined
+    const good = delivery.add({ internalDate: 1 })
+    good.write(Buffer.from('good'))
+    good.end()
+    expect(await delivery.commit()).toEqual([{ aborted: true }, { uid: 1 }])
+    expect(await textOf(inbox, inbox.messages[0]!.uid)).toBe('good')
+  })
 })

@@ -24,6 +24,36 @@ async function processOn(disk: MemoryDisk, fails: (call: Call) => string | undef
   return { account, inbox: await account.open('INBOX') }
 }
 
+/** A process that can be put to sleep between the link of an entry and the sync of its folder. */
+async function openSlowly(disk: MemoryDisk) {
+  let sleep: { reached: () => void; woken: Promise<void> } | undefined
+  let linked = false
+  const gate = ({ operation, path }: Call) => {
+    if (operation === 'link') linked = sleep !== undefined && path.includes('/INBOX/log/')
+    else if (linked && operation === 'syncDirectory' && path.includes('/INBOX/log/')) {
+      linked = false
+      sleep?.reached()
+      const { woken } = sleep!
+      sleep = undefined
+      return woken
+    }
+    return undefined
+  }
+  const clock = { ...systemClock, now: () => disk.now }
+  const store = storeIn('/s', { fs: disk.fs(gate), epochEntries, clock })
+  const account = store.account(user)
+  await account.ensure()
+  return {
+    inbox: await account.open('INBOX'),
+    sleepBeforeSync: () => {
+      const reached = Promise.withResolvers<void>()
+      const woken = Promise.withResolvers<void>()
+      sleep = { reached: reached.resolve, woken: woken.promise }
+      return { reached: reached.promise, wake: woken.resolve }
+    },
+  }
+}
+
 async function deliverNoted(ledger: Ledger, mailbox: Mailbox, text: string): Promise<void> {
   const delivered = await deliver(mailbox, text)
   if (!('uid' in delivered)) throw new Error('not stored')
@@ -204,5 +234,23 @@ describe('the repair of a damaged log', () => {
       expect(still.uidValidity).toBe(repairing.inbox.uidValidity)
       expect(still.messages).toEqual(repairing.inbox.messages)
     }
+  })
+
+  it('acknowledges what was linked before its epoch was sealed, passed on and removed', async () => {
+    const disk = new MemoryDisk()
+    const slow = await openSlowly(disk)
+    const others = await processOn(disk)
+    await deliver(others.inbox, '0')
+    await slow.inbox.refresh()
+    const sleeping = slow.sleepBeforeSync()
+    const delivered = deliver(slow.inbox, 'slow')
+    await sleeping.reached
+    await others.inbox.refresh()
+    for (let n = 1; n < 4 * epochEntries; n++) await deliver(others.inbox, String(n))
+    sleeping.wake()
+    expect(await delivered).toHaveProperty('uid')
+    await slow.inbox.refresh()
+    expect((await texts(slow.inbox)).filter((text) => text === 'slow')).toHaveLength(1)
+    expect(slow.inbox.messages).toEqual(others.inbox.messages)
   })
 })
