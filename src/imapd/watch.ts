@@ -27,7 +27,15 @@ export class Watch implements Disposable {
     if (session.state !== 'selected') return
     const { events, clock } = session.services
     const look = () => this.#look()
-    this.#stop.push(session.view.mailbox.onChange(() => this.wake()))
+    const { mailbox } = session.view
+    let modSeq = mailbox.highestModSeq
+    const changed = () => {
+      // News without a change: the mailbox came to its end, which a look tells.
+      if (mailbox.highestModSeq === modSeq) look()
+      modSeq = mailbox.highestModSeq
+      this.wake()
+    }
+    this.#stop.push(mailbox.onChange(changed))
     this.#stop.push(events.subscribe([`mbox:${session.userId}`], look, look))
     const timer = setInterval(() => {
       if (this.#blind || !events.connected || clock.monotonic() - this.#lookedAt >= seldomLookMs) look()

@@ -1,5 +1,7 @@
 /** A store that does not answer, and mailboxes that are gone: what works on, and what is said. */
+import { globSync, writeFileSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
 import { deliver, serve, user } from './served.ts'
 import type { Peer } from './transcript.ts'
@@ -122,5 +124,41 @@ describe('a mailbox that another session deleted', () => {
     two.write('d UID FETCH 1:* FLAGS\r\n')
     expect(await two.line()).toBe('* BYE The selected mailbox was deleted')
     await two.closed()
+  })
+
+  it('ends IDLE', async () => {
+    const imapd = await serve()
+    const [one, two] = [await imapd.enter(), await imapd.enter()]
+    await one.command('a', 'CREATE lists')
+    await two.command('b', 'SELECT lists')
+    two.write('i IDLE\r\n')
+    expect(await two.line()).toBe('+ idling')
+    await one.command('c', 'DELETE lists')
+    imapd.bus.publish({ topic: `mbox:${user}`, name: 'changed', fields: {} })
+    expect(await two.line()).toBe('* BYE The selected mailbox was deleted')
+    await two.closed()
+  })
+})
+
+describe('a mailbox that was repaired, so that its UIDs are others now', () => {
+  it('ends the sessions that know the old ones, idle or not', async () => {
+    let lateMs = 0
+    const imapd = await serve({ clock: { ...systemClock, now: () => Date.now() + lateMs } })
+    await deliver(imapd.elsewhere, 'INBOX', [message, message])
+    const [busy, idle] = [await imapd.enter(), await imapd.enter()]
+    for (const peer of [busy, idle]) await peer.command('s', 'SELECT INBOX')
+    idle.write('i IDLE\r\n')
+    expect(await idle.line()).toBe('+ idling')
+    await deliver(imapd.elsewhere, 'INBOX', [message])
+    lateMs = 86_400_000
+    writeFileSync(globSync(`${imapd.directory}/user/*/INBOX/log/*/*`).sort().at(-1)!, '')
+    busy.write('f UID STORE 1 +FLAGS (\\Deleted)\r\n')
+    for (const peer of [busy, idle]) {
+      expect(await peer.line()).toMatch(/^\* BYE /)
+      await peer.closed()
+    }
+    const again = await imapd.enter()
+    expect(await again.command('s', 'SELECT INBOX')).toContain('* 3 EXISTS')
+    expect((await again.command('u', 'SEARCH DELETED'))[0]).toBe('* SEARCH')
   })
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Authenticator } from '#src/auth/types.ts'
-import { systemClock } from '#src/base/clock.ts'
+import { type Clock, systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { configOf } from '#src/config/config.ts'
 import { Session } from '#src/imapd/session.ts'
@@ -19,6 +19,7 @@ import { Peer } from './transcript.ts'
 export const user = 'anna@example.org' as UserId
 
 export interface Served {
+  readonly directory: string
   readonly bus: MemoryBus
   readonly records: readonly LogRecord[]
   /** Shares nothing with the sessions' store but the files: as good as another process. */
@@ -28,19 +29,21 @@ export interface Served {
 }
 
 export interface ServedOptions {
+  /** Of the stores. */
+  readonly clock?: Clock
   /** Replaced members of every mailbox that a session opens. */
   readonly mailbox?: (mailbox: Mailbox) => Partial<Mailbox>
   readonly connection?: (connection: ClientConnection) => Partial<ClientConnection>
 }
 
 /** Ends with the test. */
-export async function serve({ mailbox, connection: wire }: ServedOptions = {}): Promise<Served> {
+export async function serve({ clock = systemClock, mailbox, connection: wire }: ServedOptions = {}): Promise<Served> {
   const directory = await mkdtemp(join(tmpdir(), 'imapd-'))
   const records: LogRecord[] = []
   const log = logTo(records)
   const bus = new MemoryBus()
   const config = configOf({ login_disabled: false, imap_host: '127.0.0.1', imap_port: 0, enable_imaps: false })
-  const open = () => openStore({ root: join(directory, 'user'), clock: systemClock, log })
+  const open = () => openStore({ root: join(directory, 'user'), clock, log })
   const [store, elsewhere] = [open(), open()]
   const authenticator: Authenticator = { login: async () => ({ userId: user }) }
   const services = {
@@ -67,6 +70,7 @@ export async function serve({ mailbox, connection: wire }: ServedOptions = {}): 
   const { at } = running.addresses[0]!
   if (!('port' in at)) throw new Error('no port')
   return {
+    directory,
     bus,
     records,
     elsewhere,

@@ -117,6 +117,19 @@ describe('the maildrop is what it was at the login (RFC 1939 §4, §8)', () => {
     expect(await served.stored()).toHaveLength(1)
   })
 
+  it('says -ERR to QUIT, and removes nothing, when UIDs mean other messages now', async () => {
+    const served = await serve()
+    await served.deliver(one, two)
+    const client = await Client.login(served)
+    expect(await client.say('DELE 1')).toMatch(/^\+OK/)
+    const other = await serve({ directory: served.directory })
+    await other.deliver(one)
+    const { globSync, writeFileSync } = await import('node:fs')
+    writeFileSync(globSync(`${served.directory}/user/*/INBOX/log/*/*`).sort().at(-1)!, '')
+    expect(await client.say('QUIT')).toMatch(/^-ERR \[SYS\/TEMP\] deleted messages not removed/)
+    expect(await served.stored()).toHaveLength(3)
+  })
+
   it('says -ERR to QUIT, and claims nothing, when the removal fails', async () => {
     const expunge = () => async () => Promise.reject(new StoreError('unavailable', 'disk full'))
     const served = await serve({ store: withInbox({ expunge }) })
