@@ -45,6 +45,13 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
   }
 }
 
+/** `now`, and what `before` remembers of deletions. */
+export const withDeletionsOf = (before: BackendMemory, now: BackendMemory): BackendMemory => ({
+  ...now,
+  ...(before.asked === undefined ? {} : { asked: { ...before.asked, ...now.asked } }),
+  ...(before.deleted === undefined ? {} : { deleted: { ...before.deleted, ...now.deleted } }),
+})
+
 export const writtenMemory = (memory: BackendMemory, mailbox: MailboxId): unknown => ({ ...memory, mailbox })
 
 /** SHA-256 of messages by UID, as `MessageRecord.digest` has it. */

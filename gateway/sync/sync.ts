@@ -2,6 +2,7 @@
  * One maildrop and one mailbox, brought into step: list, identify, plan, apply. Safe to stop at any instant: an origin is
  * committed with its message, and whatever was not done is seen again in the next listing.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '#src/base/clock.ts'
 import type { Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
@@ -11,7 +12,7 @@ import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
-import { readContents, readMemory, writtenMemory } from './memory.ts'
+import { type BackendMemory, readContents, readMemory, withDeletionsOf, writtenMemory } from './memory.ts'
 import { hasUniqueId, type Identified, identify, type KnownOrigins } from './origin.ts'
 import { type Departed, deletionsConfirmed, isPending, type Plan, type Policy, plan } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
@@ -66,8 +67,15 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
     policy,
     now: Math.floor(clock.now() / 1_000),
   })
-  if (JSON.stringify(steps.memory) !== JSON.stringify(memory))
-    await account.put({ [memoryKey]: writtenMemory(steps.memory, mailbox.id) })
+  let written = memory
+  const remember = async (now: BackendMemory): Promise<void> => {
+    if (!isDeepStrictEqual(now, written)) await account.put({ [memoryKey]: writtenMemory(now, mailbox.id) })
+    written = now
+  }
+  // What guards an origin against a second DELE goes only after the mailbox has forgotten the origin.
+  await remember(withDeletionsOf(memory, steps.memory))
+  if (steps.forget.length + steps.readmit.length > 0) await mailbox.forget([...steps.forget, ...steps.readmit])
+  await remember(steps.memory)
   if (steps.held > 0)
     log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
       missing: steps.held,
@@ -80,8 +88,7 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
   const { result, deleted } = await apply(request, steps, listed.length)
   await client.quit()
   // Only now: a deletion that was not confirmed is asked for again.
-  if (deleted.length > 0)
-    await account.put({ [memoryKey]: writtenMemory(deletionsConfirmed(steps.memory, deleted), mailbox.id) })
+  await remember(deletionsConfirmed(steps.memory, deleted))
   return result
 }
 
@@ -97,7 +104,6 @@ const apply = async (
       return left === undefined ? [] : [[number, left.uid] as const]
     }),
   )
-  if (steps.forget.length + steps.readmit.length > 0) await mailbox.forget([...steps.forget, ...steps.readmit])
   const expunged = steps.expungeHere.length > 0 ? await mailbox.expunge(steps.expungeHere, 'backend') : []
   const { fetched, fetchedOctets, failed } = await fetchMessages(request, steps.fetch)
   const pushedOut = steps.pushOut.length > 0 ? await mailbox.expunge(steps.pushOut, 'window') : []

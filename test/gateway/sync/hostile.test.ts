@@ -37,6 +37,25 @@ const scene = async (
   await using test = await testStore()
   await run(backend, new Syncer(test.store, backendAt(backend.port)), test)
 }
+/** Its mailboxes have no room for what `method` writes, as long as `full` says so. */
+const without = (store: Store, method: 'deliver' | 'forget', full: () => boolean): Store => {
+  const open = async (name: string) => {
+    const mailbox = await store.account(userId).open(name)
+    return new Proxy(mailbox, {
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property)
+        if (property === method && full())
+          return () => {
+            throw new StoreError('unavailable', 'No space left on device')
+          }
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  }
+  return Object.assign(Object.create(store), {
+    account: (user: UserId) => Object.assign(Object.create(store.account(user)), { open }),
+  })
+}
 const subjects = async (test: TestStore) =>
   (await contents(test.store)).map((octets) => /Subject: (.*)\r/.exec(String(octets))?.[1])
 
@@ -163,24 +182,8 @@ describe('bad messages (B10, P12, D19)', () => {
 
   it('a store that is full for a moment is no reason to let a message wait', () =>
     scene(async (_, gateway, test) => {
-      const { store } = test
       let full = true
-      const open = async (name: string) => {
-        const mailbox = await store.account(userId).open(name)
-        return new Proxy(mailbox, {
-          get: (target, property) => {
-            const value: unknown = Reflect.get(target, property)
-            if (property === 'deliver' && full)
-              return () => {
-                throw new StoreError('unavailable', 'No space left on device')
-              }
-            return typeof value === 'function' ? value.bind(target) : value
-          },
-        })
-      }
-      const failing: Store = Object.assign(Object.create(store), {
-        account: (user: UserId) => Object.assign(Object.create(store.account(user)), { open }),
-      })
+      const failing = without(test.store, 'deliver', () => full)
       for (let round = 0; round < 3; round++)
         await expect(gateway.sync({}, { store: failing })).rejects.toMatchObject({ kind: 'unavailable' })
       full = false
@@ -237,12 +240,12 @@ describe('a deletion hits one message, and no other', () => {
     (await contents(test.store)).map((octets) => String(octets).split('\r\n\r\n')[1]!.trim())
   const deletes = (test: TestStore, position: number) =>
     withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages[position]!.uid], 'client'))
-  const without = (backend: ScriptedPop3) => backend.on('UIDL', () => '-ERR unknown command\r\n')
+  const noUidl = (backend: ScriptedPop3) => backend.on('UIDL', () => '-ERR unknown command\r\n')
 
   it('of two copies: the other one stays, in every later session', () =>
     scene(
       async (backend, gateway, test) => {
-        without(backend)
+        noUidl(backend)
         await gateway.sync()
         await deletes(test, 1)
         expect(await gateway.sync()).toMatchObject({ deletedThere: 1 })
@@ -275,7 +278,7 @@ describe('a deletion hits one message, and no other', () => {
   it('another one in its place, with the same header: is fetched, not deleted', () =>
     scene(
       async (backend, gateway, test) => {
-        without(backend)
+        noUidl(backend)
         await gateway.sync()
         await deletes(test, 0)
         backend.messages = [copy('b'), copy('c')]
@@ -289,7 +292,7 @@ describe('a deletion hits one message, and no other', () => {
   it('one of several vanishes at the backend: that one leaves here', () =>
     scene(
       async (backend, gateway, test) => {
-        without(backend)
+        noUidl(backend)
         await gateway.sync()
         backend.messages.shift()
         expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 0 })
@@ -318,6 +321,26 @@ describe('a deletion hits one message, and no other', () => {
       expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6', 'another'])
       expect(backend.messages).toHaveLength(6)
     }))
+
+  it.each([
+    ['listed again', true],
+    ['not listed', false],
+  ])('its unique-id is %s, and the store is full at that moment: another message under it later stays', (_, again) =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      await deletes(test, 1)
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 1 })
+      const arrives = () =>
+        backend.messages.push({ uidl: 'id2', octets: Buffer.from('Subject: another\r\n\r\nlonger\r\n') })
+      if (again) arrives()
+      const failing = without(test.store, 'forget', () => true)
+      await expect(gateway.sync({}, { store: failing })).rejects.toMatchObject({ kind: 'unavailable' })
+      if (!again) arrives()
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 1 })
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 0 })
+      expect(await subjects(test)).toEqual(['1', '3', '4', '5', '6', 'another'])
+    }),
+  )
 })
 
 describe('unique-ids that are none (P5, P6, P7, B9)', () => {
