@@ -2,8 +2,8 @@
 
 import { formatFlagList } from '../proto/imap/flags.ts'
 import { formatNumbered, formatStatusResponse } from '../proto/imap/response.ts'
+import type { Output } from '../server/output.ts'
 import type { Flag } from '../store/types.ts'
-import type { Output } from './output.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 

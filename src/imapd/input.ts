@@ -4,8 +4,8 @@ import { preAuthLimits, type ReceiverLimits } from '../proto/imap/limits.ts'
 import { CommandReceiver } from '../proto/imap/receiver.ts'
 import type { ReceiverEvent } from '../proto/imap/receiver-events.ts'
 import { formatContinuation } from '../proto/imap/response.ts'
+import type { Output } from '../server/output.ts'
 import type { ClientConnection } from '../server/types.ts'
-import type { Output } from './output.ts'
 import { Refusal } from './replies.ts'
 
 /** The client is gone: nothing can be told to it any more. */

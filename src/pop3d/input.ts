@@ -1,7 +1,7 @@
 /** Joins a connection to the line reader. */
 import { LineReader } from '../proto/pop3/line-reader.ts'
+import type { Output } from '../server/output.ts'
 import type { ClientConnection } from '../server/types.ts'
-import type { Output } from './output.ts'
 
 /** The client is gone: nothing can be told to it any more. */
 export class Disconnected extends Error {

@@ -2,6 +2,7 @@
  * AUTH mechanism [initial-response]. RFC 5034 with the mechanisms PLAIN (RFC 4616) and LOGIN. In gateway mode the guide leaves
  * USER and PASS as the only way, as it does with LOGIN in imapd. GW-13
  */
+import { mechanisms } from '../../auth/sasl.ts'
 import { SyntaxFault } from '../../base/errors.ts'
 import { words } from '../../proto/pop3/command.ts'
 import { challenge, ok, terminator } from '../../proto/pop3/response.ts'
@@ -9,24 +10,6 @@ import type { Command } from '../command.ts'
 import { login, mustBeSecure } from '../login.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
-
-interface Credentials {
-  readonly user: string
-  readonly password: Buffer
-}
-/** Sends a challenge and answers the client's response to it. */
-type Ask = (text: string) => Promise<Buffer>
-
-const mechanisms = new Map<string, (ask: Ask, initial: Buffer | undefined) => Promise<Credentials>>([
-  ['PLAIN', async (ask, initial) => plainCredentials(initial ?? (await ask('')))],
-  [
-    'LOGIN',
-    async (ask, initial) => {
-      const user = (initial ?? (await ask('User Name\0'))).toString('utf8')
-      return { user, password: await ask('Password\0') }
-    },
-  ],
-])
 
 export const auth: Command = {
   keyword: 'AUTH',
@@ -47,15 +30,19 @@ export const auth: Command = {
     const exchange = mechanisms.get(mechanism.toUpperCase())
     if (!exchange) throw new Refusal('the mechanism is not available')
     mustBeSecure(session)
-    const ask = (text: string) => askClient(session, text)
-    const { user, password } = await exchange(ask, initial === undefined ? undefined : initialResponse(initial))
+    const ask = (text: Buffer) => askClient(session, text)
+    const { user, password, authzid } = await exchange(
+      ask,
+      initial === undefined ? undefined : initialResponse(initial),
+    )
+    if (authzid !== undefined) throw new Refusal('acting for another user is not allowed', 'AUTH')
     if (user === '' || password.length === 0) throw new SyntaxFault('user and password are needed', 'message')
     return login(session, user, password)
   },
 }
 
-async function askClient(session: Session, text: string): Promise<Buffer> {
-  session.output.write(challenge(Buffer.from(text, 'latin1')))
+async function askClient(session: Session, text: Buffer): Promise<Buffer> {
+  session.output.write(challenge(text))
   const response = (await session.input.line()).toString('latin1')
   if (response === '*') throw new Refusal('AUTH was cancelled')
   return decodeBase64(response)
@@ -69,16 +56,4 @@ function decodeBase64(text: string): Buffer {
   // Node skips what is not base64; only the canonical text comes back equal.
   if (octets.toString('base64') !== text) throw new SyntaxFault('base64 was expected', 'base64')
   return octets
-}
-
-/** [authzid] NUL authcid NUL passwd. RFC 4616 §2 */
-function plainCredentials(response: Buffer): Credentials {
-  const first = response.indexOf(0)
-  const second = response.indexOf(0, first + 1)
-  if (first < 0 || second < 0 || response.indexOf(0, second + 1) >= 0)
-    throw new SyntaxFault('PLAIN is authzid, NUL, authcid, NUL, password', 'message')
-  const authzid = response.toString('utf8', 0, first)
-  const user = response.toString('utf8', first + 1, second)
-  if (authzid !== '' && authzid !== user) throw new Refusal('acting for another user is not allowed', 'AUTH')
-  return { user, password: response.subarray(second + 1) }
 }

@@ -1,6 +1,9 @@
-/** What goes to the client: short pieces are gathered, bodies pass as they are, and nobody runs ahead of a slow reader. */
+/**
+ * What a session writes to its client: short pieces are gathered, so that replies to pipelined commands leave together, bodies pass as
+ * they are, and nobody runs ahead of a slow reader.
+ */
 
-import type { ClientConnection } from '../server/types.ts'
+import type { ClientConnection } from './types.ts'
 
 /** Gathered text goes to the connection from this size on, and a producer then waits for the client. */
 const pieceOctets = 32 * 1024
