@@ -1,12 +1,14 @@
 /** What is remembered of a backend from session to session, in the account's own log, and how it is read back. */
-import type { MailboxId } from '#src/base/ids.ts'
+import type { MailboxId, Uid } from '#src/base/ids.ts'
 
 /** Announced octets by the UID that the message had here; 0 where the backend told none. */
 export type SizesByUid = Readonly<Record<string, number>>
 
 export interface BackendMemory {
-  /** A message that was retrieved has been listed again later: retrieving does not remove. */
+  /** A message of `given` has been listed again later: retrieving does not remove. */
   readonly keeps: boolean
+  /** UIDs of the last session that retrieved something and whose QUIT was confirmed; until `keeps`. */
+  readonly given?: { readonly from: Uid; readonly below: Uid }
   /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
   readonly missing?: { readonly since: number; readonly sessions: number }
   /** Marked with DELE in sessions that no QUIT has confirmed. */
@@ -35,9 +37,14 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
   const sessions = isObject(missing) && typeof missing.sessions === 'number' ? missing.sessions : undefined
   const suspicion = since === undefined || sessions === undefined ? {} : { missing: { since, sessions } }
   if (value.mailbox !== mailbox) return { keeps, ...suspicion }
+  const { given } = value
+  const { from, below } = isObject(given) ? given : {}
   const [asked, deleted] = [sizesOf(value.asked), sizesOf(value.deleted)]
   return {
     keeps,
+    ...(typeof from === 'number' && typeof below === 'number'
+      ? { given: { from: from as Uid, below: below as Uid } }
+      : {}),
     ...suspicion,
     ...(asked === undefined ? {} : { asked }),
     ...(deleted === undefined ? {} : { deleted }),

@@ -113,15 +113,29 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     if (slice.isOver()) await slice.next()
     if (!origins.has(origin)) missing.push(uid)
   }
-  const keeps = input.memory.keeps || missing.length < present.size
+  const { given, deleted = {} } = input.memory
+  const wasGiven = (uid: Uid): boolean => given !== undefined && uid >= given.from && uid < given.below
+  const keeps = input.memory.keeps || [...present].some(([origin, uid]) => wasGiven(uid) && origins.has(origin))
+  // What was deleted there by us is expected to be missing: it adds to no suspicion.
+  const others = [...departed].filter(([, { uid }]) => deleted[uid] === undefined)
+  const unlistedOthers = others.filter(([origin]) => !origins.has(origin)).length
+  const gone = missing.length + unlistedOthers
+  const most = (count: number, all: number): boolean => count > believedCount && count > all / 2
   const suspicious =
-    missing.length > 0 && (listed.length === 0 || (missing.length > believedCount && missing.length > present.size / 2))
+    most(missing.length, present.size) ||
+    most(gone, present.size + others.length) ||
+    // One message alone that was deleted here may well be gone; several at once are as good as a mailbox.
+    (listed.length === 0 && (missing.length > 0 || gone > 1))
   const before = input.memory.missing ?? { since: now, sessions: 0 }
   const seen = complete && suspicious ? { since: before.since, sessions: before.sessions + 1 } : undefined
   const confirmed = seen !== undefined && seen.sessions >= confirmSessions && now - seen.since >= confirmSeconds
-  const believed = complete && keeps && !expires && (!suspicious || confirmed)
-  const unlisted =
-    complete && (!suspicious || confirmed) ? [...departed.keys()].filter((each) => !origins.has(each)) : []
+  const plausible = complete && (!suspicious || confirmed)
+  const believed = plausible && keeps && !expires
+  // Only what a client deleted must not come back; of that, only what we did not delete there ourselves is in doubt.
+  const inDoubt = ({ cause, uid }: Departed): boolean => cause === 'client' && deleted[uid] === undefined
+  const unlisted = [...departed].flatMap(([origin, left]) =>
+    origins.has(origin) || !(inDoubt(left) ? believed : plausible) ? [] : [origin],
+  )
   // An incomplete listing is no evidence either way: it neither adds to nor ends a suspicion.
   const missingNow = !complete ? input.memory.missing : confirmed ? undefined : seen
   return {
@@ -134,6 +148,7 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     forget: unlisted,
     memory: {
       keeps,
+      ...(keeps || given === undefined ? {} : { given }),
       ...(missingNow === undefined ? {} : { missing: missingNow }),
       ...deletionsRemembered(input, new Set([...unlisted, ...readmit]), deleteThere, sizes),
     },
@@ -165,6 +180,10 @@ const deletionsRemembered = (
     ...(newest < 0 ? {} : { ignoredUpTo: newest }),
   }
 }
+
+/** After QUIT was confirmed: what was retrieved can be listed again from now on. `from`: UIDNEXT before, `below`: after. */
+export const retrievalConfirmed = (memory: BackendMemory, from: Uid, below: Uid): BackendMemory =>
+  memory.keeps ? memory : { ...memory, given: { from, below } }
 
 /** After QUIT was confirmed: what was asked for and not refused is deleted. */
 export const deletionsConfirmed = (memory: BackendMemory, uids: readonly Uid[]): BackendMemory => {

@@ -14,7 +14,15 @@ import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
 import { type BackendMemory, readContents, readMemory, withDeletionsOf, writtenMemory } from './memory.ts'
 import { hasUniqueId, type Identified, identify, type KnownOrigins } from './origin.ts'
-import { type Departed, deletionsConfirmed, isPending, type Plan, type Policy, plan } from './plan.ts'
+import {
+  type Departed,
+  deletionsConfirmed,
+  isPending,
+  type Plan,
+  type Policy,
+  plan,
+  retrievalConfirmed,
+} from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
 
 export interface SyncRequest {
@@ -85,10 +93,12 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
     log.log('warning', 'deleted messages are listed again, or others under their unique-ids; they are left alone', {
       messages: steps.withheld,
     })
+  const from = mailbox.uidNext
   const { result, deleted } = await apply(request, steps, listed.length)
   await client.quit()
-  // Only now: a deletion that was not confirmed is asked for again.
-  await remember(deletionsConfirmed(steps.memory, deleted))
+  // Only now: a deletion that was not confirmed is asked for again, and a server may remove at QUIT what it gave.
+  const confirmed = deletionsConfirmed(steps.memory, deleted)
+  await remember(result.fetched > 0 ? retrievalConfirmed(confirmed, from, mailbox.uidNext) : confirmed)
   return result
 }
 

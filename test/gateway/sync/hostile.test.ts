@@ -95,6 +95,41 @@ describe('a listing that can not be believed (B7)', () => {
       expect(await subjects(test)).toHaveLength(9)
     }))
 
+  it('a server that removes at QUIT what it gave, after a session that was cut: nothing leaves here (P8)', () =>
+    scene(async (backend, gateway, test) => {
+      const retrieved = new Map<number, string[]>()
+      backend.on('RETR', ({ argument, session, messages, socket }, usual) => {
+        if (session === 1 && argument === '4') return void socket.end()
+        retrieved.set(session, [...(retrieved.get(session) ?? []), messages[Number(argument) - 1]!.uidl])
+        return usual()
+      })
+      backend.on('QUIT', ({ session }, usual) => {
+        const answer = usual()
+        backend.messages = backend.messages.filter(({ uidl }) => !retrieved.get(session)?.includes(uidl))
+        return answer
+      })
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'closed' })
+      expect(await gateway.sync()).toMatchObject({ fetched: 3, listed: 6 })
+      backend.messages.push(message(7))
+      expect(await gateway.sync()).toMatchObject({ fetched: 1, expungedHere: 0, held: 3 })
+      expect(await gateway.sync()).toMatchObject({ expungedHere: 0 })
+      expect(await subjects(test)).toHaveLength(7)
+    }))
+
+  it('empty, with everything deleted here under ignore_frontend_deletes: it does not come back', () =>
+    scene(async (backend, gateway, test) => {
+      const policy = { ignoreFrontendDeletes: true }
+      await gateway.sync(policy)
+      await gateway.sync(policy)
+      await clientExpunges(test.store, () => true)
+      const mail = backend.messages
+      backend.messages = []
+      await gateway.sync(policy)
+      backend.messages = mail
+      expect(await gateway.sync(policy)).toMatchObject({ fetched: 0 })
+      expect(await subjects(test)).toEqual([])
+    }))
+
   it('EXPIRE announces it: the same, whatever was seen (RFC 2449 §6.7)', () =>
     scene(
       async (backend, gateway, test) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { uidlInto } from '#gateway/backend/pop3/listing.ts'
 import type { Listed, PopClient } from '#gateway/backend/types.ts'
 import { identify, type KnownOrigins } from '#gateway/sync/origin.ts'
-import { deletionsConfirmed, type PlanInput, plan } from '#gateway/sync/plan.ts'
+import { deletionsConfirmed, type PlanInput, plan, retrievalConfirmed } from '#gateway/sync/plan.ts'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import type { ExpungeCause } from '#src/store/types.ts'
 
@@ -123,6 +123,34 @@ describe('plan', () => {
     expect(await look(1_001 + day, { complete: false })).toEqual([])
     expect(await look(1_002 + day)).toEqual([1, 2])
     expect(memory).toEqual({ keeps: true })
+  })
+
+  it('what was deleted here is forgotten as slowly as what is here vanishes', async () => {
+    const policy = { fetchLastN: 0, ignoreFrontendDeletes: true }
+    const look = (changes: Partial<PlanInput>) =>
+      plan(input({ departed: departed('client', ...range(1, 30)), policy, ...changes }))
+    for (const listed of [[], range(1, 10).map(entry)]) {
+      expect(await look({ listed })).toMatchObject({
+        forget: [],
+        memory: { missing: { since: 1_000_000, sessions: 1 } },
+      })
+      const memory = { keeps: true, missing: { since: 1_000_000 - day, sessions: 2 } }
+      expect((await look({ listed, memory })).forget).toHaveLength(30 - listed.length)
+    }
+    expect((await look({ listed: range(3, 30).map(entry) })).forget).toEqual(['o1', 'o2'])
+    expect((await look({ listed: range(3, 30).map(entry), expires: true })).forget).toEqual([])
+    // What is known to be deleted there is no reason for doubt.
+    const deleted = Object.fromEntries(range(1, 30).map((uid) => [uid, 700]))
+    expect((await look({ memory: { keeps: false, deleted } })).forget).toHaveLength(30)
+  })
+
+  it('a backend keeps what it gave when a message of a session with a confirmed QUIT is listed again', async () => {
+    const given = retrievalConfirmed({ keeps: false }, 4 as Uid, 6 as Uid)
+    const look = async (...numbers: number[]) =>
+      (await plan(input({ listed: numbers.map(entry), present: present(...range(1, 6)), memory: given }))).memory
+    expect(await look(1, 2, 3, 6)).toEqual(given)
+    expect(await look(4)).toEqual({ keeps: true })
+    expect(await look(5)).toEqual({ keeps: true })
   })
 
   it('a message that vanished, left here and is listed again comes back', async () => {
