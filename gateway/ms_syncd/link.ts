@@ -30,7 +30,7 @@ export class BackendLink {
   #dueMs = Infinity
   #dueBeforeMs = Infinity
   #failures = 0
-  /** The password was refused: no session before somebody logs in. */
+  /** The password was refused: no session before somebody logs in, or before the record has another one where it is from there. */
   stopped = false
   running = false
 
@@ -113,7 +113,8 @@ export class BackendLink {
     const fields = { kind: backendError?.kind ?? 'store', reason: reasonOf(error), reply: backendError?.serverText }
     if (backendError?.kind === 'auth') {
       this.stopped = true
-      this.#log.log('warning', 'the backend refuses the password; no further attempt before the next login', fields)
+      const remedy = this.backend.password === undefined ? 'the next login' : 'its record has another one'
+      this.#log.log('warning', `the backend refuses the password; no further attempt before ${remedy}`, fields)
       return
     }
     this.#failures++

@@ -112,6 +112,8 @@ export class GatewayUser {
   #useBackends({ master, extra }: UserBackends): void {
     const keep = (link: BackendLink | undefined, backend: Backend): BackendLink => {
       if (link === undefined || !sameMaildrop(link.backend, backend)) return this.#link(backend)
+      // A refusal was for the password of before.
+      if (link.backend.password !== backend.password) link.stopped = false
       link.backend = backend
       return link
     }

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { BackendProfiles } from '#gateway/backend/profile.ts'
 import { makeUserDatabase } from '#src/config/backends.ts'
-import type { ConfigOverrides } from '#src/config/config.ts'
+import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import {
   type ScriptedMessage,
   type ScriptedOptions,
   type ScriptedPop3,
   scriptedPop3,
 } from '#test/support/pop3-script.ts'
+import { quick } from '../backend/maildrop.ts'
 import { clientExpunges, contents } from '../sync/support.ts'
 import { anna, gatewayScene, type Scene } from './support.ts'
 
@@ -319,6 +321,39 @@ describe('polling', () => {
     await scene.until(finished(master, 2))
     await scene.quiet()
     expect(logins(extra)).toBe(1)
+  })
+
+  it('a refused password of an extra backend is tried again when its record has another one', async () => {
+    await using master = await scriptedPop3({ messages: [message(1)] })
+    await using extra = await scriptedPop3({ messages: [message(2)], password: 'other' })
+    const users = (password: string) =>
+      makeUserDatabase(undefined, [
+        {
+          frontendId: anna,
+          master: { line: 1 },
+          extra: [{ line: 2, port: extra.port, backendId: 'x', password, mailbox: 'Work' }],
+        },
+      ])
+    const config = configOf({
+      gateway_mode: true,
+      ms_syncd_host: '127.0.0.1',
+      ms_syncd_port: master.port,
+      suppress_client_tls: true,
+    })
+    const access = { profiles: new BackendProfiles(), limits: quick }
+    await using scene = await gatewayScene(master.port, {}, users('outdated'))
+    await scene.login()
+    scene.clock.turn(120)
+    await scene.login()
+    expect([logins(master), logins(extra)]).toEqual([2, 1])
+    expect(scene.lines.map((line) => line.message)).toContain(
+      'the backend refuses the password; no further attempt before its record has another one',
+    )
+    scene.gateway.reload({ config, users: users('other'), access })
+    scene.clock.turn(120)
+    await scene.login()
+    expect(logins(extra)).toBe(2)
+    expect(await stored(scene, 'Work')).toBe(1)
   })
 
   it('a restart of mseventd ends no polling: front ends announce their sessions again a little later', () =>
