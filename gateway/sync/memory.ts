@@ -15,6 +15,8 @@ export interface BackendMemory {
   readonly asked?: SizesByUid
   /** Marked with DELE and confirmed by QUIT: if the origin is listed again, the deletion is not for what it names now. */
   readonly deleted?: SizesByUid
+  /** The last session had `ignore_frontend_deletes`. */
+  readonly ignoring?: true
   /** Departures up to this MODSEQ belong to a time of `ignore_frontend_deletes`: they never reach the backend. */
   readonly ignoredUpTo?: number
 }
@@ -32,11 +34,12 @@ const sizesOf = (value: unknown): SizesByUid | undefined => {
 export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory => {
   if (!isObject(value)) return { keeps: false }
   const keeps = value.keeps === true
+  const policy = value.ignoring === true ? ({ ignoring: true } as const) : {}
   const { missing, ignoredUpTo } = value
   const since = isObject(missing) && typeof missing.since === 'number' ? missing.since : undefined
   const sessions = isObject(missing) && typeof missing.sessions === 'number' ? missing.sessions : undefined
   const suspicion = since === undefined || sessions === undefined ? {} : { missing: { since, sessions } }
-  if (value.mailbox !== mailbox) return { keeps, ...suspicion }
+  if (value.mailbox !== mailbox) return { keeps, ...suspicion, ...policy }
   const { given } = value
   const { from, below } = isObject(given) ? given : {}
   const [asked, deleted] = [sizesOf(value.asked), sizesOf(value.deleted)]
@@ -48,6 +51,7 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
     ...suspicion,
     ...(asked === undefined ? {} : { asked }),
     ...(deleted === undefined ? {} : { deleted }),
+    ...policy,
     ...(typeof ignoredUpTo === 'number' ? { ignoredUpTo } : {}),
   }
 }
@@ -62,7 +66,12 @@ export const withDeletionsOf = (before: BackendMemory, now: BackendMemory): Back
 export const writtenMemory = (memory: BackendMemory, mailbox: MailboxId): unknown => ({ ...memory, mailbox })
 
 /** SHA-256 of messages by UID, as `MessageRecord.digest` has it. */
-export const readContents = (value: unknown): ReadonlyMap<string, string> => {
-  const digests = isObject(value) ? Object.entries(value) : []
-  return new Map(digests.flatMap(([uid, digest]) => (typeof digest === 'string' ? [[uid, digest] as const] : [])))
+export const readContents = (value: unknown, mailbox: MailboxId): ReadonlyMap<string, string> => {
+  const digests = isObject(value) && value.mailbox === mailbox && isObject(value.digests) ? value.digests : {}
+  return new Map(
+    Object.entries(digests).flatMap(([uid, digest]) => (typeof digest === 'string' ? [[uid, digest] as const] : [])),
+  )
 }
+
+export const writtenContents = (digests: ReadonlyMap<string, string>, mailbox: MailboxId): unknown =>
+  digests.size === 0 ? undefined : { digests: Object.fromEntries(digests), mailbox }

@@ -2,7 +2,7 @@
  * Two states in, operations out: what the backend lists and what the mailbox knows. No input or output, no clock.
  * The rules about what disappears, and why: docs/decisions/0083-when-a-listing-is-believed.md.
  */
-import type { Uid } from '#src/base/ids.ts'
+import type { ModSeq, Uid } from '#src/base/ids.ts'
 import type { OriginState } from '#src/store/types.ts'
 import { Slice } from '../backend/slice.ts'
 import type { BackendMemory, SizesByUid } from './memory.ts'
@@ -64,6 +64,13 @@ const deletionsPerSession = 10_000
 /** A client deleted it here, and that is to reach the backend. */
 export const isPending = ({ cause, modSeq }: Departed, memory: BackendMemory, policy: Policy): boolean =>
   cause === 'client' && !policy.ignoreFrontendDeletes && modSeq > (memory.ignoredUpTo ?? -1)
+
+/** `memory` of the last session, as the next one has to see it: whatever left here up to then left under the last one's policy. */
+export const underPolicy = (memory: BackendMemory, policy: Policy, highestModSeq: ModSeq): BackendMemory => {
+  if (memory.ignoring !== true || policy.ignoreFrontendDeletes) return memory
+  const { ignoring: _, ...rest } = memory
+  return { ...rest, ignoredUpTo: highestModSeq }
+}
 
 /** What to do about a listed message whose origin departed from here. docs/decisions/0086-a-deletion-hits-once.md */
 const fateOf = (
@@ -162,22 +169,24 @@ const deletionsRemembered = (
   forgotten: ReadonlySet<string>,
   deleteThere: readonly Identified[],
   sizes: ReadonlyMap<number, number>,
-): Pick<BackendMemory, 'asked' | 'deleted' | 'ignoredUpTo'> => {
+): Pick<BackendMemory, 'asked' | 'deleted' | 'ignoring' | 'ignoredUpTo'> => {
+  const { ignoredUpTo } = memory
   const uids = new Set<string>()
-  let newest = memory.ignoredUpTo ?? -1
   for (const [origin, left] of departed) {
-    if (forgotten.has(origin)) continue
-    uids.add(String(left.uid))
-    if (policy.ignoreFrontendDeletes && left.cause === 'client') newest = Math.max(newest, left.modSeq)
+    if (!forgotten.has(origin)) uids.add(String(left.uid))
   }
   const still = (entries: SizesByUid = {}) => Object.entries(entries).filter(([uid]) => uids.has(uid))
-  const now = deleteThere.map(({ origin, number }) => [departed.get(origin)!.uid, sizes.get(number) ?? 0] as const)
+  const now = deleteThere.map(({ origin, number }) => {
+    const { uid } = departed.get(origin)!
+    return [uid, sizes.get(number) ?? memory.asked?.[uid] ?? 0] as const
+  })
   const asked = [...still(memory.asked), ...now]
   const deleted = still(memory.deleted)
   return {
     ...(asked.length === 0 ? {} : { asked: Object.fromEntries(asked) }),
     ...(deleted.length === 0 ? {} : { deleted: Object.fromEntries(deleted) }),
-    ...(newest < 0 ? {} : { ignoredUpTo: newest }),
+    ...(policy.ignoreFrontendDeletes ? { ignoring: true } : {}),
+    ...(ignoredUpTo === undefined ? {} : { ignoredUpTo }),
   }
 }
 

@@ -12,7 +12,14 @@ import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import { Injector } from './inject.ts'
-import { type BackendMemory, readContents, readMemory, withDeletionsOf, writtenMemory } from './memory.ts'
+import {
+  type BackendMemory,
+  readContents,
+  readMemory,
+  withDeletionsOf,
+  writtenContents,
+  writtenMemory,
+} from './memory.ts'
 import { hasUniqueId, type Identified, identify, type KnownOrigins } from './origin.ts'
 import {
   type Departed,
@@ -22,6 +29,7 @@ import {
   type Policy,
   plan,
   retrievalConfirmed,
+  underPolicy,
 } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
 
@@ -59,8 +67,9 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
   const { url, client, account, mailbox, policy, clock, log } = request
   await mailbox.refresh()
   const memoryKey = `backend ${url}`
-  const memory = readMemory(await account.get(memoryKey), mailbox.id)
-  const contents = readContents(await account.get(contentsKey(url)))
+  const stored = readMemory(await account.get(memoryKey), mailbox.id)
+  const memory = underPolicy(stored, policy, mailbox.highestModSeq)
+  const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
   const known = await knownOrigins(mailbox, url, contents, (left) => isPending(left, memory, policy))
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
   const listed = await identify(url, listing.listed, known, client)
@@ -75,7 +84,7 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
     policy,
     now: Math.floor(clock.now() / 1_000),
   })
-  let written = memory
+  let written = stored
   const remember = async (now: BackendMemory): Promise<void> => {
     if (!isDeepStrictEqual(now, written)) await account.put({ [memoryKey]: writtenMemory(now, mailbox.id) })
     written = now
@@ -255,7 +264,7 @@ const knownOrigins = async (
 
 /** The store forgets what a message was when it is expunged: before its copy at the backend goes too, the two are compared. */
 const rememberContents = async ({ url, account, mailbox }: SyncRequest): Promise<void> => {
-  const before = readContents(await account.get(contentsKey(url)))
+  const before = readContents(await account.get(contentsKey(url)), mailbox.id)
   const now = new Map<string, string>()
   const slice = new Slice()
   for (const { origin, uid, digest } of mailbox.messages) {
@@ -267,5 +276,5 @@ const rememberContents = async ({ url, account, mailbox }: SyncRequest): Promise
     if (digest !== undefined && origin.startsWith(url)) now.set(String(uid), digest)
   }
   const same = now.size === before.size && [...now].every(([uid, digest]) => before.get(uid) === digest)
-  if (!same) await account.put({ [contentsKey(url)]: now.size === 0 ? undefined : Object.fromEntries(now) })
+  if (!same) await account.put({ [contentsKey(url)]: writtenContents(now, mailbox.id) })
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { readContents, writtenContents } from '#gateway/sync/memory.ts'
 import { StoreError } from '#src/base/errors.ts'
-import type { UserId } from '#src/base/ids.ts'
+import type { MailboxId, UserId } from '#src/base/ids.ts'
 import type { Store } from '#src/store/types.ts'
 import {
   type ScriptedMessage,
@@ -264,6 +265,18 @@ describe('deleting at the backend', () => {
     }))
 })
 
+describe('ignore_frontend_deletes', () => {
+  it('is switched off before another session ran: what was deleted under it stays there', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync({ ignoreFrontendDeletes: true })
+      await clientExpunges(test.store, ({ uidl }) => uidl === 'id3')
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 0, fetched: 0 })
+      await clientExpunges(test.store, ({ uidl }) => uidl === 'id4')
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0 })
+      expect(backend.messages.map(({ uidl }) => uidl)).toEqual(['id1', 'id2', 'id3', 'id5', 'id6'])
+    }))
+})
+
 describe('a deletion hits one message, and no other', () => {
   const copy = (body: string, uidl = ''): ScriptedMessage => ({
     uidl,
@@ -463,6 +476,15 @@ describe('unique-ids that are none (P5, P6, P7, B9)', () => {
       backend.messages.push(message(8))
       expect(await gateway.sync()).toMatchObject({ expungedHere: 1, fetched: 1 })
     }))
+})
+
+describe('the digests of departed messages', () => {
+  it('are those of one mailbox', () => {
+    const id = (name: string) => name as MailboxId
+    const written = JSON.parse(JSON.stringify(writtenContents(new Map([['7', 'abc']]), id('one'))))
+    expect(readContents(written, id('one'))).toEqual(new Map([['7', 'abc']]))
+    expect(readContents(written, id('two'))).toEqual(new Map())
+  })
 })
 
 describe('a mailbox that a client renames', () => {

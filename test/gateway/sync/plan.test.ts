@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { uidlInto } from '#gateway/backend/pop3/listing.ts'
 import type { Listed, PopClient } from '#gateway/backend/types.ts'
 import { identify, type KnownOrigins } from '#gateway/sync/origin.ts'
-import { deletionsConfirmed, type PlanInput, plan, retrievalConfirmed } from '#gateway/sync/plan.ts'
+import { deletionsConfirmed, type PlanInput, plan, retrievalConfirmed, underPolicy } from '#gateway/sync/plan.ts'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import type { ExpungeCause } from '#src/store/types.ts'
 
@@ -189,6 +189,8 @@ describe('plan', () => {
       expect(await look(size, deleted)).toMatchObject({ deleteThere: [], fetch: [], withheld: 1, memory: deleted })
     expect(await look(701, deleted)).toMatchObject({ deleteThere: [], readmit: ['o1'], withheld: 0 })
     expect((await look(701, deleted)).memory).toEqual({ keeps: true })
+    // LIST is refused this time: the size of before stands.
+    expect((await look(undefined, first.memory)).memory.asked).toEqual({ 1: 700 })
     // Asked for, but never confirmed: the same one is asked for again, another one is not.
     expect((await look(700, first.memory)).deleteThere).toHaveLength(1)
     expect(await look(701, first.memory)).toMatchObject({ deleteThere: [], readmit: ['o1'] })
@@ -203,7 +205,11 @@ describe('plan', () => {
   it('what was deleted under ignore_frontend_deletes stays there after it is switched off', async () => {
     const listed = [1, 2].map(entry)
     const on = { fetchLastN: 0, ignoreFrontendDeletes: true }
-    const { memory } = await plan(input({ listed, departed: departed('client', 1), policy: on }))
+    const last = await plan(input({ listed, departed: departed('client', 1), policy: on }))
+    const off = { ...on, ignoreFrontendDeletes: false }
+    const memory = underPolicy(last.memory, off, 1 as ModSeq)
+    expect(underPolicy(last.memory, on, 1 as ModSeq)).toEqual(last.memory)
+    expect(underPolicy(memory, off, 9 as ModSeq)).toEqual(memory)
     const steps = await plan(input({ listed, departed: departed('client', 1, 2), memory }))
     expect(steps.deleteThere.map(({ number }) => number)).toEqual([2])
     expect(steps.fetch).toEqual([])
