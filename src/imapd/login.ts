@@ -1,16 +1,15 @@
 /** What LOGIN and the mechanisms of AUTHENTICATE have in common. */
 
+import type { Credentials } from '../auth/sasl.ts'
 import { AuthError } from '../base/errors.ts'
 import type { Completion } from './command.ts'
 import type { Session } from './session.ts'
 
-export interface Credentials {
-  readonly user: string
-  readonly password: Buffer
-}
-
 /** Throws AuthError, after a pause when the credentials were wrong. IMAP-08 */
-export async function authenticate(session: Session, { user, password }: Credentials): Promise<Completion> {
+export async function authenticate(
+  session: Session,
+  { user, password }: Pick<Credentials, 'user' | 'password'>,
+): Promise<Completion> {
   if (session.circumstances.loginDisabled) throw new AuthError('privacy-required', 'no TLS')
   const { connection, services } = session
   try {
