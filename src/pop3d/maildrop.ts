@@ -18,7 +18,7 @@ export class Maildrop {
 
   private constructor(mailbox: Mailbox) {
     this.mailbox = mailbox
-    this.#messages = mailbox.messages
+    this.#messages = [...mailbox.messages]
     this.#uidValidity = mailbox.uidValidity
     this.#sizeOctets = this.#messages.reduce((sum, message) => sum + message.sizeOctets, 0)
   }

@@ -281,7 +281,7 @@ export class StoredAccount implements Account {
     await using inbox = await this.open('INBOX')
     await using mailbox = await this.open(target)
     await inbox.moveTo(
-      inbox.messages.map((message) => message.uid),
+      Array.from(inbox.messages, (message) => message.uid),
       mailbox,
     )
   }

@@ -13,6 +13,7 @@ import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { type Addition, MailboxState, type Outcome, operations } from './mailbox-state.ts'
+import { StoredMessages } from './message-list.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
@@ -116,8 +117,8 @@ export class OpenMailbox implements Mailbox {
   get highestModSeq(): ModSeq {
     return this.log.number as ModSeq
   }
-  get messages(): readonly StoredMessage[] {
-    return this.log.state.messages
+  get messages(): StoredMessages {
+    return new StoredMessages(this.log.state.messages)
   }
   get keywords(): ReadonlySet<Flag> {
     return this.log.state.flagTable.keywords
@@ -348,7 +349,7 @@ export class OpenMailbox implements Mailbox {
       sizeOctets += message.sizeOctets
     }
     let recent = 0
-    for (let at = this.messages.length - 1; at >= 0 && this.messages[at]!.uid > this.recentAfter; at -= 1) recent += 1
+    for (let at = this.messages.length - 1; at >= 0 && this.messages.uidAt(at) > this.recentAfter; at -= 1) recent += 1
     return {
       messages: this.messages.length,
       recent,
@@ -398,7 +399,7 @@ export class OpenMailbox implements Mailbox {
 
   private async liveFiles(): Promise<ReadonlySet<string>> {
     await this.log.refresh()
-    return new Set(this.messages.map((message) => message.file))
+    return new Set(Array.from(this.messages, (message) => message.file))
   }
 
   private damaged(record: MessageRecord, how: string): StoreError {

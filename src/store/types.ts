@@ -28,6 +28,23 @@ export interface MessageRecord {
   readonly uidl: string | undefined
 }
 
+/**
+ * Messages, ascending UID. Never changes: a change of the mailbox makes another list, which shares with this one what stayed. Records are made
+ * when they are asked for; whoever goes through many reads single properties by position.
+ */
+export interface MessageList extends Iterable<MessageRecord> {
+  readonly length: number
+  /** Of a position from 0; undefined where there is none. */
+  at(position: number): MessageRecord | undefined
+  uidAt(position: number): Uid
+  flagsAt(position: number): ReadonlySet<Flag>
+  sizeAt(position: number): number
+  modSeqAt(position: number): ModSeq
+  /** Position of the first message with this UID or a higher one; `length` where there is none. Cheap for neighbours one after another. */
+  positionOf(uid: Uid): number
+  byUid(uid: Uid): MessageRecord | undefined
+}
+
 /** Why a message left: decides what the gateway does at the backend. */
 export type ExpungeCause =
   /** A client (or expiry) deleted it here: the backend's copy is to go too. */
@@ -130,8 +147,8 @@ export interface Mailbox extends AsyncDisposable {
   readonly uidValidity: number
   readonly uidNext: Uid
   readonly highestModSeq: ModSeq
-  /** Ascending UID. Replaced, not changed, when the state moves. */
-  readonly messages: readonly MessageRecord[]
+  /** Replaced, not changed, when the state moves. */
+  readonly messages: MessageList
   /** Keywords in use or used before, for FLAGS and PERMANENTFLAGS. */
   readonly keywords: ReadonlySet<Flag>
   /** Messages above this UID are \Recent for whoever claims them. */

@@ -27,7 +27,7 @@ describe('news of 2,000 messages', () => {
     const peer = await served.enter()
     await peer.command('s', 'SELECT INBOX')
     await using inbox = await served.elsewhere.account(user).open('INBOX')
-    await inbox.changeFlags({ uids: inbox.messages.map(({ uid }) => uid), mode: 'add', flags: ['\\Flagged'] })
+    await inbox.changeFlags({ uids: [...inbox.messages].map(({ uid }) => uid), mode: 'add', flags: ['\\Flagged'] })
     stalling = true
     peer.write('n NOOP\r\n')
     await stalled.promise

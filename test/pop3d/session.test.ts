@@ -426,7 +426,7 @@ describe('bad input (H26)', () => {
     await using inbox = await served.inbox()
     const { rm } = await import('node:fs/promises')
     const { globSync } = await import('node:fs')
-    const file = globSync(`**/${inbox.messages[0]!.file}`, { cwd: served.directory })
+    const file = globSync(`**/${inbox.messages.at(0)!.file}`, { cwd: served.directory })
     expect(file).toHaveLength(1)
     await rm(`${served.directory}/${file[0]}`)
     expect(await client.say('RETR 1')).toMatch(/^-ERR /)

@@ -25,7 +25,7 @@ it('openMailStore keeps mail in userdir, knows ENVELOPEs and publishes each comm
     await sink.end()
     await delivery.commit()
     await mailbox.refresh()
-    const { root } = await mailbox.summary(mailbox.messages[0]!)
+    const { root } = await mailbox.summary(mailbox.messages.at(0)!)
     expect(root.envelope?.subject).toBe('hello')
   }
   expect(published.at(-1)).toEqual({

@@ -34,7 +34,7 @@ async function withInbox(disk: MemoryDisk, work: (inbox: Mailbox) => Promise<voi
 }
 
 const texts = async (mailbox: Mailbox) =>
-  (await Promise.all(mailbox.messages.map((message) => textOf(mailbox, message.uid)))).sort()
+  (await Promise.all([...mailbox.messages].map((message) => textOf(mailbox, message.uid)))).sort()
 
 describe('damage (invariant 9)', () => {
   for (const [kind, harm] of Object.entries({
@@ -67,7 +67,7 @@ describe('damage (invariant 9)', () => {
       expect(inbox.uidValidity).toBeGreaterThan(uidValidity)
       expect(inbox.byOrigin('o-1')).toMatchObject({ present: true })
       expect(inbox.byOrigin(long)).toMatchObject({ present: true })
-      expect(inbox.messages.find((message) => message.origin === 'o-1')!.internalDate).toBe(1_700_000_000)
+      expect([...inbox.messages].find((message) => message.origin === 'o-1')!.internalDate).toBe(1_700_000_000)
     })
   })
 
@@ -129,7 +129,7 @@ describe('damage (invariant 9)', () => {
       const hurt = disk.clone()
       hurt.tamper(path, Buffer.from('nonsense'))
       await withInbox(hurt, async (inbox) => {
-        const flagged = inbox.messages.filter(({ flags }) => flags.has('\\Flagged')).map(({ origin }) => origin)
+        const flagged = [...inbox.messages].filter(({ flags }) => flags.has('\\Flagged')).map(({ origin }) => origin)
         const departed = [...inbox.departed()].map(([origin, { cause }]) => `${origin} ${cause}`)
         expected[index] = [await texts(inbox), flagged, departed]
       })
@@ -189,14 +189,14 @@ describe('damage (invariant 9)', () => {
     for (const path of log) disk.tamper(path, undefined)
     const other = `${long}-2`
     await withInbox(disk, async (inbox) => {
-      expect(inbox.messages.map(({ origin }) => origin)).not.toContain(long)
+      expect([...inbox.messages].map(({ origin }) => origin)).not.toContain(long)
       expect(await deliver(inbox, 'two', { origin: long, uidl: 'x'.repeat(9) })).toMatchObject({
         duplicateOf: { present: true },
       })
       expect(await deliver(inbox, 'of another origin', { origin: other })).toHaveProperty('uid')
     })
     await withInbox(disk, async (inbox) => {
-      const two = inbox.messages.find(({ origin }) => origin === long)!
+      const two = [...inbox.messages].find(({ origin }) => origin === long)!
       expect(await textOf(inbox, two.uid)).toBe('two')
       expect(two.uidl).toBe('x'.repeat(9))
       await inbox.expunge([two.uid], 'client')
@@ -214,14 +214,14 @@ describe('damage (invariant 9)', () => {
       const { disk, log } = await preparedDisk()
       for (const path of log) disk.tamper(path, undefined)
       await withInbox(disk, async (inbox) => {
-        const hashed = inbox.messages.find(({ file }) => file.includes('O=^'))!
+        const hashed = [...inbox.messages].find(({ file }) => file.includes('O=^'))!
         await inbox.expunge([hashed.uid], 'client')
         expect([...inbox.departed()]).toEqual([])
       })
       await withInbox(disk, async (inbox) => {
         await come(inbox)
         // The commit that goes on behind it.
-        await inbox.changeFlags({ uids: inbox.messages.map(({ uid }) => uid), mode: 'add', flags: ['\\Seen'] })
+        await inbox.changeFlags({ uids: [...inbox.messages].map(({ uid }) => uid), mode: 'add', flags: ['\\Seen'] })
         expect(inbox.byOrigin(long)).toMatchObject({ present: false, cause: 'client' })
       })
       await withInbox(disk, async (inbox) => {
@@ -251,14 +251,14 @@ describe('damage (invariant 9)', () => {
   it('of a message file fails that message with a clear error, and no other', async () => {
     const { inbox, account } = await freshInbox()
     await deliverAll(inbox, [{ text: 'good' }, { text: 'short' }, { text: 'missing' }, { text: 'gone' }])
-    const path = (value: number) => `${account.path}/INBOX/msg/${inbox.messages[value - 1]!.file}`
+    const path = (value: number) => `${account.path}/INBOX/msg/${inbox.messages.at(value - 1)!.file}`
     truncateSync(path(2), 2)
     unlinkSync(path(3))
     const damaged = { kind: 'damaged' }
-    await expect(inbox.content(inbox.messages[1]!)).rejects.toMatchObject(damaged)
-    await expect(inbox.summary(inbox.messages[1]!)).rejects.toMatchObject(damaged)
-    await expect(inbox.content(inbox.messages[2]!)).rejects.toMatchObject(damaged)
-    const expunged = inbox.messages[3]!
+    await expect(inbox.content(inbox.messages.at(1)!)).rejects.toMatchObject(damaged)
+    await expect(inbox.summary(inbox.messages.at(1)!)).rejects.toMatchObject(damaged)
+    await expect(inbox.content(inbox.messages.at(2)!)).rejects.toMatchObject(damaged)
+    const expunged = inbox.messages.at(3)!
     await inbox.expunge(uids(4), 'client')
     unlinkSync(`${account.path}/INBOX/msg/${expunged.file}`)
     await expect(inbox.content(expunged)).rejects.toMatchObject({ kind: 'expunged' })
@@ -286,13 +286,13 @@ describe('the summary cache', () => {
   it('answers without the message file, over a restart and in another process', async () => {
     const { inbox, account, root, store } = await freshInbox()
     await deliver(inbox, message)
-    const summary = await inbox.summary(inbox.messages[0]!)
+    const summary = await inbox.summary(inbox.messages.at(0)!)
     expect(summary.root.envelope?.subject).toBe('first')
     await store.close()
     await using other = storeIn(root)
     const again = await other.account(user).open('INBOX')
-    unlinkSync(`${account.path}/INBOX/msg/${again.messages[0]!.file}`)
-    expect(JSON.stringify(await again.summary(again.messages[0]!))).toBe(JSON.stringify(summary))
+    unlinkSync(`${account.path}/INBOX/msg/${again.messages.at(0)!.file}`)
+    expect(JSON.stringify(await again.summary(again.messages.at(0)!))).toBe(JSON.stringify(summary))
   })
 
   it('may be damaged or deleted at any time (invariant 8)', async () => {
@@ -312,7 +312,7 @@ describe('the summary cache', () => {
       harm()
       await using other = storeIn(root)
       const again = await other.account(user).open('INBOX')
-      for (const [index, record] of again.messages.entries())
+      for (const [index, record] of [...again.messages].entries())
         expect((await again.summary(record)).root.envelope?.subject).toBe(`number ${index}`)
     }
   })

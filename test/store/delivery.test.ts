@@ -34,7 +34,7 @@ describe('messages on their way', () => {
     expect(inbox.messages).toHaveLength(0)
     synced.resolve()
     await commit
-    const texts = await Promise.all(inbox.messages.map(({ uid }) => textOf(inbox, uid)))
+    const texts = await Promise.all([...inbox.messages].map(({ uid }) => textOf(inbox, uid)))
     expect(texts).toEqual(['a'.repeat(large), 'small', 'b'.repeat(large), ''])
     expect(disk.files().filter((path) => path.includes('/msg/'))).toHaveLength(4)
   })
@@ -54,7 +54,7 @@ describe('messages on their way', () => {
     await room
     await sink.end()
     await delivery.commit()
-    expect(inbox.messages[0]!.sizeOctets).toBe(16 * 1_048_576)
+    expect(inbox.messages.at(0)!.sizeOctets).toBe(16 * 1_048_576)
   })
 
   it('come whole out of pieces of any size', async () => {
@@ -107,6 +107,6 @@ describe('messages on their way', () => {
     good.write(Buffer.from('good'))
     good.end()
     expect(await delivery.commit()).toEqual([{ aborted: true }, { uid: 1 }])
-    expect(await textOf(inbox, inbox.messages[0]!.uid)).toBe('good')
+    expect(await textOf(inbox, inbox.messages.at(0)!.uid)).toBe('good')
   })
 })

@@ -63,7 +63,7 @@ async function deliverNoted(ledger: Ledger, mailbox: Mailbox, text: string): Pro
 }
 
 const texts = async (mailbox: Mailbox) =>
-  await Promise.all(mailbox.messages.map((message) => textOf(mailbox, message.uid)))
+  await Promise.all([...mailbox.messages].map((message) => textOf(mailbox, message.uid)))
 
 describe('over the ends of epochs', () => {
   /** A commits eight times, B from time to time; A's call number `failing` fails, and only that one. Answers how many calls A made. */

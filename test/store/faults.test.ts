@@ -25,7 +25,7 @@ async function contents(disk: MemoryDisk) {
     if (!selectable) continue
     const mailbox = await account.open(name)
     mailboxes[name] = await Promise.all(
-      mailbox.messages.map(async (message) => [
+      [...mailbox.messages].map(async (message) => [
         message.uid,
         await textOf(mailbox, message.uid),
         [...message.flags].sort().join(' '),

@@ -29,7 +29,7 @@ async function watching(mailboxes: readonly Mailbox[], work: () => Promise<unkno
     const now = cpuMs()
     worstMs = Math.max(worstMs, now - last)
     for (const [index, { highestModSeq, messages }] of mailboxes.entries()) {
-      const flagged = messages.filter(({ flags }) => flags.size > 0).length
+      const flagged = [...messages].filter(({ flags }) => flags.size > 0).length
       seen[index]!.add(`${highestModSeq}: ${messages.length} messages, ${flagged} flagged`)
     }
     last = cpuMs()
@@ -56,7 +56,7 @@ it(`nothing done to ${count} messages at once keeps others from their turn, or i
   const copy = await account.open('copy')
   await using other = storeIn(root, { fs })
   const theirs = await other.account(user).open('INBOX')
-  const uids = inbox.messages.map(({ uid }) => uid)
+  const uids = [...inbox.messages].map(({ uid }) => uid)
   const [modSeq, copyModSeq]: number[] = [inbox.highestModSeq, copy.highestModSeq]
   const all = `${count} messages`
   const steps: Record<string, [() => Promise<unknown>, string[][]]> = {

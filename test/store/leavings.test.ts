@@ -11,7 +11,7 @@ it('the files of expunged messages go later, also when one of them is gone alrea
     clock: { ...systemClock, sleep: (ms) => (ms === 60_000 ? grace.promise : systemClock.sleep(ms)) },
   })
   await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c' }])
-  const [first, , last] = inbox.messages.map(({ file }) => file)
+  const [first, , last] = [...inbox.messages].map(({ file }) => file)
   await inbox.expunge(uids(1, 2), 'client')
   expect(readdirSync(`${account.path}/INBOX/msg`).length).toBe(3)
   unlinkSync(`${account.path}/INBOX/msg/${first}`)

@@ -22,7 +22,7 @@ describe('a mailbox', () => {
     await using again = storeIn(root)
     const mailbox = await again.account(user).open('INBOX')
     expect(
-      mailbox.messages.map(({ uid, sizeOctets, internalDate, origin, uidl, modSeq }) => ({
+      [...mailbox.messages].map(({ uid, sizeOctets, internalDate, origin, uidl, modSeq }) => ({
         uid,
         sizeOctets,
         internalDate,
@@ -41,8 +41,8 @@ describe('a mailbox', () => {
         modSeq: before + 1,
       },
     ])
-    expect([...mailbox.messages[0]!.flags]).toEqual(['\\Seen', 'Work'])
-    expect(mailbox.messages[1]!.digest).toBe(createHash('sha256').update('two').digest('base64url'))
+    expect([...mailbox.messages.at(0)!.flags]).toEqual(['\\Seen', 'Work'])
+    expect(mailbox.messages.at(1)!.digest).toBe(createHash('sha256').update('two').digest('base64url'))
     expect(await textOf(mailbox, 2)).toBe('two')
     expect(mailbox.uidNext).toBe(3)
     expect([...mailbox.keywords]).toEqual(['Work'])
@@ -57,7 +57,7 @@ describe('a mailbox', () => {
     for (let at = 0; at < octets.length; at += 60_000) await sink.write(octets.subarray(at, at + 60_000))
     await sink.end()
     await delivery.commit()
-    const record = inbox.messages[0]!
+    const record = inbox.messages.at(0)!
     expect(record.digest).toBe(createHash('sha256').update(octets).digest('base64url'))
     await using content = await inbox.content(record)
     expect((await content.read(500_000, 500_100)).equals(octets.subarray(500_000, 500_100))).toBe(true)
@@ -78,7 +78,7 @@ describe('a mailbox', () => {
     await whole!.write(Buffer.from('c'))
     await whole!.end()
     expect(await delivery.commit()).toEqual([{ aborted: true }, { aborted: true }, { uid: 1 }])
-    expect(readdirSync(`${account.path}/INBOX/msg`)).toEqual([inbox.messages[0]!.file])
+    expect(readdirSync(`${account.path}/INBOX/msg`)).toEqual([inbox.messages.at(0)!.file])
     await vi.waitFor(() => expect(readdirSync(`${account.path}/INBOX/tmp`)).toEqual(['swept']))
   })
 
@@ -119,14 +119,14 @@ describe('a mailbox', () => {
     await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c', flags: ['\\Seen'] }])
     const before = inbox.highestModSeq
     await inbox.changeFlags({ uids: uids(1, 2, 3, 99), mode: 'add', flags: ['\\Seen', '$Label'] })
-    expect(inbox.messages.map((message) => [...message.flags].sort())).toEqual(Array(3).fill(['$Label', '\\Seen']))
+    expect([...inbox.messages].map((message) => [...message.flags].sort())).toEqual(Array(3).fill(['$Label', '\\Seen']))
     expect(inbox.highestModSeq).toBe(before + 1)
-    expect(inbox.messages[0]!.flags).toBe(inbox.messages[2]!.flags)
+    expect(inbox.messages.at(0)!.flags).toBe(inbox.messages.at(2)!.flags)
     await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\SEEN', '$label'] })
     expect(inbox.highestModSeq).toBe(before + 1)
     await inbox.changeFlags({ uids: uids(1), mode: 'remove', flags: ['$LABEL'] })
     await inbox.changeFlags({ uids: uids(2), mode: 'set', flags: ['\\Deleted', '\\Recent'] })
-    expect(inbox.messages.map((message) => [...message.flags])).toEqual([
+    expect([...inbox.messages].map((message) => [...message.flags])).toEqual([
       ['\\Seen'],
       ['\\Deleted'],
       ['\\Seen', '$Label'],
@@ -140,7 +140,7 @@ describe('a mailbox', () => {
     await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Flagged'] })
     const change = { uids: uids(1, 2), mode: 'add' as const, flags: ['\\Seen'], unchangedSince: since }
     expect(await inbox.changeFlags(change)).toEqual({ modified: [1] })
-    expect(inbox.messages.map((message) => [...message.flags])).toEqual([['\\Flagged'], ['\\Seen']])
+    expect([...inbox.messages].map((message) => [...message.flags])).toEqual([['\\Flagged'], ['\\Seen']])
     // Two that share a commit: only one can have seen the message unchanged.
     const now = inbox.highestModSeq
     const both = await Promise.all(
@@ -212,7 +212,7 @@ describe('a mailbox', () => {
     await deliver(inbox, 'c')
     await inbox.expunge(uids(2), 'client')
     expect(held).toEqual(copy)
-    expect(inbox.messages.map((message) => message.uid)).toEqual([1, 3])
+    expect([...inbox.messages].map((message) => message.uid)).toEqual([1, 3])
   })
 
   it('copies and moves with flags and date but without origin', async () => {
@@ -230,11 +230,11 @@ describe('a mailbox', () => {
         [2, 2],
       ],
     })
-    expect(archive.messages[0]).toMatchObject({ internalDate: 5, origin: undefined, uidl: undefined, sizeOctets: 1 })
-    expect([...archive.messages[0]!.flags]).toEqual(['\\Seen', 'Work'])
+    expect(archive.messages.at(0)).toMatchObject({ internalDate: 5, origin: undefined, uidl: undefined, sizeOctets: 1 })
+    expect([...archive.messages.at(0)!.flags]).toEqual(['\\Seen', 'Work'])
     expect(await textOf(archive, 1)).toBe('a')
     expect((await inbox.moveTo(uids(1), archive)).pairs).toEqual([[1, 3]])
-    expect(inbox.messages.map((message) => message.uid)).toEqual([2])
+    expect([...inbox.messages].map((message) => message.uid)).toEqual([2])
     expect(inbox.byOrigin('o')).toMatchObject({ present: false, cause: 'client' })
   })
 
@@ -321,7 +321,7 @@ describe('a mailbox', () => {
       },
     })
     await deliver(inbox, `Subject: large\r\n\r\n${'line\r\n'.repeat(200_000)}`)
-    expect((await inbox.summary(inbox.messages[0]!)).root).toMatchObject({ lines: 200_000, bodyStart: 18 })
+    expect((await inbox.summary(inbox.messages.at(0)!)).root).toMatchObject({ lines: 200_000, bodyStart: 18 })
     expect(reads.length).toBeGreaterThan(10)
     expect(Math.max(...reads)).toBeLessThanOrEqual(65_536)
   })
@@ -335,9 +335,9 @@ describe('a mailbox', () => {
     await expect(inbox.copyTo(uids(1), box)).rejects.toMatchObject({ kind: 'unavailable' })
     // The folder is there again.
     expect((await inbox.copyTo(uids(1), box)).pairs).toEqual([[1, 1]])
-    unlinkSync(`${account.path}/INBOX/msg/${inbox.messages[1]!.file}`)
+    unlinkSync(`${account.path}/INBOX/msg/${inbox.messages.at(1)!.file}`)
     await expect(inbox.copyTo(uids(1, 2), box)).rejects.toMatchObject({ kind: 'expunged' })
-    expect(readdirSync(`${account.path}/box/msg`)).toEqual([box.messages[0]!.file])
+    expect(readdirSync(`${account.path}/box/msg`)).toEqual([box.messages.at(0)!.file])
     await account.remove('box')
     await expect(inbox.copyTo(uids(1), box)).rejects.toMatchObject({ kind: 'not-found' })
   })

@@ -72,7 +72,7 @@ describe('two processes on one mailbox, every schedule', () => {
       const left: string[] = []
       const conditional = (flag: string) =>
         inInbox(async (inbox) => {
-          const unchangedSince = inbox.messages[0]!.modSeq
+          const unchangedSince = inbox.messages.at(0)!.modSeq
           const { modified } = await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: [flag], unchangedSince })
           if (modified.length === 0) left.push(flag)
         })
@@ -81,7 +81,7 @@ describe('two processes on one mailbox, every schedule', () => {
       await using store = storeIn('/s', { fs: copy.fs() })
       const inbox = await store.account(user).open('INBOX')
       expect(left.length).toBe(1)
-      expect([...inbox.messages[0]!.flags]).toEqual(left)
+      expect([...inbox.messages.at(0)!.flags]).toEqual(left)
     }, 20_000)
   })
 
@@ -97,7 +97,8 @@ describe('two processes on one mailbox, every schedule', () => {
       const copy = disk.clone()
       await interleave(copy, [conditional, flag(1, 'yours')], new Ledger(), choose)
       await using store = storeIn('/s', { fs: copy.fs() })
-      const flags = (await store.account(user).open('INBOX')).messages.map((message) => [...message.flags].sort())
+      const { messages } = await store.account(user).open('INBOX')
+      const flags = Array.from(messages, (message) => [...message.flags].sort())
       expect(
         [
           [['mine', 'yours'], ['mine']],
@@ -125,7 +126,7 @@ describe('two and three processes, random schedules', () => {
   const mixed = (plan: readonly number[]): Work =>
     inInbox(async (inbox, actor: Actor) => {
       for (const step of plan) {
-        const target = inbox.messages[step % Math.max(1, inbox.messages.length)]
+        const target = inbox.messages.at(step % Math.max(1, inbox.messages.length))
         if (step % 4 === 0) await expungeNoted(actor, inbox, target === undefined ? [] : [target.uid])
         else if (step % 4 === 1)
           await inbox.changeFlags({ uids: target === undefined ? [] : [target.uid], mode: 'add', flags: [`k${step}`] })

@@ -24,8 +24,8 @@ export const expunge = command({
     if (set !== undefined) {
       // Resolved among all messages: `*` is the last one, marked or not.
       const { messages } = mailbox
-      const runs = resolveUids(set, messages.length, (index) => messages[index]!.uid)
-      const named = new Set(Array.from(indexesOf(runs), (index) => messages[index]!.uid))
+      const runs = resolveUids(set, messages.length, (index) => messages.uidAt(index))
+      const named = new Set(Array.from(indexesOf(runs), (index) => messages.uidAt(index)))
       uids = deleted.filter((uid) => named.has(uid))
     }
     await mailbox.expunge(uids, 'client')
@@ -35,4 +35,4 @@ export const expunge = command({
 
 /** What is marked \Deleted, ascending. */
 export const deletedUids = (mailbox: Mailbox): readonly Uid[] =>
-  mailbox.messages.filter(({ flags }) => flags.has('\\Deleted')).map(({ uid }) => uid)
+  [...mailbox.messages].filter(({ flags }) => flags.has('\\Deleted')).map(({ uid }) => uid)

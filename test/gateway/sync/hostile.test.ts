@@ -287,7 +287,7 @@ describe('a deletion hits one message, and no other', () => {
   const bodiesHere = async (test: TestStore) =>
     (await contents(test.store)).map((octets) => String(octets).split('\r\n\r\n')[1]!.trim())
   const deletes = (test: TestStore, position: number) =>
-    withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages[position]!.uid], 'client'))
+    withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages.at(position)!.uid], 'client'))
   const noUidl = (backend: ScriptedPop3) => backend.on('UIDL', () => '-ERR unknown command\r\n')
 
   it('of two copies: the other one stays, in every later session', () =>
@@ -495,7 +495,7 @@ describe('a mailbox that a client renames', () => {
     const gateway = new Syncer(test.store, backendAt(backend.port, { mailbox: 'Work' }))
     await gateway.sync()
     await account.rename('Work', 'Old/Work')
-    await withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages[0]!.uid], 'client'), 'Old/Work')
+    await withMailbox(test.store, (mailbox) => mailbox.expunge([mailbox.messages.at(0)!.uid], 'client'), 'Old/Work')
     expect(await gateway.sync()).toMatchObject({ fetched: 0, deletedThere: 1 })
     // Another mailbox that takes the name changes nothing.
     await account.create('Work')

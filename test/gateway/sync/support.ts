@@ -116,7 +116,7 @@ export const contents = (store: Store, name = 'INBOX'): Promise<Buffer[]> =>
 export const clientExpunges = (store: Store, pick: (record: MessageRecord) => boolean): Promise<unknown> =>
   withMailbox(store, (mailbox) =>
     mailbox.expunge(
-      mailbox.messages.filter(pick).map(({ uid }) => uid),
+      [...mailbox.messages].filter(pick).map(({ uid }) => uid),
       'client',
     ),
   )

@@ -92,7 +92,7 @@ describe('with Dovecot as the backend', () => {
       await sink.end()
       await delivery.commit()
     })
-    const second = await withMailbox(test.store, async ({ messages }) => messages[1]!)
+    const second = await withMailbox(test.store, async ({ messages }) => messages.at(1)!)
     await clientExpunges(test.store, ({ uid }) => uid === second.uid)
     expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0 })
     expect(await gateway.sync()).toMatchObject({ listed: 5, deletedThere: 0, fetched: 0 })
@@ -165,7 +165,7 @@ describe('with Dovecot as the backend', () => {
   it('keeps the UIDL for pop3d, and the date of the topmost Received', async () => {
     await using test = await testStore()
     await syncer(test.store, 'second').sync()
-    const uidls = await withMailbox(test.store, async ({ messages }) => messages.map(({ uidl }) => uidl))
+    const uidls = await withMailbox(test.store, async ({ messages }) => [...messages].map(({ uidl }) => uidl))
     const { execFileSync } = await import('node:child_process')
     const url = `pop3://127.0.0.1:${dovecot.pop3Port}/`
     const listing = execFileSync('curl', ['-s', '-u', 'second:pw', '-X', 'UIDL', url]).toString().trim().split(/\r?\n/)

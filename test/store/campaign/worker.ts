@@ -37,12 +37,12 @@ async function deliver(inbox: Mailbox): Promise<void> {
 
 function look(mailbox: Mailbox): void {
   const { messages } = mailbox
-  for (const message of [messages.at(-1), messages[pick(messages.length)]])
+  for (const message of [messages.at(-1), messages.at(pick(messages.length))])
     if (message !== undefined) tell('saw', key(mailbox, message.uid), message.digest, mailbox.highestModSeq)
 }
 
 async function step(inbox: Mailbox, archive: Mailbox): Promise<void> {
-  const some = Array.from({ length: 5 }, () => inbox.messages[pick(inbox.messages.length)]?.uid ?? (1 as Uid))
+  const some = Array.from({ length: 5 }, () => inbox.messages.at(pick(inbox.messages.length))?.uid ?? (1 as Uid))
   switch (pick(8)) {
     case 0:
       await inbox.refresh()
