@@ -52,7 +52,7 @@ describe('a session of RFC 1939 §10', () => {
     expect(await client.sayMany('LIST')).toEqual(['+OK 0 messages (0 octets)'])
     expect(await client.sayMany('UIDL')).toEqual(['+OK unique-id listing follows'])
     await using inbox = await served.inbox()
-    expect(inbox.messages).toEqual([])
+    expect([...inbox.messages]).toEqual([])
   })
 
   it("shows the origin's unique-ids where there are any (RFC 1939 §7)", async () => {

@@ -22,7 +22,7 @@ describe('an account', () => {
     expect(await account.exists()).toBe(false)
     expect(readdirSync(root)).toEqual([])
     await account.ensure()
-    expect((await account.open('inbox')).messages).toEqual([])
+    expect([...(await account.open('inbox')).messages]).toEqual([])
   })
 
   it('lists mailboxes and the levels above them, INBOX first', async () => {
@@ -41,7 +41,7 @@ describe('an account', () => {
     await account.create('a')
     await expect(account.create('a')).rejects.toMatchObject({ kind: 'already-exists' })
     await expect(account.create('Inbox')).rejects.toMatchObject({ kind: 'already-exists' })
-    expect((await account.open('a')).messages).toEqual([])
+    expect([...(await account.open('a')).messages]).toEqual([])
   })
 
   it('gives every mailbox a UIDVALIDITY and an id of its own, also under an old name', async () => {
@@ -77,7 +77,7 @@ describe('an account', () => {
     await expect(held.refresh()).rejects.toMatchObject({ kind: 'not-found' })
     await account.create('a')
     await expect(deliver(held, 'z')).rejects.toMatchObject({ kind: 'not-found' })
-    expect((await account.open('a')).messages).toEqual([])
+    expect([...(await account.open('a')).messages]).toEqual([])
     await account.remove('a/b')
     await account.remove('a')
     expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX'])
@@ -111,7 +111,7 @@ describe('an account', () => {
     await account.create('INBOX/child')
     await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])
     await account.rename('inbox', 'old mail')
-    expect(inbox.messages).toEqual([])
+    expect([...inbox.messages]).toEqual([])
     expect(await textOf(await account.open('old mail'), 2)).toBe('b')
     expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX', 'INBOX/child', 'old mail'])
   })
@@ -160,7 +160,7 @@ describe('an account', () => {
     await store.account(user).remove('box')
     await store.account(user).create('box')
     const second = await account.open('box')
-    expect(second.messages).toEqual([])
+    expect([...second.messages]).toEqual([])
     expect(second.id).not.toBe(first.id)
     await expect(first.expunge(uids(1), 'client')).rejects.toMatchObject({ kind: 'not-found' })
   })
@@ -187,6 +187,6 @@ describe('an account', () => {
     expect(await other.get('cursor')).toBe(undefined)
     // A mailbox that was open is not the one of the same name.
     await expect(inbox.refresh()).rejects.toMatchObject({ kind: 'not-found' })
-    expect((await account.open('INBOX')).messages).toEqual([])
+    expect([...(await account.open('INBOX')).messages]).toEqual([])
   })
 })

@@ -90,7 +90,7 @@ describe('a mailbox', () => {
       await sink.write(Buffer.from('x'))
       await sink.end()
     }
-    expect(inbox.messages).toEqual([])
+    expect([...inbox.messages]).toEqual([])
     expect(readdirSync(`${account.path}/INBOX/msg`)).toEqual([])
   })
 
@@ -211,7 +211,7 @@ describe('a mailbox', () => {
     await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Seen'] })
     await deliver(inbox, 'c')
     await inbox.expunge(uids(2), 'client')
-    expect(held).toEqual(copy)
+    expect([...held]).toEqual(copy)
     expect([...inbox.messages].map((message) => message.uid)).toEqual([1, 3])
   })
 
@@ -260,7 +260,7 @@ describe('a mailbox', () => {
       told += 1
     })
     await deliver(theirs, 'a')
-    expect(inbox.messages).toEqual([])
+    expect([...inbox.messages]).toEqual([])
     expect(await inbox.refresh()).toBe(true)
     expect([inbox.messages.length, told]).toEqual([1, 1])
     expect(await inbox.refresh()).toBe(false)
@@ -270,7 +270,7 @@ describe('a mailbox', () => {
     await deliver(inbox, 'c')
     expect(told).toBe(2)
     await theirs.refresh()
-    expect(theirs.messages).toEqual(inbox.messages)
+    expect([...theirs.messages]).toEqual([...inbox.messages])
   })
 
   it('shares a commit between deliveries that come together', async () => {
