@@ -101,7 +101,7 @@ describe('over the ends of epochs', () => {
     await b.inbox.refresh()
     const fresh = await processOn(disk)
     expect(await texts(a.inbox), failed).toEqual(await texts(fresh.inbox))
-    expect(b.inbox.messages, failed).toEqual([...a.inbox.messages])
+    expect([...b.inbox.messages], failed).toEqual([...a.inbox.messages])
     expect(await ledger.check(disk), failed).toEqual([])
     return count + 1
   }
@@ -197,7 +197,7 @@ describe('the repair of a damaged log', () => {
           await deliverNoted(ledger, other, `b ${text}`)
         }
         await again.refresh()
-        expect(other.messages, failed).toEqual([...again.messages])
+        expect([...other.messages], failed).toEqual([...again.messages])
         // 'three' was refused, but its file was there when what is left was looked for, or when the next repair does.
         const found = (await texts(again)).filter((text) => text !== 'three').sort()
         expect(found, failed).toEqual(['a a', 'a b', 'a c', 'a d', 'b a', 'b b', 'b c', 'b d', 'one', 'two'])
