@@ -29,10 +29,14 @@ export async function* deliveries(
   for (let turn = 0; turn < repeat; turn += 1)
     for (const writers of atOnce) {
       const own = mkdtempSync(join(directory, 'deliver-'))
-      const disk = join(own, 'disk')
-      mkdirSync(disk)
-      const files = execFileSync(program, [disk, `${writers}`, `${count}`, `${octets.length}`], { encoding: 'utf8' })
-      yield { store: 'C: write, fsync, link', atOnce: writers, messagesPerSecond: Number(files) }
+      for (const folder of [0, 1]) {
+        const disk = join(own, `disk${folder}`)
+        mkdirSync(disk)
+        const sizes = [writers, count, octets.length, folder].map(String)
+        const rate = Number(execFileSync(program, [disk, ...sizes], { encoding: 'utf8' }))
+        const store = `C: write, fsync, link${folder === 1 ? ', fsync of the folder' : ''}`
+        yield { store, atOnce: writers, messagesPerSecond: rate }
+      }
       yield {
         store: 'Wherry',
         atOnce: writers,

@@ -1,7 +1,7 @@
 /*
  * What the disk gives: THREADS threads each write a file of SIZE octets into DIR/tmp, sync it, give it its name in DIR/msg by link, and
- * start over, COUNT files together. Folders are not synced. Prints files a second.
- *     cc -O2 -pthread -o disk-threads disk-threads.c && ./disk-threads DIR THREADS COUNT SIZE
+ * start over, COUNT files together; with FOLDER 1 it syncs DIR/msg each time, without which the name is not durable. Prints files a second.
+ *     cc -O2 -pthread -o disk-threads disk-threads.c && ./disk-threads DIR THREADS COUNT SIZE FOLDER
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static const char *directory;
-static int count, size;
+static int count, size, folder = -1;
 static char *octets;
 static atomic_int next;
 
@@ -33,12 +33,13 @@ static void *store(void *unused) {
     if (file < 0 || write(file, octets, size) != size) fail(written);
     if (fsync(file) != 0 || close(file) != 0) fail(written);
     if (link(written, named) != 0) fail(named);
+    if (folder >= 0 && fsync(folder) != 0) fail("msg");
   }
   return unused;
 }
 
 int main(int arguments, char **argument) {
-  if (arguments != 5) return fprintf(stderr, "usage: disk-threads DIR THREADS COUNT SIZE\n"), 64;
+  if (arguments != 6) return fprintf(stderr, "usage: disk-threads DIR THREADS COUNT SIZE FOLDER\n"), 64;
   directory = argument[1];
   int threads = atoi(argument[2]);
   count = atoi(argument[3]);
@@ -48,6 +49,7 @@ int main(int arguments, char **argument) {
     snprintf(path, sizeof path, "%s/%s", directory, at ? "msg" : "tmp");
     if (mkdir(path, 0700) != 0) fail(path);
   }
+  if (atoi(argument[5]) == 1 && (folder = open(path, O_RDONLY | O_DIRECTORY)) < 0) fail(path);
   octets = malloc(size);
   memset(octets, 'x', size);
   pthread_t *thread = calloc(threads, sizeof *thread);
