@@ -3,13 +3,12 @@
  * was not. Every call of every actor passes a gate, so that a test decides the order, fails a call, or cuts the power before it.
  */
 
-import { dirname } from 'node:path'
 import type { NewFile, OpenFile, StoreFs } from '#src/store/fs.ts'
 
 interface FileNode {
   readonly kind: 'file'
   octets: Buffer
-  /** What a power cut leaves of the content. */
+  /** What a power cut leaves of the content at least. */
   durable: Buffer
   changedMs: number
 }
@@ -17,87 +16,161 @@ interface DirectoryNode {
   readonly kind: 'directory'
   entries: Map<string, Node>
   durable: Map<string, Node>
-  /** Entry changes since the last sync, in order; those of a rename belong together. */
-  pending: { readonly name: string; readonly node: Node | undefined; readonly group: object }[]
+  /** Entry changes since the last sync, in order. */
+  pending: EntryChange[]
   changedMs: number
 }
 type Node = FileNode | DirectoryNode
+/** What one call did to directories: both sides of a rename become durable together. */
+interface Change {
+  readonly what: string
+  readonly directories: DirectoryNode[]
+}
+interface EntryChange {
+  readonly name: string
+  readonly node: Node | undefined
+  readonly change: Change
+}
 
 export interface Call {
   readonly operation: keyof StoreFs | 'write chunk' | 'finish' | 'read part'
   readonly path: string
+  /** Of `link` and `rename`. */
+  readonly from?: string
+}
+
+/** The call is made and its caller is told of this failure, as a network file system may do when a reply got lost. */
+export interface Lie {
+  readonly madeButTold: Error
 }
 
 /** Lets a call happen, now or later, or rejects it. */
-export type Gate = (call: Call) => Promise<void> | undefined
+export type Gate = (call: Call) => Promise<void> | Lie | undefined
+
+/** What a power cut decides: kept or lost for each change of directories, and how long each unsynced file is (undefined: zeros of full length). */
+export interface CutChoice {
+  keeps(index: number): boolean
+  octets(index: number, synced: number, written: number): number | undefined
+}
 
 export function systemError(code: string, path = ''): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${path}`), { code })
 }
 
-const newDirectory = (): DirectoryNode => ({
+const newDirectory = (changedMs: number): DirectoryNode => ({
   kind: 'directory',
   entries: new Map(),
   durable: new Map(),
   pending: [],
-  changedMs: 0,
+  changedMs,
 })
 
 export class MemoryDisk {
-  private root = newDirectory()
+  private root = newDirectory(0)
   now = 1_700_000_000_000
+  /** Grows with every change. */
+  version = 0
 
   /** A copy that goes its own way. */
   clone(): MemoryDisk {
     const copy = new MemoryDisk()
     const nodes = new Map<Node, Node>()
-    const groups = new Map<object, object>()
+    const changes = new Map<Change, Change>()
+    const changeOf = (change: Change): Change => {
+      let known = changes.get(change)
+      if (known === undefined) {
+        known = { what: change.what, directories: [] }
+        changes.set(change, known)
+        for (const directory of change.directories) known.directories.push(of(directory) as DirectoryNode)
+      }
+      return known
+    }
     const of = (node: Node): Node => {
       const known = nodes.get(node)
       if (known !== undefined) return known
       if (node.kind === 'file') {
-        const file = { ...node }
+        const file: FileNode = { kind: 'file', octets: node.octets, durable: node.durable, changedMs: node.changedMs }
         nodes.set(node, file)
         return file
       }
-      const directory = newDirectory()
+      const directory = newDirectory(node.changedMs)
       nodes.set(node, directory)
       for (const [name, child] of node.entries) directory.entries.set(name, of(child))
       for (const [name, child] of node.durable) directory.durable.set(name, of(child))
-      directory.pending = node.pending.map(({ name, node: child, group }) => {
-        if (!groups.has(group)) groups.set(group, {})
-        return { name, node: child === undefined ? undefined : of(child), group: groups.get(group)! }
-      })
+      for (const { name, node: child, change } of node.pending)
+        directory.pending.push({
+          name,
+          node: child === undefined ? undefined : of(child),
+          change: changeOf(change),
+        })
       return directory
     }
     copy.root = of(this.root) as DirectoryNode
     copy.now = this.now
+    copy.version = this.version
     return copy
   }
 
   /** The power goes and comes back. `keeps` decides for every change that was not synced, and how much of an unsynced file (0 to 1). */
   cutPower(keeps: () => number): void {
-    const decided = new Map<object, boolean>()
+    this.cut({
+      keeps: () => keeps() < 0.5,
+      octets: (_, synced, written) => synced + Math.floor((written - synced) * keeps()),
+    })
+  }
+
+  /** What a power cut could take, in the order in which `cut` numbers it. */
+  unsynced(): {
+    readonly changes: readonly string[]
+    readonly files: readonly { readonly synced: number; readonly written: number }[]
+  } {
+    const { changes, files } = this.volatile()
+    return {
+      changes: changes.map((change) => change.what),
+      files: files.map((file) => ({ synced: file.durable.length, written: file.octets.length })),
+    }
+  }
+
+  cut(choice: CutChoice): void {
+    const { changes, files } = this.volatile()
+    const kept = new Set(changes.filter((_, index) => choice.keeps(index)))
+    for (const [index, file] of files.entries()) {
+      const { octets, durable } = file
+      const length = choice.octets(index, durable.length, octets.length)
+      file.octets =
+        length === undefined
+          ? Buffer.concat([durable, Buffer.alloc(octets.length - durable.length)])
+          : octets.subarray(0, length)
+      file.durable = file.octets
+    }
     const visit = (directory: DirectoryNode, seen: Set<Node>) => {
       if (seen.has(directory)) return
       seen.add(directory)
-      for (const { name, node, group } of directory.pending) {
-        if (!decided.has(group)) decided.set(group, keeps() < 0.5)
-        if (decided.get(group) !== true) continue
+      for (const { name, node, change } of directory.pending) {
+        if (!kept.has(change)) continue
         if (node === undefined) directory.durable.delete(name)
         else directory.durable.set(name, node)
       }
       directory.pending = []
       directory.entries = new Map(directory.durable)
-      for (const node of directory.entries.values()) {
-        if (node.kind === 'directory') visit(node, seen)
-        else if (node.octets !== node.durable) {
-          node.octets = Buffer.from(node.octets.subarray(0, Math.floor(node.octets.length * keeps())))
-          node.durable = node.octets
-        }
-      }
+      for (const node of directory.entries.values()) if (node.kind === 'directory') visit(node, seen)
     }
     visit(this.root, new Set())
+    this.version += 1
+  }
+
+  /** Names and contents, as one text: equal for disks that nobody can tell apart. */
+  signature(): string {
+    const parts: string[] = []
+    const visit = (path: string, directory: DirectoryNode) => {
+      for (const name of [...directory.entries.keys()].sort()) {
+        const node = directory.entries.get(name)!
+        parts.push(`${path}/${name}`, node.kind === 'file' ? node.octets.toString('latin1') : '/')
+        if (node.kind === 'directory') visit(`${path}/${name}`, node)
+      }
+    }
+    visit('', this.root)
+    return parts.join('\0')
   }
 
   /** Paths of all files, for tests that look. */
@@ -119,6 +192,7 @@ export class MemoryDisk {
       const file = this.file(path)
       file.octets = octets
       file.durable = octets
+      this.version += 1
     }
   }
 
@@ -128,96 +202,120 @@ export class MemoryDisk {
 
   /** The disk as one actor sees it. */
   fs(gate: Gate = () => undefined): StoreFs {
-    const call = async <T>(operation: Call['operation'], path: string, work: () => T): Promise<T> => {
-      await gate({ operation, path })
-      return work()
+    const pass: Pass = async (operation, path, work, from) => {
+      const verdict = await gate(from === undefined ? { operation, path } : { operation, path, from })
+      const result = work()
+      if (verdict !== undefined) throw verdict.madeButTold
+      return result
     }
     return {
-      write: (path, ...pieces) =>
-        call('write', path, () => {
-          const file = this.createFile(path)
-          file.octets = Buffer.concat(pieces)
-          file.durable = file.octets
-        }),
-      create: (path) => call('create', path, () => this.newFile(path, call)),
+      write: async (path, ...pieces) => {
+        const file = await pass('write', path, () => {
+          const created = this.createFile(path)
+          created.octets = Buffer.concat(pieces)
+          return created
+        })
+        await pass('finish', path, () => this.syncFile(file))
+      },
+      create: (path) => pass('create', path, () => this.newFile(path, pass)),
       append: (path, octets) =>
-        call('append', path, () => {
+        pass('append', path, () => {
           const file = this.find(path) === undefined ? this.createFile(path) : this.file(path)
-          file.octets = Buffer.concat([file.octets, octets])
-          file.changedMs = this.now
+          this.addTo(file, [octets])
         }),
-      read: (path) => call('read', path, () => Buffer.from(this.file(path).octets)),
-      open: (path) => call('open', path, () => this.openFile(path, call)),
-      link: (from, to) =>
-        call('link', to, () => {
-          const file = this.file(from)
-          if (this.find(to) !== undefined) throw systemError('EEXIST', to)
-          this.enter(to, file, {})
-          file.changedMs = this.now
-        }),
-      rename: (from, to) => call('rename', to, () => this.rename(from, to)),
-      remove: (path) => call('remove', path, () => this.unlink(path)),
+      read: (path) => pass('read', path, () => Buffer.from(this.file(path).octets)),
+      open: (path) => pass('open', path, () => this.openFile(path, pass)),
+      link: (from, to) => pass('link', to, () => this.link(from, to), from),
+      rename: (from, to) => pass('rename', to, () => this.rename(from, to), from),
+      remove: (path) => pass('remove', path, () => this.unlink(path)),
       makeDirectory: (path) =>
-        call('makeDirectory', path, () => {
+        pass('makeDirectory', path, () => {
           if (this.find(path) !== undefined) throw systemError('EEXIST', path)
-          this.enter(path, { ...newDirectory(), changedMs: this.now }, {})
+          this.enter(path, newDirectory(this.now), this.newChange('make', path))
         }),
       removeDirectory: (path) =>
-        call('removeDirectory', path, () => {
+        pass('removeDirectory', path, () => {
           if (this.directory(path).entries.size > 0) throw systemError('ENOTEMPTY', path)
-          this.enter(path, undefined, {})
+          this.enter(path, undefined, this.newChange('remove', path))
         }),
       list: (path) =>
-        call('list', path, () =>
+        pass('list', path, () =>
           Array.from(this.directory(path).entries, ([name, node]) => ({
             name,
             isDirectory: node.kind === 'directory',
           })),
         ),
       status: (path) =>
-        call('status', path, () => {
+        pass('status', path, () => {
           const node = this.find(path)
           if (node === undefined) throw systemError('ENOENT', path)
           const sizeOctets = node.kind === 'file' ? node.octets.length : 0
           return { sizeOctets, changedMs: node.changedMs, isDirectory: node.kind === 'directory' }
         }),
-      syncDirectory: (path) => call('syncDirectory', path, () => this.sync(this.directory(path))),
+      syncDirectory: (path) => pass('syncDirectory', path, () => this.sync(this.directory(path))),
     }
   }
 
-  private newFile(path: string, call: <T>(operation: Call['operation'], path: string, work: () => T) => Promise<T>) {
+  /** Changes and files that are not durable, of everything that a power cut could leave. */
+  private volatile(): { readonly changes: readonly Change[]; readonly files: readonly FileNode[] } {
+    const changes = new Set<Change>()
+    const files: FileNode[] = []
+    const seen = new Set<Node>()
+    const visit = (node: Node) => {
+      if (seen.has(node)) return
+      seen.add(node)
+      if (node.kind === 'file') {
+        if (node.octets !== node.durable) files.push(node)
+        return
+      }
+      for (const child of node.durable.values()) visit(child)
+      for (const { node: child, change } of node.pending) {
+        changes.add(change)
+        if (child !== undefined) visit(child)
+      }
+    }
+    visit(this.root)
+    return { changes: [...changes], files }
+  }
+
+  private newFile(path: string, pass: Pass): NewFile {
     const file = this.createFile(path)
-    const open: NewFile = {
-      write: (...pieces) =>
-        call('write chunk', path, () => {
-          file.octets = Buffer.concat([file.octets, ...pieces])
-        }),
-      finish: () =>
-        call('finish', path, () => {
-          file.durable = file.octets
-        }),
+    return {
+      write: (...pieces) => pass('write chunk', path, () => this.addTo(file, pieces)),
+      finish: () => pass('finish', path, () => this.syncFile(file)),
       discard: async () => {},
     }
-    return open
   }
 
-  private openFile(path: string, call: <T>(operation: Call['operation'], path: string, work: () => T) => Promise<T>) {
+  private openFile(path: string, pass: Pass): OpenFile {
     const file = this.file(path)
-    const open: OpenFile = {
+    return {
       sizeOctets: file.octets.length,
       read: (position, length) =>
-        call('read part', path, () => Buffer.from(file.octets.subarray(position, position + length))),
+        pass('read part', path, () => Buffer.from(file.octets.subarray(position, position + length))),
       close: async () => {},
     }
-    return open
+  }
+
+  private addTo(file: FileNode, pieces: readonly Uint8Array[]): void {
+    file.octets = Buffer.concat([file.octets, ...pieces])
+    file.changedMs = this.now
+    this.version += 1
+  }
+
+  private syncFile(file: FileNode): void {
+    file.durable = file.octets
+    this.version += 1
   }
 
   private find(path: string): Node | undefined {
     let node: Node | undefined = this.root
-    for (const name of path.split('/')) {
-      if (name === '') continue
+    for (let start = 1; start < path.length; ) {
       if (node?.kind !== 'directory') return undefined
-      node = node.entries.get(name)
+      let end = path.indexOf('/', start)
+      if (end < 0) end = path.length
+      node = node.entries.get(path.slice(start, end))
+      start = end + 1
     }
     return node
   }
@@ -236,52 +334,79 @@ export class MemoryDisk {
 
   private createFile(path: string): FileNode {
     if (this.find(path) !== undefined) throw systemError('EEXIST', path)
-    const file: FileNode = { kind: 'file', octets: Buffer.alloc(0), durable: Buffer.alloc(0), changedMs: this.now }
-    this.enter(path, file, {})
+    const nothing = Buffer.alloc(0)
+    const file: FileNode = { kind: 'file', octets: nothing, durable: nothing, changedMs: this.now }
+    this.enter(path, file, this.newChange('create', path))
     return file
   }
 
-  private enter(path: string, node: Node | undefined, group: object): void {
-    const parent = this.directory(dirname(path))
-    const name = path.slice(path.lastIndexOf('/') + 1)
+  private newChange(what: string, path: string): Change {
+    return { what: `${what} ${path}`, directories: [] }
+  }
+
+  private enter(path: string, node: Node | undefined, change: Change): void {
+    const slash = path.lastIndexOf('/')
+    const parent = this.directory(path.slice(0, slash))
+    const name = path.slice(slash + 1)
     if (node === undefined) {
       if (!parent.entries.delete(name)) throw systemError('ENOENT', path)
     } else parent.entries.set(name, node)
-    parent.pending.push({ name, node, group })
+    parent.pending.push({ name, node, change })
+    if (!change.directories.includes(parent)) change.directories.push(parent)
     parent.changedMs = this.now
+    this.version += 1
+  }
+
+  private link(from: string, to: string): void {
+    const file = this.file(from)
+    if (this.find(to) !== undefined) throw systemError('EEXIST', to)
+    this.enter(to, file, this.newChange('link', to))
+    file.changedMs = this.now
   }
 
   private rename(from: string, to: string): void {
     const node = this.find(from)
     if (node === undefined) throw systemError('ENOENT', from)
     const there = this.find(to)
-    this.directory(dirname(to))
+    this.directory(to.slice(0, to.lastIndexOf('/')))
     if (node.kind === 'directory' && there !== undefined && (there.kind === 'file' || there.entries.size > 0))
       throw systemError('ENOTEMPTY', to)
-    const group = {}
-    this.enter(from, undefined, group)
-    this.enter(to, node, group)
+    const change = this.newChange('rename', `${from} to ${to}`)
+    this.enter(from, undefined, change)
+    this.enter(to, node, change)
     node.changedMs = this.now
   }
 
   private unlink(path: string): void {
     this.file(path).changedMs = this.now
-    this.enter(path, undefined, {})
+    this.enter(path, undefined, this.newChange('remove', path))
   }
 
   /** A rename that touches this directory becomes durable on both sides, as on a journalling file system. */
   private sync(directory: DirectoryNode): void {
-    const groups = new Set(directory.pending.map((change) => change.group))
-    const visit = (one: DirectoryNode) => {
-      one.pending = one.pending.filter((change) => {
-        if (!groups.has(change.group)) return true
-        if (change.node === undefined) one.durable.delete(change.name)
-        else one.durable.set(change.name, change.node)
-        return false
-      })
-      for (const node of new Set([...one.entries.values(), ...one.durable.values()]))
-        if (node.kind === 'directory') visit(node)
-    }
-    visit(this.root)
+    const changes = new Set(directory.pending.map((one) => one.change))
+    for (const change of changes)
+      for (const side of change.directories) {
+        if (side === directory) continue
+        // What was done to this name before comes with it.
+        const last = side.pending.findLastIndex((one) => one.change === change)
+        const { name } = side.pending[last]!
+        side.pending = side.pending.filter((one, index) => {
+          if (one.name !== name || index > last) return true
+          makeDurable(side, one)
+          return false
+        })
+      }
+    for (const one of directory.pending) makeDurable(directory, one)
+    directory.pending = []
+    this.version += 1
   }
+}
+
+/** Lets a call pass its gate, then does its work. */
+type Pass = <T>(operation: Call['operation'], path: string, work: () => T, from?: string) => Promise<T>
+
+function makeDurable(directory: DirectoryNode, { name, node }: EntryChange): void {
+  if (node === undefined) directory.durable.delete(name)
+  else directory.durable.set(name, node)
 }

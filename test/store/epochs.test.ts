@@ -211,6 +211,8 @@ describe('the repair of a damaged log', () => {
       operation === 'makeDirectory' && path.includes('/log/') ? 'ENOSPC' : undefined
     const healthy = await processOn(disk, full)
     for (const text of ['1', '2', '3']) await deliver(healthy.inbox, text)
+    // Its turn comes after that of the cut.
+    await healthy.inbox.refresh()
     const entries = disk.files().filter((path) => path.includes('/INBOX/log/'))
     expect(disk.octets(entries.at(-1)!).toString()).toMatch(/^mdir 1 seal /)
     const sealedAt = Number(entries.at(-1)!.slice(-12))
