@@ -12,8 +12,16 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean
 }
 
+export type FileKind = 'file' | 'directory' | 'symbolic link' | 'FIFO' | 'socket' | 'device'
+
 export interface FileStatus {
+  readonly kind: FileKind
   readonly sizeOctets: number
+  /** Permission bits, 0 to 0o7777. */
+  readonly mode: number
+  /** Numbers of user and group. */
+  readonly owner: number
+  readonly group: number
   /** When content, names or owner last changed: milliseconds since 1970 by the file system's clock. Nobody can set it back. */
   readonly changedMs: number
   readonly isDirectory: boolean
@@ -55,8 +63,14 @@ export interface StoreFs {
   /** ENOTEMPTY or EEXIST unless empty. */
   removeDirectory(path: string): Promise<void>
   list(path: string): Promise<readonly DirectoryEntry[]>
+  /** The same in pieces of at most some 1,000, for directories of any size; what comes or goes meanwhile may be missing. */
+  listInPieces(path: string): AsyncIterable<readonly DirectoryEntry[]>
   /** Does not follow a symbolic link. */
   status(path: string): Promise<FileStatus>
+  /** Never asked of a symbolic link, which it would follow. */
+  setMode(path: string, mode: number): Promise<void>
+  /** Does not follow a symbolic link. */
+  setOwner(path: string, owner: number, group: number): Promise<void>
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>
 }
@@ -110,8 +124,9 @@ const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_DSYNC, O_APPEND, O_NOFOLLOW, O_NO
 const newFile = O_CREAT | O_EXCL | O_WRONLY
 /** A FIFO or device in the place of a message must neither hang nor be followed. */
 const readOnly = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-const fileMode = 0o600
-const directoryMode = 0o700
+/** Of everything in the store; the umask may take from them. */
+export const fileMode = 0o600
+export const directoryMode = 0o700
 
 type Done = (error: Error | null) => void
 
@@ -266,6 +281,27 @@ async function openFile(path: string): Promise<OpenFile> {
   return new ReadFile(fd, stats.size)
 }
 
+const entriesAtOnce = 1024
+
+async function* listInPieces(path: string): AsyncIterable<readonly DirectoryEntry[]> {
+  const directory = await fs.promises.opendir(path, { bufferSize: entriesAtOnce })
+  let entries: DirectoryEntry[] = []
+  for await (const entry of directory) {
+    if (entries.push({ name: entry.name, isDirectory: entry.isDirectory() }) < entriesAtOnce) continue
+    yield entries
+    entries = []
+  }
+  yield entries
+}
+
+function kindOf(stats: fs.Stats): FileKind {
+  if (stats.isFile()) return 'file'
+  if (stats.isDirectory()) return 'directory'
+  if (stats.isSymbolicLink()) return 'symbolic link'
+  if (stats.isFIFO()) return 'FIFO'
+  return stats.isSocket() ? 'socket' : 'device'
+}
+
 /** The machine's file system. */
 export const nodeFs: StoreFs = {
   write: (path, ...pieces) => writeDurably(path, pieces),
@@ -300,14 +336,26 @@ export const nodeFs: StoreFs = {
           : resolve(entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))),
       ),
     ),
+  listInPieces,
   status: (path) =>
     new Promise((resolve, reject) =>
       fs.lstat(path, (error, stats) =>
         error
           ? reject(error)
-          : resolve({ sizeOctets: stats.size, changedMs: stats.ctimeMs, isDirectory: stats.isDirectory() }),
+          : resolve({
+              kind: kindOf(stats),
+              sizeOctets: stats.size,
+              mode: stats.mode & 0o7777,
+              owner: stats.uid,
+              group: stats.gid,
+              changedMs: stats.ctimeMs,
+              isDirectory: stats.isDirectory(),
+            }),
       ),
     ),
+  setMode: (path, mode) => new Promise((resolve, reject) => fs.chmod(path, mode, settle(resolve, reject))),
+  setOwner: (path, owner, group) =>
+    new Promise((resolve, reject) => fs.lchown(path, owner, group, settle(resolve, reject))),
   syncDirectory: async (path) => {
     const fd = await openFor(path, O_RDONLY)
     try {

@@ -3,7 +3,7 @@
  * was not. Every call of every actor passes a gate, so that a test decides the order, fails a call, or cuts the power before it.
  */
 
-import type { NewFile, OpenFile, StoreFs } from '#src/store/fs.ts'
+import { directoryMode, fileMode, type NewFile, type OpenFile, type StoreFs } from '#src/store/fs.ts'
 
 interface FileNode {
   readonly kind: 'file'
@@ -208,6 +208,13 @@ export class MemoryDisk {
       if (verdict !== undefined) throw verdict.madeButTold
       return result
     }
+    const list = (path: string) =>
+      pass('list', path, () =>
+        Array.from(this.directory(path).entries, ([name, node]) => ({
+          name,
+          isDirectory: node.kind === 'directory',
+        })),
+      )
     return {
       write: async (path, ...pieces) => {
         const file = await pass('write', path, () => {
@@ -238,20 +245,22 @@ export class MemoryDisk {
           if (this.directory(path).entries.size > 0) throw systemError('ENOTEMPTY', path)
           this.enter(path, undefined, this.newChange('remove', path))
         }),
-      list: (path) =>
-        pass('list', path, () =>
-          Array.from(this.directory(path).entries, ([name, node]) => ({
-            name,
-            isDirectory: node.kind === 'directory',
-          })),
-        ),
+      list,
+      listInPieces: async function* (path) {
+        yield await list(path)
+      },
       status: (path) =>
         pass('status', path, () => {
           const node = this.find(path)
           if (node === undefined) throw systemError('ENOENT', path)
-          const sizeOctets = node.kind === 'file' ? node.octets.length : 0
-          return { sizeOctets, changedMs: node.changedMs, isDirectory: node.kind === 'directory' }
+          const { kind, changedMs } = node
+          const sizeOctets = kind === 'file' ? node.octets.length : 0
+          const mode = kind === 'file' ? fileMode : directoryMode
+          return { kind, sizeOctets, mode, owner: 0, group: 0, changedMs, isDirectory: kind === 'directory' }
         }),
+      // One user and one mode is all that this disk knows.
+      setMode: (path) => pass('setMode', path, () => {}),
+      setOwner: (path) => pass('setOwner', path, () => {}),
       syncDirectory: (path) => pass('syncDirectory', path, () => this.sync(this.directory(path))),
     }
   }
