@@ -1,0 +1,368 @@
+/**
+ * One TCP or TLS connection to an IMAP server: tagged commands, answered in any order, and everything untagged between. Used to log in, and by
+ * the bulk reader; for everything else the connection is handed on (`detach`).
+ */
+import { isIP, type Socket, connect as tcpConnect } from 'node:net'
+import { type TLSSocket, connect as tlsConnect } from 'node:tls'
+import { Deadline } from '../deadline.ts'
+import { BackendError, type BackendErrorKind } from '../errors.ts'
+import type { Address, TlsTrust } from '../pop3/connection.ts'
+import { printable } from '../reply-classifier.ts'
+import type { BodySink, Limits } from '../types.ts'
+import { type Part, ResponseReader } from './response-reader.ts'
+
+/** The tagged end of a command, or a greeting. RFC 9051 §7.1 */
+export interface Status {
+  readonly condition: 'OK' | 'NO' | 'BAD' | 'PREAUTH'
+  /** `AUTHENTICATIONFAILED`, upper case, without what follows it in the brackets. */
+  readonly code: string | undefined
+  /** What follows the code in the brackets. */
+  readonly codeText: string
+  /** Behind the brackets, octets in latin1. */
+  readonly text: string
+}
+
+export interface Command {
+  /** Text, and octets that go as literals; without tag and line end. */
+  readonly words: readonly (string | Buffer)[]
+  /** Answers a challenge (AUTHENTICATE), both without base64; undefined gives up. RFC 9051 §6.2.2 */
+  readonly respond?: (challenge: Buffer) => Buffer | undefined | Promise<Buffer | undefined>
+  /** Untagged responses, without their `* `, while this is the oldest command. */
+  readonly untagged?: (parts: readonly Part[]) => void
+  /** Where a literal of an untagged response goes; undefined: collected with it. */
+  readonly literal?: (before: readonly Part[], octets: number) => BodySink | undefined
+  /** Until the first octet of an answer. */
+  readonly replyMs?: number
+}
+
+interface Pending extends Command {
+  readonly tag: string
+  /** Words not sent yet: the first is a literal that waits for `+`. */
+  left: (string | Buffer)[]
+  readonly done: (status: Status) => void
+  readonly failed: (error: BackendError) => void
+}
+
+/** Read ahead of a sink that makes us wait; then the socket is paused, and TCP holds the server back. */
+const aheadOctets = 1_048_576
+/** Of one response without streamed literals: an ENVELOPE, a LIST line, a SEARCH result of a million messages. */
+const responseOctets = 16 * 1_048_576
+
+export class ImapConnection {
+  readonly address: Address
+  readonly #limits: Limits
+  readonly #trust: TlsTrust
+  #socket: Socket | TLSSocket
+  #reader: ResponseReader
+  #pending: Pending[] = []
+  #failure: BackendError | undefined
+  #connected = false
+  #tags = 0
+  #greeting: { readonly done: (status: Status) => void; readonly failed: (error: BackendError) => void } | undefined
+  /** A `* BYE` was read: the reason, if the connection ends now. */
+  #bye: string | undefined
+  #handshake: ((error: BackendError) => void) | undefined
+  /** The server takes literals without being asked first. RFC 7888 */
+  literalPlus = false
+  readonly #deadline: Deadline
+  readonly #signal: AbortSignal | undefined
+  readonly #stop = () => this.close()
+
+  private constructor(address: Address, limits: Limits, trust: TlsTrust, signal: AbortSignal | undefined) {
+    this.address = address
+    this.#limits = limits
+    this.#trust = trust
+    this.#deadline = new Deadline(
+      limits,
+      () => ({ connected: this.#connected, replyMs: this.#awaited() }),
+      (what, allowedMs) => this.#fail(new BackendError('timeout', `${this.#name} ${what} (${allowedMs} ms)`)),
+    )
+    const { host, port } = address
+    this.#socket = address.implicitTls
+      ? tlsConnect({ ...trust, host, port, servername: isIP(host) === 0 ? host : '' })
+      : tcpConnect({ host, port, noDelay: true })
+    this.#reader = this.#newReader()
+    this.#attach()
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#stop)
+    if (signal?.aborted) this.close()
+  }
+
+  /** Connects and reads the greeting. `signal` ends the connection at any time. Throws BackendError; a BYE greeting is one of kind `temporary`. */
+  static async open(
+    address: Address,
+    limits: Limits,
+    trust: TlsTrust = {},
+    signal?: AbortSignal,
+  ): Promise<{ connection: ImapConnection; greeting: Status }> {
+    const connection = new ImapConnection(address, limits, trust, signal)
+    try {
+      return { connection, greeting: await connection.#awaitGreeting() }
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+  }
+
+  get failure(): BackendError | undefined {
+    return this.#failure
+  }
+
+  get secure(): boolean {
+    return 'encrypted' in this.#socket && this.#socket.encrypted === true
+  }
+
+  /** Sends a command behind those under way. Rejects with BackendError when the connection is lost. */
+  run(command: Command): Promise<Status> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    this.#tags += 1
+    const tag = `w${this.#tags}`
+    return new Promise((resolve, reject) => {
+      const pending: Pending = { ...command, tag, left: [`${tag} `, ...command.words], done: resolve, failed: reject }
+      this.#pending.push(pending)
+      if (this.#pending.length === 1) this.#deadline.begin()
+      this.#send(pending)
+    })
+  }
+
+  /**
+   * Runs the TLS handshake behind an OK to STARTTLS. Octets that came with the OK, in clear, end the connection: somebody put them
+   * there. RFC 9051 §6.2.1
+   */
+  upgrade(verify: boolean): Promise<'tls' | 'unverified'> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (!this.#reader.idle) {
+      const error = new BackendError('tls', `${this.#name} sent octets in clear behind its reply to STARTTLS`)
+      this.#fail(error)
+      return Promise.reject(error)
+    }
+    const plain = this.#socket
+    plain.removeAllListeners('data')
+    plain.removeAllListeners('close')
+    return new Promise((resolve, reject) => {
+      const { host } = this.address
+      const secure = tlsConnect({
+        ...this.#trust,
+        socket: plain,
+        host,
+        servername: isIP(host) === 0 ? host : '',
+        rejectUnauthorized: verify,
+      })
+      this.#socket = secure
+      this.#reader = this.#newReader()
+      this.#connected = false
+      // A handshake that fails is a matter of protection, whatever the socket called it.
+      this.#handshake = (error) =>
+        reject(
+          error.kind === 'stopped' || error.kind === 'timeout'
+            ? error
+            : new BackendError('tls', error.message, { cause: error }),
+        )
+      this.#attach()
+      this.#deadline.begin()
+      secure.once('secureConnect', () => {
+        this.#handshake = undefined
+        this.#deadline.stop()
+        resolve(secure.authorized ? 'tls' : 'unverified')
+      })
+    })
+  }
+
+  /** Hands the connection on: nobody reads from it here any more. What was read too far is put back. */
+  detach(): Socket | TLSSocket {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#pending.length > 0) throw new Error('a command is under way')
+    const socket = this.#socket
+    socket.pause()
+    for (const event of ['data', 'error', 'close'] as const) socket.removeAllListeners(event)
+    const rest = this.#reader.rest()
+    if (rest.length > 0) socket.unshift(rest)
+    this.#deadline.stop()
+    this.#signal?.removeEventListener('abort', this.#stop)
+    this.#failure = new BackendError('stopped', 'the connection was handed on')
+    return socket
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    this.#fail(new BackendError('stopped', `the connection to ${this.#name} was given up`))
+  }
+
+  get #name(): string {
+    return `${this.address.host}:${this.address.port}`
+  }
+
+  #newReader(): ResponseReader {
+    return new ResponseReader(
+      {
+        literal: (before, octets) => {
+          const first = before[0]
+          const untagged = typeof first === 'string' && first.startsWith('* ')
+          return untagged ? this.#pending[0]?.literal?.([first.slice(2), ...before.slice(1)], octets) : undefined
+        },
+        response: (parts) => this.#response(parts),
+        stalled: (waiting) => {
+          this.#deadline.mark()
+          if (!waiting) this.#socket.resume()
+        },
+        fault: (error) => this.#fail(error),
+      },
+      { responseOctets, literalOctets: this.#limits.messageOctets },
+    )
+  }
+
+  #attach(): void {
+    const socket = this.#socket
+    socket.on('data', (chunk: Buffer) => {
+      this.#deadline.arrived(chunk.length)
+      this.#reader.push(chunk)
+      if (this.#reader.stalled && this.#reader.waiting > aheadOctets) socket.pause()
+    })
+    socket.on('error', (error) => this.#fail(connectionError(error, this.#connected, this.#name)))
+    socket.on('close', () => {
+      this.#reader.end(() =>
+        this.#fail(
+          new BackendError('closed', `${this.#name} closed the connection`, {
+            ...(this.#bye === undefined ? {} : { serverText: printable(this.#bye) }),
+          }),
+        ),
+      )
+    })
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+      this.#connected = true
+      this.#deadline.mark()
+    })
+  }
+
+  #awaitGreeting(): Promise<Status> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((done, failed) => {
+      this.#greeting = { done, failed }
+      this.#deadline.begin()
+    })
+  }
+
+  #awaited(): number | undefined {
+    if (this.#reader.stalled) return undefined
+    if (this.#greeting !== undefined || this.#handshake !== undefined) return this.#limits.replyMs
+    const [oldest] = this.#pending
+    return oldest === undefined ? undefined : (oldest.replyMs ?? this.#limits.replyMs)
+  }
+
+  /** Sends words up to a literal that the server has to ask for. RFC 9051 §4.3 */
+  #send(command: Pending): void {
+    const pieces: Buffer[] = []
+    for (let word = command.left.shift(); word !== undefined; word = command.left.shift()) {
+      pieces.push(typeof word === 'string' ? Buffer.from(word, 'latin1') : word)
+      const next = command.left[0]
+      if (next === undefined) pieces.push(Buffer.from('\r\n'))
+      else if (typeof next !== 'string') {
+        pieces.push(Buffer.from(`{${next.length}${this.literalPlus ? '+' : ''}}\r\n`))
+        if (!this.literalPlus) break
+      }
+    }
+    // Secrets go as octets: the copy is overwritten once it is on its way.
+    const all = Buffer.concat(pieces)
+    this.#socket.write(all, () => all.fill(0))
+  }
+
+  #response(parts: readonly Part[]): void {
+    const line = typeof parts[0] === 'string' ? parts[0] : ''
+    if (line.startsWith('* ')) this.#untagged(line.slice(2), parts)
+    else if (line === '+' || line.startsWith('+ ')) this.#continue(line.slice(2))
+    else this.#tagged(line)
+  }
+
+  #untagged(line: string, parts: readonly Part[]): void {
+    if (/^BYE(?: |$)/i.test(line)) this.#bye = line.slice(4)
+    const greeting = this.#greeting
+    if (greeting !== undefined) {
+      this.#greeting = undefined
+      this.#deadline.stop()
+      const status = parseStatus(line)
+      if (status?.condition === 'OK' || status?.condition === 'PREAUTH') {
+        greeting.done(status)
+        return
+      }
+      const refusal =
+        this.#bye === undefined
+          ? new BackendError('protocol', 'the backend sent something that is no IMAP greeting', {
+              serverText: printable(line),
+            })
+          : new BackendError('temporary', 'the backend refused the connection', { serverText: printable(this.#bye) })
+      greeting.failed(refusal)
+      return
+    }
+    this.#pending[0]?.untagged?.([line, ...parts.slice(1)])
+  }
+
+  #continue(text: string): void {
+    const waiting = this.#pending.find((command) => command.left.length > 0 || command.respond !== undefined)
+    if (waiting === undefined) return
+    if (waiting.left.length > 0) this.#send(waiting)
+    else
+      void Promise.resolve(waiting.respond!(Buffer.from(text, 'base64')))
+        .catch(() => undefined)
+        .then((answer) => {
+          // RFC 9051 §6.2.2: "*" gives up.
+          const octets = Buffer.from(answer === undefined ? '*\r\n' : `${answer.toString('base64')}\r\n`)
+          answer?.fill(0)
+          this.#socket.write(octets, () => octets.fill(0))
+        })
+  }
+
+  #tagged(line: string): void {
+    const space = line.indexOf(' ')
+    const index = this.#pending.findIndex(({ tag }) => tag === line.slice(0, space))
+    const status = index < 0 ? undefined : parseStatus(line.slice(space + 1))
+    if (status === undefined || status.condition === 'PREAUTH') {
+      this.#fail(
+        new BackendError('protocol', 'the backend sent something that is no IMAP response', {
+          serverText: printable(line),
+        }),
+      )
+      return
+    }
+    const [command] = this.#pending.splice(index, 1)
+    if (this.#pending.length === 0) this.#deadline.stop()
+    else if (index === 0) this.#deadline.begin()
+    command!.done(status)
+  }
+
+  #fail(error: BackendError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#deadline.stop()
+    this.#signal?.removeEventListener('abort', this.#stop)
+    this.#reader.abort(error)
+    this.#socket.destroy()
+    const pending = this.#pending
+    this.#pending = []
+    this.#greeting?.failed(error)
+    this.#greeting = undefined
+    this.#handshake?.(error)
+    this.#handshake = undefined
+    for (const command of pending) command.failed(error)
+  }
+}
+
+/** `OK [CODE more] text`; undefined for anything else. RFC 9051 §7.1 */
+export function parseStatus(line: string): Status | undefined {
+  const match = /^(OK|NO|BAD|PREAUTH)(?: (?:\[([^ \]]+)(?: ([^\]]*))?\] ?)?(.*))?$/is.exec(line)
+  if (match === null) return undefined
+  const [, condition, code, codeText = '', text = ''] = match
+  return { condition: condition!.toUpperCase() as Status['condition'], code: code?.toUpperCase(), codeText, text }
+}
+
+const certificateHint =
+  '; name its authority in tls_ca_file, or do without the check (backend_tls_verify, tls_verify in ms_sync.xml)'
+
+function connectionError(error: Error, connected: boolean, name: string): BackendError {
+  const certificate =
+    'code' in error && typeof error.code === 'string' && /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(error.code)
+  const kind: BackendErrorKind = certificate ? 'tls' : connected ? 'closed' : 'connect'
+  const what = certificate ? 'the certificate of' : connected ? 'the connection broke to' : 'no connection to'
+  // Node adds advice for programmers behind a semicolon.
+  const why = printable(certificate ? error.message.split(';')[0]! : error.message)
+  return new BackendError(kind, `${what} ${name}: ${why}${certificate ? certificateHint : ''}`, { cause: error })
+}
