@@ -11,6 +11,10 @@ const peers: Readonly<Record<string, string>> = {
   curl: 'curl',
   strace: 'strace',
   openssl: 'openssl',
+  ip: 'iproute2',
+  bindfs: 'bindfs',
+  fusermount3: 'fuse3',
+  rsync: 'rsync',
 }
 
 const missing = () =>

@@ -31,8 +31,8 @@ export class RawImap implements AsyncDisposable {
   }
 
   /** Connected, greeting read. */
-  static async connect(port: number): Promise<RawImap> {
-    const client = new RawImap(connect({ port, host: '127.0.0.1', noDelay: true }))
+  static async connect(port: number, host = '127.0.0.1'): Promise<RawImap> {
+    const client = new RawImap(connect({ port, host, noDelay: true }))
     await client.line()
     return client
   }

@@ -15,6 +15,8 @@ export interface WherryOptions {
   readonly userDatabase?: string
   /** Default: all four. */
   readonly services?: readonly ('mseventd' | 'ms_syncd' | 'imapd' | 'pop3d')[]
+  /** What the command line begins with, to run elsewhere. */
+  readonly command?: readonly string[]
 }
 
 export interface Wherry extends AsyncDisposable {
@@ -37,6 +39,7 @@ export async function startWherry({
   options = {},
   userDatabase = '<xmldb></xmldb>',
   services,
+  command = [],
 }: WherryOptions = {}): Promise<Wherry> {
   const directory = mkdtempSync(join(tmpdir(), 'wherry-'))
   const configFile = join(directory, 'ms.conf')
@@ -62,7 +65,8 @@ export async function startWherry({
   writeFileSync(`${configFile}.services`, `${(services ?? ['mseventd', 'ms_syncd', 'imapd', 'pop3d']).join('\n')}\n`)
   writeFileSync(join(directory, 'ms_sync.xml'), userDatabase)
 
-  const child = spawn(join(root, 'bin/mbox'), ['-c', configFile, 'run'], { stdio: ['ignore', 'inherit', 'pipe'] })
+  const [program, ...words] = [...command, join(root, 'bin/mbox'), '-c', configFile, 'run']
+  const child = spawn(program!, words, { stdio: ['ignore', 'inherit', 'pipe'] })
   let log = ''
   const ready = new Promise<void>((resolve, reject) => {
     child.once('error', reject)
