@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { StoreFs } from './fs.ts'
+import type { RecentlyUsed } from './recently-used.ts'
 import type { Slots } from './slots.ts'
+import type { SummaryBlock } from './summary-block.ts'
 
 /** What everything in one open store shares. */
 export interface StoreContext {
@@ -10,8 +12,14 @@ export interface StoreContext {
   readonly log: Log
   /** File operations under way. */
   readonly slots: Slots
+  /** What is at hand of the summary caches of all mailboxes, by path. */
+  readonly summaryBlocks: RecentlyUsed<SummaryBlock>
   /** Change sets after which a log is cut, later for a larger state. */
   readonly epochEntries: number
+  /** A factor on that, another one in each process: so that not all of them begin at once. */
+  readonly cutSpread: number
+  /** Cuts under way, by the identity of the log; the store waits for them when it closes. */
+  readonly cuts: Map<string, Promise<void>>
   /** Aborted when the store closes. */
   readonly closing: AbortSignal
 }

@@ -30,14 +30,17 @@ export class Leavings {
       .catch(() => {})
   }
 
-  /** `live` answers the names of all message files that the log has, as of after it was asked; none for what holds no messages. */
-  async sweepWhenDue(directory: string, live?: () => Promise<ReadonlySet<string>>): Promise<void> {
-    const { fs, log } = this.context
+  /**
+   * `live` answers the names of all message files that the log has, as of after it was asked; none for what holds no messages. True when the
+   * sweep was due.
+   */
+  async sweepWhenDue(directory: string, live?: () => Promise<ReadonlySet<string>>): Promise<boolean> {
+    const { fs, log, clock } = this.context
     try {
-      const now = await markSweep(fs, directory)
-      if (now === undefined) return
+      const now = await markSweep(fs, directory, clock.now())
+      if (now === undefined) return false
       await this.sweepTmp(`${directory}/tmp`, now)
-      if (live === undefined) return
+      if (live === undefined) return true
       // The names first, then the log: what is committed in between is not unknown.
       const files = (await fs.list(`${directory}/msg`)).map((entry) => entry.name)
       const known = await live()
@@ -48,6 +51,7 @@ export class Leavings {
     } catch (error) {
       log.log('info', 'left-overs could not be looked for', { directory, error: String(error) })
     }
+    return true
   }
 
   /** Accounts that somebody removed and didn't come to the end. */
@@ -72,9 +76,11 @@ export class Leavings {
 }
 
 /** Time by the file system's clock, which is the one that files' ages are told by; undefined when a sweep was made lately. */
-async function markSweep(fs: StoreFs, directory: string): Promise<number | undefined> {
+async function markSweep(fs: StoreFs, directory: string, ownTime: number): Promise<number | undefined> {
   const mark = `${directory}/tmp/swept`
   const last = await unlessAbsent(fs.status(mark))
+  // This machine's clock saves asking for the file system's time at every open. Where it is late, so is the sweep.
+  if (last !== undefined && ownTime >= last.changedMs && ownTime - last.changedMs < dayMs / 2) return undefined
   const probe = `${directory}/tmp/${uniqueName()}`
   if (last === undefined) {
     // A new mailbox has nothing to sweep; its first day begins.

@@ -85,14 +85,18 @@ export class OpenMailbox implements Mailbox {
       this.nextUid = this.uidNext
     }
     this.leavings = new Leavings(context)
-    this.summaries = new SummaryCache(context, () => this.directory)
+    this.summaries = new SummaryCache(
+      context,
+      () => this.directory,
+      () => this.messages,
+    )
   }
 
   /** Reads the log. Throws StoreError not-found. */
   async load(): Promise<void> {
     await this.doing('Opening a mailbox', this.log.open())
     await this.doing('Opening a mailbox', this.makeFolders())
-    void this.leavings.sweepWhenDue(this.directory, () => this.liveFiles())
+    void this.sweep()
   }
 
   get directory(): string {
@@ -395,6 +399,10 @@ export class OpenMailbox implements Mailbox {
       const path = `${this.directory}/${folder}`
       if ((await unlessAbsent(this.context.fs.status(path))) === undefined) await makeIfAbsent(this.context.fs, path)
     }
+  }
+
+  private async sweep(): Promise<void> {
+    if (await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles())) await this.summaries.sweep()
   }
 
   private async liveFiles(): Promise<ReadonlySet<string>> {

@@ -1,5 +1,6 @@
 /** The entry of the room: a directory that holds accounts. */
 
+import { randomInt } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { UserId } from '../base/ids.ts'
@@ -10,6 +11,7 @@ import { nodeFs, type StoreFs, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { OpenMailbox } from './mailbox.ts'
 import { accountOf } from './names.ts'
+import { RecentlyUsed } from './recently-used.ts'
 import { MailboxRegistry } from './registry.ts'
 import { Slots } from './slots.ts'
 import type { Account, CommitNotice, Store } from './types.ts'
@@ -31,6 +33,8 @@ export interface StoreOptions {
 const writesAtOnce = 64
 /** Octets of messages on their way to the disk: what a backend sends while a slow sync takes its time. */
 const writesOctets = 16 * 1_048_576
+/** Of the summary caches kept in memory: the blocks that some 200 sessions are going through. */
+const summaryOctets = 64 * 1_048_576
 
 export function openStore(options: StoreOptions): Store {
   return new MdirStore(options)
@@ -38,6 +42,8 @@ export function openStore(options: StoreOptions): Store {
 
 /** A tail of this many entries takes a few ms to read. */
 const epochEntries = 256
+/** Percent by which a process may cut its logs later than another one. */
+const maxSpread = 30
 /** Accounts whose log stays open. */
 const maxAccounts = 1000
 
@@ -57,7 +63,10 @@ class MdirStore implements Store {
       clock,
       log,
       slots: new Slots(writesAtOnce, writesOctets),
+      summaryBlocks: new RecentlyUsed(summaryOctets),
       epochEntries: options.epochEntries ?? epochEntries,
+      cutSpread: 1 + randomInt(maxSpread) / 100,
+      cuts: new Map(),
       closing: this.closing.signal,
     }
     this.makeMailbox = (userId, name, directory) =>
@@ -87,6 +96,7 @@ class MdirStore implements Store {
   async close(): Promise<void> {
     this.closing.abort(new Error('the store is closed'))
     await this.registry.close()
+    await Promise.all(this.context.cuts.values())
   }
 
   [Symbol.asyncDispose](): Promise<void> {

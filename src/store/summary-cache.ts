@@ -1,61 +1,63 @@
 /**
- * The derived cache of message summaries: `cache/summaries-1`, a line per message, `<crc32> <digest> <JSON>`, added in batches by any
- * process. It may be deleted or damaged at any time: a line that doesn't check out is as good as absent. Not durable.
+ * The derived cache of message summaries: `cache/summaries-2.<first>` holds those of the messages with UIDs from `first` on, lines added in
+ * batches by any process. It may be deleted or damaged at any time: a line that doesn't check out is as good as absent. Not durable.
  */
 
-import { crc32 } from 'node:zlib'
+import type { Uid } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { StoreContext } from './context.ts'
-import { type OpenFile, unlessAbsent } from './fs.ts'
-import type { MessageRecord } from './types.ts'
+import { codeOf, unlessAbsent } from './fs.ts'
+import { blockUids, maxBlockOctets, SummaryBlock, summaryLine } from './summary-block.ts'
+import { makeIfAbsent } from './tree.ts'
+import type { MessageList, MessageRecord } from './types.ts'
+import { uniqueName } from './unique.ts'
 
+const filePrefix = 'summaries-'
 /** The number changes with the shape of a summary. */
-const fileName = 'cache/summaries-1'
+const blockPattern = /^summaries-2\.([1-9][0-9]{0,9})$/
 const batchLines = 128
+const batchOctets = 1024 * 1024
 const flushAfterMs = 2000
-/** A summary larger than this is cheaper to make again than to keep. */
-const maxLineOctets = 256 * 1024
-const blockOctets = 256 * 1024
-const digestStart = 9
-const digestEnd = digestStart + 43
-const jsonStart = digestEnd + 1
-const lineFeed = 10
-const space = 32
+/** A block with fewer octets for each of its messages is not worth a look by the sweep. */
+const ordinaryLineOctets = 4096
 
-interface Place {
-  readonly start: number
-  readonly octets: number
+interface NewLine {
+  readonly first: number
+  readonly digest: string
+  readonly line: Buffer
 }
 
 export class SummaryCache {
   private readonly context: StoreContext
   private readonly directory: () => string
-  private index = new Map<string, Place>()
-  private indexedOctets = 0
-  private indexing: Promise<void> | undefined
-  private block: { readonly start: number; readonly octets: Buffer } | undefined
-  /** Lines not written yet, and the summaries in them. */
-  private pending = new Map<string, MessageSummary>()
-  private lines: Buffer[] = []
+  private readonly messages: () => MessageList
+  /** Lines not written yet. */
+  private unwritten: NewLine[] = []
+  private unwrittenOctets = 0
+  /** The summaries of those, and of the ones being written. */
+  private readonly pending = new Map<string, MessageSummary>()
   private readonly making = new Map<string, Promise<MessageSummary>>()
+  private readonly loading = new Map<string, Promise<SummaryBlock>>()
 
-  /** `directory`: the mailbox's present one. */
-  constructor(context: StoreContext, directory: () => string) {
+  /** `directory`: the mailbox's present one; `messages`: its present messages. */
+  constructor(context: StoreContext, directory: () => string, messages: () => MessageList) {
     this.context = context
     this.directory = directory
+    this.messages = messages
   }
 
   /** `make` reads the message, when the cache doesn't have its summary. */
   async get(record: MessageRecord, make: () => Promise<MessageSummary>): Promise<MessageSummary> {
-    const { digest } = record
-    const known = this.pending.get(digest) ?? (await this.find(digest))
+    const { digest, uid } = record
+    const first = firstOf(uid)
+    const known = this.pending.get(digest) ?? (await this.block(first)).get(digest)
     if (known !== undefined) return known
     let making = this.making.get(digest)
     if (making === undefined) {
       making = make()
       this.making.set(digest, making)
       making.then(
-        (summary) => this.add(digest, summary),
+        (summary) => this.add(first, digest, summary),
         () => this.making.delete(digest),
       )
     }
@@ -64,117 +66,145 @@ export class SummaryCache {
 
   /** Writes what is pending. A failure costs time later, nothing else. */
   async flush(): Promise<void> {
-    const lines = Buffer.concat(this.lines)
-    const written = [...this.pending.keys()]
-    this.lines = []
-    if (lines.length === 0) return
-    try {
-      await this.context.fs.append(this.path, lines)
-      await this.reindex()
-    } catch (error) {
-      this.context.log.log('info', 'the summary cache was not written', { path: this.path, error: String(error) })
+    const lines = this.unwritten
+    this.unwritten = []
+    this.unwrittenOctets = 0
+    for (const [first, added] of Map.groupBy(lines, (line) => line.first)) {
+      const path = this.pathOf(first)
+      try {
+        await this.append(path, Buffer.concat(added.map(({ line }) => line)))
+        const block = this.context.summaryBlocks.get(path)
+        if (block !== undefined) {
+          for (const { line } of added) block.add(line)
+          this.remember(path, block)
+        }
+      } catch (error) {
+        this.context.log.log('info', 'the summary cache was not written', { path, error: String(error) })
+      }
+      for (const { digest } of added) this.pending.delete(digest)
     }
-    for (const digest of written) this.pending.delete(digest)
   }
 
-  private get path(): string {
-    return `${this.directory()}/${fileName}`
+  /** Removes blocks that have no message any more, or another shape, and what is dead of the others. */
+  async sweep(): Promise<void> {
+    const { fs, log } = this.context
+    const folder = `${this.directory()}/cache`
+    try {
+      for (const { name } of (await unlessAbsent(fs.list(folder))) ?? []) {
+        if (!name.startsWith(filePrefix)) continue
+        const path = `${folder}/${name}`
+        const first = Number(blockPattern.exec(name)?.[1] ?? Number.NaN)
+        const count = Number.isNaN(first) ? 0 : this.countOf(first)
+        if (count === 0) {
+          await unlessAbsent(fs.remove(path))
+          this.context.summaryBlocks.delete(path)
+        } else if (count < blockUids / 2) {
+          // Only messages that left can make much of it dead: lines are added to blocks that are looked at by whoever opens them.
+          const status = await unlessAbsent(fs.status(path))
+          if (status !== undefined && status.sizeOctets > count * ordinaryLineOctets) await this.load(first, path)
+        }
+      }
+    } catch (error) {
+      log.log('info', 'the summary cache was not swept', { folder, error: String(error) })
+    }
   }
 
-  private add(digest: string, summary: MessageSummary): void {
+  private pathOf(first: number): string {
+    return `${this.directory()}/cache/summaries-2.${first}`
+  }
+
+  private add(first: number, digest: string, summary: MessageSummary): void {
     this.making.delete(digest)
-    const text = Buffer.from(` ${digest} ${JSON.stringify(summary)}\n`)
-    if (text.length > maxLineOctets) return
+    const line = summaryLine(digest, summary)
+    const block = this.context.summaryBlocks.get(this.pathOf(first))
+    if (line === undefined || (block?.octets ?? 0) + line.length > maxBlockOctets) return
     this.pending.set(digest, summary)
-    this.lines.push(Buffer.from(crc32(text).toString(16).padStart(8, '0')), text)
-    if (this.pending.size === 1) {
+    this.unwritten.push({ first, digest, line })
+    this.unwrittenOctets += line.length
+    if (this.unwritten.length >= batchLines || this.unwrittenOctets >= batchOctets) void this.flush()
+    else if (this.unwritten.length === 1)
       void this.context.clock
         .sleep(flushAfterMs, this.context.closing)
         .then(() => this.flush())
         .catch(() => {})
-    } else if (this.lines.length >= 2 * batchLines) void this.flush()
   }
 
-  private async find(digest: string): Promise<MessageSummary | undefined> {
+  /** Adds to a block's file; the folder of a mailbox that came from a backup without empty folders is made. */
+  private async append(path: string, octets: Buffer): Promise<void> {
+    const { fs } = this.context
     try {
-      if (this.indexing === undefined) this.indexing = this.reindex()
-      await this.indexing
-      const place = this.index.get(digest)
-      if (place === undefined) return undefined
-      const line = await this.line(place)
-      const sound =
-        line.length === place.octets &&
-        Number.parseInt(line.toString('latin1', 0, 8), 16) === crc32(line.subarray(8)) &&
-        line.toString('latin1', digestStart, digestEnd) === digest
-      if (sound) return JSON.parse(line.toString('utf8', jsonStart)) as MessageSummary
-      this.context.log.log('warning', 'the summary cache is damaged; it is made anew', { path: this.path })
-      await this.drop()
+      await fs.append(path, octets)
     } catch (error) {
-      this.context.log.log('info', 'the summary cache was not read', { path: this.path, error: String(error) })
+      if (codeOf(error) !== 'ENOENT') throw error
+      await makeIfAbsent(fs, path.slice(0, path.lastIndexOf('/')))
+      await fs.append(path, octets)
     }
-    return undefined
   }
 
-  private async drop(): Promise<void> {
-    this.index = new Map()
-    this.indexedOctets = 0
-    this.block = undefined
-    await unlessAbsent(this.context.fs.remove(this.path))
+  /** Messages are mostly asked for one after another: the block of the one before is at hand. */
+  private async block(first: number): Promise<SummaryBlock> {
+    const path = this.pathOf(first)
+    const known = this.context.summaryBlocks.get(path)
+    if (known !== undefined) return known
+    let loading = this.loading.get(path)
+    if (loading === undefined) {
+      loading = this.load(first, path).finally(() => this.loading.delete(path))
+      this.loading.set(path, loading)
+    }
+    return await loading
   }
 
-  /** One read brings a run of neighbours: messages are mostly asked for in the order in which they were cached. */
-  private async line(place: Place): Promise<Buffer> {
-    const end = place.start + place.octets
-    let block = this.block
-    if (block === undefined || place.start < block.start || end > block.start + block.octets.length) {
-      const file = await this.context.fs.open(this.path)
-      try {
-        block = { start: place.start, octets: await file.read(place.start, Math.max(blockOctets, place.octets)) }
-      } finally {
-        await file.close()
-      }
-      this.block = block
-    }
-    return block.octets.subarray(place.start - block.start, end - block.start)
-  }
-
-  /** Finds the lines added since the last look, by this process or another. */
-  private async reindex(): Promise<void> {
-    const file = await unlessAbsent(this.context.fs.open(this.path))
-    if (file === undefined) {
-      this.index = new Map()
-      this.indexedOctets = 0
-      return
-    }
+  private async load(first: number, path: string): Promise<SummaryBlock> {
+    let block = new SummaryBlock()
     try {
-      if (file.sizeOctets < this.indexedOctets) {
-        this.index = new Map()
-        this.indexedOctets = 0
-        this.block = undefined
+      const file = await unlessAbsent(this.context.fs.open(path))
+      if (file !== undefined) {
+        try {
+          block = SummaryBlock.of(await file.read(0, Math.min(file.sizeOctets, maxBlockOctets)))
+        } finally {
+          await file.close()
+        }
+        if (block.lineCount > 2 * this.countOf(first) || file.sizeOctets > maxBlockOctets)
+          block = await this.rewrite(first, path, block)
       }
-      await this.indexLines(file)
-    } finally {
-      await file.close()
+    } catch (error) {
+      this.context.log.log('info', 'the summary cache was not read', { path, error: String(error) })
     }
+    this.remember(path, block)
+    return block
   }
 
-  private async indexLines(file: OpenFile): Promise<void> {
-    let at = this.indexedOctets
-    while (at < file.sizeOctets) {
-      const piece = await file.read(at, 4 * blockOctets)
-      let start = 0
-      for (let end = piece.indexOf(lineFeed); end >= 0; end = piece.indexOf(lineFeed, start)) {
-        if (piece[start + digestStart - 1] === space && piece[start + digestEnd] === space)
-          this.index.set(piece.toString('latin1', start + digestStart, start + digestEnd), {
-            start: at + start,
-            octets: end + 1 - start,
-          })
-        start = end + 1
-      }
-      // The rest has no line end: a line that goes on behind this piece, or one that was cut off or is being written.
-      if (start === 0) break
-      at += start
+  /** Most of a block is doubled, or of messages that left. What somebody adds meanwhile is lost, and made again. */
+  private async rewrite(first: number, path: string, block: SummaryBlock): Promise<SummaryBlock> {
+    const { fs } = this.context
+    const octets = block.only(this.digestsOf(first))
+    if (octets.length === 0) await unlessAbsent(fs.remove(path))
+    else {
+      const written = `${this.directory()}/tmp/${uniqueName()}`
+      await fs.append(written, octets)
+      await fs.rename(written, path)
     }
-    this.indexedOctets = at
+    return SummaryBlock.of(octets)
   }
+
+  private remember(path: string, block: SummaryBlock): void {
+    this.context.summaryBlocks.set(path, block, block.memoryOctets)
+  }
+
+  /** Messages of the range. */
+  private countOf(first: number): number {
+    const messages = this.messages()
+    return messages.positionOf((first + blockUids) as Uid) - messages.positionOf(first as Uid)
+  }
+
+  private *digestsOf(first: number): Iterable<string> {
+    const messages = this.messages()
+    const end = messages.positionOf((first + blockUids) as Uid)
+    for (let at = messages.positionOf(first as Uid); at < end; at += 1) yield messages.at(at)!.digest
+  }
+}
+
+/** First UID of the block of a message. */
+function firstOf(uid: Uid): number {
+  return uid - ((uid - 1) % blockUids)
 }

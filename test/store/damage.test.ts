@@ -303,7 +303,7 @@ describe('the summary cache', () => {
     )
     for (const record of inbox.messages) await inbox.summary(record)
     await store.close()
-    const path = `${account.path}/INBOX/cache/summaries-1`
+    const path = `${account.path}/INBOX/cache/summaries-2.1`
     for (const harm of [
       () => unlinkSync(path),
       () => truncateSync(path, 12_345),
