@@ -26,8 +26,7 @@ export async function announce(view: View, output: Output, mayExpunge: boolean, 
   if (news.keywords) writeFlagLists(view, output)
   const text = new FlagText(view)
   for (const position of news.flags) {
-    const { uid } = view.at(position)
-    const uidItem = withUid ? `UID ${uid} ` : ''
+    const uidItem = withUid ? `UID ${view.uidAt(position)} ` : ''
     output.write(`* ${position + 1} FETCH (${uidItem}FLAGS ${text.of(position)})\r\n`)
     await output.flow()
     if (slice.isOver()) await slice.next()
@@ -55,8 +54,8 @@ export class FlagText {
 
   /** "(\Seen \Recent)" of the message at `position`. */
   of(position: number): string {
-    const { uid, flags } = this.#view.at(position)
-    if (this.#view.isRecent(uid)) return formatFlagList([...flags, '\\Recent'])
+    const flags = this.#view.flagsAt(position)
+    if (this.#view.isRecent(this.#view.uidAt(position))) return formatFlagList([...flags, '\\Recent'])
     let text = this.#texts.get(flags)
     if (text === undefined) {
       text = formatFlagList(flags)

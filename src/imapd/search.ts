@@ -1,5 +1,5 @@
 /**
- * SEARCH's keys over a view, RFC 3501 §6.4.4. A key is tried with what is at hand first: the record, then the cached summary,
+ * SEARCH's keys over a view, RFC 3501 §6.4.4. A key is tried with what is at hand first: the list of messages, then the cached summary,
  * and only what is still open then with the message's octets.
  */
 
@@ -9,22 +9,20 @@ import { sentDay } from '../mime/date.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
-import type { MessageRecord } from '../store/types.ts'
 import { fold, isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
-/** What is known of the message being looked at. */
-interface Facts {
-  readonly position: number
-  readonly record: MessageRecord
-  readonly recent: boolean
-  readonly summary: MessageSummary | undefined
-  readonly text: MessageText | undefined
+/** What was read of a message. */
+interface Inside {
+  readonly summary?: MessageSummary
+  readonly text?: MessageText
 }
 
-/** undefined: not to be told from these facts. */
-type Test = (facts: Facts) => boolean | undefined
+/** Whether the message at a position matches; undefined: not to be told from what is known. */
+type Test = (position: number, inside: Inside) => boolean | undefined
+
+const unread: Inside = {}
 
 const daySeconds = 86_400
 
@@ -36,20 +34,18 @@ export async function findMatches(view: View, key: SearchKey, charset: string | 
   const texts = new Set<string>()
   const test = compile(key, view, texts, (octets) => fold(decodeText(octets, charset)))
   const found: number[] = []
-  let open: Facts[] = []
+  let open: number[] = []
   const settle = async () => {
-    const matches = await Promise.all(open.map((facts) => matchesInside(test, view, facts, [...texts])))
-    for (const [index, { position }] of open.entries()) if (matches[index] === true) found.push(position)
+    const matches = await Promise.all(open.map((position) => matchesInside(test, view, position, [...texts])))
+    found.push(...open.filter((_, index) => matches[index] === true))
     open = []
   }
   const slice = new Slice()
   // Nothing renumbers the view while its session is in a command.
   for (let position = 0; position < view.exists; position++) {
-    const record = view.at(position)
-    const facts = { position, record, recent: view.isRecent(record.uid), summary: undefined, text: undefined }
-    const atOnce = test(facts)
+    const atOnce = test(position, unread)
     if (atOnce === true) found.push(position)
-    else if (atOnce === undefined && open.push(facts) === readAtOnce) await settle()
+    else if (atOnce === undefined && open.push(position) === readAtOnce) await settle()
     if (slice.isOver()) await slice.next()
   }
   await settle()
@@ -57,14 +53,14 @@ export async function findMatches(view: View, key: SearchKey, charset: string | 
 }
 
 /** Looks into the message. One that can't be read (any more) matches nothing that its octets decide. */
-async function matchesInside(test: Test, view: View, facts: Facts, texts: readonly string[]): Promise<boolean> {
-  const { record } = facts
+async function matchesInside(test: Test, view: View, position: number, texts: readonly string[]): Promise<boolean> {
+  const record = view.at(position)
   try {
     const summary = await view.mailbox.summary(record)
-    const bySummary = test({ ...facts, summary })
+    const bySummary = test(position, { summary })
     if (bySummary !== undefined) return bySummary
     const text = await MessageText.read(view.mailbox, record, summary, texts)
-    return test({ ...facts, summary, text }) === true
+    return test(position, { summary, text }) === true
   } catch (error) {
     if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return false
     throw error
@@ -82,16 +78,16 @@ function compile(key: SearchKey, view: View, texts: Set<string>, textOf: (octets
       return any(key.keys.map((inner) => compile(inner, view, texts, textOf)))
     case 'NOT': {
       const inner = compile(key.child, view, texts, textOf)
-      return (facts) => {
-        const result = inner(facts)
+      return (position, inside) => {
+        const result = inner(position, inside)
         return result === undefined ? undefined : !result
       }
     }
     case 'FLAG':
-      return hasFlag(key.flag, key.present)
+      return hasFlag(view, key.flag, key.present)
     case 'HEADER': {
       const needle = textOf(key.value)
-      return ({ summary, text }) => {
+      return (_, { summary, text }) => {
         if (text !== undefined) return text.fieldHas(key.field, needle)
         return summary !== undefined && isInSummary(summary, key.field)
           ? summaryFieldHas(summary, key.field, needle)
@@ -103,22 +99,22 @@ function compile(key: SearchKey, view: View, texts: Set<string>, textOf: (octets
       const needle = textOf(key.value)
       if (needle === '') return () => true
       texts.add(needle)
-      return ({ text }) => text?.has(needle, key.key === 'TEXT')
+      return (_, { text }) => text?.has(needle, key.key === 'TEXT')
     }
     case 'LARGER':
-      return ({ record }) => record.sizeOctets > key.sizeOctets
+      return (position) => view.sizeAt(position) > key.sizeOctets
     case 'SMALLER':
-      return ({ record }) => record.sizeOctets < key.sizeOctets
+      return (position) => view.sizeAt(position) < key.sizeOctets
     case 'BEFORE':
     case 'ON':
     case 'SINCE':
-      return ({ record }) => compareDay(key.key, Math.floor(record.internalDate / daySeconds), key.day)
+      return (position) => compareDay(key.key, Math.floor(view.internalDateAt(position) / daySeconds), key.day)
     case 'SENTBEFORE':
     case 'SENTON':
     case 'SENTSINCE':
-      return ({ summary }) => summary && sent(key.key, summary, key.day)
+      return (_, { summary }) => summary && sent(key.key, summary, key.day)
     case 'UID':
-      return inRuns(resolveUids(key.set, view.exists, (position) => view.at(position).uid))
+      return inRuns(resolveUids(key.set, view.exists, (position) => view.uidAt(position)))
     case 'SEQUENCE':
       // A number above EXISTS is a condition that no message meets, as in Dovecot: clients search 1:* in empty mailboxes too.
       return inRuns(resolveSequenceNumbers(key.set, view.exists))
@@ -126,10 +122,10 @@ function compile(key: SearchKey, view: View, texts: Set<string>, textOf: (octets
 }
 
 function all(tests: readonly Test[]): Test {
-  return (facts) => {
+  return (position, inside) => {
     let open = false
     for (const test of tests) {
-      const result = test(facts)
+      const result = test(position, inside)
       if (result === false) return false
       if (result === undefined) open = true
     }
@@ -138,10 +134,10 @@ function all(tests: readonly Test[]): Test {
 }
 
 function any(tests: readonly Test[]): Test {
-  return (facts) => {
+  return (position, inside) => {
     let open = false
     for (const test of tests) {
-      const result = test(facts)
+      const result = test(position, inside)
       if (result === true) return true
       if (result === undefined) open = true
     }
@@ -150,11 +146,12 @@ function any(tests: readonly Test[]): Test {
 }
 
 /** Keywords are compared without case. RFC 9051 §2.3.2 */
-function hasFlag(flag: string, present: boolean): Test {
-  if (flag === '\\Recent') return ({ recent }) => recent === present
+function hasFlag(view: View, flag: string, present: boolean): Test {
+  if (flag === '\\Recent') return (position) => view.isRecent(view.uidAt(position)) === present
   const lower = flag.toLowerCase()
   const known = new Map<ReadonlySet<string>, boolean>()
-  return ({ record: { flags } }) => {
+  return (position) => {
+    const flags = view.flagsAt(position)
     let has = known.get(flags)
     if (has === undefined) {
       has = flags.has(flag) || flags.values().some((other) => other.toLowerCase() === lower)
@@ -165,7 +162,7 @@ function hasFlag(flag: string, present: boolean): Test {
 }
 
 function inRuns(runs: readonly IndexRun[]): Test {
-  return ({ position }) => {
+  return (position) => {
     let low = 0
     let high = runs.length
     while (low < high) {

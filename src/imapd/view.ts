@@ -1,5 +1,7 @@
 /**
- * One session's numbering of its selected mailbox: sequence number <-> UID <-> record, and what the client was told.
+ * One session's numbering of its selected mailbox: sequence number <-> message, and what the client was told. Nothing is kept for a message
+ * but what sets it apart: the mailbox's own lists never change, so the numbering is the list as of the last look, with the ghosts put in
+ * between and the arrivals left off at the end.
  *
  * Invariants, RFC 3501 §7.4.1, §5.5 and RFC 2180 §4.1.1:
  * - a sequence number means the same message until an EXPUNGE response for it or for one below was written;
@@ -18,9 +20,12 @@ import {
   resolveUids,
   type SequenceSet,
 } from '../proto/imap/sequence-set.ts'
-import type { Flag, Mailbox, MessageRecord } from '../store/types.ts'
-import { isAmong } from '../store/uid-set.ts'
+import type { Flag, Mailbox, MessageList, MessageRecord, UidRange } from '../store/types.ts'
+import { isAmong, joinRanges } from '../store/uid-set.ts'
+import { Beliefs, sameFlags } from './beliefs.ts'
+import { Ghosts } from './ghosts.ts'
 import { Refusal } from './replies.ts'
+import { Slice } from './slice.ts'
 
 /** What the client is to be told, in this order. */
 export interface Announcements {
@@ -31,7 +36,7 @@ export interface Announcements {
   /** New EXISTS and RECENT, when messages arrived or the session's \Recent messages changed in number. */
   readonly exists: number | undefined
   readonly recent: number | undefined
-  /** Positions (sequence number - 1) whose flags differ from what the client believes. */
+  /** Positions (sequence number - 1) whose flags differ from what the client believes. Ascending. */
   readonly flags: readonly number[]
 }
 
@@ -40,31 +45,43 @@ export class MailboxGone extends Error {
   override readonly name = 'MailboxGone'
 }
 
+const uidOf = (list: MessageList, index: number): Uid => list.uidAt(index)
+const flagsOf = (list: MessageList, index: number): ReadonlySet<Flag> => list.flagsAt(index)
+const sizeOf = (list: MessageList, index: number): number => list.sizeAt(index)
+const internalDateOf = (list: MessageList, index: number): number => list.internalDateAt(index)
+const recordOf = (list: MessageList, index: number): MessageRecord => list.at(index)!
+
 export class View {
   readonly mailbox: Mailbox
   readonly readOnly: boolean
-  /** What the client counts, in its order; ghosts included. */
-  #records: MessageRecord[] = []
-  /** In the mailbox, not announced. */
-  #arrived: MessageRecord[] = []
-  #ghosts = new Set<Uid>()
-  /** Where the client's belief may differ from the record: its belief, or undefined when it awaits an answer anyway. */
-  #believed = new Map<Uid, ReadonlySet<Flag> | undefined>()
-  #recent = new Set<Uid>()
+  /** The mailbox as of the last look: the messages that the client counts, but for the ghosts; behind them the arrivals. */
+  #list: MessageList
+  /** Of `#list`. */
+  #since: ModSeq
+  /** What the client counts; ghosts included. */
+  #exists = 0
+  #ghosts = new Ghosts()
+  /** As of the last announcements: the flags that the client believes, but for what `#beliefs` knows better. */
+  #told: MessageList
+  #beliefs: Beliefs
+  /** Messages whose flags changed since the last announcements. */
+  #updated: (readonly Uid[])[] = []
+  /** UIDs of the session's \Recent messages, and of none of the others that it counts. */
+  #recent: readonly UidRange[] = []
+  #recentCount = 0
   #claims: { readonly after: Uid; readonly upTo: Uid }[] = []
   /** The last claim could not be made. */
   #undecidable = false
-  #since: ModSeq
   #keywordsTold: number
   #recentTold = 0
-  /** What `#lowerBound` answered last. */
-  #found = -1
 
   private constructor(mailbox: Mailbox, readOnly: boolean) {
     this.mailbox = mailbox
     this.readOnly = readOnly
-    this.#arrived = [...mailbox.messages]
+    this.#list = mailbox.messages
     this.#since = mailbox.highestModSeq
+    this.#told = this.#list
+    this.#beliefs = new Beliefs(this.#told)
     this.#keywordsTold = mailbox.keywords.size
   }
 
@@ -72,33 +89,50 @@ export class View {
   static async open(mailbox: Mailbox, readOnly: boolean): Promise<View> {
     const view = new View(mailbox, readOnly)
     await view.#claim()
-    view.#absorb()
+    await view.#absorb()
     view.#admit()
-    view.#recentTold = view.#recent.size
+    view.#tellFlags()
+    view.#recentTold = view.#recentCount
     view.#keywordsTold = mailbox.keywords.size
     return view
   }
 
   /** Messages that the client counts. */
   get exists(): number {
-    return this.#records.length
+    return this.#exists
   }
 
   get recentCount(): number {
-    return this.#recent.size
+    return this.#recentCount
   }
 
-  /** The record at a position (sequence number - 1), the last one where the message is gone. */
+  /** The record at a position (sequence number - 1), the last one where the message is gone. So do the others tell one property of it. */
   at(position: number): MessageRecord {
-    return this.#records[position]!
+    return this.#read(position, recordOf)
+  }
+
+  uidAt(position: number): Uid {
+    return this.#read(position, uidOf)
+  }
+
+  flagsAt(position: number): ReadonlySet<Flag> {
+    return this.#read(position, flagsOf)
+  }
+
+  sizeAt(position: number): number {
+    return this.#read(position, sizeOf)
+  }
+
+  internalDateAt(position: number): number {
+    return this.#read(position, internalDateOf)
   }
 
   isRecent(uid: Uid): boolean {
-    return this.#recent.has(uid)
+    return this.#recent.length > 0 && isAmong(this.#recent, uid)
   }
 
-  isGhost(uid: Uid): boolean {
-    return this.#ghosts.has(uid)
+  isGhostAt(position: number): boolean {
+    return this.#ghosts.at(position) !== undefined
   }
 
   /**
@@ -106,26 +140,23 @@ export class View {
    * number above EXISTS throws Refusal (BAD). RFC 3501 §6.4.8, §9 seq-number
    */
   positions(set: SequenceSet, uid: boolean): Iterable<number> {
-    const count = this.#records.length
+    const count = this.#exists
     if (uid) {
-      const all = indexesOf(resolveUids(set, count, (index) => this.#records[index]!.uid))
-      return this.#ghosts.size === 0 ? all : all.filter((position) => !this.#ghosts.has(this.#records[position]!.uid))
+      const all = indexesOf(resolveUids(set, count, (position) => this.uidAt(position)))
+      return this.#ghosts.count === 0 ? all : all.filter((position) => !this.isGhostAt(position))
     }
     if (namesMissing(set, count)) throw new Refusal('BAD', undefined, `No such message: the mailbox has ${count}`)
     return indexesOf(resolveSequenceNumbers(set, count))
   }
 
   /** Position of the first message that is not \Seen. */
-  firstUnseen(): number | undefined {
-    const position = this.#records.findIndex(({ flags }) => !flags.has('\\Seen'))
-    return position < 0 ? undefined : position
-  }
-
-  /** Messages are mostly asked for one behind the other. */
-  #lowerBound(uid: number): number {
-    const next = this.#found + 1
-    this.#found = this.#records[next]?.uid === uid ? next : lowerBound(this.#records, uid)
-    return this.#found
+  async firstUnseen(): Promise<number | undefined> {
+    const slice = new Slice()
+    for (let position = 0; position < this.#exists; position++) {
+      if (!this.flagsAt(position).has('\\Seen')) return position
+      if (slice.isOver()) await slice.next()
+    }
+    return undefined
   }
 
   /** Looks for what others did. Throws MailboxGone. */
@@ -140,34 +171,23 @@ export class View {
   /** Takes in what the mailbox knows by now and tells nothing. Throws MailboxGone. */
   async look(): Promise<void> {
     await this.refresh()
-    this.#absorb()
+    await this.#absorb()
   }
 
-  /** The client awaits these messages' flags (STORE), or was told them otherwise (`flagsTold`). */
+  /** The client awaits these messages' flags (STORE). `uids` ascend. */
   oweFlags(uids: readonly Uid[]): void {
-    for (const uid of uids) this.#believed.set(uid, undefined)
+    this.#beliefs.owe(uids)
   }
 
-  /** A FETCH response carried the flags of the record at hand. */
-  flagsTold(uid: Uid): void {
-    this.#believed.delete(uid)
+  /** A FETCH response carried the flags that the message at `position` has at hand. */
+  flagsTold(position: number): void {
+    if (this.#list !== this.#told && !this.isGhostAt(position))
+      this.#beliefs.told(this.uidAt(position), this.flagsAt(position))
   }
 
-  /** The client assumes that its own STORE.SILENT has this effect. */
+  /** The client assumes that its own STORE.SILENT has this effect. `uids` ascend. */
   assume(uids: readonly Uid[], effect: (flags: ReadonlySet<Flag>) => ReadonlySet<Flag>): void {
-    const effects = new Map<ReadonlySet<Flag>, ReadonlySet<Flag>>()
-    for (const uid of uids) {
-      const record = this.#records[this.#lowerBound(uid)]
-      if (record?.uid !== uid) continue
-      if (this.#believed.has(uid) && this.#believed.get(uid) === undefined) continue
-      const before = this.#believed.get(uid) ?? record.flags
-      let after = effects.get(before)
-      if (after === undefined) {
-        after = effect(before)
-        effects.set(before, after)
-      }
-      this.#believed.set(uid, after)
-    }
+    this.#beliefs.assume(uids, effect)
   }
 
   /**
@@ -175,31 +195,49 @@ export class View {
    * Without `mayExpunge` gone messages stay as ghosts.
    */
   async announcements(mayExpunge: boolean): Promise<Announcements> {
-    this.#absorb()
-    if (this.#arrived.length > 0) {
+    await this.#absorb()
+    if (this.#arrivals > 0) {
       await this.#claim()
-      this.#absorb()
+      await this.#absorb()
     }
-    const expunged = mayExpunge ? this.#bury() : []
+    const expunged = mayExpunge ? await this.#bury() : []
+    const before = this.#exists
     const grew = this.#admit()
-    const recentChanged = this.#recent.size !== this.#recentTold
-    this.#recentTold = this.#recent.size
+    const recentChanged = this.#recentCount !== this.#recentTold
+    this.#recentTold = this.#recentCount
     const keywords = this.mailbox.keywords.size !== this.#keywordsTold
     this.#keywordsTold = this.mailbox.keywords.size
+    const flags = await this.#changedFlags(before)
+    this.#tellFlags()
     return {
       keywords,
       expunged,
-      exists: grew ? this.#records.length : undefined,
-      recent: grew || recentChanged ? this.#recent.size : undefined,
-      flags: this.#changedFlags(),
+      exists: grew ? this.#exists : undefined,
+      recent: grew || recentChanged ? this.#recentCount : undefined,
+      flags,
     }
+  }
+
+  #read<T>(position: number, of: (list: MessageList, index: number) => T): T {
+    if (this.#ghosts.count === 0) return of(this.#list, position)
+    const ghost = this.#ghosts.at(position)
+    return ghost === undefined ? of(this.#list, position - this.#ghosts.below(position)) : of(ghost.list, ghost.index)
+  }
+
+  /** How many of the messages in `#list` are counted: they come first. */
+  get #counted(): number {
+    return this.#exists - this.#ghosts.count
+  }
+
+  get #arrivals(): number {
+    return this.#list.length - this.#counted
   }
 
   /** Settles whose \Recent the arrivals are. A store that can't be written to must not keep anybody from reading. */
   async #claim(): Promise<void> {
     this.#undecidable = false
-    const newest = this.#arrived.at(-1)?.uid
-    if (this.readOnly || newest === undefined || newest <= this.mailbox.recentAfter) return
+    if (this.readOnly || this.#arrivals === 0) return
+    if (this.#list.uidAt(this.#list.length - 1) <= this.mailbox.recentAfter) return
     try {
       const claim = await this.mailbox.claimRecent()
       if (claim.upTo > claim.after) this.#claims.push(claim)
@@ -210,100 +248,94 @@ export class View {
     }
   }
 
-  /** Brings records, ghosts and arrivals to the mailbox's state. Synchronous: the state stands still meanwhile. */
-  #absorb(): void {
+  /** Goes on to the mailbox's state as it is at the call; nothing else moves the view meanwhile. */
+  async #absorb(): Promise<void> {
     if (this.mailbox.highestModSeq === this.#since) return
     const delta = this.mailbox.delta(this.#since)
-    this.#since = delta.highestModSeq
-    for (const { first, last } of delta.expunged) {
-      for (let at = this.#lowerBound(first); at < this.#records.length; at++) {
-        const { uid } = this.#records[at]!
-        if (uid > last) break
-        this.#ghosts.add(uid)
+    const [before, after] = [this.#list, this.mailbox.messages]
+    const counted = this.#counted
+    const slice = new Slice()
+    const gone: number[] = []
+    for (const { first, last } of delta.expunged)
+      for (let index = before.positionOf(first); index < counted && before.uidAt(index) <= last; index++) {
+        gone.push(index)
+        if (slice.isOver()) await slice.next()
       }
-    }
-    if (delta.expunged.length > 0)
-      this.#arrived = this.#arrived.filter((record) => !isAmong(delta.expunged, record.uid))
-    for (const record of delta.updated) this.#update(record)
-    for (const record of delta.added) this.#arrived.push(record)
-  }
-
-  #update(record: MessageRecord): void {
-    const position = this.#lowerBound(record.uid)
-    const known = this.#records[position]
-    if (known?.uid === record.uid) {
-      if (!this.#believed.has(record.uid)) this.#believed.set(record.uid, known.flags)
-      this.#records[position] = record
-      return
-    }
-    const waiting = lowerBound(this.#arrived, record.uid)
-    if (this.#arrived[waiting]?.uid === record.uid) this.#arrived[waiting] = record
+    const left = counted - gone.length
+    // Better no session than one whose numbers mean other messages than the client thinks.
+    if (counted > 0 && after.positionOf((before.uidAt(counted - 1) + 1) as Uid) !== left)
+      throw new Error('what is told of the mailbox and what it holds differ')
+    if (gone.length > 0) this.#ghosts = this.#ghosts.with(before, gone)
+    if (delta.updated.length > 0) this.#updated.push(delta.updated)
+    this.#list = after
+    this.#since = delta.highestModSeq
   }
 
   /** Takes the ghosts out of the numbering. */
-  #bury(): SeqNum[] {
-    if (this.#ghosts.size === 0) return []
+  async #bury(): Promise<SeqNum[]> {
     const numbers: SeqNum[] = []
-    const kept: MessageRecord[] = []
-    for (const [position, record] of this.#records.entries()) {
-      if (this.#ghosts.has(record.uid)) {
-        numbers.push((position + 1) as SeqNum)
-        this.#recent.delete(record.uid)
-        this.#believed.delete(record.uid)
-      } else kept.push(record)
+    const slice = new Slice()
+    for (const { position, list, index } of this.#ghosts.descending()) {
+      numbers.push((position + 1) as SeqNum)
+      if (this.isRecent(list.uidAt(index))) this.#recentCount -= 1
+      if (slice.isOver()) await slice.next()
     }
-    this.#records = kept
-    this.#ghosts.clear()
-    return numbers.reverse()
+    this.#exists -= numbers.length
+    this.#ghosts = new Ghosts()
+    return numbers
   }
 
   /** Puts arrivals into the numbering: all, or (read-write) those whose \Recent is decided. */
   #admit(): boolean {
+    const list = this.#list
     const decided = this.mailbox.recentAfter
-    const end = this.readOnly || this.#undecidable ? this.#arrived.length : lowerBound(this.#arrived, decided + 1)
-    if (end === 0) return false
-    for (const record of this.#arrived.splice(0, end)) {
-      this.#records.push(record)
-      const recent = this.readOnly
-        ? record.uid > decided
-        : this.#claims.some(({ after, upTo }) => record.uid > after && record.uid <= upTo)
-      if (recent) this.#recent.add(record.uid)
+    const start = this.#counted
+    const end = this.readOnly || this.#undecidable ? list.length : list.positionOf((decided + 1) as Uid)
+    if (end <= start) return false
+    this.#exists += end - start
+    const [first, last] = [list.uidAt(start), list.uidAt(end - 1)]
+    for (const { after, upTo } of this.readOnly ? [{ after: decided, upTo: last }] : this.#claims) {
+      const range = { first: Math.max(first, after + 1) as Uid, last: Math.min(last, upTo) as Uid }
+      if (range.first > range.last) continue
+      this.#recent = joinRanges([...this.#recent, range])
+      this.#recentCount += list.positionOf((range.last + 1) as Uid) - list.positionOf(range.first)
     }
-    const oldestWaiting = this.#arrived[0]?.uid ?? Number.POSITIVE_INFINITY
-    this.#claims = this.#claims.filter(({ upTo }) => upTo >= oldestWaiting)
+    const waiting = end < list.length ? list.uidAt(end) : Number.POSITIVE_INFINITY
+    this.#claims = this.#claims.filter(({ upTo }) => upTo >= waiting)
     return true
   }
 
-  #changedFlags(): number[] {
+  /** Of the first `count` messages. */
+  async #changedFlags(count: number): Promise<readonly number[]> {
+    const list = this.#list
+    const end = count - this.#ghosts.count
     const positions: number[] = []
-    for (const [uid, belief] of this.#believed) {
-      const position = this.#lowerBound(uid)
-      const record = this.#records[position]
-      if (record?.uid !== uid || this.#ghosts.has(uid)) continue
-      if (belief === undefined || !sameFlags(belief, record.flags)) positions.push(position)
+    const slice = new Slice()
+    const look = (uid: Uid, belief: ReadonlySet<Flag> | undefined) => {
+      const index = list.positionOf(uid)
+      if (index < end && list.uidAt(index) === uid && (belief === undefined || !sameFlags(belief, list.flagsAt(index))))
+        positions.push(this.#ghosts.positionOf(index))
     }
-    this.#believed.clear()
-    return positions.sort((a, b) => a - b)
+    for (const uids of this.#updated)
+      for (const uid of uids) {
+        if (!this.#beliefs.has(uid)) look(uid, this.#beliefs.before(uid))
+        if (slice.isOver()) await slice.next()
+      }
+    for (const [uid, belief] of this.#beliefs) {
+      look(uid, belief)
+      if (slice.isOver()) await slice.next()
+    }
+    positions.sort((a, b) => a - b)
+    return positions.filter((position, at) => position !== positions[at - 1])
+  }
+
+  /** The client knows all flags as they are in `#list`. */
+  #tellFlags(): void {
+    this.#told = this.#list
+    this.#beliefs = new Beliefs(this.#told)
+    this.#updated = []
   }
 }
 
 /** The mailbox was deleted, or it began anew: nothing that is known of it holds any more. */
 const isGone = (error: unknown): boolean => error instanceof StoreError && error.kind === 'not-found'
-
-function lowerBound(records: readonly MessageRecord[], uid: number): number {
-  let low = 0
-  let high = records.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (records[middle]!.uid < uid) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-function sameFlags(a: ReadonlySet<Flag>, b: ReadonlySet<Flag>): boolean {
-  if (a === b) return true
-  if (a.size !== b.size) return false
-  for (const flag of a) if (!b.has(flag)) return false
-  return true
-}

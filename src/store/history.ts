@@ -115,8 +115,8 @@ export class History {
     }
     const ascending = (uids: Set<Uid>) => [...uids].sort((a, b) => a - b)
     return {
-      added: ascending(added).flatMap((uid) => byUid(uid) ?? []),
-      updated: ascending(updated).flatMap((uid) => (added.has(uid) ? [] : (byUid(uid) ?? []))),
+      added: ascending(added).filter((uid) => byUid(uid) !== undefined),
+      updated: ascending(updated).filter((uid) => !added.has(uid) && byUid(uid) !== undefined),
       expunged: joinRanges(expunged),
       highestModSeq,
     }
@@ -124,9 +124,10 @@ export class History {
 
   private scan(since: ModSeq, highestModSeq: ModSeq, messages: readonly StoredMessage[]): MailboxDelta {
     const expunged = this.ranges.flatMap(({ from, to, modSeq }) => (modSeq > since ? [{ first: from, last: to }] : []))
+    const uids = (is: (message: StoredMessage) => boolean) => messages.filter(is).map(({ uid }) => uid)
     return {
-      added: messages.filter((message) => message.addedModSeq > since),
-      updated: messages.filter((message) => message.addedModSeq <= since && message.modSeq > since),
+      added: uids((message) => message.addedModSeq > since),
+      updated: uids((message) => message.addedModSeq <= since && message.modSeq > since),
       expunged: joinRanges(expunged),
       highestModSeq,
     }

@@ -30,6 +30,10 @@ export class StoredMessages implements MessageList {
     return this.records[position]!.sizeOctets
   }
 
+  internalDateAt(position: number): number {
+    return this.records[position]!.internalDate
+  }
+
   modSeqAt(position: number): ModSeq {
     return this.records[position]!.modSeq
   }

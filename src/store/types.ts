@@ -39,6 +39,8 @@ export interface MessageList extends Iterable<MessageRecord> {
   uidAt(position: number): Uid
   flagsAt(position: number): ReadonlySet<Flag>
   sizeAt(position: number): number
+  /** Seconds since 1970. */
+  internalDateAt(position: number): number
   modSeqAt(position: number): ModSeq
   /** Position of the first message with this UID or a higher one; `length` where there is none. Cheap for neighbours one after another. */
   positionOf(uid: Uid): number
@@ -67,10 +69,10 @@ export interface UidRange {
 
 /** Net difference between two states of a mailbox. */
 export interface MailboxDelta {
-  /** Ascending UID; current records. */
-  readonly added: readonly MessageRecord[]
-  /** Messages that were there before and whose flags changed; current records. */
-  readonly updated: readonly MessageRecord[]
+  /** Ascending; all of them are there. */
+  readonly added: readonly Uid[]
+  /** Messages that were there before and whose flags changed; ascending, all of them are there. */
+  readonly updated: readonly Uid[]
   /** Ascending, none touches another; may name UIDs that the caller never saw. */
   readonly expunged: readonly UidRange[]
   readonly highestModSeq: ModSeq

@@ -13,7 +13,7 @@ export const close = command({
     try {
       if (!readOnly) {
         await mailbox.refresh()
-        await mailbox.expunge(deletedUids(mailbox), 'client')
+        await mailbox.expunge(await deletedUids(mailbox), 'client')
       }
     } catch (error) {
       // Somebody deleted the mailbox: nothing is left to be removed.

@@ -5,6 +5,7 @@ import type { SequenceSet } from '../../proto/imap/sequence-set.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
+import { Slice } from '../slice.ts'
 import { openTarget } from '../target.ts'
 
 export const copy = command({
@@ -14,7 +15,7 @@ export const copy = command({
   looks: 'always',
   parse: readCopyArgs,
   async run(session, { set, mailbox }, { uid }) {
-    const uids = livingUids(session, set, uid)
+    const uids = await livingUids(session, set, uid)
     if (uids.length === 0) return undefined
     await using target = await openTarget(session, mailbox)
     const result = await keptAlive(session, session.view.mailbox.copyTo(uids, target))
@@ -31,7 +32,7 @@ export const move = command({
   parse: readCopyArgs,
   async run(session, { set, mailbox }, { uid }) {
     const source = session.writable
-    const uids = livingUids(session, set, uid)
+    const uids = await livingUids(session, set, uid)
     if (uids.length === 0) return undefined
     await using target = await openTarget(session, mailbox)
     const result = await keptAlive(session, source.moveTo(uids, target))
@@ -45,13 +46,14 @@ export const move = command({
  * UIDs of the set. Throws when a sequence number is that of a message which is gone without the client's knowing: all or nothing. RFC 2180
  * §4.4; a UID of such a message is passed over. RFC 3501 §6.4.8
  */
-function livingUids(session: Session, set: SequenceSet, uid: boolean): readonly Uid[] {
+async function livingUids(session: Session, set: SequenceSet, uid: boolean): Promise<readonly Uid[]> {
   const { view } = session
   const uids: Uid[] = []
+  const slice = new Slice()
   for (const position of view.positions(set, uid)) {
-    const record = view.at(position)
-    if (view.isGhost(record.uid)) throw new Refusal('NO', 'EXPUNGEISSUED', 'Some of the messages no longer exist')
-    uids.push(record.uid)
+    if (view.isGhostAt(position)) throw new Refusal('NO', 'EXPUNGEISSUED', 'Some of the messages no longer exist')
+    uids.push(view.uidAt(position))
+    if (slice.isOver()) await slice.next()
   }
   return uids
 }

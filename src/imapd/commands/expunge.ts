@@ -2,9 +2,10 @@
 import type { Uid } from '../../base/ids.ts'
 import { readUidExpungeArgs } from '../../proto/imap/expunge.ts'
 import { readNoArgs } from '../../proto/imap/no-args.ts'
-import { indexesOf, resolveUids } from '../../proto/imap/sequence-set.ts'
+import { indexesOf, resolveUids, type SequenceSet, star } from '../../proto/imap/sequence-set.ts'
 import type { Mailbox } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
+import { Slice } from '../slice.ts'
 
 export const expunge = command({
   name: 'EXPUNGE',
@@ -19,20 +20,21 @@ export const expunge = command({
   },
   async run(session, set) {
     const mailbox = session.writable
-    const deleted = deletedUids(mailbox)
-    let uids = deleted
-    if (set !== undefined) {
-      // Resolved among all messages: `*` is the last one, marked or not.
-      const { messages } = mailbox
-      const runs = resolveUids(set, messages.length, (index) => messages.uidAt(index))
-      const named = new Set(Array.from(indexesOf(runs), (index) => messages.uidAt(index)))
-      uids = deleted.filter((uid) => named.has(uid))
-    }
-    await mailbox.expunge(uids, 'client')
+    await mailbox.expunge(await deletedUids(mailbox, set), 'client')
     return undefined
   },
 })
 
-/** What is marked \Deleted, ascending. */
-export const deletedUids = (mailbox: Mailbox): readonly Uid[] =>
-  [...mailbox.messages].filter(({ flags }) => flags.has('\\Deleted')).map(({ uid }) => uid)
+/** What is marked \Deleted, of all messages or those that `set` names, ascending. */
+export async function deletedUids({ messages }: Mailbox, set: SequenceSet = everything): Promise<readonly Uid[]> {
+  const uids: Uid[] = []
+  const slice = new Slice()
+  // Resolved among all messages: `*` is the last one, marked or not.
+  for (const index of indexesOf(resolveUids(set, messages.length, (at) => messages.uidAt(at)))) {
+    if (messages.flagsAt(index).has('\\Deleted')) uids.push(messages.uidAt(index))
+    if (slice.isOver()) await slice.next()
+  }
+  return uids
+}
+
+const everything: SequenceSet = [{ first: 1, last: star }]

@@ -123,12 +123,12 @@ class Answer {
     } finally {
       await ready.prepared[Symbol.asyncDispose]()
     }
-    const { uid, flags } = this.#session.view.at(position)
-    if (this.#setsSeen && !flags.has('\\Seen')) this.#seen.push(uid)
+    const { view } = this.#session
+    if (this.#setsSeen && !view.flagsAt(position).has('\\Seen')) this.#seen.push(view.uidAt(position))
   }
 
   #leaveOut(position: number, error: StoreError): void {
-    const { uid } = this.#session.view.at(position)
+    const uid = this.#session.view.uidAt(position)
     // A UID that is not there any more is passed over. RFC 3501 §6.4.8
     if (error.kind === 'expunged' && this.#uid) return
     this.#failure ??= error
@@ -144,22 +144,21 @@ class Answer {
 
   async #write(position: number, prepared: Prepared | undefined): Promise<void> {
     const { view, output } = this.#session
-    const record = view.at(position)
     const response = new FetchResponse((octets) => output.write(octets), position + 1)
     for (const item of this.#items) {
       switch (item.item) {
         case 'FLAGS':
           response.item('FLAGS', this.#flagText.of(position))
-          view.flagsTold(record.uid)
+          view.flagsTold(position)
           break
         case 'UID':
-          response.item('UID', String(record.uid))
+          response.item('UID', String(view.uidAt(position)))
           break
         case 'INTERNALDATE':
-          response.item('INTERNALDATE', formatDateTime(record.internalDate))
+          response.item('INTERNALDATE', formatDateTime(view.internalDateAt(position)))
           break
         case 'RFC822.SIZE':
-          response.item('RFC822.SIZE', String(record.sizeOctets))
+          response.item('RFC822.SIZE', String(view.sizeAt(position)))
           break
         case 'ENVELOPE':
           response.item('ENVELOPE', formatEnvelope(prepared!.summary!.root.envelope!))

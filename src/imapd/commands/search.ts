@@ -16,8 +16,11 @@ export const search = command({
     if (charset !== undefined && !isKnownCharset(charset))
       throw new Refusal('NO', 'BADCHARSET (US-ASCII UTF-8)', 'The charset is not known here')
     const { view } = session
-    const positions = await findMatches(view, key, charset)
-    session.output.write(formatSearch(positions.map((position) => (uid ? view.at(position).uid : position + 1))))
+    const positions = (await findMatches(view, key, charset)).values()
+    for (const piece of formatSearch(positions.map((position) => (uid ? view.uidAt(position) : position + 1)))) {
+      session.output.write(piece)
+      await session.output.flow()
+    }
     return undefined
   },
 })

@@ -37,7 +37,7 @@ async function open(session: Session, name: string, readOnly: boolean): Promise<
   writeFlagLists(view, output)
   output.write(formatNumbered(view.exists, 'EXISTS'))
   output.write(formatNumbered(view.recentCount, 'RECENT'))
-  const unseen = view.firstUnseen()
+  const unseen = await view.firstUnseen()
   if (unseen !== undefined) session.untagged('OK', 'First unseen message', `UNSEEN ${unseen + 1}`)
   session.untagged('OK', 'UIDs are valid', `UIDVALIDITY ${mailbox.uidValidity}`)
   session.untagged('OK', 'Predicted next UID', `UIDNEXT ${mailbox.uidNext}`)

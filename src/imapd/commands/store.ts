@@ -4,6 +4,7 @@ import { readStoreArgs } from '../../proto/imap/store.ts'
 import type { Flag } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
+import { Slice } from '../slice.ts'
 
 export const store = command({
   name: 'STORE',
@@ -17,10 +18,11 @@ export const store = command({
     const mailbox = session.writable
     const uids: Uid[] = []
     let gone = false
+    const slice = new Slice()
     for (const position of view.positions(set, uid)) {
-      const record = view.at(position)
-      if (view.isGhost(record.uid)) gone = true
-      else uids.push(record.uid)
+      if (view.isGhostAt(position)) gone = true
+      else uids.push(view.uidAt(position))
+      if (slice.isOver()) await slice.next()
     }
     if (silent) view.assume(uids, (before) => effectOf(mode, flags, before))
     else view.oweFlags(uids)

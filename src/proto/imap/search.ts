@@ -140,7 +140,16 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
 const recent: SearchKey = { key: 'FLAG', flag: '\\Recent', present: true }
 const unseen: SearchKey = { key: 'FLAG', flag: '\\Seen', present: false }
 
-/** `* SEARCH 2 84 882`: sequence numbers, or UIDs behind UID SEARCH. RFC 3501 §7.2.5 */
-export function formatSearch(numbers: readonly number[]): string {
-  return `* ${['SEARCH', ...numbers].join(' ')}\r\n`
+const pieceOctets = 16 * 1024
+
+/** `* SEARCH 2 84 882`, in pieces: sequence numbers, or UIDs behind UID SEARCH. RFC 3501 §7.2.5 */
+export function* formatSearch(numbers: Iterable<number>): Generator<string, void, undefined> {
+  let piece = '* SEARCH'
+  for (const number of numbers) {
+    piece += ` ${number}`
+    if (piece.length < pieceOctets) continue
+    yield piece
+    piece = ''
+  }
+  yield `${piece}\r\n`
 }
