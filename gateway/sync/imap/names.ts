@@ -89,7 +89,7 @@ function levelHere(level: string): string {
   return clean === '' || clean === '.' || clean === '..' ? `_${clean}` : clean
 }
 
-/** Tells a name from others like it, the same way every time. */
-function withMark(name: string, path: string): string {
-  return `${name} (${createHash('sha256').update(path).digest('hex').slice(0, 8)})`
+/** Tells a name from others like it, the same way every time for what it `standsFor`. */
+export function withMark(name: string, standsFor: string): string {
+  return `${name} (${createHash('sha256').update(standsFor).digest('hex').slice(0, 8)})`
 }

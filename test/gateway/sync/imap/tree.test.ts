@@ -1,0 +1,257 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { MailboxId } from '#src/base/ids.ts'
+import {
+  type MailboxHere,
+  type MailboxThere,
+  type Pair,
+  planTree,
+  type TreeInput,
+} from '../../../../gateway/sync/imap/tree.ts'
+
+const there = (path: string, over: Partial<MailboxThere> = {}): MailboxThere => ({
+  path,
+  delimiter: '/',
+  id: `r-${path}`,
+  subscribed: false,
+  ...over,
+})
+const here = (name: string, over: Partial<MailboxHere> = {}): MailboxHere => ({
+  name,
+  id: `l-${name}` as MailboxId,
+  hasOwn: false,
+  ...over,
+})
+const pair = (path: string, name = path): Pair => ({
+  path,
+  idThere: `r-${path}`,
+  name,
+  idHere: `l-${name}` as MailboxId,
+  subscribed: false,
+})
+
+const input = (over: Partial<TreeInput>): TreeInput => ({
+  there: [there('INBOX')],
+  here: [here('INBOX')],
+  subscribedHere: new Set(),
+  pairs: [pair('INBOX')],
+  changedThere: new Set(),
+  policy: { prefix: '', namespace: '', inboxOnly: false },
+  suspicion: undefined,
+  now: 1_800_000_000,
+  ...over,
+})
+const inboxAnd = (...names: string[]) => ({
+  there: [there('INBOX'), ...names.map((name) => there(name))],
+  here: [here('INBOX'), ...names.map((name) => here(name))],
+  pairs: [pair('INBOX'), ...names.map((name) => pair(name))],
+})
+
+describe('the plan for a tree of mailboxes', () => {
+  it('makes on each side what is new on the other', () => {
+    const plan = planTree(input({ there: [there('INBOX'), there('Sent')], here: [here('INBOX'), here('Work/2026')] }))
+    expect(plan).toMatchObject({ createHere: ['Sent'], createThere: ['Work/2026'] })
+  })
+
+  it('makes one of two that are there under the same name already', () => {
+    const plan = planTree(input({ there: [there('INBOX'), there('Sent')], here: [here('INBOX'), here('Sent')] }))
+    expect(plan).toMatchObject({ createHere: [], createThere: [] })
+    expect(plan.paired).toContainEqual({ path: 'Sent', name: 'Sent' })
+  })
+
+  it('carries a rename over, with what is below', () => {
+    const before = inboxAnd('a', 'a/b')
+    const renamedHere = [
+      here('INBOX'),
+      here('z', { id: 'l-a' as MailboxId }),
+      here('z/b', { id: 'l-a/b' as MailboxId }),
+    ]
+    expect(planTree(input({ ...before, here: renamedHere }))).toMatchObject({
+      renameThere: [{ from: 'a', to: 'z' }],
+      renameHere: [],
+      createHere: [],
+      createThere: [],
+    })
+    const renamedThere = [there('INBOX'), there('z', { id: 'r-a' }), there('z/b', { id: 'r-a/b' })]
+    expect(planTree(input({ ...before, there: renamedThere }))).toMatchObject({
+      renameHere: [{ from: 'a', to: 'z' }],
+      renameThere: [],
+      createHere: [],
+      createThere: [],
+    })
+    expect(
+      planTree(
+        input({
+          ...before,
+          here: renamedHere,
+          there: [there('INBOX'), there('y', { id: 'r-a' }), there('y/b', { id: 'r-a/b' })],
+        }),
+      ),
+    ).toMatchObject({
+      renameHere: [{ from: 'z', to: 'y' }],
+      renameThere: [],
+    })
+  })
+
+  it('removes on one side what was removed on the other', () => {
+    const before = inboxAnd('a')
+    expect(planTree(input({ ...before, here: [here('INBOX')] }))).toMatchObject({ removeThere: ['a'], createHere: [] })
+    expect(planTree(input({ ...before, there: [there('INBOX')] }))).toMatchObject({
+      removeHere: ['a'],
+      createThere: [],
+    })
+  })
+
+  it('removes nothing that the other side never saw', () => {
+    const before = inboxAnd('a')
+    expect(planTree(input({ ...before, here: [here('INBOX')], changedThere: new Set(['a']) }))).toMatchObject({
+      removeThere: [],
+      createHere: ['a'],
+    })
+    const own = [here('INBOX'), here('a', { hasOwn: true })]
+    expect(planTree(input({ ...before, there: [there('INBOX')], here: own }))).toMatchObject({
+      removeHere: [],
+      createThere: ['a'],
+    })
+  })
+
+  it('believes no listing that is empty, or has lost most of it, until it stays so (B7)', () => {
+    const before = inboxAnd('a', 'b', 'c', 'd', 'e')
+    expect(planTree(input({ ...before, there: [] }))).toMatchObject({ removeHere: [], held: 6 })
+    expect(planTree(input({ ...before, there: [there('INBOX')] }))).toMatchObject({
+      removeHere: [],
+      createThere: [],
+      held: 5,
+    })
+    const suspicion = { since: 1_800_000_000 - 86_400, passes: 2 }
+    expect(planTree(input({ ...before, there: [there('INBOX')], suspicion })).removeHere).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+      'e',
+    ])
+  })
+
+  it('with sync_inbox_only looks at nothing else (GW-22)', () => {
+    const plan = planTree(
+      input({
+        ...inboxAnd('a'),
+        there: [there('INBOX'), there('x')],
+        here: [here('INBOX'), here('a'), here('y')],
+        pairs: [pair('INBOX')],
+        policy: { prefix: '', namespace: '', inboxOnly: true },
+      }),
+    )
+    expect(plan).toMatchObject({ createHere: [], createThere: [], removeHere: [], removeThere: [] })
+  })
+
+  it('carries subscriptions over, and unsubscriptions', () => {
+    const both = inboxAnd('a', 'b')
+    const plan = planTree(
+      input({
+        ...both,
+        there: [there('INBOX'), there('a', { subscribed: true }), there('b')],
+        subscribedHere: new Set(['b']),
+        pairs: [pair('INBOX'), { ...pair('a'), subscribed: true }, { ...pair('b'), subscribed: true }],
+      }),
+    )
+    expect(plan).toMatchObject({
+      unsubscribeThere: ['a'],
+      unsubscribeHere: ['b'],
+      subscribeHere: [],
+      subscribeThere: [],
+    })
+  })
+})
+
+/** Both trees in memory; ids stay over renames. */
+class World {
+  readonly there = new Map<string, string>([['r0', 'INBOX']])
+  readonly here = new Map<string, string>([['l0', 'INBOX']])
+  pairs: Pair[] = []
+  private made = 1
+  private now = 1_800_000_000
+  private suspicion: TreeInput['suspicion']
+
+  make(side: 'there' | 'here', name: string): void {
+    if (![...this[side].values()].includes(name)) this[side].set(`${side[0]}${this.made++}`, name)
+  }
+  rename(side: 'there' | 'here', at: number, to: string): void {
+    const names = [...this[side].values()].filter((name) => name !== 'INBOX')
+    const from = names[at % Math.max(1, names.length)]
+    if (from === undefined || to === from || to.startsWith(`${from}/`)) return
+    if (names.some((name) => name === to || name.startsWith(`${to}/`))) return
+    move(this[side], from, to)
+  }
+  remove(side: 'there' | 'here', at: number): void {
+    const entries = [...this[side]].filter(([, name]) => name !== 'INBOX')
+    const [id] = entries[at % Math.max(1, entries.length)] ?? []
+    if (id !== undefined) this[side].delete(id)
+  }
+  pass(): void {
+    this.now += 43_200
+    const plan = planTree({
+      there: Array.from(this.there, ([id, path]) => ({ path, delimiter: '/', id, subscribed: false })),
+      here: Array.from(this.here, ([id, name]) => ({ name, id: id as MailboxId, hasOwn: false })),
+      subscribedHere: new Set(),
+      pairs: this.pairs,
+      changedThere: new Set(),
+      policy: { prefix: '', namespace: '', inboxOnly: false },
+      suspicion: this.suspicion,
+      now: this.now,
+    })
+    this.suspicion = plan.suspicion
+    for (const { from, to } of plan.renameHere) move(this.here, from, to)
+    for (const { from, to } of plan.renameThere) move(this.there, from, to)
+    for (const name of plan.removeHere) drop(this.here, name)
+    for (const path of plan.removeThere) drop(this.there, path)
+    for (const name of plan.createHere) this.make('here', name)
+    for (const path of plan.createThere) this.make('there', path)
+    this.pairs = plan.paired.flatMap(({ path, name }) => {
+      const idThere = idOf(this.there, path)
+      const idHere = idOf(this.here, name)
+      return idThere === undefined || idHere === undefined
+        ? []
+        : [{ path, idThere, name, idHere: idHere as MailboxId, subscribed: false }]
+    })
+  }
+}
+
+function move(tree: Map<string, string>, from: string, to: string): void {
+  for (const [id, name] of tree)
+    if (name === from || name.startsWith(`${from}/`)) tree.set(id, to + name.slice(from.length))
+}
+function drop(tree: Map<string, string>, name: string): void {
+  const id = idOf(tree, name)
+  if (id !== undefined) tree.delete(id)
+}
+function idOf(tree: ReadonlyMap<string, string>, name: string): string | undefined {
+  return [...tree].find(([, one]) => one === name)?.[0]
+}
+
+describe('passes between two trees that both change', () => {
+  it('end with every mailbox on one side being one on the other', () => {
+    const name = fc.constantFrom('a', 'b', 'c', 'a/x', 'a/y', 'b/x', 'c/x/y')
+    const change = fc.tuple(
+      fc.constantFrom('make', 'rename', 'remove', 'pass'),
+      fc.constantFrom('there', 'here'),
+      fc.nat(9),
+      name,
+    )
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+        const world = new World()
+        for (const [what, side, at, to] of changes)
+          if (what === 'make') world.make(side as 'there', to)
+          else if (what === 'rename') world.rename(side as 'there', at, to)
+          else if (what === 'remove') world.remove(side as 'there', at)
+          else world.pass()
+        for (let pass = 0; pass < 6; pass += 1) world.pass()
+        expect(world.pairs.map(({ name }) => name).sort()).toEqual([...world.here.values()].sort())
+        expect(world.pairs.map(({ path }) => path).sort()).toEqual([...world.there.values()].sort())
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
