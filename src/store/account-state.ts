@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { type Json, laterVersion, type Operation } from './change-set.ts'
+import { type Json, laterVersion, linesOf, type Operation, operationsIn } from './change-set.ts'
 import { atOnce, type Replica, type Steps } from './replica.ts'
 
 /** What the account's log entries make: subscriptions, named values, and the highest UIDVALIDITY given out. */
@@ -52,12 +52,17 @@ export class AccountState implements Replica<number> {
 
   applied(): void {}
 
-  dump(): Iterable<Operation> {
-    return [
+  /** The operations that make it, as lines. */
+  image(): Iterable<Uint8Array> {
+    return linesOf([
       ['uidvalidity-taken', this.uidValidity],
       ...Array.from(this.subscriptions, (name): Operation => ['subscribe', name]),
       ...Array.from(this.values, ([key, value]): Operation => ['set', key, value]),
-    ]
+    ])
+  }
+
+  async load(image: Buffer): Promise<void> {
+    for (const operation of operationsIn(image)) this.change(operation)
   }
 
   /** Names and values stay what they are, whatever was lost. */

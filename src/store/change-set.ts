@@ -5,9 +5,10 @@
  *     ["add","1700000000,S=2048,O=…",["\\Seen"]]
  *     crc32 1b2c3d4e
  *
- * Kinds: `change` follows the state before it; `state` is a whole state (the first entry of an epoch); `seal` ends an epoch, and N + 1
- * begins the next one with the same state; `lost` ends an epoch whose entries can't all be read: another epoch begins with the same number
- * and what was `saved`, which is not what others may have read. A recovery behind a `seal` leaves `saved` in the place of `state`.
+ * Kinds: `change` follows the state before it; `state` begins an epoch (`["base",M]`, then what the base lacks: `["entry",N]` before the
+ * operations of each); `seal` ends an epoch, and N + 1 begins the next one with the same state; `lost` ends an epoch whose entries can't all
+ * be read: another epoch begins with the same number and what was `saved`, which is not what others may have read. A recovery behind a
+ * `seal` leaves `saved` in the place of `state`.
  */
 
 import { crc32 } from 'node:zlib'
@@ -21,8 +22,8 @@ export type ChangeSetKind = 'change' | 'state' | 'saved' | 'seal' | 'lost'
 
 export interface ChangeSet {
   readonly kind: ChangeSetKind
-  /** Decoded one at a time, since a `state` can be large. */
-  readonly operations: Iterable<Operation>
+  /** The lines of its operations. */
+  readonly body: Buffer
 }
 
 /** The octets are no entry, or not the ones that were written. */
@@ -39,21 +40,28 @@ export const maxHeadOctets = 80
 const crcLine = /^crc32 ([0-9a-f]{8})\n$/
 const crcLineOctets = 'crc32 '.length + 8 + 1
 
-/** Octets of operations encoded before others get their turn: a few ms. */
-const octetsPerTurn = 262_144
+/** Characters of operations encoded before others get their turn: a ms. */
+const charactersPerPiece = 65_536
+
+/** The lines of operations, in pieces that are made when asked for. */
+export function* linesOf(operations: Iterable<Operation>): Iterable<Buffer> {
+  let text = ''
+  for (const operation of operations) {
+    text += `${JSON.stringify(operation)}\n`
+    if (text.length < charactersPerPiece) continue
+    yield Buffer.from(text)
+    text = ''
+  }
+  yield Buffer.from(text)
+}
 
 /** The lines of a change set. Others run in between. */
 export async function encodeOperations(operations: Iterable<Operation>): Promise<Buffer> {
   const pieces: Buffer[] = []
-  let text = ''
-  for (const operation of operations) {
-    text += `${JSON.stringify(operation)}\n`
-    if (text.length < octetsPerTurn) continue
-    pieces.push(Buffer.from(text))
-    text = ''
-    await breath()
+  for (const piece of linesOf(operations)) {
+    if (pieces.length > 0) await breath()
+    pieces.push(piece)
   }
-  pieces.push(Buffer.from(text))
   return Buffer.concat(pieces)
 }
 
@@ -64,11 +72,21 @@ export function sealEntry(kind: ChangeSetKind, id: string, operations: Buffer = 
   return Buffer.concat([head, operations, Buffer.from(`crc32 ${crc.toString(16).padStart(8, '0')}\n`)])
 }
 
-function* parseLines(octets: Buffer, start: number, end: number): Iterable<Operation> {
-  for (let at = start; at < end; ) {
-    const next = octets.indexOf(lineFeed, at)
-    yield JSON.parse(octets.toString('utf8', at, next)) as Operation
+/** The operations in these lines, decoded one at a time since they can be many. Throws DamagedEntry. */
+export function* operationsIn(lines: Buffer): Iterable<Operation> {
+  for (let at = 0; at < lines.length; ) {
+    const next = lines.indexOf(lineFeed, at)
+    if (next < 0) throw new DamagedEntry('An operation has no end')
+    yield operationIn(lines.toString('utf8', at, next))
     at = next + 1
+  }
+}
+
+function operationIn(line: string): Operation {
+  try {
+    return JSON.parse(line) as Operation
+  } catch (error) {
+    throw new DamagedEntry('An operation is no JSON', { cause: error })
   }
 }
 
@@ -82,7 +100,7 @@ export function decodeChangeSet(octets: Buffer, path: string): ChangeSet {
     throw new DamagedEntry(`${path} is damaged`)
   const kind = head[2]!
   if (Number(head[1]) !== version || !kinds.includes(kind)) throw laterVersion(path)
-  return { kind: kind as ChangeSetKind, operations: parseLines(octets, headEnd + 1, crcStart) }
+  return { kind: kind as ChangeSetKind, body: octets.subarray(headEnd + 1, crcStart) }
 }
 
 /** The kind of an entry from its first octets, without a look at the rest; undefined when they are no head line of this version. */

@@ -1,7 +1,8 @@
 /**
  * The commit log: a state that several processes on several machines change without a lock.
  *
- *     log/000000000901.<id>/000000000901   the whole state as of 901: the first entry of an epoch
+ *     log/000000000901.<id>/base           the whole state as of some number up to 901
+ *                           000000000901   what the base lacks of the state as of 901: the first entry of an epoch
  *                           000000000902   a change set; 902 is its number, a mailbox's MODSEQ
  *                           000000000903   …
  *
@@ -11,6 +12,7 @@
  * - An epoch ends with `seal`, put there in the same way. Nobody stands on a `seal` or `lost` entry, from where N + 1 would look free: from the
  *   last change set the position goes to the next epoch, in one step and only when that is durable. Whoever finds that not possible stays
  *   where he is, reads, and meets the `seal` again when he wants to commit.
+ * - A base is written while commits go on, so it is as of an earlier number than the seal; the first entry tells what came between.
  * - The next epoch is prepared inside the old folder and renamed out of it, and old epochs are renamed away oldest first: so an epoch that was
  *   removed can't come back, and nobody commits into a hole.
  * - A folder's name carries the id of what it is the log of: a writer that slept through a removal finds no folder.
@@ -18,18 +20,13 @@
 
 import { StoreError } from '../base/errors.ts'
 import { breath } from './breath.ts'
-import {
-  type ChangeSet,
-  type ChangeSetKind,
-  DamagedEntry,
-  encodeOperations,
-  type Operation,
-  sealEntry,
-} from './change-set.ts'
+import { encodeOperations, type Operation, sealEntry } from './change-set.ts'
 import type { StoreContext } from './context.ts'
-import { createLog, type Epoch, EpochFolders } from './epochs.ts'
+import { cutEpoch, isLong } from './epoch-cut.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
-import { applyEntry, operationsPerTurn, type Replica } from './replica.ts'
+import { LogReader } from './log-reader.ts'
+import type { Position } from './position.ts'
+import { operationsPerTurn, type Replica } from './replica.ts'
 import { uniqueName } from './unique.ts'
 
 /** A change that somebody wants committed. */
@@ -55,19 +52,18 @@ interface Waiting<Outcome> {
 /** Told synchronously after the state moved; `own` counts the entries that this process committed. */
 export type MoveListener = (own: boolean) => void
 
-/** Where a reader of the log stands: `state` is as of entry `number` of `epoch`. */
-interface Position<State> {
-  readonly state: State
-  epoch: Epoch
-  number: number
+/** What is written to be linked. */
+interface Written {
+  readonly path: string
+  readonly body: Buffer
+  readonly octets: Buffer
 }
 
 export class CommitLog<Outcome, State extends Replica<Outcome>> {
-  private at: Position<State> | undefined
-  private readonly epochs: EpochFolders<State>
+  private at: Position<Outcome, State> | undefined
+  private readonly reader: LogReader<Outcome, State>
   private readonly context: StoreContext
   private readonly what: 'mailbox' | 'account'
-  private readonly fresh: () => State
   private readonly moved: MoveListener
   private waiting: Waiting<Outcome>[] = []
   /** Reading and committing take turns. */
@@ -85,9 +81,13 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   ) {
     this.context = context
     this.what = what
-    this.fresh = fresh
-    this.epochs = new EpochFolders(context.fs, what, directory, fresh)
     this.moved = moved
+    this.reader = new LogReader(context, what, directory, fresh, {
+      moved: (at) => {
+        if (at === this.at) this.moved(false)
+      },
+      ended: (why) => this.end(why),
+    })
   }
 
   /** As of `number`. Another object after entries were lost, or slept through. */
@@ -107,16 +107,16 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
 
   /** Directory that holds `log/` and `tmp/`; changed by a rename. */
   get directory(): string {
-    return this.epochs.directory
+    return this.reader.epochs.directory
   }
   set directory(path: string) {
-    this.epochs.directory = path
+    this.reader.epochs.directory = path
   }
 
   /** Reads the newest state. Throws StoreError not-found when there is no log. */
   open(): Promise<void> {
     return this.inTurn(async () => {
-      this.at = await this.load(undefined, false)
+      this.at = await this.reader.load(undefined, false)
     })
   }
 
@@ -160,21 +160,20 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     return result
   }
 
-  private get position(): Position<State> {
+  private get position(): Position<Outcome, State> {
     if (this.at === undefined) throw new Error('the log is not open')
     return this.at
   }
 
   private async commitWaiting(): Promise<void> {
-    const batch = this.waiting
-    this.waiting = []
+    const batch = this.waiting.splice(0)
     try {
       await this.commitBatch(batch)
     } catch (error) {
       for (const request of batch) request.fail(error)
       return
     }
-    await this.cutWhenLong()
+    this.cutWhenLong()
   }
 
   /** Plans every request; one that can't be planned fails alone. */
@@ -203,11 +202,10 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
 
   private async commitBatch(batch: Waiting<Outcome>[]): Promise<void> {
     const { fs } = this.context
-    const folders = new Set(batch.flatMap((request) => request.folder ?? []))
-    let synced = folders.size === 0
-    let written: { readonly path: string; readonly body: Buffer; readonly octets: Buffer } | undefined
+    const synced = new Set<string>()
+    let written: Written | undefined
     try {
-      for (;;) {
+      for (let lost = 0; ; lost += 1) {
         if (this.over !== undefined) throw this.over
         const plans = await this.planAll(batch)
         const operations = plans.flat()
@@ -216,8 +214,10 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
           return
         }
         const body = await encodeOperations(operations)
-        const steps: Promise<void>[] = []
-        if (!synced) steps.push(...Array.from(folders, (folder) => fs.syncDirectory(folder)))
+        const folders = new Set(
+          batch.flatMap(({ folder }) => (folder === undefined || synced.has(folder) ? [] : folder)),
+        )
+        const steps = Array.from(folders, (folder) => fs.syncDirectory(folder))
         if (written?.body.equals(body) !== true) {
           if (written !== undefined) void fs.remove(written.path).catch(() => {})
           const id = uniqueName()
@@ -225,12 +225,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
           steps.push(fs.write(written.path, written.octets))
         }
         await allDone(steps)
-        synced = true
+        for (const folder of folders) synced.add(folder)
         if (!(await this.put(written.path, written.octets))) continue
-        const at = this.position
-        const outcomes = await applyEntry(at.state, at.number + 1, operations)
-        at.number += 1
-        at.state.applied(at.number)
+        const outcomes = await this.position.goOver(body, operations)
         this.moved(true)
         let from = 0
         for (const [index, request] of batch.entries()) {
@@ -251,25 +248,36 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
    */
   private async put(path: string, octets: Buffer): Promise<boolean> {
     const { fs } = this.context
+    const { epochs } = this.reader
     const { epoch, number } = this.position
-    const entry = this.epochs.entryPath(epoch, number + 1)
+    const entry = epochs.entryPath(epoch, number + 1)
     try {
       await fs.link(path, entry)
     } catch (error) {
       const there = await unlessAbsent(fs.read(entry))
       if (there === undefined || !there.equals(octets)) {
-        if (there === undefined && (await this.epochs.isPresent(epoch))) throw error
+        if (there === undefined && (await epochs.isPresent(epoch))) throw error
         await this.advance(true)
         return false
       }
     }
     try {
-      await fs.syncDirectory(this.epochs.pathOf(epoch))
+      await fs.syncDirectory(epochs.pathOf(epoch))
     } catch (error) {
-      // Removed meanwhile: those who went on after this entry have copied what it made into a later epoch, durably.
-      if (codeOf(error) !== 'ENOENT' || (await this.epochs.isPresent(epoch))) throw error
+      if (codeOf(error) !== 'ENOENT' || (await epochs.isPresent(epoch))) throw error
+      await this.wasPassedOn()
     }
     return true
+  }
+
+  /**
+   * An epoch is gone. While the log is where it was, those who went on after the last entry have copied what it made into a later epoch,
+   * durably; when all of it went elsewhere, nobody knows.
+   */
+  private async wasPassedOn(): Promise<void> {
+    const epochs = await unlessMissing(this.reader.list(this.id))
+    if (epochs !== undefined && epochs.length > 0) return
+    throw new StoreError('unavailable', `The ${this.what} was moved or removed at the same moment; try again`)
   }
 
   /** Reads and applies the entries after `number`. `toCommit`: makes the next epoch when this one is sealed, or throws. */
@@ -277,7 +285,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     if (this.over !== undefined) throw this.over
     const before = this.position
     const { number } = before
-    const reached = await this.follow(before, toCommit)
+    const reached = await this.reader.follow(before, toCommit)
     if (reached === before) return before.number !== number
     if (!reached.state.continues(before.state))
       throw this.end(`The ${this.what} was repaired after damage, and its UIDs are others now; open it again`)
@@ -292,221 +300,36 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     return this.over
   }
 
-  /** Takes `at` as far as the log goes. Answers another position where it did not go on from there. */
-  private async follow(at: Position<State>, toCommit: boolean): Promise<Position<State>> {
-    for (;;) {
-      const { epoch } = at
-      let found: ChangeSet[]
-      try {
-        found = await this.epochs.readAfter(epoch, at.number)
-      } catch (error) {
-        if (!(error instanceof DamagedEntry)) throw error
-        return await this.saveWhatIsLeft(epoch.id)
-      }
-      if (found.length === 0) {
-        if (await this.epochs.isPresent(epoch)) return at
-        return await this.load(epoch.id, toCommit)
-      }
-      const sync = this.context.fs.syncDirectory(this.epochs.pathOf(epoch)).then(() => true)
-      if ((await unlessAbsent(sync)) === undefined) continue
-      for (const entry of found) {
-        if (entry.kind !== 'change') break
-        await applyEntry(at.state, at.number + 1, entry.operations)
-        at.number += 1
-        at.state.applied(at.number)
-      }
-      const ended = found.at(-1)!.kind
-      if (at === this.at && (found.length > 1 || ended === 'change')) this.moved(false)
-      if (ended === 'seal') {
-        const next = await this.goBehindSeal(at, toCommit)
-        if (next === undefined) return at
-        if (next !== at) return await this.follow(next, toCommit)
-      } else if (ended !== 'change') return await this.saveWhatIsLeft(epoch.id)
-      await breath()
-    }
-  }
-
-  /**
-   * From the last change set of a sealed epoch to the beginning of the next. Undefined: there is none yet, and only to commit it has to be.
-   * Another position: what the next one begins with is not the state that was sealed.
-   */
-  private async goBehindSeal(at: Position<State>, toCommit: boolean): Promise<Position<State> | undefined> {
-    const old = at.epoch
-    const next: Epoch = { start: at.number + 2, id: old.id }
-    let made: 'made' | 'there' | 'gone' = 'there'
-    if (!(await this.epochs.isPresent(next))) {
-      if (!toCommit) return undefined
-      made = await this.epochs.make(old, next, 'state', at.state)
-      if (made === 'gone') return await this.load(old.id, toCommit)
-    }
-    if (made === 'there' && (await this.epochs.beginning(next)) !== 'state') {
-      const state = await this.epochs.readState(next)
-      if (state !== undefined) return { state, epoch: next, number: next.start }
-      return (await this.epochs.isPresent(next)) ? await this.saveWhatIsLeft(old.id) : await this.load(old.id, toCommit)
-    }
-    await this.context.fs.syncDirectory(`${this.directory}/log`)
-    at.epoch = next
-    at.number = next.start
-    at.state.applied(next.start)
-    if (at === this.at) this.moved(false)
-    return at
-  }
-
-  private async cutWhenLong(): Promise<void> {
-    if (this.over !== undefined) return
-    const { epoch, number, state } = this.position
-    if (number - epoch.start < Math.max(this.context.epochEntries, state.weight / 100)) return
-    const { fs, log } = this.context
-    try {
-      const id = uniqueName()
-      const path = `${this.directory}/tmp/${id}`
-      const octets = sealEntry('seal', id)
-      await fs.write(path, octets)
-      const sealed = await this.put(path, octets).finally(() => fs.remove(path).catch(() => {}))
-      if (sealed) await this.advance(true)
-      if (this.position.epoch !== epoch) await this.epochs.removeBefore(this.position.epoch)
-    } catch (error) {
-      // What was committed is safe; a later commit tries again.
-      log.log('info', 'a commit log was not cut', { directory: this.directory, error: String(error) })
-    }
-  }
-
-  /** The newest state that can be read and everything after it. `id`: the log must still be the one of this thing. */
-  private async load(id: string | undefined, toCommit: boolean): Promise<Position<State>> {
-    for (;;) {
-      const epochs = await this.list(id)
-      const base = await this.newestState(epochs)
-      if (base === 'moved') continue
-      return base === undefined ? await this.saveWhatIsLeft(id) : await this.follow(base, toCommit)
-    }
-  }
-
-  /** All epochs, ascending; those of the thing with this `id`. */
-  private async list(id: string | undefined): Promise<readonly Epoch[]> {
-    const epochs = await this.epochs.list()
-    const newest = epochs.at(-1)
-    if (id !== undefined && newest !== undefined && newest.id !== id)
-      throw this.end(`The ${this.what} was removed, and another one has its name now`)
-    return epochs
-  }
-
-  private async newestState(epochs: readonly Epoch[]): Promise<Position<State> | 'moved' | undefined> {
-    for (const epoch of epochs.toReversed()) {
-      const state = await this.epochs.readState(epoch)
-      if (state !== undefined) return { state, epoch, number: epoch.start }
-      // An epoch is renamed into place with its state: without, it is being removed, or damaged.
-      if (!(await this.epochs.isPresent(epoch))) return 'moved'
-    }
-    return undefined
-  }
-
-  /**
-   * Part of the log can't be read. Everything that can be is applied, the replica recovers what else it finds, and a new epoch starts from
-   * there. Its number is the one that a commit to the old epoch would need, or the next one after a seal: `lost` takes that number in the old
-   * epoch first, in the put-if-absent way, and a healthy process that comes from the seal finds the epoch there. So nobody goes on in the old one.
-   */
-  private async saveWhatIsLeft(id: string | undefined): Promise<Position<State>> {
-    const { fs, log } = this.context
-    for (;;) {
-      const epochs = await this.list(id)
-      const newest = epochs.at(-1)
-      const base = await this.newestState(epochs)
-      if (base === 'moved') continue
-      const state = base?.state ?? this.fresh()
-      state.expectGaps()
-      const last = await this.applyReadable(epochs, base, state)
-      if (last === 'moved') continue
-      // Somebody else has saved it already.
-      if (newest !== undefined && last.sound && last.kind !== 'lost') return await this.load(newest.id, false)
-      log.log('err', 'a commit log is damaged; going on with what can be read', {
-        directory: this.directory,
-        upTo: last.number,
+  /** Begins to cut the log, which goes on beside the commits. */
+  private cutWhenLong(): void {
+    const { context, id } = this
+    const at = this.position
+    if (this.over !== undefined || context.cuts.has(id) || !isLong(at, context)) return
+    const cut = cutEpoch(this.reader, at, {
+      isCurrent: () => this.over === undefined && this.at === at,
+      inTurn: (work) => this.inTurn(work),
+      put: (path, octets) => this.put(path, octets),
+      advance: () => this.advance(true),
+    })
+      .catch((error: unknown) => {
+        // What was committed is safe; a later commit tries again.
+        context.log.log('info', 'a commit log was not cut', { directory: this.directory, error: String(error) })
       })
-      await state.recover(fs, this.directory)
-      if (newest === undefined) {
-        // Nothing is left of the log. Only an empty folder can be replaced, so two that notice make one.
-        await createLog(fs, this.directory, state, 1).catch((error: unknown) => {
-          if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error
-        })
-        if ((await this.epochs.list()).length === 0)
-          throw new StoreError('damaged', `${this.directory}/log holds no epoch; move what it holds away`)
-        continue
-      }
-      const next: Epoch = { start: last.kind === 'lost' ? last.number : last.number + 1, id: newest.id }
-      if (last.kind !== 'lost' && last.kind !== 'seal' && !(await this.putLost(newest, next.start))) continue
-      if ((await this.epochs.make(newest, next, 'saved', state)) === 'gone') continue
-      return await this.load(newest.id, false)
-    }
+      .finally(() => context.cuts.delete(id))
+    context.cuts.set(id, cut)
   }
-
-  /** Ends an epoch with `lost` as entry `number`. False when somebody was first, or the epoch is gone. */
-  private async putLost(epoch: Epoch, number: number): Promise<boolean> {
-    const { fs } = this.context
-    const id = uniqueName()
-    const path = `${this.directory}/tmp/${id}`
-    await fs.write(path, sealEntry('lost', id))
-    try {
-      await fs.link(path, this.epochs.entryPath(epoch, number))
-    } catch (error) {
-      if (codeOf(error) === 'EEXIST' || !(await this.epochs.isPresent(epoch))) return false
-      throw error
-    } finally {
-      await fs.remove(path).catch(() => {})
-    }
-    await fs.syncDirectory(this.epochs.pathOf(epoch))
-    return true
-  }
-
-  /** Applies every entry after `base`, or of all epochs, that can be read. */
-  private async applyReadable(
-    epochs: readonly Epoch[],
-    base: Position<State> | undefined,
-    state: State,
-  ): Promise<Readable | 'moved'> {
-    let last: Readable = { number: 0, kind: undefined, sound: true }
-    for (const epoch of epochs) {
-      if (base !== undefined && epoch.start < base.epoch.start) continue
-      if (epoch === base?.epoch) last = { number: epoch.start, kind: 'state', sound: true }
-      else {
-        // How it begins can't be read, but after a seal that is what is known already.
-        const follows = last.sound && last.kind === 'seal' && epoch.start === last.number + 1
-        const sound = follows && (await this.epochs.beginning(epoch)) === 'state'
-        last = { number: epoch.start, kind: sound ? 'state' : undefined, sound }
-        state.applied(epoch.start)
-      }
-      const numbers = await this.epochs.numbers(epoch)
-      if (numbers === undefined) return 'moved'
-      for (const number of numbers) {
-        if (number <= last.number) continue
-        const sound = last.sound && number === last.number + 1
-        try {
-          const entry = await this.epochs.read(epoch, number)
-          last = { number, kind: entry.kind, sound }
-          if (entry.kind === 'change') await applyEntry(state, number, entry.operations)
-        } catch (error) {
-          if (codeOf(error) === 'ENOENT') return 'moved'
-          if (!(error instanceof DamagedEntry)) throw error
-          last = { number, kind: undefined, sound: false }
-        }
-        state.applied(number)
-        await breath()
-      }
-    }
-    return last
-  }
-}
-
-/** How far a log could be read. */
-interface Readable {
-  /** The highest number that is taken. */
-  readonly number: number
-  /** What has it, where that can be read. */
-  readonly kind: ChangeSetKind | undefined
-  /** Nothing was missing or damaged. */
-  readonly sound: boolean
 }
 
 /** Waits for all before the first failure is told: nothing may still be writing when the caller cleans up. */
 async function allDone(steps: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(steps)) if (result.status === 'rejected') throw result.reason
+}
+
+async function unlessMissing<T>(attempt: Promise<T>): Promise<T | undefined> {
+  try {
+    return await attempt
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'not-found') return undefined
+    throw error
+  }
 }

@@ -1,9 +1,11 @@
 /**
- * The folders of a commit log on the disk. `log/<start>.<id>/<start>` is a whole state and `log/<start>.<id>/<N>` what was committed after it.
- * Nothing here knows how far anybody has read.
+ * The folders of a commit log on the disk. An epoch `log/<start>.<id>/` begins with the state as of `start`: its `base`, as of some M up to
+ * `start`, and what the base lacks in the first entry `<start>`; `<N>` is what was committed after it. Nothing here knows how far anybody
+ * has read.
  */
 
 import { StoreError } from '../base/errors.ts'
+import { readBase, writeBase } from './base-file.ts'
 import {
   type ChangeSet,
   type ChangeSetKind,
@@ -12,16 +14,21 @@ import {
   encodeOperations,
   kindOf,
   maxHeadOctets,
+  type Operation,
+  operationsIn,
   sealEntry,
 } from './change-set.ts'
-import { type StoreFs, unlessAbsent } from './fs.ts'
+import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 import { removeTree } from './remove-tree.ts'
 import { applyEntry, type Replica } from './replica.ts'
 import { randomId, uniqueName } from './unique.ts'
 
 const numberWidth = 12
+/** Leaves room for more commits than there will be below the numbers that have a name. */
+const maxStart = 900_000_000_000
 const epochPattern = /^([0-9]{12})\.([0-9a-f]{32})$/
 const entryPattern = /^[0-9]{12}$/
+const baseName = 'base'
 /** Entries read before they are applied; this many of them at once. */
 const readAhead = 64
 const readsAtOnce = 16
@@ -33,12 +40,38 @@ export interface Epoch {
   readonly id: string
 }
 
+/** The lines of a change set and its number. */
+export interface Numbered {
+  readonly number: number
+  readonly body: Buffer
+}
+
+/** A base that waits for its epoch, in a folder inside the one of the epoch before. */
+export interface Prepared {
+  readonly name: string
+  /** What the base is as of. */
+  readonly number: number
+}
+
 const numberName = (number: number) => String(number).padStart(numberWidth, '0')
 const folderName = ({ start, id }: Epoch) => `${numberName(start)}.${id}`
 
+/** Name of a file in an epoch's folder. */
+export const isLogFile = (name: string) => name === baseName || entryPattern.test(name)
+
+const always = async () => true
+
+/** The first entry of an epoch. */
+async function firstEntry(kind: 'state' | 'saved', base: number, replay: readonly Numbered[]): Promise<Buffer> {
+  const line = (operation: Operation) => encodeOperations([operation])
+  const pieces = [await line(['base', base])]
+  for (const { number, body } of replay) pieces.push(await line(['entry', number]), body)
+  return sealEntry(kind, uniqueName(), Buffer.concat(pieces))
+}
+
 /**
- * Makes the log of something new in `directory` (which has `tmp/`). Nobody sees it before it is complete and durable.
- * Throws EEXIST or ENOTEMPTY when there is one already.
+ * Makes the log of something new in `directory` (which has `tmp/`), whose first number is `start`. Nobody sees it before it is complete and
+ * durable. Throws EEXIST or ENOTEMPTY when there is one already; StoreError invalid for a `start` that can't be.
  */
 export async function createLog(
   fs: StoreFs,
@@ -47,13 +80,15 @@ export async function createLog(
   start: number,
   id: string = randomId(),
 ): Promise<void> {
+  if (!Number.isInteger(start) || start < 1 || start > maxStart)
+    throw new StoreError('invalid', `A log can begin at 1 to ${maxStart}, not at ${start}`)
   const prepared = `${directory}/tmp/${uniqueName()}`
   const folder = `${prepared}/${folderName({ start, id })}`
   await fs.makeDirectory(prepared)
   try {
     await fs.makeDirectory(folder)
-    const operations = await encodeOperations(state.dump())
-    await fs.write(`${folder}/${numberName(start)}`, sealEntry('state', uniqueName(), operations))
+    await writeBase(fs, `${folder}/${baseName}`, start, state.image(), always)
+    await fs.write(`${folder}/${numberName(start)}`, await firstEntry('state', start, []))
     await fs.syncDirectory(folder)
     await fs.syncDirectory(prepared)
     await fs.rename(prepared, `${directory}/log`)
@@ -133,22 +168,41 @@ export class EpochFolders<State extends Replica<unknown>> {
     return found
   }
 
-  /** The state that an epoch begins with, its name durable; undefined when it is absent or damaged. */
+  /** The state that an epoch begins with, its name durable; undefined when something of it is absent or damaged. */
   async readState(epoch: Epoch): Promise<State | undefined> {
-    const path = this.entryPath(epoch, epoch.start)
-    const octets = await unlessAbsent(this.fs.read(path))
-    if (octets === undefined) return undefined
     const state = this.fresh()
     try {
-      await applyEntry(state, epoch.start, decodeChangeSet(octets, path).operations)
+      await this.replay(epoch, state)
     } catch (error) {
-      if (error instanceof DamagedEntry) return undefined
+      if (error instanceof DamagedEntry || codeOf(error) === 'ENOENT') return undefined
       throw error
     }
-    state.applied(epoch.start)
     await unlessAbsent(this.fs.syncDirectory(this.pathOf(epoch)))
     await unlessAbsent(this.fs.syncDirectory(`${this.directory}/log`))
     return state
+  }
+
+  /** Makes a fresh state the one that an epoch begins with. Throws DamagedEntry, ENOENT. */
+  private async replay(epoch: Epoch, state: State): Promise<void> {
+    const { body } = await this.read(epoch, epoch.start)
+    let number: number | undefined
+    let operations: Operation[] = []
+    for (const operation of operationsIn(body)) {
+      if (number === undefined) {
+        number = operation[0] === 'base' ? (operation[1] as number) : undefined
+        if (number === undefined) throw new DamagedEntry(`${this.entryPath(epoch, epoch.start)} names no base`)
+        await state.load(await readBase(this.fs, `${this.pathOf(epoch)}/${baseName}`, number))
+      } else if (operation[0] === 'entry') {
+        await applyEntry(state, number, operations)
+        state.applied(number)
+        number = operation[1] as number
+        operations = []
+      } else operations.push(operation)
+    }
+    if (number === undefined) throw new DamagedEntry(`${this.entryPath(epoch, epoch.start)} names no base`)
+    await applyEntry(state, number, operations)
+    state.applied(number)
+    if (number < epoch.start) state.applied(epoch.start)
   }
 
   /** What an epoch begins with, by the head of its first entry alone: `state` or `saved`; undefined when that can't be read. */
@@ -163,25 +217,81 @@ export class EpochFolders<State extends Replica<unknown>> {
   }
 
   /**
-   * Makes the epoch that follows `old`, unless somebody else was first; `made` tells. It is prepared inside the old folder and renamed
-   * out of it, so that it fails (`gone`) when the old one was removed: what is to follow it may be gone as well.
+   * Writes the base of the epoch that will follow `old`, as of `number`, while others go on. Undefined, and nothing is left of it, when
+   * `wanted`, which is asked now and then, said no.
    */
-  async make(old: Epoch, next: Epoch, kind: 'state' | 'saved', state: State): Promise<'made' | 'there' | 'gone'> {
-    const prepared = `${this.pathOf(old)}/${uniqueName()}`
+  async prepare(
+    old: Epoch,
+    number: number,
+    image: Iterable<Uint8Array>,
+    wanted: () => Promise<boolean>,
+  ): Promise<Prepared | undefined> {
+    const prepared: Prepared = { name: uniqueName(), number }
     try {
-      await this.fs.makeDirectory(prepared)
-      const operations = await encodeOperations(state.dump())
-      await this.fs.write(`${prepared}/${numberName(next.start)}`, sealEntry(kind, uniqueName(), operations))
-      await this.fs.syncDirectory(prepared)
-      await this.fs.rename(prepared, this.pathOf(next))
-      return 'made'
+      const folder = this.preparedPath(old, prepared)
+      await this.fs.makeDirectory(folder)
+      if (await writeBase(this.fs, `${folder}/${baseName}`, number, image, wanted)) return prepared
     } catch (error) {
-      await removeTree(this.fs, prepared).catch(() => {})
-      if (await this.isPresent(next)) return 'there'
-      // Whatever the call said: a rename into a folder that is being removed may answer anything.
-      if (!(await this.isPresent(old))) return 'gone'
+      await this.discard(old, prepared)
       throw error
     }
+    await this.discard(old, prepared)
+    return undefined
+  }
+
+  async discard(old: Epoch, prepared: Prepared): Promise<void> {
+    await removeTree(this.fs, this.preparedPath(old, prepared)).catch(() => {})
+  }
+
+  private preparedPath(old: Epoch, { name }: Prepared): string {
+    return `${this.pathOf(old)}/${name}`
+  }
+
+  /**
+   * Makes a prepared base and the change sets after it, `replay`, the epoch that follows `old`, unless somebody else was first; `made` tells.
+   * It is renamed out of the old folder, so that it fails (`gone`) when the old one was removed: what is to follow it may be gone as well.
+   */
+  async complete(
+    old: Epoch,
+    prepared: Prepared,
+    next: Epoch,
+    kind: 'state' | 'saved',
+    replay: readonly Numbered[],
+  ): Promise<'made' | 'there' | 'gone'> {
+    const folder = this.preparedPath(old, prepared)
+    try {
+      await this.fs.write(`${folder}/${numberName(next.start)}`, await firstEntry(kind, prepared.number, replay))
+      await this.fs.syncDirectory(folder)
+      await this.fs.rename(folder, this.pathOf(next))
+      return 'made'
+    } catch (error) {
+      await this.discard(old, prepared)
+      return await this.whyNot(old, next, error)
+    }
+  }
+
+  /** Both steps at once, for a state that stands still meanwhile, as of `number`. Leaves off when somebody else was first. */
+  async make(
+    old: Epoch,
+    next: Epoch,
+    kind: 'state' | 'saved',
+    number: number,
+    state: State,
+  ): Promise<'made' | 'there' | 'gone'> {
+    let prepared: Prepared | undefined
+    try {
+      prepared = await this.prepare(old, number, state.image(), async () => !(await this.isPresent(next)))
+    } catch (error) {
+      return await this.whyNot(old, next, error)
+    }
+    return prepared === undefined ? 'there' : await this.complete(old, prepared, next, kind, [])
+  }
+
+  /** Whatever the call said: a rename into a folder that is being removed may answer anything. */
+  private async whyNot(old: Epoch, next: Epoch, error: unknown): Promise<'there' | 'gone'> {
+    if (await this.isPresent(next)) return 'there'
+    if (!(await this.isPresent(old))) return 'gone'
+    throw error
   }
 
   /** Removes all but `epoch` and the one before it, oldest first. */
@@ -189,7 +299,8 @@ export class EpochFolders<State extends Replica<unknown>> {
     const old = (await this.list()).filter(({ start }) => start < epoch.start).slice(0, -1)
     for (const one of old) {
       const away = `${this.directory}/tmp/${uniqueName()}`
-      await this.fs.rename(this.pathOf(one), away)
+      // Somebody else may be at it.
+      if ((await unlessAbsent(this.fs.rename(this.pathOf(one), away).then(() => true))) === undefined) continue
       await this.fs.syncDirectory(`${this.directory}/log`)
       await removeTree(this.fs, away)
     }

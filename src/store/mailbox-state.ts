@@ -7,7 +7,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
 import { breath } from './breath.ts'
-import { laterVersion, type Operation } from './change-set.ts'
+import { laterVersion, linesOf, type Operation, operationsIn } from './change-set.ts'
 import { type FlagMode, FlagTable } from './flags.ts'
 import { type StoreFs, unlessAbsent } from './fs.ts'
 import { History, type VanishedRow } from './history.ts'
@@ -174,9 +174,7 @@ export class MailboxState implements Replica<Outcome> {
         return { recent: { after, upTo: this.recentAfter } }
       }
       default:
-        this.load(operation)
-        yield
-        return nothing
+        throw laterVersion(`A mailbox's log entry (${operation[0]})`)
     }
   }
 
@@ -330,8 +328,8 @@ export class MailboxState implements Replica<Outcome> {
     return expunged
   }
 
-  dump(): Iterable<Operation> {
-    return dumpLines(
+  image(): Iterable<Uint8Array> {
+    const dump = dumpLines(
       {
         uidValidity: this.uidValidity,
         uidNext: this.uidNext,
@@ -344,10 +342,18 @@ export class MailboxState implements Replica<Outcome> {
       [...this.departedHashed],
       this.history.vanished(),
     )
+    return linesOf(dump)
+  }
+
+  async load(image: Buffer): Promise<void> {
+    for (const operation of operationsIn(image)) {
+      this.take(operation)
+      await breath()
+    }
   }
 
   /** An operation of a dump. */
-  private load(operation: Operation): void {
+  private take(operation: Operation): void {
     switch (operation[0]) {
       case 'mailbox': {
         const head = operation[1] as unknown as MailboxHead

@@ -14,9 +14,14 @@ export interface Replica<Outcome> {
   apply(operation: Operation, number: number): Steps<Outcome>
   /** The entry is complete: readers see what it made. */
   applied(number: number): void
-  /** Operations that make this state from an empty one. Stays valid while the replica moves on. */
-  dump(): Iterable<Operation>
-  /** Number of things in the state: what a dump costs. */
+  /** The state as it is now, in octets, to be written while the replica moves on. Pieces of at most some 100 KB, made when asked for. */
+  image(): Iterable<Uint8Array>
+  /**
+   * Makes this fresh replica what an image tells. Takes the buffer over (typed arrays may be views of it). Gives others their turn.
+   * Throws DamagedEntry; StoreError unavailable for an image that a later version made.
+   */
+  load(image: Buffer): Promise<void>
+  /** Number of things in the state: what an image costs. */
   readonly weight: number
   /** Whoever knows the state `before` can go on with this one. Not so when a recovery made that impossible to tell. */
   continues(before: this): boolean

@@ -2,13 +2,16 @@ import { describe, expect, it } from 'vitest'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { type Call, type Gate, MemoryDisk } from './disk.ts'
 import { deliver, deliverAll, storeIn, textOf, uids, user } from './support.ts'
+import { until } from './until.ts'
 
 const root = '/s'
 /** Nothing survives that was not synced. */
 const keepNothing = () => 0.9
+/** More commits than most of these tests make, and fewer than the others prepare. */
+const epochEntries = 20
 
 async function withInbox(disk: MemoryDisk, work: (inbox: Mailbox, account: Account) => Promise<void>, gate?: Gate) {
-  const store = storeIn(root, { fs: disk.fs(gate) })
+  const store = storeIn(root, { fs: disk.fs(gate), epochEntries })
   const account = store.account(user)
   await work(await account.open('INBOX'), account)
 }
@@ -86,20 +89,21 @@ describe('a power cut', () => {
   })
 
   it('takes nothing that was committed in a new epoch', async () => {
-    const disk = await preparedDisk(256)
+    const disk = await preparedDisk(40)
     await withInbox(disk, async (inbox) => {
       await deliver(inbox, 'second')
+      await until(() => inbox.highestModSeq === 43)
       await deliver(inbox, 'third')
-      expect(disk.files().some((path) => path.includes('/log/000000000259.'))).toBe(true)
+      expect(disk.files().some((path) => path.includes('/log/000000000043.'))).toBe(true)
       disk.cutPower(keepNothing)
     })
     await withInbox(disk, async (inbox) => expect(await texts(inbox)).toEqual(['first', 'second', 'third']))
   })
 
   it('takes nothing that is built on an epoch whose maker had not synced it', async () => {
-    const disk = await preparedDisk(256)
+    const disk = await preparedDisk(40)
     const { gate, reached } = stuckAt((call) => call.operation === 'syncDirectory' && call.path.endsWith('INBOX/log'))
-    const opened = storeIn(root, { fs: disk.fs((call) => (ready ? gate(call) : undefined)) })
+    const opened = storeIn(root, { fs: disk.fs((call) => (ready ? gate(call) : undefined)), epochEntries })
     let ready = false
     const inbox = await opened.account(user).open('INBOX')
     ready = true

@@ -9,6 +9,10 @@ import { deliver, deliverAll, freshInbox, storeIn, textOf, uids, user } from './
 const nextDay = { ...systemClock, now: () => Date.now() + 86_400_000 }
 const long = `long-${'x'.repeat(400)}`
 
+const logFiles = (disk: MemoryDisk) => disk.files().filter((path) => path.includes('/INBOX/log/'))
+/** Without the base. */
+const entries = (disk: MemoryDisk) => logFiles(disk).filter((path) => /\/[0-9]{12}$/.test(path))
+
 async function preparedDisk() {
   const disk = new MemoryDisk()
   await using store = storeIn('/s', { fs: disk.fs() })
@@ -24,8 +28,7 @@ async function preparedDisk() {
   await deliver(inbox, 'three', { origin: 'o-3' })
   await inbox.expunge(uids(3), 'client')
   await deliver(inbox, 'four')
-  const log = disk.files().filter((path) => path.includes('/INBOX/log/'))
-  return { disk, log, uidValidity: inbox.uidValidity }
+  return { disk, log: logFiles(disk), last: entries(disk).at(-1)!, uidValidity: inbox.uidValidity }
 }
 
 async function withInbox(disk: MemoryDisk, work: (inbox: Mailbox) => Promise<void>) {
@@ -42,7 +45,7 @@ describe('damage (invariant 9)', () => {
     truncated: (octets: Buffer) => octets.subarray(0, octets.length / 2),
     empty: () => Buffer.alloc(0),
   }))
-    it(`of any one log entry (${kind}) costs no message, and clients are told by a new UIDVALIDITY`, async () => {
+    it(`of any one file of the log (${kind}) costs no message, and clients are told by a new UIDVALIDITY`, async () => {
       const { disk, log, uidValidity } = await preparedDisk()
       for (const path of log) {
         const hurt = disk.clone()
@@ -78,10 +81,7 @@ describe('damage (invariant 9)', () => {
     const first = await one.account(user).open('INBOX')
     const second = await two.account(user).open('INBOX')
     await deliver(first, 'five')
-    const last = disk
-      .files()
-      .filter((path) => path.includes('/INBOX/log/'))
-      .at(-1)!
+    const last = entries(disk).at(-1)!
     expect(log).not.toContain(last)
     disk.tamper(last, Buffer.from('nonsense'))
     const again: Mailbox[] = []
@@ -123,7 +123,7 @@ describe('damage (invariant 9)', () => {
       await inbox.changeFlags({ uids: uids(4), mode: 'add', flags: ['\\Flagged'] })
       await inbox.expunge(uids(2), 'client')
     }
-    const log = disk.files().filter((path) => path.includes('/INBOX/log/'))
+    const log = logFiles(disk)
     const expected: Record<string, unknown> = {}
     for (const [index, path] of log.entries()) {
       const hurt = disk.clone()
@@ -148,6 +148,8 @@ describe('damage (invariant 9)', () => {
       5: [left, [], gone],
       // The expunge itself.
       6: [all, flagged, []],
+      // The base, which is the empty mailbox as well.
+      7: [left, flagged, gone],
     })
   })
 
@@ -162,8 +164,7 @@ describe('damage (invariant 9)', () => {
       await inbox.forget(['o'])
       await deliver(inbox, 'after', { origin: 'o' })
     }
-    const log = disk.files().filter((path) => path.includes('/INBOX/log/'))
-    for (const lost of log.slice(-2)) {
+    for (const lost of entries(disk).slice(-2)) {
       const hurt = disk.clone()
       hurt.tamper(lost, Buffer.alloc(0))
       await withInbox(hurt, async (inbox) => {
@@ -174,10 +175,10 @@ describe('damage (invariant 9)', () => {
   })
 
   it('leaves out messages whose expunge was lost and whose file is gone', async () => {
-    const { disk, log } = await preparedDisk()
+    const { disk, last } = await preparedDisk()
     const gone = disk.files().find((path) => path.includes('/INBOX/msg/') && path.includes('O=o-1,'))!
     disk.tamper(gone, undefined)
-    disk.tamper(log.at(-1)!, Buffer.alloc(0))
+    disk.tamper(last, Buffer.alloc(0))
     await withInbox(disk, async (inbox) => {
       expect(await texts(inbox)).toEqual(['four', 'two'])
       expect(inbox.byOrigin('o-1')).toBeUndefined()
@@ -239,7 +240,7 @@ describe('damage (invariant 9)', () => {
     await store.account(user).put({ last: 1 })
     const last = disk
       .files()
-      .filter((path) => /\/s\/[^/]+\/log\//.test(path))
+      .filter((path) => /\/s\/[^/]+\/log\/[^/]+\/[0-9]{12}$/.test(path))
       .at(-1)!
     disk.tamper(last, Buffer.alloc(0))
     await using other = storeIn('/s', { fs: disk.fs() })
@@ -266,8 +267,7 @@ describe('damage (invariant 9)', () => {
   })
 
   it('is not seen in an entry of a later version: it is refused', async () => {
-    const { disk, log } = await preparedDisk()
-    const last = log.at(-1)!
+    const { disk, last } = await preparedDisk()
     disk.tamper(last, Buffer.from(disk.octets(last).toString().replace('mdir 1', 'mdir 2')))
     // The head is part of the checksum, so a changed version alone is damage; with its own checksum it is a version.
     const { crc32 } = await import('node:zlib')

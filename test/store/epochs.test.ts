@@ -4,6 +4,7 @@ import { StoreError } from '#src/base/errors.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import { type Call, MemoryDisk, systemError } from './disk.ts'
 import { deliver, storeIn, textOf, user } from './support.ts'
+import { until } from './until.ts'
 import { Ledger } from './world.ts'
 
 const codes = ['ENOSPC', 'EIO', 'EMFILE']
@@ -65,6 +66,13 @@ async function deliverNoted(ledger: Ledger, mailbox: Mailbox, text: string): Pro
 const texts = async (mailbox: Mailbox) =>
   await Promise.all([...mailbox.messages].map((message) => textOf(mailbox, message.uid)))
 
+/** What is written for an epoch when the one before is sealed. */
+const isFirstEntry = ({ operation, path }: Call) =>
+  operation === 'write' && /\/log\/[^/]+\/[^/]+\/[0-9]{12}$/.test(path)
+
+/** The entries of the INBOX, without its bases. */
+const entriesOn = (disk: MemoryDisk) => disk.files().filter((path) => /\/INBOX\/log\/[^/]+\/[0-9]{12}$/.test(path))
+
 describe('over the ends of epochs', () => {
   /** A commits eight times, B from time to time; A's call number `failing` fails, and only that one. Answers how many calls A made. */
   async function history(disk: MemoryDisk, failing: number, code: string, isTurnOfB: (round: number) => boolean) {
@@ -124,8 +132,7 @@ describe('over the ends of epochs', () => {
   it('no space for the next one stops commits with a reason, never readers, and ends with the lack of space', async () => {
     const disk = new MemoryDisk()
     let full = false
-    const noSpace = ({ operation, path }: Call) =>
-      full && operation === 'makeDirectory' && path.includes('/log/') ? 'ENOSPC' : undefined
+    const noSpace = (call: Call) => (full && isFirstEntry(call) ? 'ENOSPC' : undefined)
     const a = await processOn(disk, noSpace)
     const b = await processOn(disk, noSpace)
     full = true
@@ -178,8 +185,7 @@ describe('the repair of a damaged log', () => {
         })
         const b = await processOn(disk)
         for (const text of ['one', 'two']) await deliver(b.inbox, text)
-        const entries = disk.files().filter((path) => path.includes('/INBOX/log/'))
-        disk.tamper(entries.at(-2)!, Buffer.from('nonsense'))
+        disk.tamper(entriesOn(disk).at(-2)!, Buffer.from('nonsense'))
         disk.now += 5_000
         left = failing
         // It comes to the damage while it has the mailbox open.
@@ -207,14 +213,10 @@ describe('the repair of a damaged log', () => {
 
   it('behind a seal begins the epoch that a healthy process would have made', async () => {
     const disk = new MemoryDisk()
-    const full = ({ operation, path }: Call) =>
-      operation === 'makeDirectory' && path.includes('/log/') ? 'ENOSPC' : undefined
-    const healthy = await processOn(disk, full)
+    const healthy = await processOn(disk, (call) => (isFirstEntry(call) ? 'ENOSPC' : undefined))
     for (const text of ['1', '2', '3']) await deliver(healthy.inbox, text)
-    // Its turn comes after that of the cut.
-    await healthy.inbox.refresh()
-    const entries = disk.files().filter((path) => path.includes('/INBOX/log/'))
-    expect(disk.octets(entries.at(-1)!).toString()).toMatch(/^mdir 1 seal /)
+    await until(() => disk.octets(entriesOn(disk).at(-1)!).toString().startsWith('mdir 1 seal '))
+    const entries = entriesOn(disk)
     const sealedAt = Number(entries.at(-1)!.slice(-12))
     for (const first of ['healthy', 'repairing']) {
       const copy = disk.clone()

@@ -158,7 +158,7 @@ describe('two and three processes, random schedules', () => {
   })
 
   it('go over the end of an epoch together', async () => {
-    const disk = await preparedDisk(255)
+    const disk = await preparedDisk(60)
     const twice = inInbox(async (inbox, actor) => {
       for (const text of ['a', 'b']) {
         const own = `${actor.name} ${text}`
@@ -175,6 +175,7 @@ describe('two and three processes, random schedules', () => {
           [twice, expunge(1), twice],
           ledger,
           (options) => choices[at++ % choices.length]! % options,
+          { store: { epochEntries: 40 } },
         )
         expect(await ledger.check(copy)).toEqual([])
         const epochs = new Set(copy.files().flatMap((path) => /INBOX\/log\/([0-9]+)/.exec(path)?.[1] ?? []))
@@ -186,7 +187,7 @@ describe('two and three processes, random schedules', () => {
 
   for (const [where, tail, store] of [
     ['', 0, {}],
-    [', near the end of an epoch', 256, {}],
+    [', near the end of an epoch', 60, { epochEntries: 40 }],
     [', over many epochs', 0, { epochEntries: 2 }],
   ] as const)
     it(`keep them over a crash or power cut at any call${where}`, async () => {

@@ -190,7 +190,9 @@ export async function interleave(
         }),
       finished: () => void finished.add(index),
     }
-    work(actor).then(
+    // What goes on beside the work comes to its end as well.
+    const whole = work(actor).then(() => store.close())
+    whole.then(
       () => {
         running -= 1
       },
