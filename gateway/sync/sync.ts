@@ -232,9 +232,11 @@ const knownOrigins = async (
 ) => {
   const slice = new Slice()
   const present = new Map<string, Uid>()
-  for (const { origin, uid } of mailbox.messages) {
+  const { messages } = mailbox
+  for (let position = 0; position < messages.length; position++) {
     if (slice.isOver()) await slice.next()
-    if (origin?.startsWith(url)) present.set(origin, uid)
+    const origin = messages.originAt(position)
+    if (origin?.startsWith(url)) present.set(origin, messages.uidAt(position))
   }
   const departed = new Map([...mailbox.departed()].filter(([origin]) => origin.startsWith(url)))
   const known: KnownOrigins = {
@@ -267,9 +269,12 @@ const rememberContents = async ({ url, account, mailbox }: SyncRequest): Promise
   const before = readContents(await account.get(contentsKey(url)), mailbox.id)
   const now = new Map<string, string>()
   const slice = new Slice()
-  for (const { origin, uid, digest } of mailbox.messages) {
+  const { messages } = mailbox
+  for (let position = 0; position < messages.length; position++) {
     if (slice.isOver()) await slice.next()
-    if (origin?.startsWith(url) && !hasUniqueId(origin)) now.set(String(uid), digest)
+    const origin = messages.originAt(position)
+    if (origin?.startsWith(url) && !hasUniqueId(origin))
+      now.set(String(messages.uidAt(position)), messages.at(position)!.digest)
   }
   for (const [origin, { uid }] of mailbox.departed()) {
     const digest = before.get(String(uid))

@@ -1,10 +1,11 @@
 /** The common form of LIST and UIDL: a line for each message, or the one of the message that was asked for. RFC 1939 §5, §7 */
+import { setImmediate } from 'node:timers/promises'
 import { decimal, words } from '../proto/pop3/command.ts'
 import { ok, terminator } from '../proto/pop3/response.ts'
 import type { Maildrop } from './maildrop.ts'
 import type { Session } from './session.ts'
 
-/** Lines between two looks at whether the client keeps up. */
+/** Lines between two looks at whether the client keeps up, and turns of the other sessions. */
 const LINES_PER_PIECE = 1000
 
 /** Answers the text of a one-line response; undefined when the listing was written. Throws Refusal and SyntaxFault. */
@@ -24,7 +25,9 @@ export async function scan(
   let lines = 0
   for (const number of maildrop.numbers()) {
     output.write(`${number} ${describe(number)}\r\n`)
-    if (++lines % LINES_PER_PIECE === 0) await output.flow()
+    if (++lines % LINES_PER_PIECE > 0) continue
+    await output.flow()
+    await setImmediate()
   }
   output.write(terminator)
   return undefined

@@ -38,6 +38,14 @@ export class StoredMessages implements MessageList {
     return this.records[position]!.modSeq
   }
 
+  originAt(position: number): string | undefined {
+    return this.records[position]!.origin
+  }
+
+  uidlAt(position: number): string | undefined {
+    return this.records[position]!.uidl
+  }
+
   positionOf(uid: Uid): number {
     let low = 0
     let high = this.records.length

@@ -42,6 +42,8 @@ export interface MessageList extends Iterable<MessageRecord> {
   /** Seconds since 1970. */
   internalDateAt(position: number): number
   modSeqAt(position: number): ModSeq
+  originAt(position: number): string | undefined
+  uidlAt(position: number): string | undefined
   /** Position of the first message with this UID or a higher one; `length` where there is none. Cheap for neighbours one after another. */
   positionOf(uid: Uid): number
   byUid(uid: Uid): MessageRecord | undefined

@@ -151,7 +151,7 @@ describe('a mailbox that was repaired, so that its UIDs are others now', () => {
     expect(await idle.line()).toBe('+ idling')
     await deliver(imapd.elsewhere, 'INBOX', [message])
     lateMs = 86_400_000
-    writeFileSync(globSync(`${imapd.directory}/user/*/INBOX/log/*/*`).sort().at(-1)!, '')
+    writeFileSync(globSync(`${imapd.directory}/user/*/INBOX/log/*/[0-9]*`).sort().at(-1)!, '')
     busy.write('f UID STORE 1 +FLAGS (\\Deleted)\r\n')
     for (const peer of [busy, idle]) {
       expect(await peer.line()).toMatch(/^\* BYE /)

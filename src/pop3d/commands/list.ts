@@ -9,7 +9,7 @@ export const list: Command = {
     scan(
       session,
       argument,
-      (number) => `${session.maildrop.message(number).sizeOctets}`,
+      (number) => `${session.maildrop.sizeOf(number)}`,
       ({ count, sizeOctets }) => `${count} messages (${sizeOctets} octets)`,
     ),
 }

@@ -6,11 +6,14 @@ export const uidl: Command = {
   keyword: 'UIDL',
   states: ['transaction'],
   capabilities: () => ['UIDL'],
-  run: (session, argument) =>
-    scan(
+  async run(session, argument) {
+    const { maildrop } = session
+    await maildrop.identify()
+    return scan(
       session,
       argument,
-      (number) => session.maildrop.uniqueId(number),
+      (number) => maildrop.uniqueId(number),
       () => 'unique-id listing follows',
-    ),
+    )
+  },
 }

@@ -5,7 +5,7 @@ import { DotStuffer } from '#src/proto/pop3/dot-stuffing.ts'
 import { LineReader } from '#src/proto/pop3/line-reader.ts'
 import { err, ok } from '#src/proto/pop3/response.ts'
 import { TopCutter } from '#src/proto/pop3/top.ts'
-import { uniqueIds } from '#src/proto/pop3/uidl.ts'
+import { UniqueIds } from '#src/proto/pop3/uidl.ts'
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 const pieces = (octets: Buffer, sizes: readonly number[]): Buffer[] => {
@@ -157,6 +157,16 @@ describe('TOP (RFC 1939 §7)', () => {
     )
   })
 })
+
+const uniqueIds = (uidValidity: number, messages: readonly { uid: number; uidl: string | undefined }[]) => {
+  const ids = new UniqueIds(uidValidity, {
+    length: messages.length,
+    uidAt: (index) => messages[index]!.uid,
+    uidlAt: (index) => messages[index]!.uidl,
+  })
+  while (!ids.look(3));
+  return messages.map((_, index) => ids.at(index))
+}
 
 describe('unique-ids (RFC 1939 §7)', () => {
   it("are the origin's where there is one", () => {
