@@ -14,13 +14,17 @@ import { MailboxState } from './mailbox-state.ts'
 import { accountDirectory, canonicalName, mailboxPath } from './names.ts'
 import type { MailboxRegistry } from './registry.ts'
 import { removeTree } from './remove-tree.ts'
-import { folders, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
-import type { Account, Mailbox, MailboxEntry, MailboxStatus } from './types.ts'
+import { severalAtOnce } from './several.ts'
+import { Statuses } from './statuses.ts'
+import { folders, hasMailbox, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
+import type { Account, Mailbox, MailboxEntry, MailboxStatus, Usage } from './types.ts'
 import { uniqueName } from './unique.ts'
 
 type AccountLog = CommitLog<number, AccountState>
 
 const maxUidValidity = 0xffffffff
+/** Mailboxes counted at the same time. */
+const countsAtOnce = 16
 const taken = ['ENOTEMPTY', 'EEXIST']
 
 export class StoredAccount implements Account {
@@ -30,6 +34,7 @@ export class StoredAccount implements Account {
   private readonly context: StoreContext
   private readonly registry: MailboxRegistry
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
+  private readonly statuses: Statuses
   private opened: Promise<AccountLog> | undefined
 
   constructor(
@@ -45,6 +50,9 @@ export class StoredAccount implements Account {
     this.registry = registry
     this.makeMailbox = makeMailbox
     this.path = `${root}/${accountDirectory(userId)}`
+    this.statuses = new Statuses(context, this.path, registry, (name, directory) =>
+      makeMailbox(userId, name, directory),
+    )
   }
 
   exists(): Promise<boolean> {
@@ -86,13 +94,11 @@ export class StoredAccount implements Account {
 
   async status(name: string): Promise<MailboxStatus> {
     const canonical = canonicalName(name)
-    const directory = this.directoryOf(canonical)
-    const mailbox = await this.registry.open(directory, () => this.makeMailbox(this.userId, canonical, directory))
-    try {
-      return mailbox.status()
-    } finally {
-      await mailbox.close()
-    }
+    return await this.doing('Reading a mailbox', this.statuses.of(canonical, this.directoryOf(canonical)))
+  }
+
+  usage(): Promise<Usage> {
+    return this.doing('Counting what an account holds', this.countUsage())
   }
 
   async create(name: string, as: { readonly uidValidity?: number; readonly uidNext?: Uid } = {}): Promise<void> {
@@ -162,6 +168,23 @@ export class StoredAccount implements Account {
       return json === undefined ? ['unset', key] : ['set', key, json as Json]
     })
     await this.commit((state) => operations.filter(([word, key]) => word === 'set' || state.values.has(key as string)))
+  }
+
+  private async countUsage(): Promise<Usage> {
+    let [messages, octets] = [0, 0]
+    const names = (await this.list()).flatMap(({ name, selectable }) => (selectable ? [name] : []))
+    await severalAtOnce(names, countsAtOnce, async (name) => {
+      try {
+        const status = await this.statuses.of(name, this.directoryOf(name))
+        messages += status.messages
+        octets += status.sizeOctets
+      } catch (error) {
+        // Removed since the list was made.
+        if (!isNotFound(error)) throw error
+      }
+    })
+    await this.statuses.keepOnly(names)
+    return { messages, octets }
   }
 
   private directoryOf(name: string): string {
@@ -288,22 +311,22 @@ export class StoredAccount implements Account {
 
   private async renameTree(source: string, target: string): Promise<void> {
     const { fs } = this.context
-    const names = (await this.list()).map((entry) => entry.name)
-    if (!names.includes(source)) throw new StoreError('not-found', 'The mailbox does not exist')
-    if (names.includes(target)) throw alreadyExists()
     const from = this.directoryOf(source)
     const to = this.directoryOf(target)
+    if (!(await hasMailbox(fs, source, from))) throw new StoreError('not-found', 'The mailbox does not exist')
+    if (await hasMailbox(fs, target, to)) throw alreadyExists()
     await makeDirectories(fs, this.path, parentOf(to))
     try {
       await fs.rename(from, to)
     } catch (error) {
       if (!taken.includes(codeOf(error) ?? '')) throw error
       // What a removal left behind, or a mailbox made a moment ago: only the former may go.
-      if ((await this.list()).some((entry) => entry.name === target)) throw alreadyExists()
+      if (await hasMailbox(fs, target, to)) throw alreadyExists()
       await fs.rename(to, `${this.path}/tmp/${uniqueName()}`)
       await fs.rename(from, to)
     }
     this.registry.moved(from, { directory: to, name: target, oldName: source })
+    await this.statuses.renamed(source, target)
     await fs.syncDirectory(parentOf(to))
     await fs.syncDirectory(parentOf(from))
   }

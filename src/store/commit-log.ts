@@ -105,6 +105,13 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     return this.position.epoch.id
   }
 
+  /** Paths of the last entry applied and of the one that will be next. */
+  get entries(): { readonly last: string; readonly next: string } {
+    const { epoch, number } = this.position
+    const { epochs } = this.reader
+    return { last: epochs.entryPath(epoch, number), next: epochs.entryPath(epoch, number + 1) }
+  }
+
   /** Directory that holds `log/` and `tmp/`; changed by a rename. */
   get directory(): string {
     return this.reader.epochs.directory

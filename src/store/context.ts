@@ -3,6 +3,7 @@ import type { Log } from '../base/log.ts'
 import type { StoreFs } from './fs.ts'
 import type { RecentlyUsed } from './recently-used.ts'
 import type { Slots } from './slots.ts'
+import type { StatusTable } from './status-table.ts'
 import type { SummaryBlock } from './summary-block.ts'
 
 /** What everything in one open store shares. */
@@ -14,6 +15,8 @@ export interface StoreContext {
   readonly slots: Slots
   /** What is at hand of the summary caches of all mailboxes, by path. */
   readonly summaryBlocks: RecentlyUsed<SummaryBlock>
+  /** What is at hand of the statuses of all accounts' mailboxes, by path. */
+  readonly statusTables: RecentlyUsed<StatusTable>
   /** Change sets after which a log is cut, later for a larger state. */
   readonly epochEntries: number
   /** A factor on that, another one in each process: so that not all of them begin at once. */

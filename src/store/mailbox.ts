@@ -95,7 +95,7 @@ export class OpenMailbox implements Mailbox {
   /** Reads the log. Throws StoreError not-found. */
   async load(): Promise<void> {
     await this.doing('Opening a mailbox', this.log.open())
-    await this.doing('Opening a mailbox', this.makeFolders())
+    await this.doing('Opening a mailbox', this.makeMissingFolders())
     void this.sweep()
   }
 
@@ -129,6 +129,10 @@ export class OpenMailbox implements Mailbox {
   }
   get recentAfter(): Uid {
     return this.log.state.recentAfter
+  }
+  /** Paths of the log's last entry, as far as this mailbox was read, and of the one that will be next. */
+  get entries(): { readonly last: string; readonly next: string } {
+    return this.log.entries
   }
   /** Messages and other things that the state holds. */
   get weight(): number {
@@ -392,6 +396,14 @@ export class OpenMailbox implements Mailbox {
       }
       this.context.log.log('err', 'a listener to a mailbox failed', incident)
     }
+  }
+
+  /** Folders that hold something are there. Some backups leave out empty ones. */
+  private async makeMissingFolders(): Promise<void> {
+    const isSwept = (await unlessAbsent(this.context.fs.status(`${this.directory}/tmp/swept`))) !== undefined
+    const isEmptied =
+      this.messages.length === 0 && (await unlessAbsent(this.context.fs.status(`${this.directory}/msg`))) === undefined
+    if (!isSwept || isEmptied) await this.makeFolders()
   }
 
   private async makeFolders(): Promise<void> {

@@ -35,6 +35,8 @@ const writesAtOnce = 64
 const writesOctets = 16 * 1_048_576
 /** Of the summary caches kept in memory: the blocks that some 200 sessions are going through. */
 const summaryOctets = 64 * 1_048_576
+/** Of the statuses of accounts' mailboxes kept in memory, some 600 octets each. */
+const statusOctets = 32 * 1_048_576
 
 export function openStore(options: StoreOptions): Store {
   return new MdirStore(options)
@@ -64,6 +66,7 @@ class MdirStore implements Store {
       log,
       slots: new Slots(writesAtOnce, writesOctets),
       summaryBlocks: new RecentlyUsed(summaryOctets),
+      statusTables: new RecentlyUsed(statusOctets),
       epochEntries: options.epochEntries ?? epochEntries,
       cutSpread: 1 + randomInt(maxSpread) / 100,
       cuts: new Map(),

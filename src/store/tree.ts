@@ -1,5 +1,6 @@
 import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 import { childName } from './names.ts'
+import { severalAtOnce } from './several.ts'
 import type { MailboxEntry } from './types.ts'
 
 /** What a mailbox's directory holds besides `log/` and child mailboxes. */
@@ -26,27 +27,64 @@ export async function makeDirectories(fs: StoreFs, top: string, directory: strin
   }
 }
 
+/** Directories listed at the same time: as many as a server's threads for files. */
+const listsAtOnce = 16
+
+interface Level {
+  /** Empty for the account itself. */
+  readonly name: string
+  readonly directory: string
+}
+
+/** Whether a level is a mailbox, and what is below it; nothing for one that is gone. */
+async function readLevel(
+  fs: StoreFs,
+  { name, directory }: Level,
+): Promise<{ readonly selectable: boolean; readonly children: Level[] }> {
+  let selectable = false
+  const children: Level[] = []
+  for (const entry of (await unlessAbsent(fs.list(directory))) ?? []) {
+    if (!entry.isDirectory) continue
+    if (entry.name === 'log') selectable = name !== ''
+    const child = childName(name, entry.name)
+    if (child !== undefined) children.push({ name: child, directory: `${directory}/${entry.name}` })
+  }
+  return { selectable, children }
+}
+
 /** All mailboxes below an account's directory, INBOX first, then by name. Levels without a mailbox at or below them are left out. */
 export async function listMailboxes(fs: StoreFs, account: string): Promise<MailboxEntry[]> {
-  const found: MailboxEntry[] = []
-  const waiting: { name: string; directory: string }[] = [{ name: '', directory: account }]
   const selectable = new Set<string>()
   const levels = new Set<string>()
-  for (let level = waiting.pop(); level !== undefined; level = waiting.pop()) {
-    const { name, directory } = level
-    for (const entry of (await unlessAbsent(fs.list(directory))) ?? []) {
-      if (!entry.isDirectory) continue
-      if (entry.name === 'log' && name !== '') selectable.add(name)
-      const child = childName(name, entry.name)
-      if (child !== undefined) waiting.push({ name: child, directory: `${directory}/${entry.name}` })
-    }
+  for (let depth: Level[] = [{ name: '', directory: account }]; depth.length > 0; ) {
+    const below: Level[] = []
+    await severalAtOnce(depth, listsAtOnce, async (level) => {
+      const found = await readLevel(fs, level)
+      if (found.selectable) selectable.add(level.name)
+      for (const child of found.children) below.push(child)
+    })
+    depth = below
   }
   for (const name of selectable) {
-    for (let slash = name.lastIndexOf('/'); slash > 0; slash = name.lastIndexOf('/', slash - 1))
-      levels.add(name.slice(0, slash))
+    for (let slash = name.lastIndexOf('/'); slash > 0; slash = name.lastIndexOf('/', slash - 1)) {
+      const level = name.slice(0, slash)
+      if (levels.has(level)) break
+      levels.add(level)
+    }
   }
-  for (const name of new Set([...selectable, ...levels]))
-    found.push({ name, selectable: selectable.has(name), hasChildren: levels.has(name) })
-  const key = (name: string) => (name === 'INBOX' ? '' : name)
-  return found.sort((a, b) => (key(a.name) < key(b.name) ? -1 : 1))
+  const names = [...selectable.union(levels)].sort((a, b) => (inOrder(a) < inOrder(b) ? -1 : 1))
+  return names.map((name) => ({ name, selectable: selectable.has(name), hasChildren: levels.has(name) }))
+}
+
+const inOrder = (name: string) => (name === 'INBOX' ? '' : name)
+
+/** There is a mailbox of this name, or below it: what `listMailboxes` would show, without looking at everything. */
+export async function hasMailbox(fs: StoreFs, name: string, directory: string): Promise<boolean> {
+  const waiting: Level[] = [{ name, directory }]
+  for (let level = waiting.pop(); level !== undefined; level = waiting.pop()) {
+    const { selectable, children } = await readLevel(fs, level)
+    if (selectable) return true
+    waiting.push(...children)
+  }
+  return false
 }

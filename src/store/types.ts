@@ -207,6 +207,11 @@ export interface MailboxStatus {
   readonly mailboxId: MailboxId
 }
 
+export interface Usage {
+  readonly messages: number
+  readonly octets: number
+}
+
 /** One user's tree. Cheap to make; does no I/O before it is used. */
 export interface Account {
   readonly userId: UserId
@@ -221,6 +226,8 @@ export interface Account {
   list(): Promise<readonly MailboxEntry[]>
   open(name: string): Promise<Mailbox>
   status(name: string): Promise<MailboxStatus>
+  /** Messages and their octets in all mailboxes together; those that were expunged don't count. */
+  usage(): Promise<Usage>
   /** Missing levels above become non-selectable. Throws already-exists, invalid (with the reason), limit. */
   create(name: string, as?: { readonly uidValidity?: number; readonly uidNext?: Uid }): Promise<void>
   /** With children: becomes non-selectable. INBOX: invalid. RFC 9051 §6.3.5 */
