@@ -1,134 +1,109 @@
 /**
  * Real processes on one directory, killed at random; afterwards the invariants of mdir are checked against what they were told.
- * The long form: node test/store/campaign/campaign.ts [kills] [processes]
+ * The long form: node test/store/campaign/campaign.ts [kills] [processes] [messages in each mailbox] [share of lies]
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { systemClock } from '#src/base/clock.ts'
-import type { Uid, UserId } from '#src/base/ids.ts'
+import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { openStore } from '#src/store/store.ts'
+import { check } from './check.ts'
+import { fill } from './fill.ts'
+import { Ledger } from './ledger.ts'
+import { startWorker } from './start-worker.ts'
 
-interface Report {
-  readonly delivered: number
+export interface CampaignOptions {
+  /** That INBOX and Archive hold from the beginning, each. */
+  readonly messages?: number
+  /** Of the links and renames that succeed and are said to have failed. */
+  readonly lies?: number
+  /** Called now and then. */
+  readonly progress?: (kills: number, ledger: Ledger) => void
+}
+
+export interface Report {
   readonly kills: number
+  readonly operations: number
+  readonly delivered: number
+  /** There at the end. */
   readonly messages: number
+  readonly seconds: number
+  readonly steps: Readonly<Record<string, number>>
+  readonly refused: Readonly<Record<string, number>>
   readonly faults: readonly string[]
 }
 
-class Ledger {
-  readonly delivered = new Map<string, string>()
-  readonly expunging = new Set<string>()
-  readonly expunged = new Set<string>()
-  readonly saw = new Map<string, string>()
-  readonly faults: string[] = []
+/** A worker is killed within this time after its first news. */
+const lifeMs = 500
 
-  take(line: string): void {
-    const [word, key, value] = line.split('\t') as [string, string, string]
-    if (word === 'delivered') {
-      if (this.delivered.has(key)) this.faults.push(`${key} was given twice`)
-      this.delivered.set(key, value)
-    } else if (word === 'expunging') this.expunging.add(key)
-    else if (word === 'expunged') this.expunged.add(key)
-    else if (word === 'copied') this.delivered.set(value, '')
-    else if (word === 'saw') {
-      if ((this.saw.get(key) ?? value) !== value) this.faults.push(`${key} was shown with two contents`)
-      this.saw.set(key, value)
-    } else if (word === 'fault') this.faults.push(line)
-  }
-}
-
-/** One worker; resolves `ended` when it is gone and all that it said was taken. */
-function start(
-  root: string,
-  name: string,
-  ledger: Ledger,
-): { child: ChildProcess; ready: Promise<void>; ended: Promise<void> } {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'worker.ts'), root, name], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const lines = createInterface({ input: child.stdout })
-  let busy = () => {}
-  const ready = new Promise<void>((resolve) => {
-    busy = resolve
-  })
-  let count = 0
-  lines.on('line', (line) => {
-    count += 1
-    if (count === 2) busy()
-    ledger.take(line)
-  })
-  const ended = new Promise<void>((resolve) => lines.on('close', () => resolve()))
-  void ended.then(busy)
-  return { child, ready, ended }
-}
-
-export async function campaign(kills: number, processes: number): Promise<Report> {
+export async function campaign(
+  kills: number,
+  processes: number,
+  { messages = 200, lies = 0, progress }: CampaignOptions = {},
+): Promise<Report> {
   const root = mkdtempSync(join(tmpdir(), 'wherry-campaign-'))
   const ledger = new Ledger()
   try {
-    let left = kills
+    await fill(root, messages, ledger)
+    const began = performance.now()
+    let [left, done] = [kills, 0]
     await Promise.all(
       Array.from({ length: processes }, async (_, index) => {
         while (left > 0 && ledger.faults.length === 0) {
           left -= 1
-          const { child, ready, ended } = start(root, `worker-${index}`, ledger)
+          const { child, busy, ended } = startWorker({ root, name: `worker-${index}`, ledger, messages, lies })
+          await busy
           // Any moment in the middle of its work will do.
-          await ready
-          await systemClock.sleep(Math.random() * 400)
+          await systemClock.sleep(Math.random() * lifeMs)
           child.kill('SIGKILL')
           await ended
+          done += 1
+          progress?.(done, ledger)
         }
       }),
     )
-    const messages = await check(root, ledger)
-    return { delivered: ledger.delivered.size, kills, messages, faults: ledger.faults }
+    const seconds = (performance.now() - began) / 1000
+    await using store = openStore({ root, clock: systemClock, log: silentLog })
+    const present = await check(store.account('lena@example.com' as UserId), ledger)
+    return {
+      kills: done,
+      operations: [...ledger.steps.values()].reduce((sum, count) => sum + count, 0),
+      delivered: ledger.delivered,
+      messages: present,
+      seconds,
+      steps: Object.fromEntries(ledger.steps),
+      refused: Object.fromEntries(ledger.refused),
+      faults: ledger.faults,
+    }
   } finally {
     rmSync(root, { recursive: true, force: true })
   }
 }
 
-/** As a fresh process sees it. */
-async function check(root: string, ledger: Ledger): Promise<number> {
-  await using store = openStore({ root, clock: systemClock, log: silentLog })
-  const account = store.account('lena@example.com' as UserId)
-  let messages = 0
-  for (const name of ['INBOX', 'Archive']) {
-    await using mailbox = await account.open(name)
-    const box = `${name}/${mailbox.uidValidity}/`
-    const uids = (keys: Iterable<string>) =>
-      [...keys].filter((key) => key.startsWith(box)).map((key) => Number(key.slice(box.length)) as Uid)
-    const origins = new Set<string>()
-    let last = 0
-    for (const message of mailbox.messages) {
-      messages += 1
-      const key = box + message.uid
-      if (message.uid <= last) ledger.faults.push(`${key} is not above ${last}`)
-      last = message.uid
-      if (ledger.expunged.has(key)) ledger.faults.push(`${key} is expunged and there`)
-      if (message.origin !== undefined && origins.has(message.origin))
-        ledger.faults.push(`${message.origin} is there twice`)
-      if (message.origin !== undefined) origins.add(message.origin)
-      const known = ledger.delivered.get(key) || ledger.saw.get(key)
-      if (known !== undefined && known !== message.digest) ledger.faults.push(`${key} has another content`)
-      await using content = await mailbox.content(message)
-      if (content.sizeOctets !== message.sizeOctets) ledger.faults.push(`${key} is cut off`)
-    }
-    for (const uid of uids([...ledger.delivered.keys(), ...ledger.saw.keys()])) {
-      if (uid >= mailbox.uidNext) ledger.faults.push(`${box}${uid} was shown, UIDNEXT is ${mailbox.uidNext}`)
-      if (mailbox.byUid(uid) === undefined && !ledger.expunging.has(box + uid))
-        ledger.faults.push(`${box}${uid} is lost`)
-    }
-  }
-  return messages
-}
-
 if (import.meta.main) {
-  const report = await campaign(Number(process.argv[2] ?? 300), Number(process.argv[3] ?? 4))
+  const [kills = 300, processes = 4, messages = 50_000, lies = 0] = process.argv.slice(2).map(Number)
+  const began = performance.now()
+  let shown = began
+  const report = await campaign(kills, processes, {
+    messages,
+    lies,
+    progress(done, ledger) {
+      const now = performance.now()
+      if (now - shown < 10_000) return
+      shown = now
+      const left = Math.round(((now - began) / done / 1000) * (kills - done))
+      console.log(
+        `${done} of ${kills} kills, ${ledger.delivered} delivered, ${ledger.faults.length} violations; ${left} s to go`,
+      )
+    },
+  })
   console.log(report)
+  const perHour = Math.round((report.kills / report.seconds) * 3600)
+  console.log(
+    `${report.kills} kills (${perHour} an hour), ${report.operations} operations, ${report.faults.length} violations`,
+  )
   if (report.faults.length > 0) process.exitCode = 1
 }

@@ -1,0 +1,120 @@
+/**
+ * Copies of a store that two processes write to, made by ordinary tools and opened as a backup would be. What was acknowledged before the copy
+ * began must be there, octet for octet. The long form: node test/store/campaign/copies.ts [copies] [messages in each mailbox]
+ */
+
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '#src/base/clock.ts'
+import type { UserId } from '#src/base/ids.ts'
+import type { Log } from '#src/base/log.ts'
+import { openStore } from '#src/store/store.ts'
+import { fill } from './fill.ts'
+import { Ledger } from './ledger.ts'
+import { startWorker } from './start-worker.ts'
+import type { Key } from './told.ts'
+
+export interface CopiesReport {
+  readonly copies: number
+  /** Messages that had to be in the copies, and were looked at. */
+  readonly messages: number
+  /** By tool, messages that came while it was at it: the log names them, their files were not copied any more. */
+  readonly late: Readonly<Record<string, number>>
+  readonly faults: readonly string[]
+}
+
+/** Files that went while they were copied are no failure: cp ends with 1 then, rsync with 24. */
+const tools = [
+  { command: 'cp', words: ['-a'], status: [0, 1] },
+  { command: 'rsync', words: ['-a'], status: [0, 24] },
+] as const
+
+export async function copies(count: number, messages = 300): Promise<CopiesReport> {
+  const directory = mkdtempSync(join(tmpdir(), 'wherry-copies-'))
+  const root = join(directory, 'store')
+  const ledger = new Ledger()
+  const faults: string[] = []
+  let looked = 0
+  const late: Record<string, number> = {}
+  try {
+    await fill(root, messages, ledger)
+    const workers = ['worker-0', 'worker-1'].map((name) =>
+      startWorker({ root, name, ledger, messages, only: 'messages' }),
+    )
+    await Promise.all(workers.map((worker) => worker.busy))
+    for (let number = 0; number < count && faults.length === 0; number += 1) {
+      const { command, words, status } = tools[number % tools.length]!
+      const known = new Map(ledger.digests)
+      for (const { child } of workers) child.kill('SIGCONT')
+      const target = join(directory, `copy-${number}`)
+      const child = spawn(command, [...words, `${root}/`, target], { stdio: 'ignore' })
+      const [code] = (await once(child, 'exit')) as [number | null]
+      if (!(status as readonly (number | null)[]).includes(code)) throw new Error(`${command} ended with ${code}`)
+      // They stand still while nobody copies: the store is to stay small.
+      for (const { child: worker } of workers) worker.kill('SIGSTOP')
+      // What is being expunged, or moved from a mailbox that was not copied yet to one that was, may be missing.
+      for (const key of ledger.leaving) known.delete(key)
+      const result = await look(target, known)
+      faults.push(...result.faults.map((fault) => `copy ${number} by ${command}: ${fault}`))
+      late[command] = (late[command] ?? 0) + result.late
+      looked += known.size
+      rmSync(target, { recursive: true, force: true })
+    }
+    for (const { child } of workers) child.kill('SIGKILL')
+    await Promise.all(workers.map((worker) => worker.ended))
+    return { copies: count, messages: looked, late, faults: [...faults, ...ledger.faults] }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function look(root: string, known: ReadonlyMap<Key, string>): Promise<{ late: number; faults: string[] }> {
+  const faults: string[] = []
+  const log: Log = {
+    log(level, text, fields) {
+      if (level === 'err' && !text.startsWith('a message file')) faults.push(`${text} ${JSON.stringify(fields)}`)
+    },
+    child: () => log,
+  }
+  await using store = openStore({ root, clock: systemClock, log })
+  const account = store.account('lena@example.com' as UserId)
+  const found = new Set<Key>()
+  let late = 0
+  for (const { name, selectable } of await account.list()) {
+    if (!selectable) continue
+    await using mailbox = await account.open(name)
+    for (const message of mailbox.messages) {
+      const key: Key = `${mailbox.id}/${message.uid}`
+      found.add(key)
+      const digest = createHash('sha256')
+      try {
+        await using content = await mailbox.content(message)
+        for await (const chunk of content.stream()) digest.update(chunk)
+      } catch (error) {
+        if (known.has(key) || !String(error).endsWith('is missing')) faults.push(`${name}, ${key}: ${error}`)
+        else late += 1
+        continue
+      }
+      const octets = digest.digest('base64url')
+      if (octets !== message.digest || octets !== (known.get(key) ?? octets))
+        faults.push(`${name}, ${key} has other octets`)
+    }
+    await using delivery = mailbox.deliver()
+    await delivery.add({ internalDate: 0 }).end()
+    const [delivered] = await delivery.commit()
+    if (delivered === undefined || !('uid' in delivered)) faults.push(`${name} takes no message`)
+  }
+  for (const key of known.keys()) if (!found.has(key)) faults.push(`${key} is not in the copy`)
+  return { late, faults }
+}
+
+if (import.meta.main) {
+  const [count = 100, messages = 5000] = process.argv.slice(2).map(Number)
+  const report = await copies(count, messages)
+  console.log(report)
+  if (report.faults.length > 0) process.exitCode = 1
+}
