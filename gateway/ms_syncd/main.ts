@@ -46,6 +46,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     },
     async reload(next) {
       checkMode(next)
+      store.reload(next)
       gateway.reload({ config: next, users: await readUsers(next), access: await readAccess(next) })
       return []
     },

@@ -37,6 +37,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     async reload(next) {
       const restart = await clients.reload(next)
       authenticator.reload(next)
+      store.reload(next)
       settings = settingsOf(next)
       return restart
     },

@@ -14,10 +14,11 @@ import { MailboxState } from './mailbox-state.ts'
 import { accountDirectory, canonicalName, mailboxPath } from './names.ts'
 import type { MailboxRegistry } from './registry.ts'
 import { removeTree } from './remove-tree.ts'
+import { RemovedMailboxes } from './removed-mailboxes.ts'
 import { severalAtOnce } from './several.ts'
 import { Statuses } from './statuses.ts'
 import { folders, hasMailbox, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
-import type { Account, Mailbox, MailboxEntry, MailboxStatus, Usage } from './types.ts'
+import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, Usage } from './types.ts'
 import { uniqueName } from './unique.ts'
 
 type AccountLog = CommitLog<number, AccountState>
@@ -34,6 +35,7 @@ export class StoredAccount implements Account {
   private readonly context: StoreContext
   private readonly registry: MailboxRegistry
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
+  private readonly removedMailboxes: RemovedMailboxes
   private readonly statuses: Statuses
   private opened: Promise<AccountLog> | undefined
 
@@ -50,6 +52,7 @@ export class StoredAccount implements Account {
     this.registry = registry
     this.makeMailbox = makeMailbox
     this.path = `${root}/${accountDirectory(userId)}`
+    this.removedMailboxes = new RemovedMailboxes(context, userId, this.path)
     this.statuses = new Statuses(context, this.path, registry, (name, directory) =>
       makeMailbox(userId, name, directory),
     )
@@ -129,7 +132,15 @@ export class StoredAccount implements Account {
   async remove(name: string): Promise<void> {
     const canonical = canonicalName(name)
     if (canonical === 'INBOX') throw new StoreError('invalid', 'INBOX can not be removed')
-    await this.doing('Removing a mailbox', this.removeMailbox(this.directoryOf(canonical)))
+    await this.doing('Removing a mailbox', this.removeMailbox(canonical))
+  }
+
+  removed(): Promise<readonly RemovedMailbox[]> {
+    return this.doing('Listing removed mailboxes', this.removedMailboxes.list())
+  }
+
+  restore(id: string): Promise<string> {
+    return this.doing('Restoring a mailbox', this.removedMailboxes.restore(id))
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -211,6 +222,7 @@ export class StoredAccount implements Account {
       const log: AccountLog = new CommitLog(this.context, 'account', this.path, () => new AccountState(clock))
       const opened = log.open().then(() => {
         void new Leavings(this.context).sweepWhenDue(this.path)
+        void this.removedMailboxes.sweep(this.context.undeleteDays()).catch(() => {})
         return log
       })
       this.opened = opened
@@ -268,22 +280,13 @@ export class StoredAccount implements Account {
     return wanted
   }
 
-  /**
-   * The log goes first, in one step: with it the mailbox. Only files that were there before it went are removed, since a mailbox of the
-   * same name may be made at any moment after.
-   */
-  private async removeMailbox(directory: string): Promise<void> {
-    const { fs } = this.context
-    const files = (await unlessAbsent(fs.list(`${directory}/msg`))) ?? []
-    const gone = `${this.path}/tmp/${uniqueName()}`
-    if ((await unlessAbsent(fs.rename(`${directory}/log`, gone).then(() => true))) === undefined)
-      throw new StoreError('not-found', 'The mailbox does not exist')
-    this.registry.removed(directory)
-    await fs.syncDirectory(directory)
-    await removeTree(fs, gone)
-    for (const file of files) await unlessAbsent(fs.remove(`${directory}/msg/${file.name}`))
+  private async removeMailbox(name: string): Promise<void> {
+    const { fs, undeleteDays } = this.context
+    const directory = this.directoryOf(name)
+    await this.removedMailboxes.take(name, () => this.registry.removed(directory))
     await removeTree(fs, `${directory}/cache`)
     await this.removeEmpty(directory)
+    await this.removedMailboxes.sweep(undeleteDays())
   }
 
   /** Removes what is empty of a level that is no mailbox; children keep it. What is left by a crash is swept or used again. */

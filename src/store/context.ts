@@ -23,6 +23,8 @@ export interface StoreContext {
   readonly cutSpread: number
   /** Cuts under way, by the identity of the log; the store waits for them when it closes. */
   readonly cuts: Map<string, Promise<void>>
+  /** How long what was removed can be brought back. */
+  readonly undeleteDays: () => number
   /** Aborted when the store closes. */
   readonly closing: AbortSignal
 }

@@ -81,20 +81,32 @@ async function markSweep(fs: StoreFs, directory: string, ownTime: number): Promi
   const last = await unlessAbsent(fs.status(mark))
   // This machine's clock saves asking for the file system's time at every open. Where it is late, so is the sweep.
   if (last !== undefined && ownTime >= last.changedMs && ownTime - last.changedMs < dayMs / 2) return undefined
-  const probe = `${directory}/tmp/${uniqueName()}`
   if (last === undefined) {
     // A new mailbox has nothing to sweep; its first day begins.
     await fs.append(mark, Buffer.alloc(0))
     return undefined
   }
-  await fs.append(probe, Buffer.alloc(0))
-  const { changedMs } = await fs.status(probe)
+  const probe = `${directory}/tmp/${uniqueName()}`
+  const changedMs = await probed(fs, probe)
   if (changedMs - last.changedMs < dayMs) {
     await fs.remove(probe)
     return undefined
   }
   await fs.rename(probe, mark)
   return changedMs
+}
+
+/** Milliseconds since 1970 by the clock that files' ages are told by. `directory` has a folder `tmp`. */
+export async function fileSystemTime(fs: StoreFs, directory: string): Promise<number> {
+  const probe = `${directory}/tmp/${uniqueName()}`
+  const now = await probed(fs, probe)
+  await fs.remove(probe)
+  return now
+}
+
+async function probed(fs: StoreFs, path: string): Promise<number> {
+  await fs.append(path, Buffer.alloc(0))
+  return (await fs.status(path)).changedMs
 }
 
 async function isOld(fs: StoreFs, path: string, now: number): Promise<boolean> {

@@ -25,6 +25,8 @@ export interface StoreOptions {
   readonly fs?: StoreFs
   /** Change sets after which a commit log is cut, later for a large mailbox; 256 unless a test wants to see it happen. */
   readonly epochEntries?: number
+  /** How long expunged messages and removed mailboxes can be brought back; 7 days unless told otherwise. Asked whenever it matters. */
+  readonly undeleteDays?: () => number
   /** Called for every commit by this process, after it is durable. */
   readonly onCommit?: (notice: CommitNotice) => void
 }
@@ -46,6 +48,7 @@ export function openStore(options: StoreOptions): Store {
 const epochEntries = 256
 /** Percent by which a process may cut its logs later than another one. */
 const maxSpread = 30
+const undeleteDays = 7
 /** Accounts whose log stays open. */
 const maxAccounts = 1000
 
@@ -70,6 +73,7 @@ class MdirStore implements Store {
       epochEntries: options.epochEntries ?? epochEntries,
       cutSpread: 1 + randomInt(maxSpread) / 100,
       cuts: new Map(),
+      undeleteDays: options.undeleteDays ?? (() => undeleteDays),
       closing: this.closing.signal,
     }
     this.makeMailbox = (userId, name, directory) =>

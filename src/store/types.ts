@@ -207,6 +207,18 @@ export interface MailboxStatus {
   readonly mailboxId: MailboxId
 }
 
+/** A mailbox that was removed and can be brought back. */
+export interface RemovedMailbox {
+  /** For `restore`; may be another one when it is listed again. */
+  readonly id: string
+  /** It had when it was removed. */
+  readonly name: string
+  /** Seconds since 1970. */
+  readonly removedAt: number
+  readonly messages: number
+  readonly sizeOctets: number
+}
+
 export interface Usage {
   readonly messages: number
   readonly octets: number
@@ -230,8 +242,12 @@ export interface Account {
   usage(): Promise<Usage>
   /** Missing levels above become non-selectable. Throws already-exists, invalid (with the reason), limit. */
   create(name: string, as?: { readonly uidValidity?: number; readonly uidNext?: Uid }): Promise<void>
-  /** With children: becomes non-selectable. INBOX: invalid. RFC 9051 §6.3.5 */
+  /** It can be brought back for a while. With children: becomes non-selectable. INBOX: invalid. RFC 9051 §6.3.5 */
   remove(name: string): Promise<void>
+  /** Oldest first. */
+  removed(): Promise<readonly RemovedMailbox[]>
+  /** Brings back a removed mailbox as it was, also its UIDs; answers its name, another one where there is one of that name now. Throws not-found. */
+  restore(id: string): Promise<string>
   /** Children move along. INBOX: its messages move, it stays, its children stay. RFC 9051 §6.3.6 */
   rename(from: string, to: string): Promise<void>
   subscriptions(): Promise<readonly string[]>

@@ -78,7 +78,12 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
       accounts: openAccounts(config.get('account_db')),
       hashPool: createHashPool(),
       store: () => {
-        store ??= openStore({ root: config.get('userdir'), clock: systemClock, log: silentLog })
+        store ??= openStore({
+          root: config.get('userdir'),
+          clock: systemClock,
+          log: silentLog,
+          undeleteDays: () => config.get('undelete_days'),
+        })
         return store
       },
       print: (text, values) => out.write(json ? `${JSON.stringify(values)}\n` : `${text}\n`),

@@ -44,6 +44,16 @@ export const ownOptions = {
     reload: 'live',
     doc: 'Certificates of pops and imaps backends, and of those with required STARTTLS, must verify, by tls_ca_file or the authorities built into Node; those of the system count with NODE_USE_SYSTEM_CA=1.',
   }),
+  undelete_days: integer({
+    section: 'own',
+    default: 7,
+    unit: 'days',
+    min: 0,
+    max: 3650,
+    services: ['imapd', 'pop3d', 'ms_syncd', 'msadm'],
+    reload: 'live',
+    doc: 'How long expunged messages and deleted mailboxes stay on disk, for `msadm undelete`; 0: messages go after a minute, mailboxes at once.',
+  }),
   backend_connections: integer({
     section: 'own',
     default: 64,
