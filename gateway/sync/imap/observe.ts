@@ -1,8 +1,8 @@
 /** What an IMAP backend has in one mailbox: everything, or with CONDSTORE what is new since the last pass. RFC 7162 */
-import type { ExpungeEvent, ImapFlow } from 'imapflow'
 import type { Uid } from '#src/base/ids.ts'
 import type { Flag } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
+import type { ExpungeEvent, ImapFlow } from '../../backend/imap/control.ts'
 import type { ThereState } from './plan.ts'
 
 /** Where the last pass that came to its end left the backend's mailbox. */

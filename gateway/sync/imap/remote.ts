@@ -1,9 +1,9 @@
 /** What is done to the mailbox that is selected at an IMAP backend. Each call is one command for many messages, as far as IMAP lets it. */
-import type { ImapFlow } from 'imapflow'
 import type { Uid } from '#src/base/ids.ts'
 import type { Flag } from '#src/store/types.ts'
 import { formatUids } from '#src/store/uid-set.ts'
 import { BackendError } from '../../backend/errors.ts'
+import type { ImapFlow } from '../../backend/imap/control.ts'
 import { printable } from '../../backend/reply-classifier.ts'
 import type { FlagChanges } from './plan.ts'
 
