@@ -22,6 +22,7 @@ import { StoreError } from '../base/errors.ts'
 import { breath } from './breath.ts'
 import { encodeOperations, type Operation, sealEntry } from './change-set.ts'
 import type { StoreContext } from './context.ts'
+import { Courtesy } from './courtesy.ts'
 import { cutEpoch, isLong } from './epoch-cut.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { LogReader } from './log-reader.ts'
@@ -65,6 +66,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   private readonly context: StoreContext
   private readonly what: 'mailbox' | 'account'
   private readonly moved: MoveListener
+  private readonly courtesy: Courtesy
   private waiting: Waiting<Outcome>[] = []
   /** Reading and committing take turns. */
   private turn: Promise<unknown> = Promise.resolve()
@@ -82,6 +84,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     this.context = context
     this.what = what
     this.moved = moved
+    this.courtesy = new Courtesy(context.clock)
     this.reader = new LogReader(context, what, directory, fresh, {
       moved: (at) => {
         if (at === this.at) this.moved(false)
@@ -173,6 +176,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   }
 
   private async commitWaiting(): Promise<void> {
+    await this.courtesy.pause()
     const batch = this.waiting.splice(0)
     try {
       await this.commitBatch(batch)
@@ -211,8 +215,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     const { fs } = this.context
     const synced = new Set<string>()
     let written: Written | undefined
+    let lostSince: number | undefined
     try {
-      for (let lost = 0; ; lost += 1) {
+      for (;;) {
         if (this.over !== undefined) throw this.over
         const plans = await this.planAll(batch)
         const operations = plans.flat()
@@ -233,7 +238,15 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         }
         await allDone(steps)
         for (const folder of folders) synced.add(folder)
-        if (!(await this.put(written.path, written.octets))) continue
+        if (lostSince !== undefined) this.courtesy.caughtUp(lostSince)
+        const began = this.context.clock.monotonic()
+        if (!(await this.put(written.path, written.octets))) {
+          lostSince = began
+          // What came meanwhile goes along.
+          batch.push(...this.waiting.splice(0))
+          continue
+        }
+        this.courtesy.won(this.number + 1)
         const outcomes = await this.position.goOver(body, operations)
         this.moved(true)
         let from = 0

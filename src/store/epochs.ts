@@ -30,7 +30,7 @@ const epochPattern = /^([0-9]{12})\.([0-9a-f]{32})$/
 const entryPattern = /^[0-9]{12}$/
 const baseName = 'base'
 /** Entries read before they are applied; this many of them at once. */
-const readAhead = 64
+export const readAhead = 64
 const readsAtOnce = 16
 
 export interface Epoch {
@@ -154,7 +154,7 @@ export class EpochFolders<State extends Replica<unknown>> {
   async readAfter(epoch: Epoch, number: number): Promise<ChangeSet[]> {
     const found: ChangeSet[] = []
     // Mostly nothing is new: the first question is about one entry only.
-    for (let atOnce = 1; found.length < readAhead; atOnce = readsAtOnce) {
+    for (let atOnce = 1; found.length < readAhead; atOnce = Math.min(readsAtOnce, 4 * atOnce)) {
       const first = number + found.length + 1
       const paths = Array.from({ length: atOnce }, (_, index) => this.entryPath(epoch, first + index))
       const entries = await Promise.all(paths.map((path) => unlessAbsent(this.fs.read(path))))

@@ -4,7 +4,7 @@ import type { StoreError } from '../base/errors.ts'
 import { breath } from './breath.ts'
 import { type ChangeSet, DamagedEntry } from './change-set.ts'
 import type { StoreContext } from './context.ts'
-import { type Epoch, EpochFolders } from './epochs.ts'
+import { type Epoch, EpochFolders, readAhead } from './epochs.ts'
 import { unlessAbsent } from './fs.ts'
 import { Position } from './position.ts'
 import { saveWhatIsLeft } from './recovery.ts'
@@ -79,6 +79,8 @@ export class LogReader<Outcome, State extends Replica<Outcome>> {
         if (next === undefined) return at
         if (next !== at) return await this.follow(next, toCommit)
       } else if (ended !== 'change') return await this.repair(epoch.id)
+      // The next one was absent while the folder was there: it was synced since.
+      else if (found.length < readAhead) return at
       await breath()
     }
   }
