@@ -28,6 +28,16 @@ export function summaryLine(digest: string, summary: MessageSummary): Buffer | u
   return Buffer.concat([Buffer.from(crc32(text).toString(16).padStart(crcDigits, '0')), text])
 }
 
+/** What a line with its end tells, the summary as JSON; undefined when it is damaged. */
+export function readSummaryLine(line: Buffer): { readonly digest: string; readonly json: string } | undefined {
+  if (line[crcDigits] !== space || line[digestEnd] !== space || !isSound(line)) return undefined
+  return { digest: line.toString('latin1', digestStart, digestEnd), json: line.toString('utf8', jsonStart).trimEnd() }
+}
+
+function isSound(line: Buffer): boolean {
+  return Number.parseInt(line.toString('latin1', 0, crcDigits), 16) === crc32(line.subarray(crcDigits))
+}
+
 export class SummaryBlock {
   /** Of the file: lines that are doubled, damaged or of messages that left are counted, too. */
   lineCount = 0
@@ -80,7 +90,7 @@ export class SummaryBlock {
   private soundLine(digest: string): Buffer | undefined {
     const line = this.lines.get(digest)
     if (line === undefined) return undefined
-    if (Number.parseInt(line.toString('latin1', 0, crcDigits), 16) === crc32(line.subarray(crcDigits))) return line
+    if (isSound(line)) return line
     this.lines.delete(digest)
     return undefined
   }

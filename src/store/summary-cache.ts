@@ -12,9 +12,10 @@ import { makeIfAbsent } from './tree.ts'
 import type { MessageList, MessageRecord } from './types.ts'
 import { uniqueName } from './unique.ts'
 
-const filePrefix = 'summaries-'
+/** Of every file of the cache, whatever shape its lines have. */
+export const filePrefix = 'summaries-'
 /** The number changes with the shape of a summary. */
-const blockPattern = /^summaries-2\.([1-9][0-9]{0,9})$/
+export const blockPattern = /^summaries-2\.([1-9][0-9]{0,9})$/
 const batchLines = 128
 const batchOctets = 1024 * 1024
 const flushAfterMs = 2000

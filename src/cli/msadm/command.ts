@@ -13,10 +13,14 @@ export interface Context {
   readonly hashPool: HashPool
   /** The mail store, opened at the first use. */
   store(): Store
+  /** Another one, which whoever asks for it closes. */
+  openStore(): Store
   /** A line of result: `text` for people, `values` with --json. */
   print(text: string, values: Readonly<Record<string, unknown>>): void
   /** For people only. */
   note(text: string): void
+  /** Shows a line in the place of the last one, '' to take it away. Undefined when nobody looks, unless `wanted` asks for it line by line. */
+  showProgress(wanted: boolean): ((text: string) => void) | undefined
   /** The next line of standard input, without its end; for `-p -`. */
   readPassword(): Promise<Buffer>
 }

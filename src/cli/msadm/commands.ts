@@ -5,8 +5,9 @@ import { del } from './commands/del.ts'
 import { list } from './commands/list.ts'
 import { passwd } from './commands/passwd.ts'
 import { path } from './commands/path.ts'
+import { verify } from './commands/verify.ts'
 
-export const commands: readonly Command[] = [add, del, list, passwd, path]
+export const commands: readonly Command[] = [add, del, list, passwd, path, verify]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
 export const pending: readonly string[] = ['acl', 'du', 'dump', 'expire_mail', 'migrate', 'quota', 'ren', 'service']

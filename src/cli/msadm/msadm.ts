@@ -21,7 +21,7 @@ import { splitWords } from './words.ts'
 export interface Surroundings {
   readonly input: Readable & { readonly isTTY?: boolean }
   readonly out: Writable
-  readonly err: Writable
+  readonly err: Writable & { readonly isTTY?: boolean }
   /** Called before anything is read or written that the configuration names. */
   readonly become?: (config: Config) => void
 }
@@ -78,16 +78,22 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
       accounts: openAccounts(config.get('account_db')),
       hashPool: createHashPool(),
       store: () => {
-        store ??= openStore({
+        store ??= context.openStore()
+        return store
+      },
+      openStore: () =>
+        openStore({
           root: config.get('userdir'),
           clock: systemClock,
           log: silentLog,
           undeleteDays: () => config.get('undelete_days'),
-        })
-        return store
-      },
+        }),
       print: (text, values) => out.write(json ? `${JSON.stringify(values)}\n` : `${text}\n`),
       note: (text) => json || err.write(`msadm: ${text}\n`),
+      showProgress: (wanted) => {
+        if (err.isTTY) return (text) => err.write(`\r${text}\x1b[K`)
+        return wanted ? (text) => text !== '' && err.write(`msadm: ${text}\n`) : undefined
+      },
       readPassword: async () => {
         if (input.isTTY) err.write('Password: ')
         const line = await withoutEcho(input, () => lines.next())

@@ -1,0 +1,84 @@
+/** Checks the store while services work on it: every account, mailbox, message, log and cache. docs/decisions/0111-verify-looks-twice.md */
+
+import type { UserId } from '../../base/ids.ts'
+import { type StoreFs, unlessAbsent } from '../fs.ts'
+import { goneMark } from '../leavings.ts'
+import { accountDirectory, accountOf } from '../names.ts'
+import { removeTree } from '../remove-tree.ts'
+import { checkAccount } from './account-check.ts'
+import { statuses } from './folders-check.ts'
+import { quarantine, quarantineName } from './quarantine.ts'
+import { type Place, Run, type RunOptions } from './run.ts'
+import { checkStray } from './stray.ts'
+
+export interface VerifyOptions extends RunOptions {
+  /** Directories of accounts. */
+  readonly roots: readonly string[]
+  /** Only these; all accounts, and what else lies in the roots, when undefined. */
+  readonly userIds?: readonly UserId[] | undefined
+  /** How many accounts there are, and when one comes to its end. */
+  readonly onAccounts?: (accounts: { readonly count: number } | 'ended') => void
+}
+
+/** What a file system or the store itself keeps in a root. */
+const ownOfRoot: ReadonlySet<string> = new Set([quarantineName, 'lost+found'])
+
+interface FoundAccount {
+  readonly userId: UserId
+  readonly directory: string
+}
+
+/** Tells what it finds, in the order of the tree. Answers the given user ids that have no mail here. Throws what keeps a root from being read. */
+export async function verify(options: VerifyOptions): Promise<readonly UserId[]> {
+  const run = new Run(options)
+  const { userIds } = options
+  const accounts =
+    userIds === undefined ? await checkRoots(run, options.roots) : await findAccounts(run.fs, options.roots, userIds)
+  options.onAccounts?.({ count: accounts.length })
+  for (const { userId, directory } of accounts) {
+    await checkAccount(run, userId, directory)
+    options.onAccounts?.('ended')
+  }
+  const found = new Set(accounts.map(({ userId }) => userId))
+  return userIds?.filter((userId) => !found.has(userId)) ?? []
+}
+
+async function findAccounts(
+  fs: StoreFs,
+  roots: readonly string[],
+  userIds: readonly UserId[],
+): Promise<FoundAccount[]> {
+  const accounts: FoundAccount[] = []
+  for (const userId of new Set(userIds))
+    for (const root of roots) {
+      const directory = `${root}/${accountDirectory(userId)}`
+      if ((await unlessAbsent(fs.status(directory)))?.isDirectory === true) accounts.push({ userId, directory })
+    }
+  return accounts
+}
+
+/** Looks at what lies in the roots, and answers the accounts. */
+async function checkRoots(run: Run, roots: readonly string[]): Promise<FoundAccount[]> {
+  const accounts: FoundAccount[] = []
+  for (const root of roots) {
+    const own = await unlessAbsent(run.fs.status(root))
+    if (own === undefined) continue
+    // An account's directory that can't be listed is told of by itself; a root that can't be has to be.
+    await run.fs.list(root)
+    const place: Place = { owner: own.owner, top: root }
+    for await (const [name, status] of statuses(run, root)) {
+      const path = `${root}/${name}`
+      const userId = status.isDirectory ? accountOf(name) : undefined
+      if (userId !== undefined) accounts.push({ userId, directory: path })
+      else if (ownOfRoot.has(name)) continue
+      else if (name.startsWith(goneMark)) {
+        if (run.isOld(status)) await run.found({ kind: 'account-gone', path }, () => removeTree(run.fs, path))
+      } else if (status.isDirectory)
+        await run.found({ kind: 'account-name', path }, async () => {
+          await quarantine(run.fs, root, path)
+        })
+      else await checkStray(run, place, path, status)
+    }
+  }
+  return accounts
+}

@@ -1,0 +1,305 @@
+/** Damage to be planted in a store on a real disk, and what a check has to call it. */
+
+import { execFileSync } from 'node:child_process'
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { crc32 } from 'node:zlib'
+import { onTestFinished } from 'vitest'
+import { encodeOperations, type Operation, sealEntry } from '#src/store/change-set.ts'
+import type { FindingKind } from '#src/store/verify/finding.ts'
+import { user } from './support.ts'
+
+/** Paths in a planted store. */
+export interface Tree {
+  readonly root: string
+  readonly account: string
+  readonly inbox: string
+}
+
+export interface Damage {
+  readonly what: string
+  readonly kinds: readonly FindingKind[]
+  readonly plant: (tree: Tree) => void | Promise<void>
+  /** The octets of this many messages are lost. */
+  readonly lost?: number
+}
+
+export const treeIn = (root: string): Tree => ({ root, account: `${root}/${user}`, inbox: `${root}/${user}/INBOX` })
+
+export const messageFiles = ({ inbox }: Tree) => readdirSync(`${inbox}/msg`).sort()
+const aMessage = (tree: Tree) => `${tree.inbox}/msg/${messageFiles(tree)[1]}`
+const epochs = (directory: string) =>
+  readdirSync(`${directory}/log`)
+    .sort()
+    .map((name) => `${directory}/log/${name}`)
+const newest = (directory: string) => epochs(directory).at(-1)!
+const entries = (epoch: string) =>
+  readdirSync(epoch)
+    .filter((name) => name !== 'base')
+    .sort()
+    .map((name) => `${epoch}/${name}`)
+
+function flip(path: string, at = 40): void {
+  const octets = readFileSync(path)
+  const place = Math.min(at, octets.length - 1)
+  octets[place] = octets[place]! ^ 1
+  // In place: the file keeps its identity, as with a bad sector.
+  const fd = openSync(path, 'r+')
+  writeSync(fd, octets)
+  closeSync(fd)
+}
+
+function replace(path: string, make: (path: string) => void): void {
+  unlinkSync(path)
+  make(path)
+}
+
+const write = (path: string) => writeFileSync(path, 'not ours', { mode: 0o600 })
+
+async function addEntry(directory: string, ...operations: Operation[]): Promise<void> {
+  const last = entries(newest(directory)).at(-1)!
+  const number = Number(last.slice(last.lastIndexOf('/') + 1)) + 1
+  const octets = sealEntry('change', 'planted', await encodeOperations(operations))
+  writeFileSync(`${newest(directory)}/${String(number).padStart(12, '0')}`, octets, { mode: 0o600 })
+}
+
+function socketAt(path: string): Promise<void> {
+  const server = createServer()
+  onTestFinished(() => void server.close())
+  return new Promise((resolve) => server.listen(path, resolve))
+}
+
+const summaries = ({ inbox }: Tree) => `${inbox}/cache/summaries-2.1`
+
+export const damages: readonly Damage[] = [
+  { what: 'a bit of a message', kinds: ['message-digest'], plant: (tree) => flip(aMessage(tree)), lost: 1 },
+  {
+    what: 'a message cut off',
+    kinds: ['message-size'],
+    plant: (tree) => truncateSync(aMessage(tree), 20),
+    lost: 1,
+  },
+  { what: 'an empty message', kinds: ['message-size'], plant: (tree) => truncateSync(aMessage(tree), 0), lost: 1 },
+  {
+    what: 'a message with more behind it',
+    kinds: ['message-size'],
+    plant: (tree) => appendFileSync(aMessage(tree), 'more'),
+    lost: 1,
+  },
+  { what: 'a message removed', kinds: ['message-missing'], plant: (tree) => unlinkSync(aMessage(tree)), lost: 1 },
+  {
+    what: 'a directory in the place of a message',
+    kinds: ['message-special'],
+    plant: (tree) => replace(aMessage(tree), (path) => mkdirSync(path)),
+    lost: 1,
+  },
+  {
+    what: 'a link in the place of a message',
+    kinds: ['message-special'],
+    plant: (tree) => replace(aMessage(tree), (path) => symlinkSync('/etc/hostname', path)),
+    lost: 1,
+  },
+  {
+    what: 'a FIFO in the place of a message',
+    kinds: ['message-special'],
+    plant: (tree) => replace(aMessage(tree), (path) => execFileSync('mkfifo', ['-m', '600', path])),
+    lost: 1,
+  },
+  {
+    what: 'all messages of a mailbox removed with their directory',
+    kinds: ['directory-missing', ...Array.from({ length: 6 }, (): FindingKind => 'message-missing')],
+    plant: ({ inbox }) => rmSync(`${inbox}/msg`, { recursive: true }),
+    lost: 6,
+  },
+  { what: 'a foreign file among messages', kinds: ['stray-file'], plant: ({ inbox }) => write(`${inbox}/msg/README`) },
+  {
+    what: "an editor's files",
+    kinds: ['stray-file', 'stray-file'],
+    plant: (tree) => {
+      write(`${aMessage(tree)}~`)
+      write(`${tree.inbox}/msg/.message.swp`)
+    },
+  },
+  {
+    what: 'an empty file',
+    kinds: ['stray-file'],
+    plant: ({ inbox }) => writeFileSync(`${inbox}/msg/empty`, '', { mode: 0o600 }),
+  },
+  { what: 'a file beside the mailboxes', kinds: ['stray-file'], plant: ({ account }) => write(`${account}/notes.txt`) },
+  { what: 'a file beside the accounts', kinds: ['stray-file'], plant: ({ root }) => write(`${root}/core.1234`) },
+  { what: 'a file in the log', kinds: ['stray-file'], plant: ({ inbox }) => write(`${newest(inbox)}/x.bak`) },
+  { what: 'a file beside the epochs', kinds: ['stray-file'], plant: ({ inbox }) => write(`${inbox}/log/.DS_Store`) },
+  { what: 'a file in the cache', kinds: ['stray-file'], plant: ({ inbox }) => write(`${inbox}/cache/thumbs.db`) },
+  {
+    what: 'a directory in the tree of mailboxes',
+    kinds: ['stray-directory'],
+    plant: ({ inbox }) => void mkdirSync(`${inbox}/.git/objects`, { recursive: true }),
+  },
+  { what: 'a socket', kinds: ['special-file'], plant: ({ inbox }) => socketAt(`${inbox}/msg/s`) },
+  { what: 'a FIFO', kinds: ['special-file'], plant: ({ inbox }) => void execFileSync('mkfifo', [`${inbox}/tmp/pipe`]) },
+  { what: 'a link to nowhere', kinds: ['special-file'], plant: ({ account }) => symlinkSync('gone', `${account}/new`) },
+  {
+    what: 'a file where a directory belongs',
+    kinds: ['not-a-directory'],
+    plant: ({ inbox }) => {
+      rmSync(`${inbox}/cache`, { recursive: true })
+      write(`${inbox}/cache`)
+    },
+  },
+  {
+    what: 'a directory of a mailbox removed',
+    kinds: ['directory-missing'],
+    plant: ({ inbox }) => rmSync(`${inbox}/tmp`, { recursive: true }),
+  },
+  { what: 'the last entry of a log', kinds: ['log-entry'], plant: ({ inbox }) => flip(entries(newest(inbox)).at(-1)!) },
+  {
+    what: 'an entry cut off',
+    kinds: ['log-entry'],
+    plant: ({ inbox }) => truncateSync(entries(newest(inbox)).at(-1)!, 25),
+  },
+  {
+    what: 'an entry of the epoch before',
+    kinds: ['log-entry'],
+    plant: ({ inbox }) => flip(entries(epochs(inbox)[0]!)[1]!),
+  },
+  {
+    what: 'an entry that is JSON and means nothing',
+    kinds: ['log-entry'],
+    plant: ({ inbox }) => addEntry(inbox, ['add', 'no message file', [], null, null, 99]),
+  },
+  {
+    what: 'an entry removed',
+    kinds: ['log-hole'],
+    plant: ({ inbox }) => unlinkSync(entries(newest(inbox)).at(-2)!),
+  },
+  {
+    what: 'the base of an epoch',
+    kinds: ['log-base'],
+    plant: ({ inbox }) => flip(`${newest(inbox)}/base`, 100),
+  },
+  {
+    what: 'the base of an epoch removed',
+    kinds: ['log-base'],
+    plant: ({ inbox }) => unlinkSync(`${newest(inbox)}/base`),
+  },
+  { what: 'the first entry of an epoch', kinds: ['log-base'], plant: ({ inbox }) => flip(entries(newest(inbox))[0]!) },
+  {
+    what: 'all epochs removed',
+    kinds: ['log-base'],
+    plant: ({ inbox }) => {
+      for (const epoch of epochs(inbox)) rmSync(epoch, { recursive: true })
+    },
+  },
+  {
+    what: 'a log removed',
+    kinds: ['log-missing'],
+    plant: ({ inbox }) => rmSync(`${inbox}/log`, { recursive: true }),
+  },
+  {
+    what: 'the end of an epoch removed',
+    kinds: ['log-chain'],
+    plant: ({ inbox }) => unlinkSync(entries(epochs(inbox)[0]!).at(-1)!),
+  },
+  {
+    what: 'an epoch of another log',
+    kinds: ['log-chain'],
+    plant: ({ account, inbox }) => {
+      const other = newest(`${account}/^archive`)
+      const name = other.slice(other.lastIndexOf('.'))
+      cpSync(other, `${inbox}/log/000000000001${name}`, { recursive: true })
+      renameSync(entries(`${inbox}/log/000000000001${name}`)[0]!, `${inbox}/log/000000000001${name}/000000000001`)
+    },
+  },
+  {
+    what: 'a state that is not what the entries made',
+    kinds: ['log-replay'],
+    plant: async ({ inbox }) => {
+      const path = entries(newest(inbox))[0]!
+      const text = readFileSync(path, 'latin1')
+      const lines = text.slice(text.indexOf('\n') + 1, text.lastIndexOf('crc32 '))
+      const number = Number(path.slice(-12)) - 1
+      const more = await encodeOperations([
+        ['entry', number],
+        ['expunge', 'client', '2'],
+      ])
+      writeFileSync(path, sealEntry('state', 'planted', Buffer.concat([Buffer.from(lines, 'latin1'), more])))
+    },
+  },
+  {
+    what: 'two messages with one file',
+    kinds: ['file-twice'],
+    plant: (tree) => addEntry(tree.inbox, ['add', messageFiles(tree)[0]!, [], null, null, 90]),
+  },
+  { what: "an account's log", kinds: ['log-entry'], plant: ({ account }) => flip(entries(newest(account)).at(-1)!) },
+  {
+    what: "an account's log removed",
+    kinds: ['log-missing'],
+    plant: ({ account }) => rmSync(`${account}/log`, { recursive: true }),
+  },
+  { what: 'a line of the cache', kinds: ['cache-damaged'], plant: (tree) => flip(summaries(tree), 80) },
+  {
+    what: 'a cache cut off',
+    kinds: ['cache-damaged'],
+    plant: (tree) => truncateSync(summaries(tree), readFileSync(summaries(tree)).length - 5),
+  },
+  {
+    what: 'a cache that tells of another message',
+    kinds: ['cache-wrong'],
+    plant: (tree) => {
+      const [line] = readFileSync(summaries(tree), 'latin1').split('\n')
+      const text = line!.slice(8).replace('Subject: ', 'Subject: never ').concat('\n')
+      const crc = crc32(Buffer.from(text, 'latin1')).toString(16).padStart(8, '0')
+      writeFileSync(summaries(tree), `${crc}${text}`, { encoding: 'latin1', mode: 0o600 })
+    },
+  },
+  { what: 'a message that all may read', kinds: ['mode'], plant: (tree) => chmodSync(aMessage(tree), 0o644) },
+  { what: 'a mailbox that all may enter', kinds: ['mode'], plant: ({ inbox }) => chmodSync(inbox, 0o755) },
+  { what: 'an account that nobody may write', kinds: ['mode'], plant: ({ account }) => chmodSync(account, 0o500) },
+  {
+    what: 'an entry that its group may read',
+    kinds: ['mode'],
+    plant: ({ inbox }) => chmodSync(entries(newest(inbox)).at(-1)!, 0o640),
+  },
+  { what: 'a file left in tmp', kinds: ['left-over'], plant: ({ inbox }) => write(`${inbox}/tmp/abc123`) },
+  {
+    what: 'a log left in tmp',
+    kinds: ['left-over'],
+    plant: ({ account }) => cpSync(`${account}/log`, `${account}/tmp/abc124`, { recursive: true }),
+  },
+  {
+    what: 'an epoch that was not finished',
+    kinds: ['left-over'],
+    plant: ({ inbox }) => mkdirSync(`${newest(inbox)}/abc125`),
+  },
+  {
+    what: 'a message that was never committed',
+    kinds: ['left-over'],
+    plant: (tree) => cpSync(aMessage(tree), aMessage(tree).replace(/,[a-z0-9]+,([^,]*)$/, ',zzz,$1')),
+  },
+  {
+    what: 'an account half removed',
+    kinds: ['account-gone'],
+    plant: ({ root, account }) => cpSync(account, `${root}/.gone-abc126`, { recursive: true }),
+  },
+  {
+    what: "a directory that is no user's",
+    kinds: ['account-name'],
+    plant: ({ root }) => mkdirSync(`${root}/Old Mail`),
+  },
+]
