@@ -42,7 +42,7 @@ export class MailboxCheck {
   }
 
   get messages(): MessageList {
-    return this.state.messages
+    return new StoredMessages(this.state.messages)
   }
 
   async checkLog(): Promise<void> {
