@@ -33,6 +33,14 @@ export const checkRelations = (config: Config): readonly Fault[] => {
       error(`${service}_port`, (fault as RangeError).message)
     }
   }
+  const roots = [config.get('userdir'), ...config.all('partitions')]
+  for (const [index, root] of roots.entries())
+    for (const other of roots.slice(0, index))
+      if (`${root}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${root}/`))
+        error(
+          'partitions',
+          `${root} and ${other} are the same, or one is inside the other; give each a directory of its own`,
+        )
   if (config.get('pop_timeout') < 10)
     warning('pop_timeout', 'is below the 10 minutes that RFC 1939 demands; some clients will lose their sessions')
   return faults

@@ -1,8 +1,28 @@
 /** The store as the configuration places it, with its commits told to whoever listens. */
+import { resolve } from 'node:path'
+import { openAccounts } from '../auth/accounts.ts'
+import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
-import { openStore } from '../store/store.ts'
+import { openStore, type StoreOptions } from '../store/store.ts'
 import type { Store } from '../store/types.ts'
 import type { Runtime } from './types.ts'
+
+/** Where mail lives. USR-05: the root in the user's own entry counts when his mail directory is made. */
+export const storePlaces = (
+  config: Config,
+): Required<Pick<StoreOptions, 'root' | 'partitions' | 'partitionRule' | 'ownRoot'>> => ({
+  root: config.get('userdir'),
+  partitions: config.all('partitions'),
+  partitionRule: config.get('partition_rule'),
+  ownRoot: async (userId: UserId) => {
+    const account = await openAccounts(config.get('account_db')).find(userId)
+    const own = account?.properties.find(([name]) => name.toLowerCase() === ownRootProperty)
+    return own === undefined ? undefined : resolve(own[1])
+  },
+})
+
+/** mboxRootUserDir, as names of properties are compared. */
+export const ownRootProperty = 'mboxRootUserDir'.toLowerCase()
 
 export interface MailStore extends Store {
   /** Goes on under another configuration, as far as it can. */
@@ -18,7 +38,8 @@ export const openMailStore = ({
 }: Pick<Runtime, 'config' | 'log' | 'clock' | 'events'>): MailStore => {
   let current = config
   const store = openStore({
-    root: config.get('userdir'),
+    ...storePlaces(config),
+    ownRoot: (userId) => storePlaces(current).ownRoot(userId),
     log,
     clock,
     undeleteDays: () => current.get('undelete_days'),

@@ -7,14 +7,16 @@ import type { Json, Operation } from './change-set.ts'
 import { CommitLog } from './commit-log.ts'
 import type { StoreContext } from './context.ts'
 import { createLog } from './epochs.ts'
-import { codeOf, storeError, unlessAbsent } from './fs.ts'
+import { codeOf, unlessAbsent } from './fs.ts'
 import { goneMark, Leavings } from './leavings.ts'
 import type { OpenMailbox } from './mailbox.ts'
 import { MailboxState } from './mailbox-state.ts'
-import { accountDirectory, canonicalName, mailboxPath } from './names.ts'
+import { canonicalName, mailboxPath } from './names.ts'
+import type { Places } from './places.ts'
 import type { MailboxRegistry } from './registry.ts'
 import { removeTree } from './remove-tree.ts'
 import { RemovedMailboxes } from './removed-mailboxes.ts'
+import { Residence } from './residence.ts'
 import { severalAtOnce } from './several.ts'
 import { Statuses } from './statuses.ts'
 import { folders, hasMailbox, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
@@ -30,40 +32,48 @@ const taken = ['ENOTEMPTY', 'EEXIST']
 
 export class StoredAccount implements Account {
   readonly userId: UserId
-  readonly path: string
-  private readonly root: string
+  private readonly residence: Residence
   private readonly context: StoreContext
   private readonly registry: MailboxRegistry
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
-  private readonly removedMailboxes: RemovedMailboxes
-  private readonly statuses: Statuses
+  private removedMailboxes: RemovedMailboxes
+  private statuses: Statuses
   private opened: Promise<AccountLog> | undefined
 
   constructor(
     context: StoreContext,
-    root: string,
+    places: Places,
     userId: UserId,
     registry: MailboxRegistry,
     makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox,
   ) {
     this.context = context
-    this.root = root
+    this.residence = new Residence(context, places, userId, () => {
+      this.opened = undefined
+      this.removedMailboxes = this.newRemovedMailboxes()
+      this.statuses = this.newStatuses()
+    })
     this.userId = userId
     this.registry = registry
     this.makeMailbox = makeMailbox
-    this.path = `${root}/${accountDirectory(userId)}`
-    this.removedMailboxes = new RemovedMailboxes(context, userId, this.path)
-    this.statuses = new Statuses(context, this.path, registry, (name, directory) =>
-      makeMailbox(userId, name, directory),
-    )
+    this.removedMailboxes = this.newRemovedMailboxes()
+    this.statuses = this.newStatuses()
+  }
+
+  get path(): string {
+    return this.residence.path
   }
 
   exists(): Promise<boolean> {
-    return this.doing('Looking for an account', this.isThere(`${this.path}/log`))
+    return this.doing('Looking for an account', () => this.residence.exists())
+  }
+
+  locate(): Promise<{ readonly root: string; readonly path: string; readonly exists: boolean }> {
+    return this.doing('Looking for an account', () => this.residence.locate())
   }
 
   async ensure(): Promise<void> {
-    await this.doing('Making an account', this.make())
+    await this.doing('Making an account', () => this.make())
     await this.create('INBOX').catch((error: unknown) => {
       if (!(error instanceof StoreError && error.kind === 'already-exists')) throw error
     })
@@ -71,76 +81,78 @@ export class StoredAccount implements Account {
 
   async destroy(): Promise<void> {
     const { fs } = this.context
-    const gone = `${this.root}/${goneMark}${uniqueName()}`
-    this.opened = undefined
-    this.registry.moved(this.path)
-    await this.doing(
-      'Removing an account',
-      (async () => {
-        if ((await unlessAbsent(fs.rename(this.path, gone).then(() => true))) === undefined) return
-        await fs.syncDirectory(this.root)
-        await removeTree(fs, gone)
-        await new Leavings(this.context).removeGone(this.root, await fs.list(this.root))
-      })(),
-    )
+    await this.doing('Removing an account', async () => {
+      const { path } = this
+      const root = parentOf(path)
+      const gone = `${root}/${goneMark}${uniqueName()}`
+      this.opened = undefined
+      this.registry.moved(path)
+      if ((await unlessAbsent(fs.rename(path, gone).then(() => true))) === undefined)
+        return await this.residence.check()
+      await fs.syncDirectory(root)
+      await removeTree(fs, gone)
+      await new Leavings(this.context).removeGone(root, await fs.list(root))
+    })
   }
 
   list(): Promise<readonly MailboxEntry[]> {
-    return this.doing('Listing mailboxes', listMailboxes(this.context.fs, this.path))
+    return this.doing('Listing mailboxes', async () => {
+      const found = await listMailboxes(this.context.fs, this.path)
+      // Moved away in the middle, it looks like a few mailboxes, or none: a client would forget the others.
+      await this.residence.check()
+      return found
+    })
   }
 
   async open(name: string): Promise<Mailbox> {
-    const canonical = canonicalName(name)
-    const directory = this.directoryOf(canonical)
-    return await this.registry.open(directory, () => this.makeMailbox(this.userId, canonical, directory))
+    return await this.openStored(canonicalName(name))
   }
 
   async status(name: string): Promise<MailboxStatus> {
     const canonical = canonicalName(name)
-    return await this.doing('Reading a mailbox', this.statuses.of(canonical, this.directoryOf(canonical)))
+    return await this.doing('Reading a mailbox', () => this.statuses.of(canonical, this.directoryOf(canonical)))
   }
 
   usage(): Promise<Usage> {
-    return this.doing('Counting what an account holds', this.countUsage())
+    return this.doing('Counting what an account holds', () => this.countUsage())
   }
 
   async create(name: string, as: { readonly uidValidity?: number; readonly uidNext?: Uid } = {}): Promise<void> {
-    const directory = this.directoryOf(canonicalName(name))
+    const canonical = canonicalName(name)
     const { fs, clock } = this.context
-    await this.doing(
-      'Making a mailbox',
-      (async () => {
-        if (await this.isThere(`${directory}/log`)) throw alreadyExists()
-        const uidValidity = await this.newUidValidity(as.uidValidity)
-        const state = MailboxState.empty(clock, uidValidity, as.uidNext)
-        for (let attempt = 1; ; attempt += 1) {
-          try {
-            await makeDirectories(fs, this.path, directory)
-            for (const folder of folders) await makeIfAbsent(fs, `${directory}/${folder}`)
-            await createLog(fs, directory, state, 1)
-            return
-          } catch (error) {
-            if (taken.includes(codeOf(error) ?? '')) throw alreadyExists()
-            // The level above was removed at the same moment.
-            if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
-          }
+    await this.doing('Making a mailbox', async () => {
+      const { path } = this
+      const directory = this.directoryOf(canonical)
+      if (await this.isThere(`${directory}/log`)) throw alreadyExists()
+      const uidValidity = await this.newUidValidity(as.uidValidity)
+      const state = MailboxState.empty(clock, uidValidity, as.uidNext)
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          await makeDirectories(fs, path, directory)
+          for (const folder of folders) await makeIfAbsent(fs, `${directory}/${folder}`)
+          await createLog(fs, directory, state, 1)
+          return
+        } catch (error) {
+          if (taken.includes(codeOf(error) ?? '')) throw alreadyExists()
+          // The level above was removed at the same moment.
+          if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
         }
-      })(),
-    )
+      }
+    })
   }
 
   async remove(name: string): Promise<void> {
     const canonical = canonicalName(name)
     if (canonical === 'INBOX') throw new StoreError('invalid', 'INBOX can not be removed')
-    await this.doing('Removing a mailbox', this.removeMailbox(canonical))
+    await this.doing('Removing a mailbox', () => this.removeMailbox(canonical))
   }
 
   removed(): Promise<readonly RemovedMailbox[]> {
-    return this.doing('Listing removed mailboxes', this.removedMailboxes.list())
+    return this.doing('Listing removed mailboxes', () => this.removedMailboxes.list())
   }
 
   restore(id: string): Promise<string> {
-    return this.doing('Restoring a mailbox', this.removedMailboxes.restore(id))
+    return this.doing('Restoring a mailbox', () => this.removedMailboxes.restore(id))
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -150,7 +162,7 @@ export class StoredAccount implements Account {
       throw new StoreError('invalid', 'A mailbox can not move below itself')
     if (source === target) throw alreadyExists()
     if (source === 'INBOX') return await this.emptyInboxInto(target)
-    await this.doing('Renaming a mailbox', this.renameTree(source, target))
+    await this.doing('Renaming a mailbox', () => this.renameTree(source, target))
   }
 
   async subscriptions(): Promise<readonly string[]> {
@@ -194,8 +206,23 @@ export class StoredAccount implements Account {
         if (!isNotFound(error)) throw error
       }
     })
+    await this.residence.check()
     await this.statuses.keepOnly(names)
     return { messages, octets }
+  }
+
+  private newRemovedMailboxes(): RemovedMailboxes {
+    return new RemovedMailboxes(this.context, this.userId, this.path)
+  }
+
+  private newStatuses(): Statuses {
+    const make = (name: string, directory: string) => this.makeMailbox(this.userId, name, directory)
+    return new Statuses(this.context, this.path, this.registry, make)
+  }
+
+  /** Wherever the account is: done once more when it was moved meanwhile. */
+  private doing<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return this.residence.doing(what, work)
   }
 
   private directoryOf(name: string): string {
@@ -206,14 +233,26 @@ export class StoredAccount implements Account {
     return (await unlessAbsent(this.context.fs.status(path))) !== undefined
   }
 
+  private openStored(name: string): Promise<OpenMailbox> {
+    return this.doing('Opening a mailbox', async () => {
+      const directory = this.directoryOf(name)
+      return await this.registry.open(directory, () => this.makeMailbox(this.userId, name, directory))
+    })
+  }
+
   private async make(): Promise<void> {
-    const { fs, clock } = this.context
-    if (await this.isThere(`${this.path}/log`)) return
-    await makeDirectories(fs, '', this.path)
-    await makeIfAbsent(fs, `${this.path}/tmp`)
-    await createLog(fs, this.path, new AccountState(clock), 1).catch((error: unknown) => {
+    if (await this.residence.isThere()) return
+    if (!this.residence.isSingle) return await this.residence.make((directory) => this.makeIn(directory))
+    await makeDirectories(this.context.fs, '', this.path)
+    await this.makeIn(this.path).catch((error: unknown) => {
       if (!taken.includes(codeOf(error) ?? '')) throw error
     })
+  }
+
+  private async makeIn(directory: string): Promise<void> {
+    const { fs, clock } = this.context
+    await makeIfAbsent(fs, `${directory}/tmp`)
+    await createLog(fs, directory, new AccountState(clock), 1)
   }
 
   private log(): Promise<AccountLog> {
@@ -250,7 +289,7 @@ export class StoredAccount implements Account {
       if (!isNotFound(error)) throw error
       return await attempt()
     }
-    return await this.doing(what, attempt().catch(again))
+    return await this.doing(what, () => attempt().catch(again))
   }
 
   private current(): Promise<AccountLog> {
@@ -332,14 +371,6 @@ export class StoredAccount implements Account {
     await this.statuses.renamed(source, target)
     await fs.syncDirectory(parentOf(to))
     await fs.syncDirectory(parentOf(from))
-  }
-
-  private async doing<T>(what: string, work: Promise<T>): Promise<T> {
-    try {
-      return await work
-    } catch (error) {
-      throw storeError(error, what)
-    }
   }
 }
 

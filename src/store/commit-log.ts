@@ -296,7 +296,9 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
    */
   private async wasPassedOn(): Promise<void> {
     const epochs = await unlessMissing(this.reader.list(this.id))
-    if (epochs !== undefined && epochs.length > 0) return
+    const { start } = this.position.epoch
+    // The same one again: put back or brought back after it was away, perhaps without the entry.
+    if (epochs !== undefined && epochs.length > 0 && !epochs.some((epoch) => epoch.start === start)) return
     throw new StoreError('unavailable', `The ${this.what} was moved or removed at the same moment; try again`)
   }
 

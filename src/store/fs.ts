@@ -71,6 +71,8 @@ export interface StoreFs {
   setMode(path: string, mode: number): Promise<void>
   /** Does not follow a symbolic link. */
   setOwner(path: string, owner: number, group: number): Promise<void>
+  /** Of the file system that holds `path`, for those without special rights. */
+  space(path: string): Promise<{ readonly freeOctets: number }>
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>
 }
@@ -356,6 +358,10 @@ export const nodeFs: StoreFs = {
   setMode: (path, mode) => new Promise((resolve, reject) => fs.chmod(path, mode, settle(resolve, reject))),
   setOwner: (path, owner, group) =>
     new Promise((resolve, reject) => fs.lchown(path, owner, group, settle(resolve, reject))),
+  space: (path) =>
+    new Promise((resolve, reject) =>
+      fs.statfs(path, (error, stats) => (error ? reject(error) : resolve({ freeOctets: stats.bavail * stats.bsize }))),
+    ),
   syncDirectory: async (path) => {
     const fd = await openFor(path, O_RDONLY)
     try {

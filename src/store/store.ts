@@ -1,4 +1,4 @@
-/** The entry of the room: a directory that holds accounts. */
+/** The entry of the room: directories that hold accounts. */
 
 import { randomInt } from 'node:crypto'
 import { resolve } from 'node:path'
@@ -7,18 +7,27 @@ import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import { StoredAccount } from './account.ts'
 import type { StoreContext } from './context.ts'
-import { nodeFs, type StoreFs, unlessAbsent } from './fs.ts'
+import { nodeFs, type StoreFs, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { OpenMailbox } from './mailbox.ts'
+import { moveAccount } from './move-account.ts'
 import { accountOf } from './names.ts'
+import { type PartitionOptions, type PartitionRule, Partitions } from './partitions.ts'
+import { Places } from './places.ts'
 import { RecentlyUsed } from './recently-used.ts'
 import { MailboxRegistry } from './registry.ts'
 import { Slots } from './slots.ts'
-import type { Account, CommitNotice, Store } from './types.ts'
+import type { Account, CommitNotice, MoveOptions, MoveResult, Store } from './types.ts'
 
 export interface StoreOptions {
   /** Directory of the accounts; made, with the levels above it, when the first account is. */
   readonly root: string
+  /** Further directories of accounts, on other file systems for instance. They have to be there. */
+  readonly partitions?: readonly string[]
+  /** `free` unless told. */
+  readonly partitionRule?: PartitionRule
+  /** Root that a user's own entry names, for when his account is made. */
+  readonly ownRoot?: PartitionOptions['ownRoot']
   readonly clock: Clock
   readonly log: Log
   /** The disk; the machine's own unless a test puts another one in its place. */
@@ -27,6 +36,8 @@ export interface StoreOptions {
   readonly epochEntries?: number
   /** How long expunged messages and removed mailboxes can be brought back; 7 days unless told otherwise. Asked whenever it matters. */
   readonly undeleteDays?: () => number
+  /** Milliseconds without a sign of life after which a move counts as given up; three minutes unless a test wants to see it happen. */
+  readonly moverSilenceMs?: number
   /** Called for every commit by this process, after it is durable. */
   readonly onCommit?: (notice: CommitNotice) => void
 }
@@ -49,11 +60,13 @@ const epochEntries = 256
 /** Percent by which a process may cut its logs later than another one. */
 const maxSpread = 30
 const undeleteDays = 7
+const moverSilenceMs = 180_000
 /** Accounts whose log stays open. */
 const maxAccounts = 1000
 
 class MdirStore implements Store {
-  private readonly root: string
+  readonly roots: readonly string[]
+  private readonly places: Places
   private readonly context: StoreContext
   private readonly registry = new MailboxRegistry()
   private readonly known = new Map<UserId, StoredAccount>()
@@ -62,7 +75,7 @@ class MdirStore implements Store {
 
   constructor(options: StoreOptions) {
     const { clock, log, fs = nodeFs, onCommit = () => {} } = options
-    this.root = resolve(options.root)
+    this.roots = [...new Set([options.root, ...(options.partitions ?? [])].map((path) => resolve(path)))]
     this.context = {
       fs,
       clock,
@@ -76,6 +89,9 @@ class MdirStore implements Store {
       undeleteDays: options.undeleteDays ?? (() => undeleteDays),
       closing: this.closing.signal,
     }
+    const { partitionRule: rule = 'free', ownRoot = async () => undefined } = options
+    const partitions = new Partitions(this.context, { roots: this.roots, rule, ownRoot })
+    this.places = new Places(this.context, partitions, options.moverSilenceMs ?? moverSilenceMs)
     this.makeMailbox = (userId, name, directory) =>
       new OpenMailbox(this.context, userId, name, directory, onCommit, (mailbox) => this.registry.release(mailbox))
   }
@@ -83,7 +99,7 @@ class MdirStore implements Store {
   account(userId: UserId): Account {
     let account = this.known.get(userId)
     if (account === undefined) {
-      account = new StoredAccount(this.context, this.root, userId, this.registry, this.makeMailbox)
+      account = new StoredAccount(this.context, this.places, userId, this.registry, this.makeMailbox)
       const [oldest] = this.known.keys()
       if (this.known.size >= maxAccounts && oldest !== undefined) this.known.delete(oldest)
       this.known.set(userId, account)
@@ -92,12 +108,38 @@ class MdirStore implements Store {
   }
 
   async *accounts(): AsyncIterable<UserId> {
-    const entries = (await unlessAbsent(this.context.fs.list(this.root))) ?? []
-    void new Leavings(this.context).removeGone(this.root, entries)
-    for (const entry of entries) {
-      const userId = entry.isDirectory ? accountOf(entry.name) : undefined
-      if (userId !== undefined) yield userId
+    const seen = new Set<string>()
+    // There and back: an account that is moved to a root that was read already is met on the way back.
+    for (const root of [...this.roots, ...this.roots.toReversed().slice(1)]) {
+      const entries = (await unlessAbsent(this.context.fs.list(root))) ?? []
+      void new Leavings(this.context).removeGone(root, entries)
+      const names = entries.filter((entry) => entry.isDirectory).map((entry) => entry.name)
+      for (const name of [...names, ...(await this.unsettled(root))]) {
+        const userId = accountOf(name)
+        if (userId === undefined || seen.has(name)) continue
+        seen.add(name)
+        yield userId
+      }
     }
+  }
+
+  async move(userId: UserId, root: string, options?: MoveOptions): Promise<MoveResult> {
+    try {
+      return await moveAccount(this.context, this.places, userId, resolve(root), options)
+    } catch (error) {
+      throw storeError(error, 'Moving an account')
+    }
+  }
+
+  /** Accounts that are out of reach for the moment, because they are moved or were. */
+  private async unsettled(root: string): Promise<readonly string[]> {
+    const out: string[] = []
+    for (const name of await this.places.unsettled(root)) {
+      await this.places.tidy(name).catch(() => {})
+      const attempts = await this.places.attempts(name)
+      if (attempts.some(({ has }) => has.has('frozen') || has.has('left'))) out.push(name)
+    }
+    return out
   }
 
   async close(): Promise<void> {

@@ -227,8 +227,10 @@ export interface Usage {
 /** One user's tree. Cheap to make; does no I/O before it is used. */
 export interface Account {
   readonly userId: UserId
-  /** Directory of the account, absolute. */
+  /** Directory of the account, absolute; with several roots the one that was last found, see `locate`. */
   readonly path: string
+  /** The root that the account lives in, or that it would be made in. Throws StoreError unavailable, also while it is being moved. */
+  locate(): Promise<{ readonly root: string; readonly path: string; readonly exists: boolean }>
   exists(): Promise<boolean>
   /** Makes the account and its INBOX; nothing when both are there. */
   ensure(): Promise<void>
@@ -269,8 +271,48 @@ export interface CommitNotice {
   readonly expunged: number
 }
 
+export interface MoveOptions {
+  /** Reads every message back and compares its digest. */
+  readonly verify?: boolean
+  /** Milliseconds between the freeze and the last pass: as long as other machines go on seeing what was renamed. */
+  readonly waitMs?: number
+  readonly onProgress?: (progress: MoveProgress) => void
+  /** Gives up; the account stays where it was. */
+  readonly signal?: AbortSignal
+}
+
+export interface MoveProgress {
+  readonly phase: 'counting' | 'copying' | 'frozen' | 'removing'
+  /** Looked at in this pass. */
+  readonly files: number
+  readonly octets: number
+  /** Of all, as counted at the beginning. */
+  readonly ofFiles: number
+  readonly ofOctets: number
+}
+
+export interface MoveResult {
+  readonly from: string
+  readonly to: string
+  /** What was copied. */
+  readonly files: number
+  readonly octets: number
+  /** Messages that are damaged, there as here; only looked for with `verify`. */
+  readonly damaged: number
+  /** For so long nobody could use the account. */
+  readonly frozenMs: number
+}
+
 export interface Store extends AsyncDisposable {
+  /** Directories that accounts live in, the home first. */
+  readonly roots: readonly string[]
   account(userId: UserId): Account
+  /**
+   * Moves an account to another root while it is in use. Throws StoreError not-found, already-exists (it is there), in-use (somebody else is
+   * moving it), unavailable, the signal's reason: then the account is where it was.
+   */
+  move(userId: UserId, root: string, options?: MoveOptions): Promise<MoveResult>
+  /** Every account once, while none is moved back and forth. */
   accounts(): AsyncIterable<UserId>
   close(): Promise<void>
 }

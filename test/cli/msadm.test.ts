@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, statSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
@@ -388,5 +388,64 @@ describe('words of a line', () => {
     ['', []],
   ])('%j', (line, words) => {
     expect(splitWords(line)).toEqual(words)
+  })
+})
+
+describe('msadm move', () => {
+  const here = () => join(directory, 'user')
+  const there = () => join(directory, 'disk2')
+  const ready = async () => {
+    await configure('<partitions>disk2</partitions><partition_rule>first</partition_rule>')
+    await mkdir(there())
+    await call(['add', '-d', '-n', 'joe'])
+    const store = openStore({
+      root: here(),
+      partitions: [there()],
+      partitionRule: 'first',
+      clock: systemClock,
+      log: silentLog,
+    })
+    await store.account('joe@a.example' as UserId).ensure()
+    await store.close()
+  }
+
+  it('moves mail to another partition, which path and list tell', async () => {
+    await ready()
+    expect((await call(['list', '-v'])).out).toBe(`joe@a.example\n  state: disabled\n  mail: ${here()}\n`)
+    const moved = await run(['move', 'joe', there()])
+    expect(moved).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(/^moved joe@a\.example from .*user to .*disk2 \(\d+ files, /),
+    })
+    expect(moved.err).toMatch(/msadm: copying: \d+ of \d+ files, /)
+    expect((await call(['path', 'joe'])).out).toBe(`${join(there(), 'joe@a.example')}\n`)
+    expect((await call(['list', '-v'])).out).toContain(`  mail: ${there()}\n`)
+    const lines = (await call(['--json', 'move', '-V', 'joe', here()])).out.trim().split('\n')
+    const values = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(values.at(-1)).toMatchObject({ userId: 'joe@a.example', from: there(), to: here(), damaged: 0 })
+    expect(values[0]).toMatchObject({ phase: 'counting' })
+    expect(await readdir(there())).toEqual(['.wherry-partition'])
+    expect((await call(['del', 'joe'])).out).toBe('removed joe@a.example (account and mail)\n')
+  })
+
+  it('says what can not be done', async () => {
+    await ready()
+    const failed = async (...args: string[]) => (await call(args)).err
+    expect(await failed('move', 'joe')).toContain('a userid and a directory are needed')
+    expect(await failed('move', '-w', 'x', 'joe', there())).toContain('-w takes a number of seconds')
+    expect(await failed('move', 'joe', '/elsewhere')).toContain(
+      'the target is /elsewhere, which is neither userdir nor one of the partitions',
+    )
+    expect(await failed('move', 'joe', here())).toContain('joe@a.example is in')
+    expect(await failed('move', 'nobody', there())).toContain('nobody@a.example has no mail here')
+    expect(await failed('add', '-d', 'jim', 'mboxRootUserDir=/elsewhere')).toContain(
+      'mboxRootUserDir: /elsewhere is neither',
+    )
+  })
+
+  it('USR-05 mboxRootUserDir decides where a mail directory is made', async () => {
+    await ready()
+    await call(['add', '-d', 'jim', `mboxRootUserDir=${there()}`])
+    expect((await call(['path', 'jim'])).out).toBe(`${join(there(), 'jim@a.example')}\n`)
   })
 })

@@ -68,6 +68,8 @@ const newDirectory = (changedMs: number): DirectoryNode => ({
 export class MemoryDisk {
   private root = newDirectory(0)
   now = 1_700_000_000_000
+  /** What each directory says is free; the same everywhere unless a test has another idea. */
+  freeOctets: (path: string) => number = () => 1e12
   /** Grows with every change. */
   version = 0
 
@@ -261,6 +263,11 @@ export class MemoryDisk {
       // One user and one mode is all that this disk knows.
       setMode: (path) => pass('setMode', path, () => {}),
       setOwner: (path) => pass('setOwner', path, () => {}),
+      space: (path) =>
+        pass('space', path, () => {
+          if (this.find(path) === undefined) throw systemError('ENOENT', path)
+          return { freeOctets: this.freeOctets(path) }
+        }),
       syncDirectory: (path) => pass('syncDirectory', path, () => this.sync(this.directory(path))),
     }
   }

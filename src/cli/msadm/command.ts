@@ -17,6 +17,8 @@ export interface Context {
   openStore(): Store
   /** A line of result: `text` for people, `values` with --json. */
   print(text: string, values: Readonly<Record<string, unknown>>): void
+  /** Whether results are JSON. */
+  readonly json: boolean
   /** For people only. */
   note(text: string): void
   /** Shows a line in the place of the last one, '' to take it away. Undefined when nobody looks, unless `wanted` asks for it line by line. */

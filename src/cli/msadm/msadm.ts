@@ -9,6 +9,7 @@ import { silentLog } from '../../base/log.ts'
 import { type Config, findingAt } from '../../config/config.ts'
 import { ConfigError, formatFinding } from '../../config/finding.ts'
 import { loadConfig } from '../../config/ms-conf.ts'
+import { storePlaces } from '../../server/mail-store.ts'
 import { exitCodes } from '../../server/process.ts'
 import { openStore } from '../../store/store.ts'
 import type { Store } from '../../store/types.ts'
@@ -45,6 +46,7 @@ A password in the arguments can be seen by other users of the machine: -p - read
 Examples
   msadm add -p - joe@example.org              msadm add -d joe@example.org mailRoutingAddress=joe@example.com
   msadm list -v -u ^joe                       msadm del -k joe@example.org
+  msadm move joe@example.org /mnt/disk2/user
 
 Exit status: 0 done, 1 a command failed, 64 wrong arguments, 78 wrong configuration
 `
@@ -77,13 +79,14 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
       config,
       accounts: openAccounts(config.get('account_db')),
       hashPool: createHashPool(),
+      json,
       store: () => {
         store ??= context.openStore()
         return store
       },
       openStore: () =>
         openStore({
-          root: config.get('userdir'),
+          ...storePlaces(config),
           clock: systemClock,
           log: silentLog,
           undeleteDays: () => config.get('undelete_days'),

@@ -1,7 +1,7 @@
 /** Options that only this product has. Their section is 'own', so that the reference marks them. */
 import { optionsOf } from '../option.ts'
 
-const { boolean, integer, path } = optionsOf('ms_options')
+const { boolean, choice, integer, path } = optionsOf('ms_options')
 
 export const ownOptions = {
   account_db: path({
@@ -10,6 +10,21 @@ export const ownOptions = {
     services: ['imapd', 'pop3d', 'sieved', 'msadm'],
     reload: 'live',
     doc: 'Directory of the embedded accounts (`msadm add`), one file each; readable by the services only.',
+  }),
+  partitions: path({
+    section: 'own',
+    repeatable: true,
+    services: ['imapd', 'pop3d', 'lmtpd', 'sieved', 'msadmind', 'ms_syncd', 'msadm'],
+    reload: 'restart',
+    doc: 'A further directory below which mail of users lives, on a disk of its own for instance. It has to be there; `msadm move` moves users.',
+  }),
+  partition_rule: choice({
+    section: 'own',
+    default: 'free',
+    values: ['first', 'free', 'spread'],
+    services: ['imapd', 'pop3d', 'lmtpd', 'sieved', 'msadmind', 'ms_syncd', 'msadm'],
+    reload: 'restart',
+    doc: 'Where the mail of a new user goes: `first` into userdir, `free` to where most space is free, `spread` evenly over userdir and all partitions.',
   }),
   failed_logins_per_minute: integer({
     section: 'own',

@@ -1,7 +1,11 @@
+import { resolve } from 'node:path'
 import type { AccountRecord } from '../../../auth/accounts.ts'
 import type { UserId } from '../../../base/ids.ts'
+import { ownRootProperty } from '../../../server/mail-store.ts'
 import {
   type Command,
+  CommandError,
+  type Context,
   canonical,
   checkNewUserId,
   noteGateway,
@@ -27,6 +31,16 @@ const readProperty = (word: string): Property => {
   return [name, value]
 }
 
+/** USR-05: mail can only live where every service looks for it. */
+const checkOwnRoot = (given: readonly Property[], { config }: Context): void => {
+  const roots = [config.get('userdir'), ...config.all('partitions')]
+  for (const [name, value] of given)
+    if (name.toLowerCase() === ownRootProperty && !roots.includes(resolve(value)))
+      throw new CommandError(
+        `${name}: ${value} is neither userdir nor one of the partitions (${roots.join(', ')}); add it to partitions first`,
+      )
+}
+
 /** LASER routing: the account's own name as address, beside what was given. */
 const laserProperties = (userId: UserId, given: readonly Property[]): readonly Property[] =>
   ['mail', 'mailLocalAddress']
@@ -43,7 +57,8 @@ export const add: Command = {
   -r           with routing attributes (mail, mailLocalAddress); the default unless auto_add_laser_routing is false
   -n           without them
   -f           goes on when the account exists: state, password and the named properties are replaced
-  name=value   properties of the account; a name may be given several times`,
+  name=value   properties of the account; a name may be given several times. mboxRootUserDir=DIRECTORY: where the mail
+               directory is made at the first login, userdir or one of partitions; msadm move moves one that is there`,
   run: async (args, context) => {
     const { values, positionals } = readArguments(args, {
       p: { type: 'string', short: 'p' },
@@ -59,6 +74,7 @@ export const add: Command = {
     const userId = canonical(onlyUserId(positionals.slice(0, 1)), context)
     checkNewUserId(userId)
     const given = positionals.slice(1).map(readProperty)
+    checkOwnRoot(given, context)
     const routed = values.r || (!values.n && context.config.get('auto_add_laser_routing'))
     const properties = routed ? [...laserProperties(userId, given), ...given] : given
 

@@ -11,6 +11,9 @@ The mail at a backend is not touched: in gateway mode it is fetched again at the
   run: async (args, context) => {
     const { values, positionals } = readArguments(args, { k: { type: 'boolean', short: 'k' } })
     const userId = canonical(onlyUserId(positionals), context)
+    // A gateway's users have mail here without having an account. Asked first: while it is being moved, nothing is removed.
+    const mail = context.store().account(userId)
+    const hadMail = await mail.exists()
     // The account first: nobody logs in while the mail goes.
     const hadAccount = await context.accounts.remove(userId).then(
       () => true,
@@ -19,9 +22,6 @@ The mail at a backend is not touched: in gateway mode it is fetched again at the
         throw error
       },
     )
-    // A gateway's users have mail here without having an account.
-    const mail = context.store().account(userId)
-    const hadMail = await mail.exists()
     if (!hadAccount && (!hadMail || values.k)) throw new CommandError(`there is no account ${userId}`)
     if (hadMail && !values.k) await mail.destroy()
     const removed = [...(hadAccount ? ['account'] : []), ...(hadMail && !values.k ? ['mail'] : [])]

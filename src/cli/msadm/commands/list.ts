@@ -1,5 +1,7 @@
 import type { AccountRecord } from '../../../auth/accounts.ts'
-import { type Command, readArguments, UsageError } from '../command.ts'
+import { StoreError } from '../../../base/errors.ts'
+import type { UserId } from '../../../base/ids.ts'
+import { type Command, type Context, readArguments, UsageError } from '../command.ts'
 
 const expression = (text: string | undefined, option: string): RegExp | undefined => {
   if (text === undefined) return undefined
@@ -20,13 +22,24 @@ const passwordSchemes = ({ verifiers }: AccountRecord): readonly string[] =>
         ...(verifiers.scramSha256 === undefined ? [] : ['SCRAM-SHA-256']),
       ]
 
+/** With partitions: the root that the mail is in, or why there is none to tell. */
+const placeOf = async (userId: UserId, context: Context): Promise<string> => {
+  try {
+    const { root, exists } = await context.store().account(userId).locate()
+    return exists ? root : 'none yet'
+  } catch (error) {
+    if (error instanceof StoreError) return error.message
+    throw error
+  }
+}
+
 export const list: Command = {
   name: 'list',
   usage: 'list [-d regex] [-u regex] [-v] [-p]',
   summary: 'lists accounts',
   details: `  -d regex     those whose domain matches
   -u regex     those whose name before the @ matches; expressions match anywhere unless they have ^ or $
-  -v           also state, rules for services and properties
+  -v           also state, rules for services, properties, and with partitions the one that has the mail
   -p           also how the password is stored (never the password, nor its verifiers)`,
   run: async (args, context) => {
     const { values, positionals } = readArguments(args, {
@@ -50,16 +63,18 @@ export const list: Command = {
       const { userId, state, services, properties } = account
       const schemes = passwordSchemes(account)
       const lines = [userId as string]
+      const mail = values.v && context.store().roots.length > 1 ? await placeOf(userId, context) : undefined
       if (values.v) {
         lines.push(`  state: ${state}`)
         for (const [service, access] of Object.entries(services)) lines.push(`  service ${service}: ${access}`)
         for (const [name, value] of properties) lines.push(`  ${name}: ${value}`)
+        if (mail !== undefined) lines.push(`  mail: ${mail}`)
       }
       if (values.p) lines.push(`  userPassword: ${schemes.length === 0 ? 'none' : schemes.join(' ')}`)
       context.print(lines.join('\n'), {
         userId,
         state,
-        ...(values.v && { services, properties }),
+        ...(values.v && { services, properties, ...(mail !== undefined && { mail }) }),
         ...(values.p && { userPassword: schemes }),
       })
     }

@@ -10,7 +10,7 @@ export const path: Command = {
     const { values, positionals } = readArguments(args, { e: { type: 'boolean', short: 'e' } })
     const given = onlyUserId(positionals)
     const userId = values.e ? (given as UserId) : canonical(given, context)
-    const { path } = context.store().account(userId)
-    context.print(path, { userId, path })
+    const { path, root, exists } = await context.store().account(userId).locate()
+    context.print(path, { userId, path, root, exists })
   },
 }

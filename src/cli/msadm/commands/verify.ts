@@ -28,7 +28,6 @@ Examples
       progress: { type: 'boolean' },
     })
     const userIds = positionals.map((given) => canonical(given, context))
-    const root = context.config.get('userdir')
     const progress = new Progress(systemClock, context.showProgress(values.progress === true))
     const found: Finding[] = []
     const counts = new Map<string, { severity: Severity; found: number; repaired: number }>()
@@ -44,7 +43,7 @@ Examples
       repair: values.r === true,
       deep: values.deep === true,
       openStore: context.openStore,
-      roots: [root],
+      roots: [context.config.get('userdir'), ...context.config.all('partitions')],
       userIds: userIds.length === 0 ? undefined : userIds,
       onFinding: (finding) => {
         count(finding)
