@@ -23,9 +23,11 @@ it('a process killed at any call of a delivery and of a cut of the log leaves th
   for (const kills of Object.values(report.kills)) expect(kills).toBeGreaterThan(0)
 })
 
-it('a copy made by cp or rsync under load has all that was acknowledged before', async () => {
+it('a copy made by cp, rsync or tar under load has all that was acknowledged before', async () => {
   const report = await copies(6)
   expect(report.faults).toEqual([])
+  // The log before the messages: what it names was there.
+  expect(report.late).toMatchObject({ rsync: 0, tar: 0 })
   expect(report.messages).toBeGreaterThan(6 * 600)
 })
 

@@ -27,10 +27,14 @@ export interface CopiesReport {
   readonly faults: readonly string[]
 }
 
-/** Files that went while they were copied are no failure: cp ends with 1 then, rsync with 24. */
+/**
+ * Files that went while they were copied are no failure: cp ends with 1 then, rsync with 24. rsync and tar take `log` before `msg`, by their
+ * names; cp goes by inodes.
+ */
 const tools = [
-  { command: 'cp', words: ['-a'], status: [0, 1] },
-  { command: 'rsync', words: ['-a'], status: [0, 24] },
+  { name: 'cp', command: 'cp -a "$0/" "$1"', status: [0, 1] },
+  { name: 'rsync', command: 'rsync -a "$0/" "$1"', status: [0, 24] },
+  { name: 'tar', command: 'mkdir "$1" && tar -C "$0" --sort=name -c . | tar -C "$1" -x', status: [0] },
 ] as const
 
 export async function copies(count: number, messages = 300): Promise<CopiesReport> {
@@ -47,20 +51,20 @@ export async function copies(count: number, messages = 300): Promise<CopiesRepor
     )
     await Promise.all(workers.map((worker) => worker.busy))
     for (let number = 0; number < count && faults.length === 0; number += 1) {
-      const { command, words, status } = tools[number % tools.length]!
+      const { name, command, status } = tools[number % tools.length]!
       const known = new Map(ledger.digests)
       for (const { child } of workers) child.kill('SIGCONT')
       const target = join(directory, `copy-${number}`)
-      const child = spawn(command, [...words, `${root}/`, target], { stdio: 'ignore' })
+      const child = spawn('sh', ['-c', command, root, target], { stdio: 'ignore' })
       const [code] = (await once(child, 'exit')) as [number | null]
-      if (!(status as readonly (number | null)[]).includes(code)) throw new Error(`${command} ended with ${code}`)
+      if (!(status as readonly (number | null)[]).includes(code)) throw new Error(`${name} ended with ${code}`)
       // They stand still while nobody copies: the store is to stay small.
       for (const { child: worker } of workers) worker.kill('SIGSTOP')
       // What is being expunged, or moved from a mailbox that was not copied yet to one that was, may be missing.
       for (const key of ledger.leaving) known.delete(key)
       const result = await look(target, known)
-      faults.push(...result.faults.map((fault) => `copy ${number} by ${command}: ${fault}`))
-      late[command] = (late[command] ?? 0) + result.late
+      faults.push(...result.faults.map((fault) => `copy ${number} by ${name}: ${fault}`))
+      late[name] = (late[name] ?? 0) + result.late
       looked += known.size
       rmSync(target, { recursive: true, force: true })
     }
