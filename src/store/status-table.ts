@@ -27,6 +27,8 @@ export class StatusTable {
   readonly known = new Map<string, KnownStatus>()
   /** Of the file. */
   lineCount = 0
+  /** Those of them that don't check out. */
+  damagedCount = 0
 
   /** Lines that don't check out are as good as absent. */
   static async of(octets: Buffer): Promise<StatusTable> {
@@ -38,7 +40,7 @@ export class StatusTable {
       if (Number.parseInt(line.toString('latin1', 0, crcDigits), 16) === crc32(line.subarray(crcDigits))) {
         const known = JSON.parse(line.toString('utf8', crcDigits + 1)) as KnownStatus
         table.known.set(known.name, known)
-      }
+      } else table.damagedCount += 1
       start = end + 1
       if (table.lineCount % linesPerTurn === 0) await breath()
     }

@@ -20,7 +20,7 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { crc32 } from 'node:zlib'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { encodeOperations, type Operation, sealEntry } from '#src/store/change-set.ts'
 import type { FindingKind } from '#src/store/verify/finding.ts'
 import { user } from './support.ts'
@@ -266,6 +266,24 @@ export const damages: readonly Damage[] = [
       const text = line!.slice(8).replace('Subject: ', 'Subject: never ').concat('\n')
       const crc = crc32(Buffer.from(text, 'latin1')).toString(16).padStart(8, '0')
       writeFileSync(summaries(tree), `${crc}${text}`, { encoding: 'latin1', mode: 0o600 })
+    },
+  },
+  {
+    what: 'a line of the usage',
+    kinds: ['cache-damaged'],
+    plant: ({ account }) => flip(`${account}/cache/usage`, 60),
+  },
+  {
+    what: 'a usage that counts one message too many',
+    kinds: ['cache-wrong'],
+    plant: ({ account }) => {
+      const lines = readFileSync(`${account}/cache/usage`, 'utf8').split('\n')
+      const made = lines.map((line) => {
+        const text = line.slice(8).replace('"messages":6', '"messages":7')
+        return line === '' ? '' : `${crc32(Buffer.from(text)).toString(16).padStart(8, '0')}${text}`
+      })
+      expect(made).not.toEqual(lines)
+      writeFileSync(`${account}/cache/usage`, made.join('\n'), { mode: 0o600 })
     },
   },
   { what: 'a message that all may read', kinds: ['mode'], plant: (tree) => chmodSync(aMessage(tree), 0o644) },

@@ -77,6 +77,11 @@ async function plantedStore(): Promise<Tree> {
     await using inbox = await account.open('INBOX')
     for (const keyword of ['a', 'b', 'c']) await inbox.changeFlags({ uids: uids(6), mode: 'add', flags: [keyword] })
   }
+  {
+    await using store = storeIn(root)
+    await store.account(user).usage()
+    for (const { name } of await store.account(user).list()) await store.account(user).status(name)
+  }
   return treeIn(root)
 }
 

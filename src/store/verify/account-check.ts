@@ -9,7 +9,7 @@ import { parseMessageFileName } from '../message-file.ts'
 import { childName } from '../names.ts'
 import { removedName } from '../removed-mailboxes.ts'
 import { folders, listMailboxes, makeIfAbsent } from '../tree.ts'
-import { accountCacheFiles, checkCache } from './cache-check.ts'
+import { checkCache } from './cache-check.ts'
 import { checkDirectory, checkLogFolder, checkTmp, statuses } from './folders-check.ts'
 import { checkLog } from './log-check.ts'
 import { LogScan, Moved } from './log-scan.ts'
@@ -18,6 +18,7 @@ import { checkMessages, piecesOf } from './messages-check.ts'
 import { quarantineName } from './quarantine.ts'
 import type { Place, Run } from './run.ts'
 import { checkStray } from './stray.ts'
+import { UsageCheck, usageName } from './usage-check.ts'
 
 /** A mailbox, or a level above one; '' for the account's own directory. */
 interface Level {
@@ -37,12 +38,13 @@ export async function checkAccount(run: Run, userId: UserId, directory: string):
   if (status === undefined) return
   const place: Place = { userId, owner: status.owner, top: directory }
   await run.checkAccess(directory, status, place)
+  const usage = new UsageCheck(run, place)
   const waiting: Level[] = [{ name: '', directory }]
   const mailboxes = await listMailboxes(run.fs, directory)
   run.step({ what: 'mailboxes', count: mailboxes.filter(({ selectable }) => selectable).length })
   for (let level = waiting.pop(); level !== undefined; level = waiting.pop())
     try {
-      waiting.push(...(await checkLevel(run, place, level)))
+      waiting.push(...(await checkLevel(run, place, usage, level)))
     } catch (error) {
       if ((await unlessAbsent(run.fs.status(level.directory))) === undefined) continue
       const code = error instanceof Moved ? error.message : codeOf(error)
@@ -54,7 +56,7 @@ export async function checkAccount(run: Run, userId: UserId, directory: string):
 }
 
 /** Answers the levels below. */
-async function checkLevel(run: Run, account: Place, { name, directory }: Level): Promise<Level[]> {
+async function checkLevel(run: Run, account: Place, usage: UsageCheck, { name, directory }: Level): Promise<Level[]> {
   const place = name === '' ? account : { ...account, mailbox: name }
   const own = new Map<string, FileStatus>()
   const below: Level[] = []
@@ -71,13 +73,13 @@ async function checkLevel(run: Run, account: Place, { name, directory }: Level):
   }
   for (const entry of own.keys()) await checkDirectory(run, place, `${directory}/${entry}`)
   if (own.has('tmp')) await checkTmp(run, place, `${directory}/tmp`)
-  if (name === '') {
+  if (name === '')
     for await (const [entry, status] of statuses(run, `${directory}/cache`))
-      if (!accountCacheFiles.has(entry)) await checkStray(run, place, `${directory}/cache/${entry}`, status)
-  }
+      if (entry === usageName && status.kind === 'file') await usage.read(status)
+      else await checkStray(run, place, `${directory}/cache/${entry}`, status)
   if (name === '') await checkAccountLog(run, place, directory, own.has('log'))
-  else if (own.has('log')) await checkMailbox(run, place, directory)
-  else if (own.has('msg')) await checkForgotten(run, place, directory)
+  else if (own.has('log')) await checkMailbox(run, place, directory, usage)
+  else if (own.has('msg')) await checkForgotten(run, place, directory, usage)
   return below
 }
 
@@ -108,7 +110,7 @@ async function checkAccountLog(run: Run, place: Place, directory: string, hasLog
   }
 }
 
-async function checkMailbox(run: Run, place: Place, directory: string): Promise<void> {
+async function checkMailbox(run: Run, place: Place, directory: string, usage: UsageCheck): Promise<void> {
   const check = new MailboxCheck(run, place, directory)
   try {
     await checkLogFolder(run, place, check.scan.folders)
@@ -117,7 +119,9 @@ async function checkMailbox(run: Run, place: Place, directory: string): Promise<
     await checkFolders(check)
     run.step({ what: 'messages', count: check.state.messages.length })
     await checkMessages(check)
-    if (!check.isGone) await checkCache(check)
+    if (check.isGone) return
+    await checkCache(check)
+    if (check.sound) await usage.compare(check)
   } catch (error) {
     if (!(error instanceof StoreError && error.kind === 'not-found')) throw error
   } finally {
@@ -138,7 +142,7 @@ async function checkFolders(check: MailboxCheck): Promise<void> {
 }
 
 /** Message files, and no log that names them. A removal takes the log first, and then the files. */
-async function checkForgotten(run: Run, place: Place, directory: string): Promise<void> {
+async function checkForgotten(run: Run, place: Place, directory: string, usage: UsageCheck): Promise<void> {
   const { userId, mailbox } = place
   const status = await unlessAbsent(run.fs.status(directory))
   if (status === undefined || run.clock.now() - status.changedMs < removalMs) return
@@ -152,7 +156,7 @@ async function checkForgotten(run: Run, place: Place, directory: string): Promis
     await makeIfAbsent(run.fs, path)
     await check.open()
   })
-  if (mended) await checkMailbox(run, place, directory)
+  if (mended) await checkMailbox(run, place, directory, usage)
 }
 
 async function digestOf({ subscriptions, values }: AccountState): Promise<string> {

@@ -18,9 +18,6 @@ const sampled = 4
 const writingMs = 60_000
 const lineFeed = 10
 
-/** What an account's `cache/` holds. */
-export const accountCacheFiles: ReadonlySet<string> = new Set(['usage'])
-
 export async function checkCache(check: MailboxCheck): Promise<void> {
   const { run, place, directory } = check
   for await (const [name, status] of statuses(run, `${directory}/cache`)) {
