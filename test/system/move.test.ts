@@ -36,9 +36,7 @@ it('a session ends when the mail is moved, and the next one finds everything as 
   const texts = async (imap: RawImap, command: string) => (await imap.command(command)).map((line) => line.text)
   const state = async (imap: RawImap) => ({
     status: await texts(imap, 'STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY)'),
-    selected: (await texts(imap, 'EXAMINE INBOX')).filter((text) =>
-      /UIDVALIDITY|UIDNEXT|EXISTS/.test(text),
-    ),
+    selected: (await texts(imap, 'EXAMINE INBOX')).filter((text) => /UIDVALIDITY|UIDNEXT|EXISTS/.test(text)),
     messages: (await texts(imap, 'FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)')).filter((text) =>
       text.includes('FETCH ('),
     ),
