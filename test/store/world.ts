@@ -162,7 +162,12 @@ export async function interleave(
   works: readonly Work[],
   ledger: Ledger,
   choose: (options: number) => number,
-  options: { readonly calls?: number; readonly everyCall?: boolean; readonly store?: Partial<StoreOptions> } = {},
+  options: {
+    readonly calls?: number
+    readonly everyCall?: boolean
+    readonly store?: Partial<StoreOptions>
+    readonly onCall?: (call: Call) => void
+  } = {},
 ): Promise<boolean> {
   const waiting: Waiting[] = []
   const failures: unknown[] = []
@@ -176,6 +181,7 @@ export async function interleave(
     const gate = (call: Call) =>
       new Promise<void>((resolve) => {
         arrivals += 1
+        options.onCall?.(call)
         waiting.push({ actor: index, call, proceed: resolve })
       })
     // A step takes no time, so nobody waits for another one to take it.
