@@ -2,25 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { systemClock } from '#src/base/clock.ts'
-import type { Uid, UserId } from '#src/base/ids.ts'
-import { silentLog } from '#src/base/log.ts'
-import { openStore, type StoreOptions } from '#src/store/store.ts'
-import type { Mailbox, NewMessage, Store } from '#src/store/types.ts'
+import type { StoreOptions } from '#src/store/store.ts'
+import { storeIn, user } from './actions.ts'
 
-export const user = 'lena@example.com' as UserId
-export const uid = (value: number) => value as Uid
-export const uids = (...values: number[]) => values as Uid[]
+export * from './actions.ts'
 
 /** A directory that goes with the test. */
 export function freshRoot(): string {
   const root = mkdtempSync(join(tmpdir(), 'wherry-store-'))
   onTestFinished(() => rmSync(root, { recursive: true, force: true }))
   return root
-}
-
-export function storeIn(root: string, options: Partial<StoreOptions> = {}): Store {
-  return openStore({ root, clock: systemClock, log: silentLog, ...options })
 }
 
 /** A store of its own with one account and its open INBOX. */
@@ -31,24 +22,4 @@ export async function freshInbox(options: Partial<StoreOptions> = {}) {
   const account = store.account(user)
   await account.ensure()
   return { root, store, account, inbox: await account.open('INBOX') }
-}
-
-export async function deliver(mailbox: Mailbox, text: string, message: Partial<NewMessage> = {}) {
-  const [delivered] = await deliverAll(mailbox, [{ text, ...message }])
-  return delivered!
-}
-
-export async function deliverAll(mailbox: Mailbox, messages: readonly (Partial<NewMessage> & { text: string })[]) {
-  await using delivery = mailbox.deliver()
-  for (const { text, ...message } of messages) {
-    const sink = delivery.add({ internalDate: 1_700_000_000, ...message })
-    await sink.write(Buffer.from(text))
-    await sink.end()
-  }
-  return await delivery.commit()
-}
-
-export async function textOf(mailbox: Mailbox, value: number): Promise<string> {
-  await using content = await mailbox.content(mailbox.byUid(uid(value))!)
-  return (await content.read(0, content.sizeOctets)).toString('latin1')
 }

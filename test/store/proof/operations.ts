@@ -1,0 +1,246 @@
+/** The operations of the store that crash and fault proofs go through, call by call. */
+
+import type { Account, Mailbox } from '#src/store/types.ts'
+import { deliver, deliverAll, storeIn, textOf, uids, user } from '../actions.ts'
+import { type Call, type Lie, MemoryDisk } from '../disk.ts'
+import { root } from './ledger.ts'
+import { DiskClock, quiet } from './turns.ts'
+
+type Act = (account: Account, clock: DiskClock) => Promise<unknown>
+
+/** Several in one are acknowledged one after another. */
+export interface Step {
+  readonly act: Act
+  /** What it consists of where it is not made in one step; what each of them leaves may be seen. */
+  readonly by?: readonly Act[]
+}
+
+export interface Operation {
+  readonly steps: readonly Step[]
+  /** Change sets after which the log is cut. */
+  readonly epochEntries?: number
+  /** Done to the disk before, beside what every account here has. */
+  readonly prepare?: (disk: MemoryDisk) => void
+}
+
+const inbox = (account: Account) => account.open('INBOX')
+const one = (act: Act, ...by: readonly Act[]): Operation => ({ steps: [by.length === 0 ? { act } : { act, by }] })
+const flagging =
+  (name: string): Act =>
+  async (account) =>
+    (await inbox(account)).changeFlags({ uids: uids(2), mode: 'add', flags: [name] })
+const delivering =
+  (text: string): Act =>
+  async (account) =>
+    deliver(await inbox(account), text)
+
+export const operations: Readonly<Record<string, Operation>> = {
+  deliver: one(async (account) => deliver(await inbox(account), 'third', { origin: 'o-3' })),
+  'deliver a large one': one(async (account) => deliver(await inbox(account), 'L'.repeat(300_000))),
+  'deliver a batch': one(async (account) =>
+    deliverAll(await inbox(account), [{ text: 'a' }, { text: 'b', origin: 'o-1' }, { text: 'c' }]),
+  ),
+  'change flags': one(async (account) =>
+    (await inbox(account)).changeFlags({ uids: uids(1, 2), mode: 'add', flags: ['\\Seen'] }),
+  ),
+  expunge: one(async (account) => (await inbox(account)).expunge(uids(1), 'client')),
+  'expunge and clear away': one(async (account, clock) => {
+    await (await inbox(account)).expunge(uids(1), 'client')
+    clock.pass(3_600_000)
+  }),
+  forget: {
+    steps: [
+      { act: async (account) => (await inbox(account)).expunge(uids(1), 'backend') },
+      { act: async (account) => (await inbox(account)).forget(['o-1']) },
+    ],
+  },
+  copy: one(async (account) => (await inbox(account)).copyTo(uids(1, 2), await account.open('a/b'))),
+  move: one(
+    async (account) => (await inbox(account)).moveTo(uids(1, 2), await account.open('a/b')),
+    async (account) => (await inbox(account)).copyTo(uids(1, 2), await account.open('a/b')),
+    async (account) => (await inbox(account)).expunge(uids(1, 2), 'client'),
+  ),
+  'claim \\Recent': one(async (account) => (await inbox(account)).claimRecent()),
+  create: one((account) => account.create('n/e/w')),
+  'rename a tree': one((account) => account.rename('a', 'z')),
+  'rename INBOX': one(
+    (account) => account.rename('INBOX', 'old'),
+    (account) => account.create('old'),
+    async (account) => (await inbox(account)).copyTo(uids(1, 2), await account.open('old')),
+    async (account) => (await inbox(account)).expunge(uids(1, 2), 'client'),
+  ),
+  remove: one((account) => account.remove('x')),
+  'remove a level with children': one((account) => account.remove('a')),
+  subscribe: one((account) => account.subscribe('x')),
+  put: one((account) => account.put({ key: { a: 1 }, other: 2 })),
+  'cut an epoch': {
+    epochEntries: 2,
+    steps: [
+      { act: async (account) => (await inbox(account)).expunge(uids(1), 'backend') },
+      ...['k1', 'k2', 'k3', 'k4'].map((name) => ({ act: flagging(name) })),
+    ],
+  },
+  'cut epochs under deliveries': {
+    epochEntries: 1,
+    steps: ['p', 'q', 'r', 's', 't'].map((text) => ({ act: delivering(text) })),
+  },
+  'repair a damaged log': {
+    prepare: (disk) => {
+      const log = disk.files().filter((path) => /\/INBOX\/log\/.*\/[0-9]{12}$/.test(path))
+      disk.tamper(log.at(-1)!, Buffer.from('nonsense'))
+    },
+    steps: [{ act: (account) => inbox(account) }, { act: delivering('after the repair') }],
+  },
+}
+
+/** INBOX with two messages, `a`, `a/b` and `x` with one each, one subscription. */
+export async function preparedAccount({ prepare }: Operation): Promise<MemoryDisk> {
+  const disk = new MemoryDisk()
+  await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
+  const account = store.account(user)
+  await account.ensure()
+  await deliverAll(await inbox(account), [{ text: 'first', origin: 'o-1' }, { text: 'second' }])
+  for (const name of ['a', 'a/b', 'x']) {
+    await account.create(name)
+    await deliver(await account.open(name), `in ${name}`)
+  }
+  await account.subscribe('a/b')
+  await store.close()
+  await quiet()
+  prepare?.(disk)
+  disk.writeBack()
+  return disk
+}
+
+/** A mailbox by what matters of it to anybody. */
+async function holds(mailbox: Mailbox): Promise<unknown> {
+  const messages: unknown[] = []
+  for (const { uid, flags, origin, internalDate } of mailbox.messages)
+    messages.push([uid, await textOf(mailbox, uid), [...flags].sort().join(' '), origin ?? null, internalDate])
+  const departed = Array.from(mailbox.departed(), ([origin, { cause }]) => `${origin} ${cause}`).sort()
+  return { messages, departed, recentAfter: mailbox.recentAfter }
+}
+
+/** What the account holds, as a fresh process sees it: equal texts for equal contents. */
+export async function contents(disk: MemoryDisk): Promise<string> {
+  await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
+  const account = store.account(user)
+  const mailboxes: Record<string, unknown> = {}
+  for (const { name, selectable } of await account.list())
+    if (selectable) mailboxes[name] = await holds(await account.open(name))
+  const values = [await account.get('key'), await account.get('other')]
+  return JSON.stringify({ mailboxes, subscriptions: await account.subscriptions(), values }, null, 1)
+}
+
+/** Everything goes on as it should: in all mailboxes something comes, is marked and leaves again. */
+export async function worksOn(disk: MemoryDisk): Promise<readonly string[]> {
+  const before = await contents(disk)
+  await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
+  const account = store.account(user)
+  for (const { name, selectable } of await account.list()) {
+    if (!selectable) continue
+    const mailbox = await account.open(name)
+    const { uidNext } = mailbox
+    const delivered = await deliver(mailbox, 'later')
+    if (!('uid' in delivered) || delivered.uid < uidNext)
+      return [`later became ${JSON.stringify(delivered)} in ${name}`]
+    await mailbox.changeFlags({ uids: [delivered.uid], mode: 'add', flags: ['\\Seen'] })
+    if ((await textOf(mailbox, delivered.uid)) !== 'later') return [`what came later to ${name} is something else`]
+    await mailbox.expunge([delivered.uid], 'client')
+  }
+  const again = await contents(disk)
+  return again === before ? [] : [`${again}\nis there, and not\n${before}`]
+}
+
+/** What is asked of a call before it is made: nothing, that it fails, or that it lies. */
+export type Verdict = Error | Lie | undefined
+
+export interface Driven {
+  /** Steps that were acknowledged. */
+  readonly acknowledged: number
+  readonly failure: unknown
+  /** Of the process, which may be asked for more: then nothing happens to its calls. */
+  readonly account: Account
+}
+
+/**
+ * Makes the operation in a process of its own, with its calls in the order that `choose` says among those that wait, until it and
+ * everything that it started has come to its end. `before` sees every call.
+ */
+export async function drive(
+  disk: MemoryDisk,
+  { steps, epochEntries }: Operation,
+  choose: (waiting: number) => number,
+  before: (call: Call, acknowledged: number) => Verdict,
+): Promise<Driven> {
+  const waiting: { readonly call: Call; readonly proceed: (verdict: Verdict) => void }[] = []
+  const clock = new DiskClock(disk)
+  let gated = true
+  const gate = (call: Call) => {
+    if (!gated) return undefined
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+    const proceed = (verdict: Verdict) => {
+      if (verdict instanceof Error) reject(verdict)
+      else resolve(verdict as undefined)
+    }
+    waiting.push({ call, proceed })
+    return promise
+  }
+  const store = storeIn(root, { fs: disk.fs(gate), clock, ...(epochEntries === undefined ? {} : { epochEntries }) })
+  const account = store.account(user)
+  let acknowledged = 0
+  let failure: unknown
+  const made = async () => {
+    for (const { act } of steps) {
+      await act(account, clock)
+      acknowledged += 1
+    }
+  }
+  void made().catch((error: unknown) => {
+    failure = error
+  })
+  for (;;) {
+    await quiet()
+    if (waiting.length === 0) {
+      gated = false
+      return { acknowledged, failure, account }
+    }
+    const [chosen] = waiting.splice(choose(waiting.length), 1)
+    chosen!.proceed(before(chosen!.call, acknowledged))
+  }
+}
+
+export interface Stage {
+  /** Steps that are acknowledged when only this, or a later one, may be found. */
+  readonly of: number
+  readonly contents: string
+}
+
+/** What may be found: after each step, and between where it consists of several. */
+export async function stages(operation: Operation, prepared: MemoryDisk): Promise<readonly Stage[]> {
+  const disk = prepared.clone()
+  const found: Stage[] = [{ of: 0, contents: await contents(disk.clone()) }]
+  for (const [index, { act, by }] of operation.steps.entries()) {
+    const acts = by ?? [act]
+    for (const [at, part] of acts.entries()) {
+      const driven = await drive(
+        disk,
+        { ...operation, steps: [{ act: part }] },
+        () => 0,
+        () => undefined,
+      )
+      if (driven.failure !== undefined) throw driven.failure
+      found.push({ of: at + 1 === acts.length ? index + 1 : index, contents: await contents(disk.clone()) })
+    }
+  }
+  return found
+}
+
+/** The violation, if what is on the disk is not what it may be after so many acknowledgements. */
+export function unlessAllowed(found: string, allowed: readonly Stage[], acknowledged: number): readonly string[] {
+  if (allowed.some((stage) => stage.of >= acknowledged && stage.contents === found)) return []
+  const known = allowed.findIndex((stage) => stage.contents === found)
+  if (known >= 0)
+    return [`${acknowledged} steps were acknowledged, and what is there is of the time after ${allowed[known]!.of}`]
+  return [`after ${acknowledged} acknowledgements there is\n${found}`]
+}

@@ -1,0 +1,229 @@
+/**
+ * Bugs that the proofs must find. Each is one replacement in the sources; the proofs then run against a copy that has it, and must go red.
+ */
+
+import { spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+export interface PlantedBug {
+  readonly name: string
+  /** What it breaks: invariants of the store. */
+  readonly breaks: string
+  /** In `src/store`. */
+  readonly file: string
+  /** Text that occurs there exactly once, and what takes its place. */
+  readonly text: string
+  readonly replacement: string
+}
+
+const durable = 'durable before OK'
+const nothing = 'nothing half-done is visible'
+
+export const planted: readonly PlantedBug[] = [
+  {
+    name: 'a message file is not synced',
+    breaks: durable,
+    file: 'fs.ts',
+    text: 'fs.open(path, newFile | O_DSYNC, fileMode',
+    replacement: 'fs.open(path, newFile, fileMode',
+  },
+  {
+    name: 'a large message file is not synced',
+    breaks: durable,
+    file: 'fs.ts',
+    text: '      await fsync(this.fd)\n',
+    replacement: '',
+  },
+  {
+    name: 'a short write is taken for a whole one',
+    breaks: nothing,
+    file: 'fs.ts',
+    text: 'if (written === wanted) return done(null)',
+    replacement: 'return done(null)',
+  },
+  {
+    name: 'a sync that failed is tried again',
+    breaks: durable,
+    file: 'fs.ts',
+    text: 'fs.fsync(fd, settle(resolve, reject))',
+    replacement: 'fs.fsync(fd, (error) => (error ? fs.fsync(fd, settle(resolve, reject)) : resolve()))',
+  },
+  {
+    name: 'the folder of the message files is not synced',
+    breaks: durable,
+    file: 'commit-log.ts',
+    text: 'const steps = Array.from(folders, (folder) => fs.syncDirectory(folder))',
+    replacement: 'const steps: Promise<void>[] = []',
+  },
+  {
+    name: 'the folder of the log is not synced',
+    breaks: durable,
+    file: 'commit-log.ts',
+    text: '      await fs.syncDirectory(epochs.pathOf(epoch))\n',
+    replacement: '',
+  },
+  {
+    name: 'acknowledged before it is committed',
+    breaks: durable,
+    file: 'commit-log.ts',
+    text: 'if (!(await this.put(written.path, written.octets))) {',
+    replacement:
+      'void this.put(written.path, written.octets).catch(() => {})\n        if (written.octets.length === 0) {',
+  },
+  {
+    name: 'EEXIST is taken for the truth',
+    breaks: 'exactly once',
+    file: 'commit-log.ts',
+    text: 'if (there === undefined || !there.equals(octets)) {',
+    replacement: 'if (there === undefined || there.length > 0) {',
+  },
+  {
+    name: 'a failed link is taken for a success',
+    breaks: durable,
+    file: 'commit-log.ts',
+    text: 'if (there === undefined || !there.equals(octets)) {',
+    replacement: 'if (there === undefined && octets.length === 0) {',
+  },
+  {
+    name: 'announced before it is synced',
+    breaks: durable,
+    file: 'log-reader.ts',
+    text: 'if ((await unlessAbsent(sync)) === undefined) continue',
+    replacement: 'void sync.catch(() => {})',
+  },
+  {
+    name: 'a new epoch is not synced by who finds it',
+    breaks: durable,
+    file: 'log-reader.ts',
+    text: 'await this.context.fs.syncDirectory(`',
+    replacement: 'void (`',
+  },
+  {
+    name: 'an epoch begins with the number of the seal',
+    breaks: 'UIDs and MODSEQ only grow',
+    file: 'log-reader.ts',
+    text: 'start: at.number + 2',
+    replacement: 'start: at.number + 1',
+  },
+  {
+    name: 'a change is committed after a seal',
+    breaks: 'MODSEQ is a true order',
+    file: 'log-reader.ts',
+    text: "for (const entry of found) if (entry.kind === 'change') await at.goOver(entry.body)",
+    replacement:
+      "for (const entry of found) if (entry.kind === 'change') await at.goOver(entry.body); else if (entry.kind === 'seal') { at.number += 1; return at }",
+  },
+  {
+    name: 'a new epoch begins without what came while its base was written',
+    breaks: durable,
+    file: 'epoch-cut.ts',
+    text: "await epochs.complete(epoch, prepared!, next, 'state', passed.entries)",
+    replacement: "await epochs.complete(epoch, prepared!, next, 'state', [])",
+  },
+  {
+    name: 'the present epoch is removed with the old ones',
+    breaks: durable,
+    file: 'epochs.ts',
+    text: '.filter(({ start }) => start < epoch.start).slice(0, -1)',
+    replacement: '.filter(({ start }) => start <= epoch.start)',
+  },
+  {
+    name: 'a new log is not synced',
+    breaks: durable,
+    file: 'epochs.ts',
+    text: '  await fs.syncDirectory(directory)\n',
+    replacement: '',
+  },
+  {
+    name: 'UIDNEXT is one above the highest UID',
+    breaks: 'UIDs only grow',
+    file: 'mailbox-state.ts',
+    text: '  applied(number: number): void {\n    this.publish()\n',
+    replacement:
+      '  applied(number: number): void {\n    this.publish()\n    this.uidNext = ((this.list.at(-1)?.uid ?? 0) + 1) as Uid\n',
+  },
+  {
+    name: 'an origin is not looked for',
+    breaks: 'exactly once',
+    file: 'mailbox-state.ts',
+    text: 'if (known !== undefined) {',
+    replacement: 'if (known !== undefined && uid === 0) {',
+  },
+  {
+    name: 'origins that left are forgotten at a cut',
+    breaks: 'exactly once',
+    file: 'mailbox-state.ts',
+    text: "['departed', departed],",
+    replacement: "['departed', []],",
+  },
+  {
+    name: 'an expunge leaves no trace',
+    breaks: 'EXPUNGE leaves a trace',
+    file: 'mailbox-state.ts',
+    text: 'this.history.expunged(uid)',
+    replacement: '',
+  },
+  {
+    name: 'MODSEQ is not raised by a change of flags',
+    breaks: 'MODSEQ is a true order',
+    file: 'mailbox-state.ts',
+    text: 'withFlags(next, modSeq)',
+    replacement: 'withFlags(next, message.modSeq)',
+  },
+  {
+    name: 'a conditional change is not conditional',
+    breaks: 'RFC 7162 §3.1.3',
+    file: 'mailbox.ts',
+    text: '(isTouched || modSeq > unchangedSince)',
+    replacement: 'isTouched && modSeq > unchangedSince',
+  },
+  {
+    name: 'MOVE expunges the source first',
+    breaks: 'a crash leaves a duplicate, never a hole',
+    file: 'mailbox.ts',
+    text: '    const result = await this.copyTo(uids, target)\n',
+    replacement:
+      "    const messages = [...this.log.state.among(sortedUids(uids))]\n    await this.expunge(uids, 'client')\n    const result = await copyMessages(this.context, this.directory, messages, target as OpenMailbox)\n",
+  },
+]
+
+const root = resolve(import.meta.dirname, '../../..')
+/** A proof that doesn't end has not found the bug. */
+const longestMs = 240_000
+
+/** Which check found the bug; undefined when none did. Throws when its text is not there exactly once. */
+export async function tryPlanted(bug: PlantedBug): Promise<string | undefined> {
+  const original = readFileSync(join(root, 'src/store', bug.file), 'utf8')
+  const count = original.split(bug.text).length - 1
+  if (count !== 1)
+    throw new Error(`planted bug "${bug.name}" is out of date: its text occurs ${count} times in src/store/${bug.file}`)
+  const copy = mkdtempSync(join(tmpdir(), 'wherry-planted-'))
+  try {
+    for (const part of ['src', 'test/store', 'test/support', 'package.json'])
+      cpSync(join(root, part), join(copy, part), { recursive: true })
+    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+    writeFileSync(
+      join(copy, 'src/store', bug.file),
+      original.replace(bug.text, () => bug.replacement),
+    )
+    return await firstViolation(copy)
+  } finally {
+    rmSync(copy, { recursive: true })
+  }
+}
+
+function firstViolation(copy: string): Promise<string | undefined> {
+  const proof = ['test/store/proof/prove.ts', '--scale=0.01', '--no-kills', '--no-planted']
+  const child = spawn(process.execPath, proof, { cwd: copy, stdio: ['ignore', 'pipe', 'pipe'], timeout: longestMs })
+  let output = ''
+  child.stdout.on('data', (octets: Buffer) => {
+    output += octets.toString()
+  })
+  child.stderr.resume()
+  return new Promise((done, failed) => {
+    child.on('error', failed)
+    child.on('close', () => done(/^violation of (.*)$/m.exec(output)?.[1]))
+  })
+}

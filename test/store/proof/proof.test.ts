@@ -1,0 +1,104 @@
+/** Short forms of what `npm run prove:store` does at length, by the same code. */
+
+import { describe, expect, it } from 'vitest'
+import { crashStates } from './crash-states.ts'
+import { everySchedule } from './every-schedule.ts'
+import { failingCalls } from './failing-calls.ts'
+import { fileChecks } from './files.ts'
+import { endings, longHistory, shortHistories } from './interleavings.ts'
+import { type Job, sample } from './jobs.ts'
+import { Ledger } from './ledger.ts'
+import { planted, tryPlanted } from './planted.ts'
+import { interleave } from './schedule.ts'
+import { delivers, expunges, flags, namesOn, preparedDisk, works } from './steps.ts'
+import { inOneTurn } from './turns.ts'
+
+const seed = 7
+
+async function casesOf(jobs: readonly Job[]): Promise<number> {
+  let cases = 0
+  for (const job of jobs) {
+    const result = await job.run(seed)
+    expect(result.faults, job.name).toEqual([])
+    cases += result.cases
+  }
+  return cases
+}
+
+describe('proofs of the store', () => {
+  it('the file system does what it is asked for, or fails', async () => {
+    expect(await casesOf(fileChecks)).toBe(12)
+  })
+
+  it('no state that a power cut can leave at any call loses what was acknowledged', async () => {
+    expect(await casesOf(crashStates(0.002))).toBeGreaterThan(300)
+  })
+
+  it('a call that fails, or that lies, fails an operation as a whole or not at all', async () => {
+    expect(await casesOf(failingCalls(0.05))).toBeGreaterThan(300)
+  })
+
+  it('random histories can end at every call', async () => {
+    expect(await casesOf(endings(8))).toBeGreaterThan(300)
+  })
+
+  it('short histories keep the invariants with every schedule', async () => {
+    const jobs = [...sample(shortHistories(0.02), 0.03), longHistory(seed, 0)]
+    expect(await casesOf(jobs)).toBeGreaterThan(20)
+  })
+})
+
+describe('the reduction of schedules', () => {
+  /** What a history comes to: the messages with their flags, in the words of all schedules. */
+  async function outcomes(reduced: boolean): Promise<ReadonlySet<string>> {
+    const found = new Set<string>()
+    await inOneTurn(async () => {
+      const disk = await preparedDisk()
+      const history = [[flags(1)], [expunges(1)]]
+      const { complete } = await everySchedule(
+        history.length,
+        namesOn(disk),
+        100_000,
+        async (choose) => {
+          const copy = disk.clone()
+          const ledger = new Ledger()
+          if (!(await interleave({ disk: copy, works: history.map(works), ledger }, choose))) return 'repeats'
+          const told = [...ledger.expunged, ...ledger.flagged].map(([key, value]) => [
+            key.replace(/^[0-9a-f]+/, ''),
+            value instanceof Set ? [...value] : value,
+          ])
+          found.add(JSON.stringify(told))
+          return 'ended'
+        },
+        reduced,
+      )
+      expect(complete).toBe(true)
+    })
+    return found
+  }
+
+  it('leaves out no outcome', async () => {
+    const all = await outcomes(false)
+    expect(all.size).toBeGreaterThan(1)
+    expect(await outcomes(true)).toEqual(all)
+  })
+
+  it('tries two deliveries in the two orders that differ', async () => {
+    await inOneTurn(async () => {
+      const disk = await preparedDisk()
+      const history = [[delivers('a')], [delivers('b')]]
+      const counted = await everySchedule(2, namesOn(disk), 100, async (choose) => {
+        const whole = await interleave({ disk: disk.clone(), works: history.map(works), ledger: new Ledger() }, choose)
+        return whole ? 'ended' : 'repeats'
+      })
+      expect(counted).toEqual({ histories: 2, repeated: 0, complete: true })
+    })
+  })
+})
+
+describe('planted bugs', () => {
+  const quick = ['a short write is taken for a whole one', 'acknowledged before it is committed']
+  it.each(planted.filter(({ name }) => quick.includes(name)))('$name: the proofs go red', async (bug) => {
+    expect(await tryPlanted(bug)).toBeDefined()
+  })
+})
