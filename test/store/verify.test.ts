@@ -238,6 +238,51 @@ describe('a check', () => {
     expect((await check(tree.root)).findings).toEqual([])
   })
 
+  for (const [what, change] of Object.entries({
+    'a message that leaves': async (tree: Tree) => {
+      await using store = storeIn(tree.root)
+      await using inbox = await store.account(user).open('INBOX')
+      const { uid, file } = inbox.messages.at(0)!
+      await inbox.expunge([uid], 'client')
+      unlinkSync(`${tree.inbox}/msg/${file}`)
+    },
+    'a mailbox that is emptied': async ({ root }: Tree) => {
+      await using store = storeIn(root)
+      await store.account(user).create('Newer')
+      await using inbox = await store.account(user).open('INBOX')
+      const all = Array.from(inbox.messages, ({ uid }) => uid)
+      await using newer = await store.account(user).open('Newer')
+      await inbox.moveTo(all, newer)
+      for (const file of readdirSync(`${root}/${user}/INBOX/msg`)) unlinkSync(`${root}/${user}/INBOX/msg/${file}`)
+    },
+    'a mailbox that is removed': async ({ root }: Tree) => {
+      await using store = storeIn(root)
+      const account = store.account(user)
+      await account.remove('Archive/2024')
+    },
+    'a mailbox that is renamed': async ({ root }: Tree) => {
+      await using store = storeIn(root)
+      await store.account(user).rename('Archive', 'Store')
+    },
+  }))
+    it(`takes ${what} while it is looked at for no damage`, async () => {
+      const tree = await plantedStore()
+      let changed = false
+      const where = /removed|renamed/.test(what) ? '2024' : 'INBOX'
+      const fs: StoreFs = {
+        ...nodeFs,
+        status: async (path) => {
+          if (!changed && path.includes(`/${where}/msg/`)) {
+            changed = true
+            await change(tree)
+          }
+          return await nodeFs.status(path)
+        },
+      }
+      expect((await check(tree.root, { fs, now: true })).findings).toEqual([])
+      expect(changed).toBe(true)
+    })
+
   it('finds nothing while others deliver, expunge, copy, make and remove mailboxes, and cut epochs', async () => {
     const { root } = await plantedStore()
     let working = true
