@@ -361,6 +361,9 @@ export class StoredAccount implements Account {
     try {
       await fs.rename(from, to)
     } catch (error) {
+      // Another one renamed or removed it first.
+      if (codeOf(error) === 'ENOENT' && !(await this.isThere(from)))
+        throw new StoreError('not-found', 'The mailbox does not exist')
       if (!taken.includes(codeOf(error) ?? '')) throw error
       // What a removal left behind, or a mailbox made a moment ago: only the former may go.
       if (await hasMailbox(fs, target, to)) throw alreadyExists()
