@@ -4,32 +4,51 @@ import { copies } from './campaign/copies.ts'
 import { nthCall } from './campaign/nth-call.ts'
 import { deliverAll, freshInbox, storeIn, uids, user } from './support.ts'
 
-it('several processes on one directory, killed at random, lose and repeat nothing', async () => {
-  const report = await campaign(24, 4)
-  expect(report.faults).toEqual([])
-  expect(report.kills).toBe(24)
-  expect(report.delivered).toBeGreaterThan(20)
-})
+/** They take seconds, unless the machine has other things to do. */
+const timeoutMs = 240_000
 
-it('nor do they where links and renames are made and said to have failed', async () => {
-  const report = await campaign(10, 3, { lies: 0.2 })
-  expect(report.faults).toEqual([])
-  expect(report.delivered).toBeGreaterThan(10)
-})
+it(
+  'several processes on one directory, killed at random, lose and repeat nothing',
+  async () => {
+    const report = await campaign(24, 4)
+    expect(report.faults).toEqual([])
+    expect(report.kills).toBe(24)
+    expect(report.delivered).toBeGreaterThan(20)
+  },
+  timeoutMs,
+)
 
-it('a process killed at any call of a delivery and of a cut of the log leaves the delivery whole or absent', async () => {
-  const report = await nthCall(7)
-  expect(report.faults).toEqual([])
-  for (const kills of Object.values(report.kills)) expect(kills).toBeGreaterThan(0)
-})
+it(
+  'nor do they where links and renames are made and said to have failed',
+  async () => {
+    const report = await campaign(10, 3, { lies: 0.2 })
+    expect(report.faults).toEqual([])
+    expect(report.delivered).toBeGreaterThan(10)
+  },
+  timeoutMs,
+)
 
-it('a copy made by cp, rsync or tar under load has all that was acknowledged before', async () => {
-  const report = await copies(6)
-  expect(report.faults).toEqual([])
-  // The log before the messages: what it names was there.
-  expect(report.late).toMatchObject({ rsync: 0, tar: 0 })
-  expect(report.messages).toBeGreaterThan(6 * 600)
-})
+it(
+  'a process killed at any call of a delivery and of a cut of the log leaves the delivery whole or absent',
+  async () => {
+    const report = await nthCall(7)
+    expect(report.faults).toEqual([])
+    for (const kills of Object.values(report.kills)) expect(kills).toBeGreaterThan(0)
+  },
+  timeoutMs,
+)
+
+it(
+  'a copy made by cp, rsync or tar under load has all that was acknowledged before',
+  async () => {
+    const report = await copies(6)
+    expect(report.faults).toEqual([])
+    // The log before the messages: what it names was there.
+    expect(report.late).toMatchObject({ rsync: 0, tar: 0 })
+    expect(report.messages).toBeGreaterThan(6 * 600)
+  },
+  timeoutMs,
+)
 
 it('no reader ever misses a message that is there: 5,000 messages, two writers (invariant 7)', async () => {
   const { inbox, root } = await freshInbox()
