@@ -8,19 +8,30 @@ const systemFlags = new Map(
 )
 const maxKeywordLength = 255
 const maxKeywords = 1000
+/** Changes kept, each as wide as three numbers. */
+const maxFound = 1000
 /** The `atom` of RFC 9051 §9: no controls, space, or atom-specials. */
 const atom = /^[^\x00-\x20\x7f-\uffff(){%*"\\\]]+$/
 
 export type FlagMode = 'set' | 'add' | 'remove'
 
-const none: ReadonlySet<Flag> = new Set()
-
 /** The spellings and sets of one mailbox. */
 export class FlagTable {
   /** Keywords in use or used before, in the spelling that came first. */
   keywords: ReadonlySet<Flag> = new Set()
+  /** The shared sets by their number. What is there stays. */
+  readonly sets: readonly ReadonlySet<Flag>[]
   private readonly spelling = new Map(systemFlags)
-  private readonly sets = new Map<string, ReadonlySet<Flag>>([['', none]])
+  private readonly numbers = new Map<string, number>()
+  /** What changes made of sets: found once, not for every message. */
+  private readonly found = new Map<string, number>()
+
+  /** With the keywords and sets of a table that was kept. */
+  constructor(keywords: Iterable<Flag> = [], sets: Iterable<Iterable<Flag>> = []) {
+    this.sets = []
+    for (const keyword of keywords) this.learn(keyword)
+    for (const set of sets) this.number(set)
+  }
 
   /** The flags in their own spelling. \Recent is dropped: it belongs to sessions. Throws StoreError invalid or limit. */
   canonical(flags: Iterable<Flag>): Flag[] {
@@ -43,24 +54,31 @@ export class FlagTable {
     return [...canonical]
   }
 
-  /** The shared set of these flags; keywords not seen before are remembered. */
-  set(flags: Iterable<Flag>): ReadonlySet<Flag> {
+  /** Number of the shared set of these flags; keywords not seen before are remembered. */
+  number(flags: Iterable<Flag>): number {
     const spelled = new Set<Flag>()
     for (const flag of flags) spelled.add(this.learn(flag))
     const key = [...spelled].sort().join(' ')
-    let shared = this.sets.get(key)
-    if (shared === undefined) {
-      shared = spelled
-      this.sets.set(key, shared)
+    let number = this.numbers.get(key)
+    if (number === undefined) {
+      number = (this.sets as ReadonlySet<Flag>[]).push(spelled) - 1
+      this.numbers.set(key, number)
     }
-    return shared
+    return number
   }
 
-  /** What a change makes of a set. Answers the same set when nothing changes. */
-  changed(from: ReadonlySet<Flag>, mode: FlagMode, flags: ReadonlySet<Flag>): ReadonlySet<Flag> {
-    if (mode === 'set') return flags
-    if (mode === 'add') return this.set([...from, ...flags])
-    return this.set([...from].filter((flag) => !flags.has(flag)))
+  /** What a change makes of a set. Answers the same number when nothing changes. */
+  changed(from: number, mode: FlagMode, flags: number): number {
+    const key = `${from} ${mode} ${flags}`
+    let number = this.found.get(key)
+    if (number === undefined) {
+      const [set, change] = [this.sets[from]!, this.sets[flags]!]
+      if (mode === 'set') number = flags
+      else number = this.number(mode === 'add' ? [...set, ...change] : [...set].filter((flag) => !change.has(flag)))
+      if (this.found.size >= maxFound) this.found.clear()
+      this.found.set(key, number)
+    }
+    return number
   }
 
   private learn(flag: Flag): Flag {

@@ -4,7 +4,7 @@
  */
 
 import type { ModSeq, Uid } from '../base/ids.ts'
-import type { StoredMessage } from './record.ts'
+import type { StoredMessages } from './message-list.ts'
 import type { MailboxDelta, UidRange } from './types.ts'
 import { joinRanges } from './uid-set.ts'
 
@@ -97,12 +97,7 @@ export class History {
     }
   }
 
-  delta(
-    since: ModSeq,
-    highestModSeq: ModSeq,
-    messages: readonly StoredMessage[],
-    byUid: (uid: Uid) => StoredMessage | undefined,
-  ): MailboxDelta {
+  delta(since: ModSeq, highestModSeq: ModSeq, messages: StoredMessages): MailboxDelta {
     if (this.recentSince === undefined || since < this.recentSince) return this.scan(since, highestModSeq, messages)
     const added = new Set<Uid>()
     const updated = new Set<Uid>()
@@ -115,22 +110,23 @@ export class History {
     }
     const ascending = (uids: Set<Uid>) => [...uids].sort((a, b) => a - b)
     return {
-      added: ascending(added).filter((uid) => byUid(uid) !== undefined),
-      updated: ascending(updated).filter((uid) => !added.has(uid) && byUid(uid) !== undefined),
+      added: ascending(added).filter((uid) => messages.has(uid)),
+      updated: ascending(updated).filter((uid) => !added.has(uid) && messages.has(uid)),
       expunged: joinRanges(expunged),
       highestModSeq,
     }
   }
 
-  private scan(since: ModSeq, highestModSeq: ModSeq, messages: readonly StoredMessage[]): MailboxDelta {
+  private scan(since: ModSeq, highestModSeq: ModSeq, messages: StoredMessages): MailboxDelta {
     const expunged = this.ranges.flatMap(({ from, to, modSeq }) => (modSeq > since ? [{ first: from, last: to }] : []))
-    const uids = (is: (message: StoredMessage) => boolean) => messages.filter(is).map(({ uid }) => uid)
-    return {
-      added: uids((message) => message.addedModSeq > since),
-      updated: uids((message) => message.addedModSeq <= since && message.modSeq > since),
-      expunged: joinRanges(expunged),
-      highestModSeq,
+    const added: Uid[] = []
+    const updated: Uid[] = []
+    for (const { columns } of messages.chunks) {
+      const { uids, modSeqs, addedModSeqs, count } = columns
+      for (let row = 0; row < count; row += 1)
+        if (modSeqs[row]! > since) (addedModSeqs[row]! > since ? added : updated).push(uids[row]! as Uid)
     }
+    return { added, updated, expunged: joinRanges(expunged), highestModSeq }
   }
 }
 

@@ -6,16 +6,24 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
-import { breath } from './breath.ts'
-import { laterVersion, linesOf, type Operation, operationsIn } from './change-set.ts'
-import { type FlagMode, FlagTable } from './flags.ts'
+import { DamagedEntry, laterVersion, type Operation } from './change-set.ts'
+import type { PackedUidl } from './chunk.ts'
+import type { NewRow } from './chunk-builder.ts'
+import { ExpungedMessages, ExpungedTable } from './expunged.ts'
+import { FlagTable } from './flags.ts'
 import { type StoreFs, unlessAbsent } from './fs.ts'
-import { History, type VanishedRow } from './history.ts'
-import { originHash, parseMessageFileName } from './message-file.ts'
-import { type PackedUidl, packUidl, StoredMessage } from './record.ts'
+import { History } from './history.ts'
+import { imageOf, partsOf } from './mailbox-image.ts'
+import { missingUids, unknownFiles } from './mailbox-recovery.ts'
+import { parseMessageFileName } from './message-file.ts'
+import { StoredMessages } from './message-list.ts'
+import { MessageTable, type Rows } from './message-table.ts'
+import type { AddOperation, ExpungeOperation, FlagsOperation } from './operations.ts'
+import { type Departed, departedRows, Origins } from './origins.ts'
+import type { StoredMessage } from './record.ts'
 import type { Replica, Steps } from './replica.ts'
-import type { Delivered, ExpungeCause, Flag, MailboxDelta, OriginState } from './types.ts'
-import { formatUids, parseUids } from './uid-set.ts'
+import type { Delivered, Flag, MailboxDelta, OriginState } from './types.ts'
+import { parseUids } from './uid-set.ts'
 
 /** What became of one operation. */
 export interface Outcome {
@@ -27,64 +35,32 @@ export interface Outcome {
   readonly recent?: { readonly after: Uid; readonly upTo: Uid }
 }
 
-type Departed = OriginState & { readonly present: false }
-
 const maxUid = 0xffffffff
-/** Rows of one line of a dump: a few ms to read or write. */
-const rowsPerLine = 500
-/** UIDs changed, or hashes made, before others get their turn: a few ms. */
-const uidsPerTurn = 2000
 const nothing: Outcome = {}
-
-/** Of a message to be added. `origin` may be long, then the file name has only its hash. */
-export interface Addition {
-  readonly file: string
-  readonly flags: readonly Flag[]
-  readonly origin: string | undefined
-  readonly uidl: string | undefined
-  /** Named in the log although its order tells it: when an entry before this one is lost, later ones still mean what they meant. */
-  readonly uid: Uid
-}
-
-export const operations = {
-  add(message: Addition): Operation {
-    const named = parseMessageFileName(message.file)
-    const origin = message.origin === named?.origin ? null : (message.origin ?? null)
-    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid]
-  },
-  origin: (origin: string, uidl: string | undefined): Operation => ['origin', origin, packUidl(uidl, origin)],
-  flags: (mode: FlagMode, flags: readonly Flag[], uids: readonly Uid[]): Operation => [
-    'flags',
-    mode,
-    flags,
-    formatUids(uids),
-  ],
-  expunge: (cause: ExpungeCause, uids: readonly Uid[]): Operation => ['expunge', cause, formatUids(uids)],
-  forget: (origins: readonly string[]): Operation => ['forget', ...origins],
-  recent: (upTo: Uid): Operation => ['recent', upTo],
-}
 
 export class MailboxState implements Replica<Outcome> {
   uidValidity = 1
+  /** What readers see: replaced when an entry is complete, all of it at once. */
   uidNext = 1 as Uid
   recentAfter = 0 as Uid
-  readonly flagTable = new FlagTable()
-  readonly departed = new Map<string, Departed>()
-  readonly history = new History()
+  /** Keywords in use or used before. */
+  keywords: ReadonlySet<Flag> = new Set()
+  messages = new StoredMessages([], [])
+  expunged = new ExpungedMessages([], [])
+  /** The spellings, of the entry being applied as well. */
+  flagTable = new FlagTable()
+  history = new History()
   private readonly clock: Clock
-  private list: StoredMessage[] = []
-  /** `list` was handed out: what is added goes to a copy. */
-  private handedOut = false
-  /** What the entry being applied makes of `list`, which readers see when it is complete. */
-  private changed: StoredMessage[] | undefined
-  private arrivals: StoredMessage[] = []
-  private gone = new Set<Uid>()
-  private readonly present = new Map<string, Uid>()
-  /** Origins of which only the hash is known, since the log that had them was lost: of messages, and of some that left. */
-  private readonly hashed = new Map<string, Uid>()
-  private readonly departedHashed = new Map<string, Departed>()
-  /** While entries may be missing: files of messages that are known to have left. */
-  private gonePastGaps: Set<string> | undefined
+  /** What the entry being applied makes of the properties above. */
+  private nextUid = this.uidNext
+  private nextRecentAfter = this.recentAfter
+  private table = new MessageTable()
+  private expungedTable = new ExpungedTable()
+  private isTableChanged = false
+  private isExpungedChanged = false
+  private origins = new Origins(this.table)
+  /** While entries may be missing: files of messages that were purged. */
+  private purgedPastGaps: Set<string> | undefined
   /** UIDs of messages that were found again after a loss; a delivery under way at that time may still add one of them. */
   private recovered: readonly [first: number, last: number] = [1, 0]
 
@@ -96,82 +72,62 @@ export class MailboxState implements Replica<Outcome> {
   static empty(clock: Clock, uidValidity: number, uidNext: Uid = 1 as Uid): MailboxState {
     const state = new MailboxState(clock)
     state.uidValidity = uidValidity
-    state.uidNext = uidNext
-    state.recentAfter = (uidNext - 1) as Uid
+    state.nextUid = uidNext
+    state.nextRecentAfter = (uidNext - 1) as Uid
+    state.publish()
     return state
   }
 
-  /** Ascending UID. Never changed: a change replaces it. */
-  get messages(): readonly StoredMessage[] {
-    this.handedOut = true
-    return this.list
+  get departed(): ReadonlyMap<string, Departed> {
+    return this.origins.departed
   }
 
   get weight(): number {
-    return this.list.length + this.departed.size + this.departedHashed.size
+    const { departed, departedHashed } = this.origins
+    return this.messages.length + this.expunged.length + departed.size + departedHashed.size
   }
 
   byUid(uid: Uid): StoredMessage | undefined {
-    const message = this.list[this.indexOf(uid)]
-    return message?.uid === uid ? message : undefined
-  }
-
-  /** The messages among these UIDs, which ascend. */
-  *among(uids: readonly Uid[]): Iterable<StoredMessage> {
-    const { list } = this
-    let at = 0
-    for (const uid of uids) {
-      // Neighbours mostly.
-      if (list[at]?.uid !== uid) at = this.indexOf(uid)
-      const message = list[at]
-      if (message?.uid !== uid) continue
-      yield message
-      at += 1
-    }
+    return this.messages.byUid(uid)
   }
 
   byOrigin(origin: string): OriginState | undefined {
-    const uid = this.present.get(origin)
-    if (uid !== undefined) return { present: true, uid }
-    const departed = this.departed.get(origin)
-    if (departed !== undefined || this.hashed.size + this.departedHashed.size === 0) return departed
-    const hash = originHash(origin)
-    const hashed = this.hashed.get(hash)
-    return hashed === undefined ? this.departedHashed.get(hash) : { present: true, uid: hashed }
+    return this.origins.stateOf(origin)
   }
 
   /** Only the hash of this origin is known: whoever learns it commits `operations.origin`. */
   isHashed(origin: string): boolean {
-    if (this.hashed.size + this.departedHashed.size === 0) return false
-    const hash = originHash(origin)
-    return this.hashed.has(hash) || this.departedHashed.has(hash)
+    return this.origins.isHashed(origin)
   }
 
   delta(since: ModSeq, highestModSeq: ModSeq): MailboxDelta {
-    return this.history.delta(since, highestModSeq, this.list, (uid) => this.byUid(uid))
+    return this.history.delta(since, highestModSeq, this.messages)
   }
 
-  /** Origins are known at once, which is safe: the entry is durable. Messages are seen when it is complete. */
+  /** Origins are known at once, which is safe: the entry is durable. All else is seen when it is complete. */
   *apply(operation: Operation, number: number): Steps<Outcome> {
     const modSeq = number as ModSeq
     switch (operation[0]) {
       case 'add':
-        return this.add(operation, modSeq)
+        return this.add(operation as unknown as AddOperation, modSeq)
       case 'flags':
-        yield* this.changeFlags(operation, modSeq)
+        yield* this.changeFlags(operation as unknown as FlagsOperation, modSeq)
         return nothing
       case 'expunge':
-        return { expunged: yield* this.expunge(operation[1] as ExpungeCause, operation[2] as string, modSeq) }
+        return { expunged: yield* this.expunge(operation as unknown as ExpungeOperation, modSeq) }
+      case 'purge':
+        yield* this.purge(operation[1] as string)
+        return nothing
       case 'origin':
         this.nameOrigin(operation[1] as string, operation[2] as PackedUidl)
         return nothing
       case 'forget':
-        for (const origin of operation.slice(1)) this.departed.delete(origin as string)
+        for (const origin of operation.slice(1)) this.origins.departed.delete(origin as string)
         return nothing
       case 'recent': {
-        const after = this.recentAfter
-        this.recentAfter = Math.max(after, operation[1] as number) as Uid
-        return { recent: { after, upTo: this.recentAfter } }
+        const after = this.nextRecentAfter
+        this.nextRecentAfter = Math.max(after, operation[1] as number) as Uid
+        return { recent: { after, upTo: this.nextRecentAfter } }
       }
       default:
         throw laterVersion(`A mailbox's log entry (${operation[0]})`)
@@ -183,219 +139,148 @@ export class MailboxState implements Replica<Outcome> {
     this.history.complete(number as ModSeq, (from, to) => this.isLive(from, to))
   }
 
-  /** Readers see what the entry made, all of it at once. */
+  /** Readers see what the entry made. */
   private publish(): void {
-    let list = this.changed ?? this.list
-    if (this.arrivals.length > 0) {
-      if (this.handedOut && list === this.list) list = list.slice()
-      for (const message of this.arrivals) list.push(message)
-      this.arrivals = []
-    }
-    if (this.gone.size > 0) {
-      list = list.filter((message) => !this.gone.has(message.uid))
-      this.gone = new Set()
-    }
-    if (list !== this.list) this.handedOut = false
-    this.list = list
-    this.changed = undefined
-  }
-
-  /** Index of the first message with this UID or a higher one. */
-  private indexOf(uid: Uid): number {
-    let low = 0
-    let high = this.list.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.list[middle]!.uid < uid) low = middle + 1
-      else high = middle
-    }
-    return low
+    this.uidNext = this.nextUid
+    this.recentAfter = this.nextRecentAfter
+    this.keywords = this.flagTable.keywords
+    const { sets } = this.flagTable
+    if (this.isTableChanged) this.messages = new StoredMessages(this.table.list(), sets)
+    if (this.isExpungedChanged) this.expunged = new ExpungedMessages(this.expungedTable.list(), sets)
+    this.isTableChanged = false
+    this.isExpungedChanged = false
   }
 
   /** A message has a UID between the two, exclusive. */
   private isLive(from: Uid, to: Uid): boolean {
-    const message = this.list[this.indexOf((from + 1) as Uid)]
-    return message !== undefined && message.uid < to
+    const position = this.messages.positionOf((from + 1) as Uid)
+    return position < this.messages.length && this.messages.uidAt(position) < to
   }
 
-  private remember(message: StoredMessage): void {
-    if (message.origin !== undefined) this.present.set(message.origin, message.uid)
-    else {
-      const hash = parseMessageFileName(message.file)?.originHash
-      if (hash !== undefined) this.hashed.set(hash, message.uid)
-    }
-  }
-
-  private add(operation: Operation, modSeq: ModSeq): Outcome {
-    const [, file, flags, uidl, longOrigin, uid] = operation as unknown as AddRow
+  private add([, file, flags, uidl, longOrigin, uid]: AddOperation, modSeq: ModSeq): Outcome {
     // Only where entries are missing; its file is found by `recover`.
-    if (uid < this.uidNext && this.gonePastGaps !== undefined) return nothing
-    const message = StoredMessage.of({
-      uid: Math.max(this.uidNext, uid) as Uid,
-      file,
-      flags: this.flagTable.set(flags),
-      modSeq,
-      addedModSeq: modSeq,
-      origin: longOrigin ?? undefined,
-      uidl,
-    })
-    const known = message.origin === undefined ? undefined : this.byOrigin(message.origin)
+    if (uid < this.nextUid && this.purgedPastGaps !== undefined) return nothing
+    const named = parseMessageFileName(file)
+    if (named === undefined) throw new DamagedEntry('The log names a file that is no message')
+    const flagsNumber = this.flagTable.number(flags)
+    const origin = longOrigin ?? named.origin
+    const known = origin === undefined ? undefined : this.byOrigin(origin)
     if (known !== undefined) {
-      this.nameOrigin(message.origin!, uidl)
+      this.nameOrigin(origin!, uidl)
       return { delivered: { duplicateOf: known } }
     }
     const again = this.findRecovered(file)
     if (again !== undefined) return { delivered: { uid: again } }
-    this.arrivals.push(message)
-    this.uidNext = (message.uid + 1) as Uid
-    this.remember(message)
-    this.history.added(message.uid)
-    return { delivered: { uid: message.uid } }
+    const added = Math.max(this.nextUid, uid) as Uid
+    this.addRow({ uid: added, file, named, flags: flagsNumber, modSeq, addedModSeq: modSeq, origin, uidl })
+    return { delivered: { uid: added } }
+  }
+
+  private addRow(row: NewRow & { readonly uid: Uid }): void {
+    this.isTableChanged = true
+    this.table.add(row)
+    this.nextUid = (row.uid + 1) as Uid
+    this.origins.arrived(row.uid, row.origin, row.named.originHash)
+    this.history.added(row.uid)
   }
 
   /** Somebody came with an origin of which only the hash is known. */
   private nameOrigin(origin: string, uidl: PackedUidl): void {
-    if (!this.isHashed(origin)) return
-    const hash = originHash(origin)
-    const uid = this.hashed.get(hash)
-    if (uid === undefined) {
-      this.departed.set(origin, this.departedHashed.get(hash)!)
-      this.departedHashed.delete(hash)
-      return
-    }
-    this.hashed.delete(hash)
-    this.present.set(origin, uid)
-    this.changed ??= this.list.slice()
-    const index = this.indexOf(uid)
-    const message = this.changed[index]
-    if (message?.uid === uid) this.changed[index] = message.withOrigin(origin, uidl)
+    if (!this.origins.isHashed(origin)) return
+    const uid = this.origins.learn(origin)
+    const found = uid === undefined ? undefined : this.table.find(uid)
+    if (uid === undefined || found === undefined) return
+    const { chunk, row } = found
+    const file = chunk.fileOf(row)
+    this.isTableChanged = true
+    this.table.replace({
+      uid,
+      file,
+      named: parseMessageFileName(file)!,
+      flags: chunk.columns.flags[row]!,
+      modSeq: chunk.columns.modSeqs[row]!,
+      addedModSeq: chunk.columns.addedModSeqs[row]!,
+      origin,
+      uidl,
+    })
   }
 
   private findRecovered(file: string): Uid | undefined {
     const [first, last] = this.recovered
-    for (let at = this.indexOf(first as Uid); at < this.list.length && this.list[at]!.uid <= last; at += 1)
-      if (this.list[at]!.file === file) return this.list[at]!.uid
-    return undefined
+    return last < first ? undefined : (this.table.findFile(file, first, last) as Uid | undefined)
   }
 
-  private *changeFlags(operation: Operation, modSeq: ModSeq): Generator<undefined, void> {
-    const [, mode, flags, uids] = operation as [string, FlagMode, Flag[], string]
-    const change = this.flagTable.set(flags)
-    this.changed ??= this.list.slice()
-    const list = this.changed
+  private *changeFlags([, mode, flags, uids]: FlagsOperation, modSeq: ModSeq): Generator<undefined, void> {
+    const change = this.flagTable.number(flags)
     /** From one shared set to another: found once, not for every message. */
-    const transitions = new Map<ReadonlySet<Flag>, ReadonlySet<Flag>>()
-    let count = 0
-    for (const uid of parseUids(uids)) {
-      count += 1
-      if (count % uidsPerTurn === 0) yield
-      const index = this.indexOf(uid)
-      const message = list[index]
-      if (message?.uid !== uid || this.gone.has(uid)) continue
-      let next = transitions.get(message.flags)
-      if (next === undefined) {
-        next = this.flagTable.changed(message.flags, mode, change)
-        transitions.set(message.flags, next)
-      }
-      if (next === message.flags) continue
-      list[index] = message.withFlags(next, modSeq)
-      this.history.updated(uid)
+    const transitions: number[] = []
+    const to = (from: number): number => {
+      transitions[from] ??= this.flagTable.changed(from, mode, change)
+      return transitions[from]
     }
+    this.isTableChanged = true
+    yield* this.table.changeFlags(parseUids(uids), to, modSeq, (uid) => this.history.updated(uid as Uid))
   }
 
-  private *expunge(cause: ExpungeCause, uids: string, modSeq: ModSeq): Generator<undefined, Uid[]> {
+  private *expunge([, cause, uids, at]: ExpungeOperation, modSeq: ModSeq): Generator<undefined, Uid[]> {
     const expunged: Uid[] = []
-    let count = 0
-    for (const uid of parseUids(uids)) {
-      count += 1
-      if (count % uidsPerTurn === 0) yield
-      const message = (this.changed ?? this.list)[this.indexOf(uid)]
-      if (message?.uid !== uid || this.gone.has(uid)) continue
-      this.gone.add(uid)
-      expunged.push(uid)
-      this.history.expunged(uid)
-      this.gonePastGaps?.add(message.file)
-      const departed = { present: false, uid, cause, modSeq } as const
-      if (message.origin !== undefined) {
-        this.present.delete(message.origin)
-        this.departed.set(message.origin, departed)
-        continue
+    this.isTableChanged = true
+    this.isExpungedChanged = true
+    yield* this.table.remove(parseUids(uids), (rows) => {
+      for (const row of rows.rows) {
+        const uid = rows.chunk.columns.uids[row]! as Uid
+        expunged.push(uid)
+        this.history.expunged(uid)
       }
-      const hash = this.hashed.size === 0 ? undefined : parseMessageFileName(message.file)?.originHash
-      if (hash === undefined || !this.hashed.delete(hash)) continue
-      this.departedHashed.set(hash, departed)
-    }
+      this.origins.left(rows, cause, modSeq)
+      this.expungedTable.add(rows, at, cause)
+    })
     return expunged
   }
 
+  private purge(uids: string): Generator<undefined, void> {
+    this.isExpungedChanged = true
+    return this.expungedTable.purge([...parseUids(uids)], ({ chunk, rows }) => {
+      for (const row of rows) this.purgedPastGaps?.add(chunk.fileOf(row))
+    })
+  }
+
   image(): Iterable<Uint8Array> {
-    const dump = dumpLines(
-      {
-        uidValidity: this.uidValidity,
-        uidNext: this.uidNext,
-        recentAfter: this.recentAfter,
-        recovered: this.recovered,
-        keywords: [...this.flagTable.keywords],
+    const { uidValidity, uidNext, recentAfter, recovered, origins } = this
+    return imageOf({
+      head: {
+        uidValidity,
+        uidNext,
+        recentAfter,
+        recovered,
+        keywords: [...this.keywords],
+        hashed: [...origins.hashed],
       },
-      this.messages,
-      [...this.departed],
-      [...this.departedHashed],
-      this.history.vanished(),
-    )
-    return linesOf(dump)
+      sets: [...this.flagTable.sets],
+      departed: departedRows(origins.departed),
+      departedHashed: departedRows(origins.departedHashed),
+      vanished: this.history.vanished(),
+      messages: this.messages.chunks,
+      expunged: this.expunged.chunks,
+    })
   }
 
   async load(image: Buffer): Promise<void> {
-    for (const operation of operationsIn(image)) {
-      this.take(operation)
-      await breath()
-    }
-  }
-
-  /** An operation of a dump. */
-  private take(operation: Operation): void {
-    switch (operation[0]) {
-      case 'mailbox': {
-        const head = operation[1] as unknown as MailboxHead
-        this.uidValidity = head.uidValidity
-        this.uidNext = head.uidNext as Uid
-        this.recentAfter = head.recentAfter as Uid
-        this.recovered = head.recovered
-        this.flagTable.set(head.keywords)
-        return
-      }
-      case 'messages': {
-        const sets = (operation[1] as Flag[][]).map((flags) => this.flagTable.set(flags))
-        for (const row of operation.slice(2) as MessageRow[]) {
-          const [uid, file, set, modSeq, addedModSeq, uidl, longOrigin] = row
-          const message = StoredMessage.of({
-            uid: uid as Uid,
-            file,
-            flags: sets[set]!,
-            modSeq: modSeq as ModSeq,
-            addedModSeq: addedModSeq as ModSeq,
-            origin: longOrigin ?? undefined,
-            uidl,
-          })
-          this.arrivals.push(message)
-          this.remember(message)
-        }
-        return
-      }
-      case 'departed':
-        for (const [origin, uid, cause, modSeq] of operation.slice(1) as DepartedRow[])
-          this.departed.set(origin, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq })
-        return
-      case 'departed-hashed':
-        for (const [hash, uid, cause, modSeq] of operation.slice(1) as DepartedRow[])
-          this.departedHashed.set(hash, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq })
-        return
-      case 'vanished':
-        this.history.load(operation.slice(1) as VanishedRow[])
-        return
-      default:
-        throw laterVersion(`A mailbox's log entry (${operation[0]})`)
-    }
+    const { head, sets, departed, departedHashed, vanished, messages, expunged } = await partsOf(image)
+    this.uidValidity = head.uidValidity
+    this.nextUid = head.uidNext as Uid
+    this.nextRecentAfter = head.recentAfter as Uid
+    this.recovered = head.recovered
+    this.flagTable = new FlagTable(head.keywords, sets)
+    if (this.flagTable.sets.length !== sets.length) throw new DamagedEntry('A mailbox names the same flags twice')
+    this.table = new MessageTable(messages)
+    this.expungedTable = new ExpungedTable(expunged)
+    this.origins = new Origins(this.table, departed, departedHashed, head.hashed)
+    this.history = new History()
+    this.history.load(vanished)
+    this.isTableChanged = true
+    this.isExpungedChanged = true
+    this.publish()
   }
 
   /** UIDs mean the same. */
@@ -404,40 +289,31 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   expectGaps(): void {
-    this.gonePastGaps = new Set()
+    this.purgedPastGaps = new Set()
   }
 
   /**
-   * Adds the message files that no readable entry names, except those that one removes; that their origin left once is no proof that they
-   * did. A message whose file went is not there. The UIDs that clients know may be others now, hence a new UIDVALIDITY.
+   * Adds the message files that no readable entry names, except those that one removes. A message whose file went is not there. The UIDs
+   * that clients know may be others now, hence a new UIDVALIDITY.
    */
   async recover(fs: StoreFs, directory: string): Promise<void> {
     this.publish()
-    const removed = this.gonePastGaps
-    this.gonePastGaps = undefined
-    const first = this.uidNext
-    const files = await unlessAbsent(fs.list(`${directory}/msg`))
+    const purged = this.purgedPastGaps ?? new Set()
+    this.purgedPastGaps = undefined
+    const first = this.nextUid
+    const folder = `${directory}/msg`
+    const files = await unlessAbsent(fs.list(folder))
     if (files !== undefined) {
-      const there = new Set(files.map((entry) => entry.name))
-      await this.dropMissing(there, fs, directory)
-      const departed = await this.departedByHash()
-      const known = new Set(this.list.map((message) => message.file))
-      const knownHashes = new Set(this.list.map((message) => parseMessageFileName(message.file)?.originHash))
-      for (const file of [...there].sort()) {
-        const named = parseMessageFileName(file)
-        if (named === undefined || known.has(file) || removed?.has(file) === true) continue
-        if (named.origin !== undefined && this.present.has(named.origin)) continue
-        if (named.originHash !== undefined && knownHashes.has(named.originHash)) continue
-        // A file of another size was being written when its writer died.
-        if ((await unlessAbsent(fs.status(`${directory}/msg/${file}`)))?.sizeOctets !== named.sizeOctets) continue
-        const origin = named.origin ?? departed.get(named.originHash ?? '')
-        if (origin !== undefined) this.departed.delete(origin)
-        if (named.originHash !== undefined) this.departedHashed.delete(named.originHash)
-        this.add(
-          ['add', file, [], null, named.origin === undefined ? (origin ?? null) : null, this.uidNext],
-          1 as ModSeq,
-        )
-        knownHashes.add(named.originHash)
+      const listed = new Set(files.map((entry) => entry.name))
+      await this.dropMissing(listed, fs, folder)
+      for await (const { file, longOrigin } of unknownFiles(listed, this, this.origins, purged, fs, folder)) {
+        const named = parseMessageFileName(file)!
+        const origin = named.origin ?? longOrigin
+        if (origin !== undefined) this.origins.departed.delete(origin)
+        if (named.originHash !== undefined) this.origins.departedHashed.delete(named.originHash)
+        const modSeq = 1
+        const flags = this.flagTable.number([])
+        this.addRow({ uid: this.nextUid, file, named, flags, modSeq, addedModSeq: modSeq, origin, uidl: null })
       }
     }
     this.publish()
@@ -445,76 +321,20 @@ export class MailboxState implements Replica<Outcome> {
     this.uidValidity = Math.min(maxUid, Math.max(this.uidValidity + 1, Math.floor(this.clock.now() / 1000)))
   }
 
-  /** Their expunge is among what was lost. */
-  private async dropMissing(there: ReadonlySet<string>, fs: StoreFs, directory: string): Promise<void> {
-    for (const { uid, file, origin } of this.list) {
-      if (there.has(file) || (await unlessAbsent(fs.status(`${directory}/msg/${file}`))) !== undefined) continue
-      this.gone.add(uid)
-      if (origin !== undefined) this.present.delete(origin)
-    }
-    for (const [hash, uid] of this.hashed) if (this.gone.has(uid)) this.hashed.delete(hash)
+  /** Their expunge, or their purge, is among what was lost. */
+  private async dropMissing(listed: ReadonlySet<string>, fs: StoreFs, folder: string): Promise<void> {
+    const ranges = (uids: readonly Uid[]) => uids.toSorted((a, b) => a - b).map((uid) => ({ first: uid, last: uid }))
+    const gone = await missingUids(this.messages, listed, fs, folder)
+    const expunged = Array.from(this.expunged, ({ message }) => message)
+    const purged = await missingUids(expunged, listed, fs, folder)
+    this.isTableChanged = true
+    this.isExpungedChanged = true
+    finish(this.table.remove(ranges(gone), (rows: Rows) => this.origins.dropped(rows)))
+    finish(this.expungedTable.purge(ranges(purged), () => {}))
     this.publish()
   }
-
-  private async departedByHash(): Promise<ReadonlyMap<string, string>> {
-    const byHash = new Map<string, string>()
-    for (const origin of this.departed.keys()) {
-      byHash.set(originHash(origin), origin)
-      if (byHash.size % uidsPerTurn === 0) await breath()
-    }
-    return byHash
-  }
 }
 
-interface MailboxHead {
-  readonly uidValidity: number
-  readonly uidNext: number
-  readonly recentAfter: number
-  readonly recovered: readonly [number, number]
-  readonly keywords: readonly Flag[]
-}
-type AddRow = [word: string, file: string, flags: Flag[], uidl: PackedUidl, longOrigin: string | null, uid: number]
-type MessageRow = [
-  uid: number,
-  file: string,
-  set: number,
-  modSeq: number,
-  addedModSeq: number,
-  uidl: PackedUidl,
-  longOrigin: string | null,
-]
-type DepartedRow = [origin: string, uid: number, cause: ExpungeCause, modSeq: number]
-
-function* dumpLines(
-  head: MailboxHead,
-  messages: readonly StoredMessage[],
-  departed: readonly (readonly [string, Departed])[],
-  departedHashed: readonly (readonly [string, Departed])[],
-  vanished: readonly VanishedRow[],
-): Iterable<Operation> {
-  yield ['mailbox', { ...head }]
-  for (let at = 0; at < messages.length; at += rowsPerLine) {
-    const sets = new Map<ReadonlySet<Flag>, number>()
-    const rows: MessageRow[] = []
-    for (const message of messages.slice(at, at + rowsPerLine)) {
-      let set = sets.get(message.flags)
-      if (set === undefined) {
-        set = sets.size
-        sets.set(message.flags, set)
-      }
-      const { uid, file, modSeq, addedModSeq, origin, uidl } = message
-      const longOrigin = origin !== undefined && parseMessageFileName(file)?.origin === undefined ? origin : null
-      rows.push([uid, file, set, modSeq, addedModSeq, packUidl(uidl, origin), longOrigin])
-    }
-    yield ['messages', Array.from(sets.keys(), (flags) => [...flags]), ...rows]
-  }
-  for (const [word, origins] of [
-    ['departed', departed],
-    ['departed-hashed', departedHashed],
-  ] as const)
-    for (let at = 0; at < origins.length; at += rowsPerLine) {
-      const rows = origins.slice(at, at + rowsPerLine)
-      yield [word, ...rows.map(([origin, { uid, cause, modSeq }]): DepartedRow => [origin, uid, cause, modSeq])]
-    }
-  for (let at = 0; at < vanished.length; at += rowsPerLine) yield ['vanished', ...vanished.slice(at, at + rowsPerLine)]
+function finish(steps: Generator<undefined, void>): void {
+  while (steps.next().done !== true);
 }

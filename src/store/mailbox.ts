@@ -4,6 +4,7 @@ import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
 import { summarize, summarizeStream } from '../mime/summary.ts'
 import type { MessageSummary } from '../mime/types.ts'
+import { inTurns } from './breath.ts'
 import type { Operation } from './change-set.ts'
 import { CommitLog, type CommitRequest } from './commit-log.ts'
 import { FileContent } from './content.ts'
@@ -12,8 +13,9 @@ import { copyMessages } from './copy.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
-import { type Addition, MailboxState, type Outcome, operations } from './mailbox-state.ts'
-import { StoredMessages } from './message-list.ts'
+import { MailboxState, type Outcome } from './mailbox-state.ts'
+import type { StoredMessages } from './message-list.ts'
+import { type Addition, operations } from './operations.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
@@ -122,10 +124,10 @@ export class OpenMailbox implements Mailbox {
     return this.log.number as ModSeq
   }
   get messages(): StoredMessages {
-    return new StoredMessages(this.log.state.messages)
+    return this.log.state.messages
   }
   get keywords(): ReadonlySet<Flag> {
-    return this.log.state.flagTable.keywords
+    return this.log.state.keywords
   }
   get recentAfter(): Uid {
     return this.log.state.recentAfter
@@ -205,14 +207,19 @@ export class OpenMailbox implements Mailbox {
         const touched = new Set(this.touched.flat())
         /** Of shared sets: found once, not for every message. */
         const differs = new Map<ReadonlySet<Flag>, boolean>()
-        for (const { uid, flags: from, modSeq } of this.log.state.among(uids)) {
+        const { messages } = this
+        for (const uid of uids) {
+          const position = messages.positionOf(uid)
+          if (position === messages.length || messages.uidAt(position) !== uid) continue
+          const from = messages.flagsAt(position)
           let different = differs.get(from)
           if (different === undefined) {
             different = changes(from, mode, flags)
             differs.set(from, different)
           }
           const isTouched = touched.has(uid)
-          if (unchangedSince !== undefined && (isTouched || modSeq > unchangedSince)) modified.push(uid)
+          if (unchangedSince !== undefined && (isTouched || messages.modSeqAt(position) > unchangedSince))
+            modified.push(uid)
           else if (isTouched || different) wanted.push(uid)
         }
         this.touched.push(wanted)
@@ -224,27 +231,39 @@ export class OpenMailbox implements Mailbox {
 
   async expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]> {
     const wanted = sortedUids(uids)
-    let present: readonly StoredMessage[] = []
     const expunged = await this.commit({
       plan: () => {
-        present = [...this.log.state.among(wanted)]
-        const uids = present.map((message) => message.uid)
-        return uids.length === 0 ? [] : [operations.expunge(cause, uids)]
+        const present = wanted.filter((uid) => this.messages.has(uid))
+        return present.length === 0
+          ? []
+          : [operations.expunge(cause, present, Math.floor(this.context.clock.now() / 1000))]
       },
       done: ([outcome]) => outcome?.expunged ?? [],
     })
-    this.leavings.removeLater(async () => {
-      // After a loss a file may be a message again; then this mailbox is not found any more, and the file stays.
-      await this.log.refresh()
-      const gone = new Set(expunged)
-      return present.flatMap(({ uid, file }) => (gone.has(uid) ? [`${this.directory}/msg/${file}`] : []))
-    })
+    this.leavings.removeLater(async () => (await this.purge(expunged)).map((file) => `${this.directory}/msg/${file}`))
     return expunged
+  }
+
+  /** Gives expunged messages up. Answers the names of their files, which may go then. */
+  private async purge(uids: readonly Uid[]): Promise<readonly string[]> {
+    // After a loss a file may be a message again; then this mailbox is not found any more, and the file stays.
+    await this.log.refresh()
+    const gone = new Set(uids)
+    const wanted: Uid[] = []
+    const files: string[] = []
+    for await (const { message } of inTurns(this.log.state.expunged)) {
+      if (!gone.has(message.uid)) continue
+      wanted.push(message.uid)
+      files.push(message.file)
+    }
+    const purging = wanted.length === 0 ? [] : [operations.purge(sortedUids(wanted))]
+    await this.commit({ plan: () => purging, done: () => {} })
+    return files
   }
 
   async copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
     if (!(target instanceof OpenMailbox)) throw new Error('the target is of another store')
-    const messages = [...this.log.state.among(sortedUids(uids))]
+    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])
     return await this.doing('Copying messages', copyMessages(this.context, this.directory, messages, target))
   }
 
@@ -350,16 +369,11 @@ export class OpenMailbox implements Mailbox {
   }
 
   status(): MailboxStatus {
-    let [unseen, deleted, sizeOctets] = [0, 0, 0]
-    for (const message of this.messages) {
-      if (!message.flags.has('\\Seen')) unseen += 1
-      if (message.flags.has('\\Deleted')) deleted += 1
-      sizeOctets += message.sizeOctets
-    }
-    let recent = 0
-    for (let at = this.messages.length - 1; at >= 0 && this.messages.uidAt(at) > this.recentAfter; at -= 1) recent += 1
+    const { messages } = this
+    const { unseen, deleted, sizeOctets } = messages.totals()
+    const recent = messages.length - messages.positionOf((this.recentAfter + 1) as Uid)
     return {
-      messages: this.messages.length,
+      messages: messages.length,
       recent,
       unseen,
       deleted,
@@ -419,7 +433,11 @@ export class OpenMailbox implements Mailbox {
 
   private async liveFiles(): Promise<ReadonlySet<string>> {
     await this.log.refresh()
-    return new Set(Array.from(this.messages, (message) => message.file))
+    const { messages, expunged } = this.log.state
+    const files = new Set<string>()
+    for await (const { file } of inTurns(messages)) files.add(file)
+    for await (const { message } of inTurns(expunged)) files.add(message.file)
+    return files
   }
 
   private damaged(record: MessageRecord, how: string): StoreError {

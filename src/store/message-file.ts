@@ -15,6 +15,8 @@ export interface MessageFile {
   readonly origin: string | undefined
   /** base64url SHA-256 of an origin that was too long for the name. */
   readonly originHash: string | undefined
+  /** What sets the file apart from all others of the mailbox. */
+  readonly unique: string
   /** base64url SHA-256 of the octets. */
   readonly digest: string
 }
@@ -41,27 +43,25 @@ export function checkOrigin(origin: string): void {
     throw new StoreError('invalid', `An origin is empty, longer than ${maxOriginLength} characters, or not text`)
 }
 
-/** `unique`: lower-case letters and digits that no other message of the mailbox has. */
-export function messageFileName(message: {
-  readonly internalDate: number
-  readonly sizeOctets: number
-  readonly origin: string | undefined
-  readonly unique: string
-  readonly digest: string
-}): string {
-  let origin = ''
-  if (message.origin !== undefined) {
-    origin = escapeOrigin(message.origin)
-    if (origin.length > maxOriginOctets) origin = `^${originHash(message.origin)}`
+/**
+ * `unique`: lower-case letters and digits that no other message of the mailbox has. `originHash` is for a message whose origin is not
+ * known any more.
+ */
+export function messageFileName(message: Omit<MessageFile, 'originHash'> & { readonly originHash?: string }): string {
+  const { internalDate, sizeOctets, origin, unique, digest } = message
+  let token = message.originHash === undefined ? '' : `^${message.originHash}`
+  if (origin !== undefined) {
+    token = escapeOrigin(origin)
+    if (token.length > maxOriginOctets) token = `^${originHash(origin)}`
   }
-  return `${message.internalDate},S=${message.sizeOctets},O=${origin},${message.unique},${message.digest}`
+  return `${internalDate},S=${sizeOctets},O=${token},${unique},${digest}`
 }
 
 /** Undefined for a name that `messageFileName` never makes. */
 export function parseMessageFileName(file: string): MessageFile | undefined {
   const match = pattern.exec(file)
   if (match === null) return undefined
-  const [, date, size, token, , digest] = match as unknown as [string, string, string, string, string, string]
+  const [, date, size, token, unique, digest] = match as unknown as [string, string, string, string, string, string]
   const hashed = token.startsWith('^')
   let origin: string | undefined
   if (token !== '' && !hashed) {
@@ -76,6 +76,7 @@ export function parseMessageFileName(file: string): MessageFile | undefined {
     sizeOctets: Number(size),
     origin,
     originHash: hashed ? token.slice(1) : undefined,
+    unique,
     digest,
   }
 }

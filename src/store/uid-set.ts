@@ -13,12 +13,16 @@ export function formatUids(uids: readonly Uid[]): string {
   return ranges.join(',')
 }
 
-/** The UIDs that `formatUids` wrote. */
-export function* parseUids(set: string): Iterable<Uid> {
-  if (set === '') return
-  for (const range of set.split(',')) {
-    const [first, last] = range.split(':')
-    for (let uid = Number(first); uid <= Number(last ?? first); uid += 1) yield uid as Uid
+/** The ranges that `formatUids` wrote, one at a time since they can be many. */
+export function* parseUids(set: string): Iterable<UidRange> {
+  for (let at = 0; at < set.length; ) {
+    const comma = set.indexOf(',', at)
+    const end = comma < 0 ? set.length : comma
+    const range = set.slice(at, end)
+    const colon = range.indexOf(':')
+    const first = Number(colon < 0 ? range : range.slice(0, colon)) as Uid
+    yield { first, last: colon < 0 ? first : (Number(range.slice(colon + 1)) as Uid) }
+    at = end + 1
   }
 }
 

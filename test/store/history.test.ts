@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import { History } from '#src/store/history.ts'
+import { StoredMessages } from '#src/store/message-list.ts'
 import { isAmong, joinRanges } from '#src/store/uid-set.ts'
 
 const range = (first: number, last: number) => ({ first: first as Uid, last: last as Uid })
@@ -14,7 +15,7 @@ it('what left is told in ranges, however many UIDs they span', () => {
     [4_294_967_294, 4_294_967_294, 3],
   ])
   history.complete(9 as ModSeq, () => false)
-  const since = (modSeq: number) => history.delta(modSeq as ModSeq, 9 as ModSeq, [], () => undefined).expunged
+  const since = (modSeq: number) => history.delta(modSeq as ModSeq, 9 as ModSeq, new StoredMessages([], [])).expunged
   expect(since(4)).toEqual([range(1, 4_000_000_003)])
   expect(since(6)).toEqual([range(4_000_000_001, 4_000_000_003)])
   expect(since(2)).toEqual([range(1, 4_000_000_003), range(4_294_967_294, 4_294_967_294)])

@@ -5,7 +5,6 @@ import { StoreError } from '../../base/errors.ts'
 import type { UserId } from '../../base/ids.ts'
 import { breath } from '../breath.ts'
 import { MailboxState } from '../mailbox-state.ts'
-import { StoredMessages } from '../message-list.ts'
 import type { Mailbox, MessageList, MessageRecord, Store } from '../types.ts'
 import { FileIndex } from './file-index.ts'
 import { checkLog } from './log-check.ts'
@@ -42,7 +41,7 @@ export class MailboxCheck {
   }
 
   get messages(): MessageList {
-    return new StoredMessages(this.state.messages)
+    return this.state.messages
   }
 
   async checkLog(): Promise<void> {

@@ -82,8 +82,11 @@ async function checkUnknown(check: MailboxCheck, folder: string): Promise<void> 
   })
 }
 
-function knownFiles({ messages }: MailboxState): Promise<FileIndex> {
-  return FileIndex.of(messages.length, (position) => messages.at(position)!.file)
+/** Also those of expunged messages, which are there until a purge. */
+function knownFiles({ messages, expunged }: MailboxState): Promise<FileIndex> {
+  const left = Array.from(expunged, ({ message }) => message)
+  const { length } = messages
+  return FileIndex.of(length + left.length, (at) => (at < length ? messages.at(at) : left[at - length])!.file)
 }
 
 async function checkMessage(check: MailboxCheck, folder: string, record: MessageRecord): Promise<void> {

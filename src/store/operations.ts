@@ -1,0 +1,58 @@
+/** The operations of a mailbox's log entries, as they are written. */
+
+import type { Uid } from '../base/ids.ts'
+import type { Operation } from './change-set.ts'
+import type { PackedUidl } from './chunk.ts'
+import type { FlagMode } from './flags.ts'
+import { parseMessageFileName } from './message-file.ts'
+import { packUidl } from './record.ts'
+import type { ExpungeCause, Flag } from './types.ts'
+import { formatUids } from './uid-set.ts'
+
+/** Of a message to be added. `origin` may be long, then the file name has only its hash. */
+export interface Addition {
+  readonly file: string
+  readonly flags: readonly Flag[]
+  readonly origin: string | undefined
+  readonly uidl: string | undefined
+  /** Named in the log although its order tells it: when an entry before this one is lost, later ones still mean what they meant. */
+  readonly uid: Uid
+}
+
+/** `longOrigin`: where the file name doesn't carry it. */
+export type AddOperation = readonly [
+  word: 'add',
+  file: string,
+  flags: readonly Flag[],
+  uidl: PackedUidl,
+  longOrigin: string | null,
+  uid: number,
+]
+export type FlagsOperation = readonly [word: 'flags', mode: FlagMode, flags: readonly Flag[], uids: string]
+/** `at`: seconds since 1970. */
+export type ExpungeOperation = readonly [word: 'expunge', cause: ExpungeCause, uids: string, at: number]
+
+export const operations = {
+  add(message: Addition): AddOperation {
+    const named = parseMessageFileName(message.file)
+    const origin = message.origin === named?.origin ? null : (message.origin ?? null)
+    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid]
+  },
+  origin: (origin: string, uidl: string | undefined): Operation => ['origin', origin, packUidl(uidl, origin)],
+  flags: (mode: FlagMode, flags: readonly Flag[], uids: readonly Uid[]): FlagsOperation => [
+    'flags',
+    mode,
+    flags,
+    formatUids(uids),
+  ],
+  expunge: (cause: ExpungeCause, uids: readonly Uid[], at: number): ExpungeOperation => [
+    'expunge',
+    cause,
+    formatUids(uids),
+    at,
+  ],
+  /** What was expunged can't be brought back any more, and the files may go. */
+  purge: (uids: readonly Uid[]): Operation => ['purge', formatUids(uids)],
+  forget: (origins: readonly string[]): Operation => ['forget', ...origins],
+  recent: (upTo: Uid): Operation => ['recent', upTo],
+}

@@ -1,0 +1,135 @@
+/** What a mailbox knows of origins: of its messages, of those that left, and of those of which a loss left only the hash. */
+
+import type { ModSeq, Uid } from '../base/ids.ts'
+import type { DepartedRow } from './mailbox-image.ts'
+import { originHash } from './message-file.ts'
+import type { MessageTable, Rows } from './message-table.ts'
+import { hashOrigin, OriginIndex } from './origin-index.ts'
+import type { ExpungeCause, OriginState } from './types.ts'
+
+export type Departed = OriginState & { readonly present: false }
+
+export class Origins {
+  readonly departed: Map<string, Departed>
+  /** By hash: of messages, and of some that left. */
+  readonly hashed: Map<string, Uid>
+  readonly departedHashed: Map<string, Departed>
+  private readonly table: MessageTable
+  /** Of the messages in `table`; made when somebody asks. */
+  private index: OriginIndex | undefined
+
+  constructor(
+    table: MessageTable,
+    departed: readonly DepartedRow[] = [],
+    departedHashed: readonly DepartedRow[] = [],
+    hashed: readonly (readonly [hash: string, uid: number])[] = [],
+  ) {
+    this.table = table
+    this.departed = new Map(departed.map(departedOf))
+    this.departedHashed = new Map(departedHashed.map(departedOf))
+    this.hashed = new Map(hashed as readonly (readonly [string, Uid])[])
+  }
+
+  stateOf(origin: string): OriginState | undefined {
+    const uid = this.uidOf(origin)
+    if (uid !== undefined) return { present: true, uid }
+    const departed = this.departed.get(origin)
+    if (departed !== undefined || this.hashed.size + this.departedHashed.size === 0) return departed
+    const hash = originHash(origin)
+    const hashed = this.hashed.get(hash)
+    return hashed === undefined ? this.departedHashed.get(hash) : { present: true, uid: hashed }
+  }
+
+  /** Only the hash of this origin is known. */
+  isHashed(origin: string): boolean {
+    if (this.hashed.size + this.departedHashed.size === 0) return false
+    const hash = originHash(origin)
+    return this.hashed.has(hash) || this.departedHashed.has(hash)
+  }
+
+  /** Of the message of this origin in the table. */
+  uidOf(origin: string): Uid | undefined {
+    this.index ??= new OriginIndex([...this.table.hashedUids()])
+    const hash = hashOrigin(origin)
+    return this.index.find(hash, (uid) => {
+      const found = this.table.find(uid)
+      if (found === undefined) return false
+      const { chunk, row } = found
+      return chunk.columns.origins?.hashes[row] === hash && chunk.originOf(row) === origin
+    }) as Uid | undefined
+  }
+
+  /** A message came into the table. */
+  arrived(uid: Uid, origin: string | undefined, hash: string | undefined): void {
+    if (origin !== undefined) this.remember(origin, uid)
+    else if (hash !== undefined) this.hashed.set(hash, uid)
+  }
+
+  /**
+   * Somebody came with an origin of which only the hash was known. Answers the UID of the message that has it; undefined when that left.
+   */
+  learn(origin: string): Uid | undefined {
+    const hash = originHash(origin)
+    const uid = this.hashed.get(hash)
+    if (uid === undefined) {
+      this.departed.set(origin, this.departedHashed.get(hash)!)
+      this.departedHashed.delete(hash)
+      return undefined
+    }
+    this.hashed.delete(hash)
+    this.remember(origin, uid)
+    return uid
+  }
+
+  /** Messages leave the table; their origins are remembered. */
+  left(rows: Rows, cause: ExpungeCause, modSeq: ModSeq): void {
+    this.forgetRows(
+      rows,
+      (uid, origin) => this.departed.set(origin, { present: false, uid, cause, modSeq }),
+      (uid, hash) => this.departedHashed.set(hash, { present: false, uid, cause, modSeq }),
+    )
+  }
+
+  /** Messages leave the table as if they had never been there. */
+  dropped(rows: Rows): void {
+    this.forgetRows(
+      rows,
+      () => {},
+      () => {},
+    )
+  }
+
+  private forgetRows(
+    { chunk, rows }: Rows,
+    named: (uid: Uid, origin: string) => void,
+    hashed: (uid: Uid, hash: string) => void,
+  ): void {
+    const { uids, origins } = chunk.columns
+    if (origins === undefined) return
+    for (const row of rows) {
+      const uid = uids[row]! as Uid
+      const short = origins.hashes[row]!
+      if (short !== 0) {
+        this.index?.remove(short, uid)
+        named(uid, chunk.originOf(row)!)
+        continue
+      }
+      const hash = this.hashed.size === 0 ? undefined : chunk.originHashOf(row)
+      if (hash !== undefined && this.hashed.delete(hash)) hashed(uid, hash)
+    }
+  }
+
+  private remember(origin: string, uid: Uid): void {
+    // Made anew, larger, at the next question.
+    if (this.index?.isFull === true) this.index = undefined
+    this.index?.add(hashOrigin(origin), uid)
+  }
+}
+
+function departedOf([origin, uid, cause, modSeq]: DepartedRow): [string, Departed] {
+  return [origin, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq }]
+}
+
+export function departedRows(departed: ReadonlyMap<string, Departed>): DepartedRow[] {
+  return Array.from(departed, ([origin, { uid, cause, modSeq }]): DepartedRow => [origin, uid, cause, modSeq])
+}
