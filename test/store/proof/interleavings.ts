@@ -115,11 +115,21 @@ function ending(index: number): Job {
   return { proof: 'ends', name, run: (seed) => inOneTurn(() => runEnding(name, chances(seed, name))) }
 }
 
-async function runEnding(name: string, chance: () => number): Promise<Result> {
+function mixed(chance: () => number): History {
   const choice = chance() < 0.5 ? inInbox : all
-  const history: History = Array.from({ length: 2 + below(chance, 2) }, () =>
+  return Array.from({ length: 2 + below(chance, 2) }, () =>
     Array.from({ length: 1 + below(chance, 4) }, () => choice[below(chance, choice.length)]!),
   )
+}
+
+/** One process changes INBOX and another one looks: what it sees may not be durable yet. */
+function watched(chance: () => number): History {
+  const look = () => (chance() < 0.7 ? steps.refreshes : steps.opensAnew)
+  return [[inInbox[below(chance, inInbox.length)]!], [look(), look(), look()]]
+}
+
+async function runEnding(name: string, chance: () => number): Promise<Result> {
+  const history = chance() < 0.4 ? watched(chance) : mixed(chance)
   const store = { epochEntries: [1, 2, 256][below(chance, 3)]! }
   const disk = (await diskFor(history)).clone()
   const ledger = new Ledger()

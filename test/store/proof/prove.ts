@@ -34,7 +34,7 @@ export function jobsOf({ scale, only }: Options): readonly Job[] {
     ...fileChecks,
     ...failingCalls(Math.min(1, scale * 10)),
     ...crashStates(Math.min(1, scale * 5)),
-    ...endings(Math.ceil(endingsWanted * scale)),
+    ...endings(Math.ceil(endingsWanted * Math.min(1, scale * 3))),
     ...shortHistories(Math.min(1, scale)),
   ]
   return jobs.filter(({ proof, name }) => proof.includes(only) || name.includes(only))
