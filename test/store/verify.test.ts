@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import { nodeFs, type StoreFs } from '#src/store/fs.ts'
@@ -158,6 +158,15 @@ describe('a check', () => {
       expect(steps.filter(({ what }) => what === 'mailbox')).toHaveLength(3)
       expect(steps.filter(({ what }) => what === 'mailboxes')).toEqual([{ what: 'mailboxes', count: 3 }])
     }
+  })
+
+  it('leaves alone what belongs to partitions, and accounts on their way between them', async () => {
+    const { root } = await plantedStore()
+    for (const name of ['.wherry-partition', '.partitions']) writeFileSync(`${root}/${name}`, '{}')
+    mkdirSync(`${root}/.places/${user}/claim`, { recursive: true })
+    const names = readdirSync(root)
+    expect((await check(root, { repair: true })).findings).toEqual([])
+    expect(readdirSync(root)).toEqual(names)
   })
 
   it('repairs a damaged message where it is: flags and date stay, its origin is not deleted at the backend, no UID comes twice', async () => {
