@@ -22,6 +22,8 @@ export type ChangeSetKind = 'change' | 'state' | 'saved' | 'seal' | 'lost'
 
 export interface ChangeSet {
   readonly kind: ChangeSetKind
+  /** The unique name that its writer gave it. */
+  readonly id: string
   /** The lines of its operations. */
   readonly body: Buffer
 }
@@ -34,7 +36,7 @@ export class DamagedEntry extends Error {
 const version = 1
 const kinds: readonly string[] = ['change', 'state', 'saved', 'seal', 'lost']
 const lineFeed = 10
-const headLine = /^mdir ([0-9]+) ([a-z]+) [a-z0-9]+$/
+const headLine = /^mdir ([0-9]+) ([a-z]+) ([a-z0-9]+)$/
 /** A head line is shorter. */
 export const maxHeadOctets = 80
 const crcLine = /^crc32 ([0-9a-f]{8})\n$/
@@ -100,7 +102,7 @@ export function decodeChangeSet(octets: Buffer, path: string): ChangeSet {
     throw new DamagedEntry(`${path} is damaged`)
   const kind = head[2]!
   if (Number(head[1]) !== version || !kinds.includes(kind)) throw laterVersion(path)
-  return { kind: kind as ChangeSetKind, body: octets.subarray(headEnd + 1, crcStart) }
+  return { kind: kind as ChangeSetKind, id: head[3]!, body: octets.subarray(headEnd + 1, crcStart) }
 }
 
 /** The kind of an entry from its first octets, without a look at the rest; undefined when they are no head line of this version. */

@@ -28,7 +28,7 @@ import { codeOf, unlessAbsent } from './fs.ts'
 import { LogReader } from './log-reader.ts'
 import type { Position } from './position.ts'
 import { operationsPerTurn, type Replica } from './replica.ts'
-import { uniqueName } from './unique.ts'
+import { processOf, uniqueName } from './unique.ts'
 
 /** A change that somebody wants committed. */
 export interface CommitRequest<Outcome, Result> {
@@ -86,6 +86,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     this.moved = moved
     this.courtesy = new Courtesy(context.clock)
     this.reader = new LogReader(context, what, directory, fresh, {
+      read: ({ id }) => this.courtesy.meet(processOf(id)),
       moved: (at) => {
         if (at === this.at) this.moved(false)
       },
@@ -285,21 +286,10 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       await fs.syncDirectory(epochs.pathOf(epoch))
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || (await epochs.isPresent(epoch))) throw error
-      await this.wasPassedOn()
+      if (!(await this.reader.wasPassedOn(epoch)))
+        throw new StoreError('unavailable', `The ${this.what} was moved or removed at the same moment; try again`)
     }
     return true
-  }
-
-  /**
-   * An epoch is gone. While the log is where it was, those who went on after the last entry have copied what it made into a later epoch,
-   * durably; when all of it went elsewhere, nobody knows.
-   */
-  private async wasPassedOn(): Promise<void> {
-    const epochs = await unlessMissing(this.reader.list(this.id))
-    const { start } = this.position.epoch
-    // The same one again: put back or brought back after it was away, perhaps without the entry.
-    if (epochs !== undefined && epochs.length > 0 && !epochs.some((epoch) => epoch.start === start)) return
-    throw new StoreError('unavailable', `The ${this.what} was moved or removed at the same moment; try again`)
   }
 
   /** Reads and applies the entries after `number`. `toCommit`: makes the next epoch when this one is sealed, or throws. */
@@ -345,13 +335,4 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
 /** Waits for all before the first failure is told: nothing may still be writing when the caller cleans up. */
 async function allDone(steps: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(steps)) if (result.status === 'rejected') throw result.reason
-}
-
-async function unlessMissing<T>(attempt: Promise<T>): Promise<T | undefined> {
-  try {
-    return await attempt
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'not-found') return undefined
-    throw error
-  }
 }

@@ -1,6 +1,6 @@
 /** Reading a commit log: from its newest state, over its entries, behind its seals. What must not break is told in commit-log.ts. */
 
-import type { StoreError } from '../base/errors.ts'
+import { StoreError } from '../base/errors.ts'
 import { breath } from './breath.ts'
 import { type ChangeSet, DamagedEntry } from './change-set.ts'
 import type { StoreContext } from './context.ts'
@@ -12,6 +12,8 @@ import type { Replica } from './replica.ts'
 
 /** Who wants to know of it. */
 export interface LogListener<Outcome, State extends Replica<Outcome>> {
+  /** This entry was read. */
+  read(entry: ChangeSet): void
   /** The position went over entries. */
   moved(at: Position<Outcome, State>): void
   /** Whoever knows the present state can never go on. Answers the error to fail with. */
@@ -71,7 +73,10 @@ export class LogReader<Outcome, State extends Replica<Outcome>> {
       }
       const sync = this.context.fs.syncDirectory(this.epochs.pathOf(epoch)).then(() => true)
       if ((await unlessAbsent(sync)) === undefined) continue
-      for (const entry of found) if (entry.kind === 'change') await at.goOver(entry.body)
+      for (const entry of found) {
+        this.listener.read(entry)
+        if (entry.kind === 'change') await at.goOver(entry.body)
+      }
       const ended = found.at(-1)!.kind
       if (found.length > 1 || ended === 'change') this.listener.moved(at)
       if (ended === 'seal') {
@@ -92,6 +97,20 @@ export class LogReader<Outcome, State extends Replica<Outcome>> {
     if (id !== undefined && newest !== undefined && newest.id !== id)
       throw this.listener.ended(`The ${this.what} was removed, and another one has its name now`)
     return epochs
+  }
+
+  /**
+   * Of an epoch that was gone: others went on after its last entry and have copied what it made into a later one, durably. Not so when all of
+   * the log went elsewhere; and when the same epoch is there again, it was put back or brought back, perhaps without the entry.
+   */
+  async wasPassedOn(epoch: Epoch): Promise<boolean> {
+    try {
+      const epochs = await this.list(epoch.id)
+      return epochs.length > 0 && !epochs.some(({ start }) => start === epoch.start)
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'not-found') return false
+      throw error
+    }
   }
 
   async newestState(epochs: readonly Epoch[]): Promise<Position<Outcome, State> | 'moved' | undefined> {
