@@ -12,8 +12,8 @@ import { PassedEntries, type Position } from './position.ts'
 import type { Replica } from './replica.ts'
 import { uniqueName } from './unique.ts'
 
-/** A state costs its weight to write down: this many change sets later for each of its things. */
-const entriesPerWeight = 1 / 100
+/** A state costs its weight to write down, and each change set time to whoever opens: this many of them for each of its things. */
+const entriesPerWeight = 1 / 300
 /** Of the change sets that a base lacks. Past that it is old, and another one cheaper for all who read it. */
 const maxReplayOctets = 8 * 1_048_576
 
