@@ -4,7 +4,7 @@ import type { Uid } from '../base/ids.ts'
 import { type Chunk, chunkRows } from './chunk.ts'
 import { ChunkBuilder } from './chunk-builder.ts'
 import { copyNumbers, type NumberColumn, rowsFor, withNumber, withRoom } from './columns.ts'
-import type { Rows } from './message-table.ts'
+import { allRows, type Rows } from './message-table.ts'
 import { StoredMessage } from './record.ts'
 import type { ExpungeCause, Flag, UidRange } from './types.ts'
 import { isAmong } from './uid-set.ts'
@@ -55,8 +55,9 @@ export class ExpungedMessages implements Iterable<ExpungedMessage> {
 
 /** From this many on, the rows of one chunk stay a chunk of their own. */
 const wholeRows = chunkRows / 2
-/** Rows looked at before others get their turn: a few ms. */
-const rowsPerTurn = 60_000
+/** Rows and ranges looked at before others get their turn: a few ms. */
+const rowsPerTurn = 20_000
+const rangesPerTurn = 10_000
 
 /** What entries make of them while they are applied. */
 export class ExpungedTable {
@@ -88,29 +89,25 @@ export class ExpungedTable {
     }
     if (this.tail === undefined) {
       this.tail = new ChunkBuilder()
-      this.tail.take(
-        last.chunk,
-        rowsWhere(last.chunk, () => true),
-      )
+      this.tail.take(last.chunk, allRows(last.chunk))
     }
     this.tail.take(chunk, rows)
     this.chunks[this.chunks.length - 1] = { chunk: this.tail.chunk(), ...extended(last, rows.length, at, cause) }
   }
 
-  /** `took` is told the rows that go for good. `ranges` as `joinRanges` makes them. */
-  *purge(ranges: readonly UidRange[], took: (rows: Rows) => void): Generator<undefined, void> {
+  /** `took` is told the rows that go for good. `ranges` ascend. */
+  *purge(ranges: Iterable<UidRange>, took: (rows: Rows) => void): Generator<undefined, void> {
+    const wanted: UidRange[] = []
+    for (const range of ranges) if (wanted.push(range) % rangesPerTurn === 0) yield
     const chunks: ExpungedChunk[] = []
     let looked = 0
     for (const before of this.chunks) {
       const { chunk } = before
       const { uids } = chunk.columns
-      const rows = rowsWhere(chunk, (row) => isAmong(ranges, uids[row]! as Uid))
+      const [rows, rest] = split(chunk, (row) => isAmong(wanted, uids[row]! as Uid))
       if (rows.length > 0) took({ chunk, rows })
       if (rows.length === 0) chunks.push(before)
-      else if (rows.length < chunk.count) {
-        const rest = rowsWhere(chunk, (row) => !isAmong(ranges, uids[row]! as Uid))
-        chunks.push(only(before, rest))
-      }
+      else if (rest.length > 0) chunks.push(only(before, rest))
       looked += chunk.count
       if (looked < rowsPerTurn) continue
       looked = 0
@@ -121,10 +118,11 @@ export class ExpungedTable {
   }
 }
 
-function rowsWhere(chunk: Chunk, isWanted: (row: number) => boolean): number[] {
-  const rows: number[] = []
-  for (let row = 0; row < chunk.count; row += 1) if (isWanted(row)) rows.push(row)
-  return rows
+function split(chunk: Chunk, isOne: (row: number) => boolean): readonly [ones: number[], others: number[]] {
+  const ones: number[] = []
+  const others: number[] = []
+  for (let row = 0; row < chunk.count; row += 1) (isOne(row) ? ones : others).push(row)
+  return [ones, others]
 }
 
 function sameFor(rows: number, at: number, cause: ExpungeCause): Omit<ExpungedChunk, 'chunk'> {

@@ -16,10 +16,7 @@ export interface Change {
   readonly expunged: readonly Uid[]
 }
 
-/** A range as the log has it. */
-export type VanishedRow = readonly [from: number, to: number, modSeq: number]
-
-interface Range {
+export interface VanishedRange {
   readonly from: Uid
   readonly to: Uid
   readonly modSeq: ModSeq
@@ -36,11 +33,13 @@ export class History {
   private recentUids = 0
   /** Everything above this is in `recent`. */
   private recentSince: ModSeq | undefined
-  private ranges: Range[] = []
-  private compactAbove = maxRanges
+  private ranges: VanishedRange[] = []
+  /** Ranges are joined when there are more; twice as many as were left the last time. */
+  private joinAbove = maxRanges
   private nextAdded: Uid[] = []
   private nextUpdated: Uid[] = []
   private nextExpunged: Uid[] = []
+  private nextRanges: VanishedRange[] = []
 
   added(uid: Uid): void {
     this.nextAdded.push(uid)
@@ -50,23 +49,32 @@ export class History {
     this.nextUpdated.push(uid)
   }
 
-  expunged(uid: Uid): void {
+  /** UIDs of one operation ascend. */
+  expunged(uid: Uid, modSeq: ModSeq): void {
+    const last = this.nextRanges.at(-1)
+    if (last !== undefined && last.to === uid - 1)
+      this.nextRanges[this.nextRanges.length - 1] = { from: last.from, to: uid, modSeq }
+    else this.nextRanges.push({ from: uid, to: uid, modSeq })
     this.nextExpunged.push(uid)
   }
 
-  load(rows: readonly VanishedRow[]): void {
-    for (const [from, to, modSeq] of rows)
-      this.ranges.push({ from: from as Uid, to: to as Uid, modSeq: modSeq as ModSeq })
+  /** What `vanished` told. Taken over. */
+  load(ranges: VanishedRange[], joinAbove: number): void {
+    this.ranges = ranges
+    this.joinAbove = joinAbove
   }
 
-  vanished(): readonly VanishedRow[] {
-    return this.ranges.map(({ from, to, modSeq }) => [from, to, modSeq])
+  vanished(): { readonly ranges: readonly VanishedRange[]; readonly joinAbove: number } {
+    return { ranges: this.ranges.slice(), joinAbove: this.joinAbove }
   }
 
   /** The change set is complete. `isLive`: a message lies between two UIDs. */
   complete(modSeq: ModSeq, isLive: (from: Uid, to: Uid) => boolean): void {
     this.recentSince ??= modSeq
-    this.addRanges(this.nextExpunged, modSeq)
+    for (const range of this.nextRanges) this.ranges.push(range)
+    // Most of them came just now, and there are messages between: nothing to join yet.
+    if (2 * this.nextRanges.length > this.ranges.length) this.joinAbove = Math.max(maxRanges, 2 * this.ranges.length)
+    this.nextRanges = []
     this.last = { modSeq, added: this.nextAdded, updated: this.nextUpdated, expunged: this.nextExpunged }
     this.nextAdded = []
     this.nextUpdated = []
@@ -83,18 +91,9 @@ export class History {
       drop += 1
     }
     if (drop > 0) this.recent.splice(0, drop)
-    if (this.ranges.length <= this.compactAbove) return
+    if (this.ranges.length <= this.joinAbove) return
     this.ranges = compact(this.ranges, isLive)
-    this.compactAbove = Math.max(maxRanges, 2 * this.ranges.length)
-  }
-
-  private addRanges(uids: readonly Uid[], modSeq: ModSeq): void {
-    for (let at = 0; at < uids.length; ) {
-      let end = at
-      while (end + 1 < uids.length && uids[end + 1] === uids[end]! + 1) end += 1
-      this.ranges.push({ from: uids[at]!, to: uids[end]!, modSeq })
-      at = end + 1
-    }
+    this.joinAbove = Math.max(maxRanges, 2 * this.ranges.length)
   }
 
   delta(since: ModSeq, highestModSeq: ModSeq, messages: StoredMessages): MailboxDelta {
@@ -135,10 +134,10 @@ function cost(change: Change): number {
 }
 
 /** Joins neighbours with no message between them, all but the newest quarter, under the newer MODSEQ of the two. */
-function compact(ranges: readonly Range[], isLive: (from: Uid, to: Uid) => boolean): Range[] {
+function compact(ranges: readonly VanishedRange[], isLive: (from: Uid, to: Uid) => boolean): VanishedRange[] {
   const newest = ranges.map((range) => range.modSeq).sort((a, b) => a - b)[Math.floor(ranges.length * 0.75)]!
   const byUid = ranges.toSorted((a, b) => a.from - b.from)
-  const joined: Range[] = []
+  const joined: VanishedRange[] = []
   for (const range of byUid) {
     const last = joined.at(-1)
     if (last !== undefined && last.modSeq < newest && range.modSeq < newest && !isLive(last.to, range.from))

@@ -1,14 +1,17 @@
 /** What an image of a mailbox holds beside the chunks, and in which order. */
 
+import type { ModSeq, Uid } from '../base/ids.ts'
 import { breath } from './breath.ts'
 import { DamagedEntry, laterVersion } from './change-set.ts'
 import type { Chunk } from './chunk.ts'
 import type { ExpungedChunk } from './expunged.ts'
-import type { VanishedRow } from './history.ts'
+import type { VanishedRange } from './history.ts'
 import { chunkOctets, expungedOctets, json, type SectionReader, section, sections, sectionsOf } from './image.ts'
+import type { Departed } from './origins.ts'
 import type { ExpungeCause, Flag } from './types.ts'
 
-export type DepartedRow = readonly [origin: string, uid: number, cause: ExpungeCause, modSeq: number]
+type DepartedRow = readonly [origin: string, uid: Uid, cause: ExpungeCause, modSeq: ModSeq]
+type VanishedRow = readonly [from: Uid, to: Uid, modSeq: ModSeq]
 
 export interface MailboxParts {
   readonly head: {
@@ -19,38 +22,79 @@ export interface MailboxParts {
     readonly keywords: readonly Flag[]
     /** Origins of messages of which only the hash is known. */
     readonly hashed: readonly (readonly [hash: string, uid: number])[]
+    /** Of the history. */
+    readonly joinAbove: number
   }
   /** What the numbers in the chunks' flags mean. */
   readonly sets: readonly Iterable<Flag>[]
-  readonly departed: readonly DepartedRow[]
-  readonly departedHashed: readonly DepartedRow[]
-  readonly vanished: readonly VanishedRow[]
+  readonly departed: ReadonlyMap<string, Departed>
+  /** By the hash of the origin. */
+  readonly departedHashed: ReadonlyMap<string, Departed>
+  readonly vanished: readonly VanishedRange[]
   readonly messages: readonly Chunk[]
   readonly expunged: readonly ExpungedChunk[]
 }
 
-/** Rows of one section of JSON: a few ms to write or read. */
-const rowsPerSection = 2000
+/** Nobody else has these maps and arrays. */
+export interface ReadParts extends MailboxParts {
+  readonly departed: Map<string, Departed>
+  readonly departedHashed: Map<string, Departed>
+  readonly vanished: VanishedRange[]
+}
+
+/** Rows of one section of JSON: a ms to write or read, and some 100 KB. */
+const rowsPerSection = 1000
 /** Octets of sections read before others get their turn: a few ms. */
 const octetsPerTurn = 16 * 1_048_576
 
-/** The octets of these parts, which stay what they are. */
-export function* imageOf(parts: MailboxParts): Iterable<Uint8Array> {
+/** The octets of these parts as they are now, made when asked for. */
+export function imageOf(parts: MailboxParts): Iterable<Uint8Array> {
+  const { departed, departedHashed } = parts
+  const rows = [
+    { kind: sections.departed, ...snapshot(departed) },
+    { kind: sections.departedHashed, ...snapshot(departedHashed) },
+    { kind: sections.vanished, length: parts.vanished.length, row: rowOfRange(parts.vanished) },
+  ]
+  return piecesOf({ ...parts, messages: [...parts.messages], expunged: [...parts.expunged] }, rows)
+}
+
+interface Rows {
+  readonly kind: number
+  readonly length: number
+  row(at: number): DepartedRow | VanishedRow
+}
+
+function snapshot(departed: ReadonlyMap<string, Departed>): Omit<Rows, 'kind'> {
+  const origins = [...departed.keys()]
+  const states = [...departed.values()]
+  const row = (at: number): DepartedRow => {
+    const { uid, cause, modSeq } = states[at]!
+    return [origins[at]!, uid, cause, modSeq]
+  }
+  return { length: origins.length, row }
+}
+
+const rowOfRange =
+  (ranges: readonly VanishedRange[]) =>
+  (at: number): VanishedRow => {
+    const { from, to, modSeq } = ranges[at]!
+    return [from, to, modSeq]
+  }
+
+function* piecesOf(parts: MailboxParts, tables: readonly Rows[]): Iterable<Uint8Array> {
   const { numbers, sets } = usedSets(parts)
   yield* section(sections.head, json({ ...parts.head, sets }))
-  for (const [kind, rows] of [
-    [sections.departed, parts.departed],
-    [sections.departedHashed, parts.departedHashed],
-    [sections.vanished, parts.vanished],
-  ] as const)
-    for (let at = 0; at < rows.length; at += rowsPerSection)
-      yield* section(kind, json(rows.slice(at, at + rowsPerSection)))
+  for (const { kind, length, row } of tables)
+    for (let at = 0; at < length; at += rowsPerSection) {
+      const rows = Array.from({ length: Math.min(rowsPerSection, length - at) }, (_, index) => row(at + index))
+      yield* section(kind, json(rows))
+    }
   for (const chunk of parts.messages) yield* section(sections.messages, chunkOctets(chunk, numbers))
   for (const chunk of parts.expunged) yield* section(sections.expunged, expungedOctets(chunk, numbers))
 }
 
 /** The parts of an image, views of it where they can be. Throws DamagedEntry; StoreError unavailable for an image of a later version. */
-export async function partsOf(image: Buffer): Promise<MailboxParts> {
+export async function partsOf(image: Buffer): Promise<ReadParts> {
   try {
     return await readParts(image)
   } catch (error) {
@@ -61,20 +105,22 @@ export async function partsOf(image: Buffer): Promise<MailboxParts> {
   }
 }
 
-async function readParts(image: Buffer): Promise<MailboxParts> {
+async function readParts(image: Buffer): Promise<ReadParts> {
   let head: (MailboxParts['head'] & { readonly sets: Flag[][] }) | undefined
-  const departed: DepartedRow[] = []
-  const departedHashed: DepartedRow[] = []
-  const vanished: VanishedRow[] = []
+  const departed = new Map<string, Departed>()
+  const departedHashed = new Map<string, Departed>()
+  const vanished: VanishedRange[] = []
   const messages: Chunk[] = []
   const expunged: ExpungedChunk[] = []
   const readers: Record<number, (body: SectionReader) => void> = {
     [sections.head]: (body) => {
       head = body.json() as typeof head
     },
-    [sections.departed]: (body) => departed.push(...(body.json() as DepartedRow[])),
-    [sections.departedHashed]: (body) => departedHashed.push(...(body.json() as DepartedRow[])),
-    [sections.vanished]: (body) => vanished.push(...(body.json() as VanishedRow[])),
+    [sections.departed]: (body) => addDeparted(departed, body),
+    [sections.departedHashed]: (body) => addDeparted(departedHashed, body),
+    [sections.vanished]: (body) => {
+      for (const [from, to, modSeq] of body.json() as VanishedRow[]) vanished.push({ from, to, modSeq })
+    },
     [sections.messages]: (body) => {
       const chunk = body.chunk()
       if (chunk.columns.uids[0]! <= (messages.at(-1)?.lastUid ?? 0))
@@ -96,6 +142,11 @@ async function readParts(image: Buffer): Promise<MailboxParts> {
   }
   if (head === undefined) throw new DamagedEntry('The state of a mailbox has no head')
   return { head, sets: head.sets, departed, departedHashed, vanished, messages, expunged }
+}
+
+function addDeparted(departed: Map<string, Departed>, body: SectionReader): void {
+  for (const [origin, uid, cause, modSeq] of body.json() as DepartedRow[])
+    departed.set(origin, { present: false, uid, cause, modSeq })
 }
 
 /** The sets that a message has, and their numbers in the image by those in memory: what no message has any more is left out. */

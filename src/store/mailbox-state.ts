@@ -19,7 +19,7 @@ import { parseMessageFileName } from './message-file.ts'
 import { StoredMessages } from './message-list.ts'
 import { MessageTable, type Rows } from './message-table.ts'
 import type { AddOperation, ExpungeOperation, FlagsOperation } from './operations.ts'
-import { type Departed, departedRows, Origins } from './origins.ts'
+import { type Departed, Origins } from './origins.ts'
 import type { StoredMessage } from './record.ts'
 import type { Replica, Steps } from './replica.ts'
 import type { Delivered, Flag, MailboxDelta, OriginState } from './types.ts'
@@ -230,7 +230,7 @@ export class MailboxState implements Replica<Outcome> {
       for (const row of rows.rows) {
         const uid = rows.chunk.columns.uids[row]! as Uid
         expunged.push(uid)
-        this.history.expunged(uid)
+        this.history.expunged(uid, modSeq)
       }
       this.origins.left(rows, cause, modSeq)
       this.expungedTable.add(rows, at, cause)
@@ -240,13 +240,14 @@ export class MailboxState implements Replica<Outcome> {
 
   private purge(uids: string): Generator<undefined, void> {
     this.isExpungedChanged = true
-    return this.expungedTable.purge([...parseUids(uids)], ({ chunk, rows }) => {
+    return this.expungedTable.purge(parseUids(uids), ({ chunk, rows }) => {
       for (const row of rows) this.purgedPastGaps?.add(chunk.fileOf(row))
     })
   }
 
   image(): Iterable<Uint8Array> {
     const { uidValidity, uidNext, recentAfter, recovered, origins } = this
+    const { ranges, joinAbove } = this.history.vanished()
     return imageOf({
       head: {
         uidValidity,
@@ -255,11 +256,12 @@ export class MailboxState implements Replica<Outcome> {
         recovered,
         keywords: [...this.keywords],
         hashed: [...origins.hashed],
+        joinAbove,
       },
-      sets: [...this.flagTable.sets],
-      departed: departedRows(origins.departed),
-      departedHashed: departedRows(origins.departedHashed),
-      vanished: this.history.vanished(),
+      sets: this.flagTable.sets,
+      departed: origins.departed,
+      departedHashed: origins.departedHashed,
+      vanished: ranges,
       messages: this.messages.chunks,
       expunged: this.expunged.chunks,
     })
@@ -277,7 +279,7 @@ export class MailboxState implements Replica<Outcome> {
     this.expungedTable = new ExpungedTable(expunged)
     this.origins = new Origins(this.table, departed, departedHashed, head.hashed)
     this.history = new History()
-    this.history.load(vanished)
+    this.history.load(vanished, head.joinAbove)
     this.isTableChanged = true
     this.isExpungedChanged = true
     this.publish()

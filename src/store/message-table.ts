@@ -10,8 +10,9 @@ import type { UidRange } from './types.ts'
 /** Rows looked at before others get their turn, and for how many of them a range counts: a few ms. */
 const rowsPerTurn = 60_000
 const rowsPerRange = 20
-/** Rows copied to other chunks before others get their turn: a few ms. */
+/** Rows copied to other chunks before others get their turn, and for how many of them one with an origin counts: a few ms. */
 const copiesPerTurn = 40_000
+const copiesPerOrigin = 10
 /** Neighbours are joined up to this: not so many that the next message would split them. */
 const joinedRows = 768
 /** Characters of a file name that are its digest, at the end. */
@@ -138,7 +139,7 @@ export class MessageTable {
       const { chunk, rows, index } = step
       took({ chunk, rows })
       rest.set(index, rows.length === chunk.count ? undefined : ChunkBuilder.chunkOf([chunk, otherRows(chunk, rows)]))
-      copied += chunk.count
+      copied += chunk.columns.origins === undefined ? chunk.count : chunk.count * copiesPerOrigin
       if (copied < copiesPerTurn) continue
       copied = 0
       yield

@@ -1,7 +1,6 @@
 /** What a mailbox knows of origins: of its messages, of those that left, and of those of which a loss left only the hash. */
 
 import type { ModSeq, Uid } from '../base/ids.ts'
-import type { DepartedRow } from './mailbox-image.ts'
 import { originHash } from './message-file.ts'
 import type { MessageTable, Rows } from './message-table.ts'
 import { hashOrigin, OriginIndex } from './origin-index.ts'
@@ -18,15 +17,16 @@ export class Origins {
   /** Of the messages in `table`; made when somebody asks. */
   private index: OriginIndex | undefined
 
+  /** What is known beside the messages is taken over. */
   constructor(
     table: MessageTable,
-    departed: readonly DepartedRow[] = [],
-    departedHashed: readonly DepartedRow[] = [],
+    departed = new Map<string, Departed>(),
+    departedHashed = new Map<string, Departed>(),
     hashed: readonly (readonly [hash: string, uid: number])[] = [],
   ) {
     this.table = table
-    this.departed = new Map(departed.map(departedOf))
-    this.departedHashed = new Map(departedHashed.map(departedOf))
+    this.departed = departed
+    this.departedHashed = departedHashed
     this.hashed = new Map(hashed as readonly (readonly [string, Uid])[])
   }
 
@@ -124,12 +124,4 @@ export class Origins {
     if (this.index?.isFull === true) this.index = undefined
     this.index?.add(hashOrigin(origin), uid)
   }
-}
-
-function departedOf([origin, uid, cause, modSeq]: DepartedRow): [string, Departed] {
-  return [origin, { present: false, uid: uid as Uid, cause, modSeq: modSeq as ModSeq }]
-}
-
-export function departedRows(departed: ReadonlyMap<string, Departed>): DepartedRow[] {
-  return Array.from(departed, ([origin, { uid, cause, modSeq }]): DepartedRow => [origin, uid, cause, modSeq])
 }

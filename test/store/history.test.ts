@@ -8,12 +8,20 @@ const range = (first: number, last: number) => ({ first: first as Uid, last: las
 
 it('what left is told in ranges, however many UIDs they span', () => {
   const history = new History()
-  history.load([
-    [1, 4_000_000_000, 5],
-    [4_000_000_003, 4_000_000_003, 7],
-    [4_000_000_001, 4_000_000_002, 8],
-    [4_294_967_294, 4_294_967_294, 3],
-  ])
+  const vanished = (from: number, to: number, modSeq: number) => ({
+    from: from as Uid,
+    to: to as Uid,
+    modSeq: modSeq as ModSeq,
+  })
+  history.load(
+    [
+      vanished(1, 4_000_000_000, 5),
+      vanished(4_000_000_003, 4_000_000_003, 7),
+      vanished(4_000_000_001, 4_000_000_002, 8),
+      vanished(4_294_967_294, 4_294_967_294, 3),
+    ],
+    4096,
+  )
   history.complete(9 as ModSeq, () => false)
   const since = (modSeq: number) => history.delta(modSeq as ModSeq, 9 as ModSeq, new StoredMessages([], [])).expunged
   expect(since(4)).toEqual([range(1, 4_000_000_003)])
