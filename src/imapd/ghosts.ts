@@ -1,4 +1,5 @@
 import type { MessageList } from '../store/types.ts'
+import { Slice } from './slice.ts'
 
 /** A message that is gone and still has its number: its last record is in `list` at `index`. */
 export interface Ghost {
@@ -43,8 +44,13 @@ export class Ghosts {
   }
 
   /** These, and what was at `indexes` (ascending) of the list without them. */
-  with(list: MessageList, indexes: readonly number[]): Ghosts {
-    const more = indexes.map((index): Ghost => ({ position: this.positionOf(index), list, index }))
+  async with(list: MessageList, indexes: readonly number[]): Promise<Ghosts> {
+    const more: Ghost[] = []
+    const slice = new Slice()
+    for (const index of indexes) {
+      more.push({ position: this.positionOf(index), list, index })
+      if (slice.isOver()) await slice.next()
+    }
     if (this.#all.length === 0) return new Ghosts(more)
     return new Ghosts([...this.#all, ...more].sort((a, b) => a.position - b.position))
   }

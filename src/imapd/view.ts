@@ -265,7 +265,7 @@ export class View {
     // Better no session than one whose numbers mean other messages than the client thinks.
     if (counted > 0 && after.positionOf((before.uidAt(counted - 1) + 1) as Uid) !== left)
       throw new Error('what is told of the mailbox and what it holds differ')
-    if (gone.length > 0) this.#ghosts = this.#ghosts.with(before, gone)
+    if (gone.length > 0) this.#ghosts = await this.#ghosts.with(before, gone)
     if (delta.updated.length > 0) this.#updated.push(delta.updated)
     this.#list = after
     this.#since = delta.highestModSeq
