@@ -36,16 +36,16 @@ export interface CommitRequest<Outcome, Result> {
   readonly folder?: string
   /**
    * The operations that make the change from the present state; none when there is nothing to do. Called again after a lost race. The state
-   * stands still while they are asked for; others run in between when they are many.
+   * stands still while they are asked for; others run in between when they are many, and where one is undefined.
    */
-  plan(): Iterable<Operation>
+  plan(): Iterable<Operation | undefined>
   /** What became of them, in order. Called when they are durable and applied. */
   done(outcomes: readonly Outcome[]): Result
 }
 
 interface Waiting<Outcome> {
   readonly folder: string | undefined
-  readonly plan: () => Iterable<Operation>
+  readonly plan: () => Iterable<Operation | undefined>
   readonly done: (outcomes: readonly Outcome[]) => void
   readonly fail: (error: unknown) => void
 }
@@ -196,8 +196,8 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       try {
         const plan: Operation[] = []
         for (const operation of batch[at]!.plan()) {
-          plan.push(operation)
-          if (plan.length % operationsPerTurn === 0) await breath()
+          if (operation !== undefined) plan.push(operation)
+          if (operation === undefined || plan.length % operationsPerTurn === 0) await breath()
         }
         plans.push(plan)
         at += 1

@@ -23,16 +23,7 @@ export async function copyMessages(
 ): Promise<CopyResult> {
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
   const folder = `${target.directory}/msg`
-  const files: string[] = []
-  try {
-    await nameAll(context, directory, messages, folder, files)
-  } catch (error) {
-    await removeAll(context, folder, files)
-    if (codeOf(error) !== 'ENOENT') throw error
-    if ((await unlessAbsent(context.fs.status(folder))) === undefined)
-      return await target.changing(Promise.reject(error))
-    throw new StoreError('expunged', 'A message to be copied is gone', { cause: error })
-  }
+  const files = await linkAll(context, directory, messages, target)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
   for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])
   return await target.commit({
@@ -57,6 +48,27 @@ export async function copyMessages(
       }),
     }),
   })
+}
+
+/** Gives every message a second file, in the target, and answers their names; none is left of a failure. Throws StoreError expunged. */
+export async function linkAll(
+  context: StoreContext,
+  directory: string,
+  messages: readonly StoredMessage[],
+  target: OpenMailbox,
+): Promise<readonly string[]> {
+  const folder = `${target.directory}/msg`
+  const files: string[] = []
+  try {
+    await nameAll(context, directory, messages, folder, files)
+    return files
+  } catch (error) {
+    await removeAll(context, folder, files)
+    if (codeOf(error) !== 'ENOENT') throw error
+    if ((await unlessAbsent(context.fs.status(folder))) === undefined)
+      return await target.changing(Promise.reject(error))
+    throw new StoreError('expunged', 'A message to be copied is gone', { cause: error })
+  }
 }
 
 /** Copies under way at once, of those that the slots let through: a mailbox's messages don't all queue up there before anybody else's. */
@@ -88,7 +100,7 @@ async function nameAll(
   for (const result of ended) if (result.status === 'rejected') throw result.reason
 }
 
-async function removeAll({ fs }: StoreContext, folder: string, files: readonly string[]): Promise<void> {
+export async function removeAll({ fs }: StoreContext, folder: string, files: readonly string[]): Promise<void> {
   for (const file of files) await fs.remove(`${folder}/${file}`).catch(() => {})
 }
 

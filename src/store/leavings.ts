@@ -1,16 +1,18 @@
 /**
- * What nobody needs any more, removed by whoever passes. Message files go a while after their expunge, so that sessions that don't know
+ * What nobody needs any more, removed by whoever passes. Message files go a while after they are given up, so that sessions that don't know
  * of it can still read; left-overs of crashes go by age, looked for at most once a day in each mailbox.
  */
 
 import type { StoreContext } from './context.ts'
 import { type DirectoryEntry, type StoreFs, unlessAbsent } from './fs.ts'
+import type { NameFilter } from './name-filter.ts'
 import { removeTree } from './remove-tree.ts'
 import { uniqueName } from './unique.ts'
 
 /** Before the name of an account's directory that is being removed. No account's name begins like this. */
 export const goneMark = '.gone-'
-const graceMs = 60_000
+/** How long the file of a message that is gone for good stays, for sessions that don't know of it yet. */
+export const graceMs = 60_000
 const dayMs = 86_400_000
 
 export class Leavings {
@@ -20,13 +22,11 @@ export class Leavings {
     this.context = context
   }
 
-  /** Removes message files after the grace period; the paths are asked for then. When the process ends before, a sweep finds them. */
-  removeLater(paths: () => Promise<readonly string[]>): void {
+  /** Removes something after the grace period. When the process ends before, a sweep does. */
+  later(remove: () => Promise<void>): void {
     void this.context.clock
       .sleep(graceMs, this.context.closing)
-      .then(async () => {
-        for (const path of await paths()) await this.context.fs.remove(path).catch(() => {})
-      })
+      .then(remove)
       .catch(() => {})
   }
 
@@ -34,19 +34,23 @@ export class Leavings {
    * `live` answers the names of all message files that the log has, as of after it was asked; none for what holds no messages. True when the
    * sweep was due.
    */
-  async sweepWhenDue(directory: string, live?: () => Promise<ReadonlySet<string>>): Promise<boolean> {
+  async sweepWhenDue(directory: string, live?: () => Promise<NameFilter>): Promise<boolean> {
     const { fs, log, clock } = this.context
     try {
       const now = await markSweep(fs, directory, clock.now())
       if (now === undefined) return false
       await this.sweepTmp(`${directory}/tmp`, now)
       if (live === undefined) return true
-      // The names first, then the log: what is committed in between is not unknown.
-      const files = (await fs.list(`${directory}/msg`)).map((entry) => entry.name)
+      const before = await live()
+      const unknown: string[] = []
+      for await (const entries of fs.listInPieces(`${directory}/msg`))
+        for (const { name } of entries) if (!before.mayHave(name)) unknown.push(name)
+      if (unknown.length === 0) return true
+      // The names first, then the log: what was committed in between is not unknown.
       const known = await live()
-      for (const file of files) {
+      for (const file of unknown) {
         const path = `${directory}/msg/${file}`
-        if (!known.has(file) && (await isOld(fs, path, now))) await fs.remove(path)
+        if (!known.mayHave(file) && (await isOld(fs, path, now))) await fs.remove(path)
       }
     } catch (error) {
       log.log('info', 'left-overs could not be looked for', { directory, error: String(error) })

@@ -10,11 +10,13 @@ import { CommitLog, type CommitRequest } from './commit-log.ts'
 import { FileContent } from './content.ts'
 import type { StoreContext } from './context.ts'
 import { copyMessages } from './copy.ts'
+import type { ExpungedMessages } from './expunged.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
 import type { StoredMessages } from './message-list.ts'
+import { NameFilter } from './name-filter.ts'
 import { type Addition, operations } from './operations.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
@@ -34,8 +36,11 @@ import type {
   OriginState,
 } from './types.ts'
 import { sortedUids } from './uid-set.ts'
+import { Purger, undeleteMessages } from './undelete.ts'
 
 const maxUid = 0xffffffff
+/** UIDs planned before others get their turn: a few ms. */
+const uidsPerTurn = 50_000
 /** Messages up to this size are read and summarised at once. */
 const wholeOctets = 64 * 1024
 
@@ -45,11 +50,13 @@ export class OpenMailbox implements Mailbox {
   private readonly context: StoreContext
   private readonly log: CommitLog<Outcome, MailboxState>
   private readonly leavings: Leavings
+  private readonly purger: Purger
   private readonly summaries: SummaryCache
   private readonly listeners = new Set<() => void>()
-  /** What the requests of the present commit that are planned already do: UIDs whose flags they change, origins and UIDs that they add. */
+  /** What the requests of the present commit that are planned already do: UIDs whose flags they change, origins and UIDs that they add, UIDs that they bring back. */
   private readonly touched: (readonly Uid[])[] = []
   private readonly arriving = new Set<string>()
+  private readonly returning = new Set<Uid>()
   private nextUid = 1 as Uid
   private readonly released: (mailbox: OpenMailbox) => Promise<void>
 
@@ -84,9 +91,11 @@ export class OpenMailbox implements Mailbox {
     this.log.planned = () => {
       this.touched.length = 0
       this.arriving.clear()
+      this.returning.clear()
       this.nextUid = this.uidNext
     }
     this.leavings = new Leavings(context)
+    this.purger = new Purger(context, this)
     this.summaries = new SummaryCache(
       context,
       () => this.directory,
@@ -99,6 +108,7 @@ export class OpenMailbox implements Mailbox {
     await this.doing('Opening a mailbox', this.log.open())
     await this.doing('Opening a mailbox', this.makeMissingFolders())
     void this.sweep()
+    this.purger.purgeWhenDue()
   }
 
   get directory(): string {
@@ -171,8 +181,10 @@ export class OpenMailbox implements Mailbox {
     return [...this.log.state.departed]
   }
 
-  refresh(): Promise<boolean> {
-    return this.doing('Reading a mailbox', this.log.refresh())
+  async refresh(): Promise<boolean> {
+    const moved = await this.doing('Reading a mailbox', this.log.refresh())
+    this.purger.purgeWhenDue()
+    return moved
   }
 
   delta(since: ModSeq): MailboxDelta {
@@ -203,62 +215,86 @@ export class OpenMailbox implements Mailbox {
     return await this.commit({
       plan: () => {
         modified = []
-        const wanted: Uid[] = []
         const touched = new Set(this.touched.flat())
         /** Of shared sets: found once, not for every message. */
         const differs = new Map<ReadonlySet<Flag>, boolean>()
         const { messages } = this
-        for (const uid of uids) {
-          const position = messages.positionOf(uid)
-          if (position === messages.length || messages.uidAt(position) !== uid) continue
-          const from = messages.flagsAt(position)
-          let different = differs.get(from)
-          if (different === undefined) {
-            different = changes(from, mode, flags)
-            differs.set(from, different)
+        return inPieces(uids, (piece) => {
+          const wanted: Uid[] = []
+          for (const uid of piece) {
+            const position = messages.positionOf(uid)
+            if (position === messages.length || messages.uidAt(position) !== uid) continue
+            const from = messages.flagsAt(position)
+            let different = differs.get(from)
+            if (different === undefined) {
+              different = changes(from, mode, flags)
+              differs.set(from, different)
+            }
+            const isTouched = touched.has(uid)
+            if (unchangedSince !== undefined && (isTouched || messages.modSeqAt(position) > unchangedSince))
+              modified.push(uid)
+            else if (isTouched || different) wanted.push(uid)
           }
-          const isTouched = touched.has(uid)
-          if (unchangedSince !== undefined && (isTouched || messages.modSeqAt(position) > unchangedSince))
-            modified.push(uid)
-          else if (isTouched || different) wanted.push(uid)
-        }
-        this.touched.push(wanted)
-        return wanted.length === 0 ? [] : [operations.flags(mode, flags, wanted)]
+          this.touched.push(wanted)
+          return wanted.length === 0 ? undefined : operations.flags(mode, flags, wanted)
+        })
       },
       done: () => ({ modified }),
     })
   }
 
-  async expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]> {
+  expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]> {
+    return this.takeOut(uids, cause, this.context.undeleteDays() > 0)
+  }
+
+  private async takeOut(uids: readonly Uid[], cause: ExpungeCause, keep: boolean): Promise<readonly Uid[]> {
     const wanted = sortedUids(uids)
     const expunged = await this.commit({
       plan: () => {
-        const present = wanted.filter((uid) => this.messages.has(uid))
-        return present.length === 0
-          ? []
-          : [operations.expunge(cause, present, Math.floor(this.context.clock.now() / 1000))]
+        const at = Math.floor(this.context.clock.now() / 1000)
+        const { messages } = this
+        return inPieces(wanted, (piece) => {
+          const present = piece.filter((uid) => messages.has(uid))
+          return present.length === 0 ? undefined : operations.expunge(cause, present, at)
+        })
       },
-      done: ([outcome]) => outcome?.expunged ?? [],
+      done: (outcomes) => outcomes.flatMap((outcome) => outcome.expunged ?? []),
     })
-    this.leavings.removeLater(async () => (await this.purge(expunged)).map((file) => `${this.directory}/msg/${file}`))
+    if (!keep && expunged.length > 0) {
+      const gone = new Set(expunged)
+      this.leavings.later(() => this.purger.purge(({ message }) => gone.has(message.uid)))
+    }
     return expunged
   }
 
-  /** Gives expunged messages up. Answers the names of their files, which may go then. */
-  private async purge(uids: readonly Uid[]): Promise<readonly string[]> {
-    // After a loss a file may be a message again; then this mailbox is not found any more, and the file stays.
-    await this.log.refresh()
-    const gone = new Set(uids)
-    const wanted: Uid[] = []
-    const files: string[] = []
-    for await (const { message } of inTurns(this.log.state.expunged)) {
-      if (!gone.has(message.uid)) continue
-      wanted.push(message.uid)
-      files.push(message.file)
-    }
-    const purging = wanted.length === 0 ? [] : [operations.purge(sortedUids(wanted))]
-    await this.commit({ plan: () => purging, done: () => {} })
-    return files
+  expunged(): ExpungedMessages {
+    return this.log.state.expunged
+  }
+
+  async undelete(uids: readonly Uid[]): Promise<CopyResult> {
+    return await this.doing('Bringing back messages', undeleteMessages(this.context, this, uids))
+  }
+
+  /** For the plan of a commit: those of these that can be brought back, and that no request before it brings back. */
+  claimExpunged(uids: readonly Uid[]): ReadonlySet<Uid> {
+    const wanted = new Set(uids)
+    const claimed = new Set<Uid>()
+    for (const { chunk } of this.log.state.expunged.chunks)
+      for (let row = 0; row < chunk.count; row += 1) {
+        const uid = chunk.columns.uids[row] as Uid
+        if (wanted.has(uid) && !this.returning.has(uid)) claimed.add(uid)
+      }
+    for (const uid of claimed) this.returning.add(uid)
+    return claimed
+  }
+
+  /** Nothing names these message files any more. */
+  removeFilesLater(files: readonly string[]): void {
+    this.leavings.later(async () => {
+      // After a loss a file may be a message again; then this mailbox is not found any more, and the file stays.
+      await this.refresh()
+      for (const file of files) await unlessAbsent(this.context.fs.remove(`${this.directory}/msg/${file}`))
+    })
   }
 
   async copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
@@ -269,9 +305,11 @@ export class OpenMailbox implements Mailbox {
 
   async moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
     const result = await this.copyTo(uids, target)
-    await this.expunge(
+    // They are in the target: nobody wants them back here.
+    await this.takeOut(
       result.pairs.map(([source]) => source),
       'client',
+      false,
     )
     return result
   }
@@ -431,13 +469,13 @@ export class OpenMailbox implements Mailbox {
     if (await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles())) await this.summaries.sweep()
   }
 
-  private async liveFiles(): Promise<ReadonlySet<string>> {
+  private async liveFiles(): Promise<NameFilter> {
     await this.log.refresh()
     const { messages, expunged } = this.log.state
-    const files = new Set<string>()
-    for await (const { file } of inTurns(messages)) files.add(file)
-    for await (const { message } of inTurns(expunged)) files.add(message.file)
-    return files
+    const known = new NameFilter(messages.length + expunged.length)
+    for await (const { file } of inTurns(messages)) known.add(file)
+    for await (const { message } of inTurns(expunged)) known.add(message.file)
+    return known
   }
 
   private damaged(record: MessageRecord, how: string): StoreError {
@@ -457,6 +495,18 @@ export class OpenMailbox implements Mailbox {
     } catch (error) {
       throw storeError(error, what)
     }
+  }
+}
+
+/** For the plan of a commit: an operation for each piece of the UIDs, with a turn for others after it; undefined where there is nothing to do. */
+function* inPieces(
+  uids: readonly Uid[],
+  operationFor: (piece: readonly Uid[]) => Operation | undefined,
+): Iterable<Operation | undefined> {
+  for (let at = 0; at < uids.length; at += uidsPerTurn) {
+    if (at > 0) yield undefined
+    const operation = operationFor(uids.slice(at, at + uidsPerTurn))
+    if (operation !== undefined) yield operation
   }
 }
 

@@ -58,6 +58,14 @@ export type ExpungeCause =
   /** Pushed out by fetch_last_n: the backend keeps it. */
   | 'window'
 
+/** A message as it was when it left, which can be brought back. */
+export interface ExpungedMessage {
+  readonly message: MessageRecord
+  /** Seconds since 1970. */
+  readonly expungedAt: number
+  readonly cause: ExpungeCause
+}
+
 /** What the mailbox knows of an origin. A departed origin is remembered until `forget`, so that it is not fetched again. */
 export type OriginState =
   | { readonly present: true; readonly uid: Uid }
@@ -172,6 +180,10 @@ export interface Mailbox extends AsyncDisposable {
   changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }>
   /** The UIDs that this call expunged, ascending. */
   expunge(uids: readonly Uid[], cause: ExpungeCause): Promise<readonly Uid[]>
+  /** In the order in which they left. They go for good after a while. */
+  expunged(): Iterable<ExpungedMessage>
+  /** Brings expunged messages back under new UIDs, without \Deleted, as copies: their origins stay departed. All or nothing. */
+  undelete(uids: readonly Uid[]): Promise<CopyResult>
   /** Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own. All or nothing. */
   copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
   /** Target first, then the source: a crash between leaves a duplicate, never a hole. */

@@ -5,9 +5,10 @@ import type { UserId } from '#src/base/ids.ts'
 import { MemoryDisk } from './disk.ts'
 import { deliverAll, freshInbox, storeIn, uids, user } from './support.ts'
 
-it('the files of expunged messages go later, also when one of them is gone already', async () => {
+it('the files of messages that nobody can bring back go later, also when one of them is gone already', async () => {
   const grace = Promise.withResolvers<void>()
   const { inbox, account } = await freshInbox({
+    undeleteDays: () => 0,
     clock: { ...systemClock, sleep: (ms) => (ms === 60_000 ? grace.promise : systemClock.sleep(ms)) },
   })
   await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c' }])

@@ -6,9 +6,10 @@ import { list } from './commands/list.ts'
 import { move } from './commands/move.ts'
 import { passwd } from './commands/passwd.ts'
 import { path } from './commands/path.ts'
+import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
 
-export const commands: readonly Command[] = [add, del, list, move, passwd, path, verify]
+export const commands: readonly Command[] = [add, del, list, move, passwd, path, undelete, verify]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
 export const pending: readonly string[] = ['acl', 'du', 'dump', 'expire_mail', 'migrate', 'quota', 'ren', 'service']

@@ -4,7 +4,7 @@ import { UsageError } from './command.ts'
 import { commands } from './commands.ts'
 
 /** Switches of a command, out of its help. */
-const switches = (details: string) => [...details.matchAll(/^ {2}(-\w)/gm)].map((match) => match[1]).join(' ')
+const switches = (details: string) => [...details.matchAll(/^ {2}(-\w|--[\w-]+)/gm)].map((match) => match[1]).join(' ')
 
 export const completion = (shell: string): string => {
   if (shell !== 'bash')
