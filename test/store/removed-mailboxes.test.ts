@@ -13,14 +13,15 @@ async function accountOn(disk: MemoryDisk, undeleteDays = 7): Promise<Account> {
   return account
 }
 
-/** A mailbox 'Lists' with three messages, of which UID 2 is \Seen. */
+/** A mailbox 'Lists' with three messages, of which UID 2 is \Seen; UID 4 was expunged. */
 async function withLists(undeleteDays?: number): Promise<{ disk: MemoryDisk; account: Account }> {
   const disk = new MemoryDisk()
   const account = await accountOn(disk, undeleteDays)
   await account.create('Lists')
   await using lists = await account.open('Lists')
-  await deliverAll(lists, [{ text: 'one' }, { text: 'two' }, { text: 'three' }])
+  await deliverAll(lists, [{ text: 'one' }, { text: 'two' }, { text: 'three' }, { text: 'gone' }])
   await lists.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Seen', 'kept'] })
+  await lists.expunge(uids(4), 'client')
   return { disk, account }
 }
 
@@ -52,7 +53,7 @@ describe('a removed mailbox', () => {
     await expectLists(account)
     expect(await account.removed()).toEqual([])
     await using lists = await account.open('Lists')
-    expect(await deliver(lists, 'four')).toEqual({ uid: 4 })
+    expect(await deliver(lists, 'five')).toEqual({ uid: 5 })
   })
 
   it('leaves alone what was made under its name meanwhile, and comes back beside it', async () => {
@@ -157,16 +158,23 @@ describe('a crash at any call', () => {
     }
   }
 
+  /** With what was expunged before. */
+  const expectAll = async (account: Account, name = 'Lists') => {
+    await expectLists(account, name)
+    await using lists = await account.open(name)
+    expect(await lists.undelete(uids(4))).toMatchObject({ pairs: [[4, 5]] })
+    expect(await textOf(lists, 5)).toBe('gone')
+  }
+
   const comesBack = async (account: Account) => {
     const all = await names(account)
     const removed = await account.removed()
     if (all.includes('Lists')) {
       expect(removed).toEqual([])
-      return await expectLists(account)
+      return await expectAll(account)
     }
     expect(removed.map(({ name, messages }) => [name, messages])).toEqual([['Lists', 3]])
-    const name = await account.restore(removed[0]!.id)
-    await expectLists(account, name)
+    await expectAll(account, await account.restore(removed[0]!.id))
   }
 
   it('of a removal leaves the mailbox, or all of it to be brought back', async () => {
@@ -207,5 +215,28 @@ describe('a crash at any call', () => {
       comesBack,
     )
     expect(calls).toBeGreaterThan(20)
+  })
+
+  it('of a restoration under another name loses nothing', async () => {
+    await atEveryCall(
+      async () => {
+        const { disk, account } = await withLists()
+        await account.remove('Lists')
+        await account.create('Lists')
+        return disk
+      },
+      async (account) => {
+        const [removed] = await account.removed()
+        await account.restore(removed!.id)
+      },
+      async (account) => {
+        const [removed] = await account.removed()
+        // The name that it was to have may be taken by now.
+        if (removed !== undefined) await account.create('Lists (restored)')
+        const name = removed === undefined ? 'Lists (restored)' : await account.restore(removed.id)
+        expect(name).toBe(removed === undefined ? 'Lists (restored)' : 'Lists (restored 2)')
+        await expectAll(account, name)
+      },
+    )
   })
 })

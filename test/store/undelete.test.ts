@@ -98,6 +98,33 @@ describe('an expunged message', () => {
     expect(await one.inbox.undelete(uids(1, 2, 9))).toMatchObject({ pairs: [] })
   })
 
+  it('comes back once, also when two ask for it in one commit', async () => {
+    const disk = new MemoryDisk()
+    const go = Promise.withResolvers<void>()
+    let held = false
+    const fs = disk.fs((call) =>
+      held && call.operation === 'link' && call.path.includes('/log/') ? go.promise : undefined,
+    )
+    const account = storeIn(root, { fs }).account(user)
+    await account.ensure()
+    const inbox = await account.open('INBOX')
+    await deliverAll(inbox, [{ text: 'one' }, { text: 'two' }])
+    await inbox.expunge(uids(1), 'client')
+    held = true
+    const modSeq = inbox.highestModSeq
+    const before = inbox.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Seen'] })
+    const both = [inbox.undelete(uids(1)), inbox.undelete(uids(1))]
+    const links = () => disk.files().filter((path) => path.includes('/INBOX/msg/')).length
+    await until(() => links() === 4)
+    for (let turn = 0; turn < 100; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve))
+    go.resolve()
+    await before
+    const pairs = (await Promise.all(both)).flatMap((result) => result.pairs)
+    expect(pairs).toEqual([[1, 3]])
+    expect(inbox.highestModSeq).toBe(modSeq + 2)
+    expect(await texts(inbox)).toEqual(['two', 'one'])
+  })
+
   it('goes for good, with its file, when it is older than undelete_days, and not before', async () => {
     const { disk, open, files } = world(7)
     const { inbox } = await open()
