@@ -140,9 +140,9 @@ export const planted: readonly PlantedBug[] = [
     name: 'UIDNEXT is one above the highest UID',
     breaks: 'UIDs only grow',
     file: 'mailbox-state.ts',
-    text: '  applied(number: number): void {\n    this.publish()\n',
+    text: '    this.uidNext = this.nextUid\n',
     replacement:
-      '  applied(number: number): void {\n    this.publish()\n    this.uidNext = ((this.list.at(-1)?.uid ?? 0) + 1) as Uid\n',
+      '    this.uidNext = this.nextUid\n    if (this.isTableChanged) this.uidNext = this.nextUid = ((this.table.list().at(-1)?.lastUid ?? 0) + 1) as Uid\n',
   },
   {
     name: 'an origin is not looked for',
@@ -154,9 +154,9 @@ export const planted: readonly PlantedBug[] = [
   {
     name: 'origins that left are forgotten at a cut',
     breaks: 'exactly once',
-    file: 'mailbox-state.ts',
-    text: "['departed', departed],",
-    replacement: "['departed', []],",
+    file: 'origins.ts',
+    text: 'return Array.from(departed, ([origin',
+    replacement: 'return Array.from(departed.size > 0 ? [] : departed, ([origin',
   },
   {
     name: 'an expunge leaves no trace',
@@ -168,16 +168,16 @@ export const planted: readonly PlantedBug[] = [
   {
     name: 'MODSEQ is not raised by a change of flags',
     breaks: 'MODSEQ is a true order',
-    file: 'mailbox-state.ts',
-    text: 'withFlags(next, modSeq)',
-    replacement: 'withFlags(next, message.modSeq)',
+    file: 'message-table.ts',
+    text: 'withNumber(modSeqs, row, modSeq)',
+    replacement: 'withNumber(modSeqs, row, modSeqs[row]!)',
   },
   {
     name: 'a conditional change is not conditional',
     breaks: 'RFC 7162 §3.1.3',
     file: 'mailbox.ts',
-    text: '(isTouched || modSeq > unchangedSince)',
-    replacement: 'isTouched && modSeq > unchangedSince',
+    text: '(isTouched || messages.modSeqAt(position) > unchangedSince)',
+    replacement: '(isTouched && messages.modSeqAt(position) > unchangedSince)',
   },
   {
     name: 'MOVE expunges the source first',
@@ -185,7 +185,7 @@ export const planted: readonly PlantedBug[] = [
     file: 'mailbox.ts',
     text: '    const result = await this.copyTo(uids, target)\n',
     replacement:
-      "    const messages = [...this.log.state.among(sortedUids(uids))]\n    await this.expunge(uids, 'client')\n    const result = await copyMessages(this.context, this.directory, messages, target as OpenMailbox)\n",
+      "    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])\n    await this.expunge(uids, 'client')\n    const result = await copyMessages(this.context, this.directory, messages, target as OpenMailbox)\n",
   },
 ]
 
