@@ -111,9 +111,9 @@ export const planted: readonly PlantedBug[] = [
     name: 'a change is committed after a seal',
     breaks: 'MODSEQ is a true order',
     file: 'log-reader.ts',
-    text: "for (const entry of found) if (entry.kind === 'change') await at.goOver(entry.body)",
+    text: "        if (entry.kind === 'change') await at.goOver(entry.body)\n",
     replacement:
-      "for (const entry of found) if (entry.kind === 'change') await at.goOver(entry.body); else if (entry.kind === 'seal') { at.number += 1; return at }",
+      "        if (entry.kind === 'change') await at.goOver(entry.body)\n        else if (entry.kind === 'seal') {\n          at.number += 1\n          return at\n        }\n",
   },
   {
     name: 'a new epoch begins without what came while its base was written',
@@ -154,15 +154,15 @@ export const planted: readonly PlantedBug[] = [
   {
     name: 'origins that left are forgotten at a cut',
     breaks: 'exactly once',
-    file: 'origins.ts',
-    text: 'return Array.from(departed, ([origin',
-    replacement: 'return Array.from(departed.size > 0 ? [] : departed, ([origin',
+    file: 'mailbox-image.ts',
+    text: '{ kind: sections.departed, ...snapshot(departed) }',
+    replacement: '{ kind: sections.departed, ...snapshot(new Map()) }',
   },
   {
     name: 'an expunge leaves no trace',
     breaks: 'EXPUNGE leaves a trace',
     file: 'mailbox-state.ts',
-    text: 'this.history.expunged(uid)',
+    text: 'this.history.expunged(uid, modSeq)',
     replacement: '',
   },
   {
