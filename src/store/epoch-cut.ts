@@ -14,6 +14,9 @@ import { uniqueName } from './unique.ts'
 
 /** A state costs its weight to write down, and each change set time to whoever opens: this many of them for each of its things. */
 const entriesPerWeight = 1 / 300
+/** The same for change sets that are large: so many octets of them, at least so many, take some ms and a few dozen to read. */
+const tailOctetsPerWeight = 8
+const minTailOctets = 262_144
 /** Of the change sets that a base lacks. Past that it is old, and another one cheaper for all who read it. */
 const maxReplayOctets = 8 * 1_048_576
 
@@ -29,9 +32,10 @@ export interface Cuttable {
 }
 
 export function isLong<Outcome, State extends Replica<Outcome>>(
-  { epoch, number, state }: Position<Outcome, State>,
+  { epoch, number, state, tailOctets }: Position<Outcome, State>,
   { epochEntries, cutSpread }: StoreContext,
 ): boolean {
+  if (tailOctets >= Math.max(minTailOctets, state.weight * tailOctetsPerWeight) * cutSpread) return true
   return number - epoch.start >= Math.floor(Math.max(epochEntries, state.weight * entriesPerWeight) * cutSpread)
 }
 

@@ -28,6 +28,8 @@ export class Position<Outcome, State extends Replica<Outcome>> {
   readonly state: State
   epoch: Epoch
   number: number
+  /** Of the entries that this position went over in its epoch: what they cost whoever opens. */
+  tailOctets = 0
   /** Where the entries that this position goes over are kept. */
   passed: PassedEntries | undefined
 
@@ -43,6 +45,7 @@ export class Position<Outcome, State extends Replica<Outcome>> {
     const outcomes = await applyEntry(this.state, number, operations)
     this.number = number
     this.state.applied(number)
+    this.tailOctets += body.length
     this.passed?.add({ number, body })
     return outcomes
   }
@@ -51,6 +54,7 @@ export class Position<Outcome, State extends Replica<Outcome>> {
   goInto(epoch: Epoch): void {
     this.epoch = epoch
     this.number = epoch.start
+    this.tailOctets = 0
     this.state.applied(epoch.start)
   }
 }

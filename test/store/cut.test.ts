@@ -10,7 +10,7 @@ import { createLog } from '#src/store/epochs.ts'
 import { Slots } from '#src/store/slots.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { type Call, type Gate, MemoryDisk } from './disk.ts'
-import { deliver, storeIn, textOf, uids, user } from './support.ts'
+import { deliver, deliverAll, storeIn, textOf, uids, user } from './support.ts'
 import { until } from './until.ts'
 import { inInbox, interleave, Ledger, noteDelivered } from './world.ts'
 
@@ -61,6 +61,18 @@ function held(matches: (call: Call) => boolean) {
 }
 
 describe('a log that is cut', () => {
+  it('is cut after a few large change sets as after many small ones: both take time to read', async () => {
+    const disk = new MemoryDisk()
+    const { inbox, store } = await openOn(disk, undefined, 1000)
+    await deliverAll(
+      inbox,
+      Array.from({ length: 4000 }, (_, n) => ({ text: `${n}`, origin: `pop://lena@pop.example.net/u:${n}` })),
+    )
+    await store.close()
+    expect(epochsOn(disk)).toHaveLength(2)
+    expect([...(await openOn(disk)).inbox.messages]).toHaveLength(4000)
+  })
+
   it('takes commits of all processes while its base is written, and tells them behind it', async () => {
     const disk = new MemoryDisk()
     const writing = held((call) => isBase(call, 'finish'))
