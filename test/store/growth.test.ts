@@ -62,7 +62,7 @@ async function costs(messages: number) {
   return cost
 }
 
-it('a small change costs the same in a small mailbox and in a large one', async () => {
+it('a small change costs the same in a small mailbox and in a large one (MDIR-07)', async () => {
   const small = await costs(1000)
   const large = await costs(20_000)
   for (const [name, { calls, octets }] of Object.entries(large)) {

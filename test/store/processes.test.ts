@@ -8,7 +8,7 @@ import { deliverAll, freshInbox, storeIn, uids, user } from './support.ts'
 const timeoutMs = 240_000
 
 it(
-  'several processes on one directory, killed at random, lose and repeat nothing',
+  'several processes on one directory, killed at random, lose and repeat nothing (MDIR-01)',
   async () => {
     const report = await campaign(24, 4)
     expect(report.faults).toEqual([])

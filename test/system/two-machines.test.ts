@@ -6,7 +6,7 @@ import { append, contents, idle, type TwoInstances, twoInstances } from './two-i
 /** With events, and by the look that every waiting session takes. */
 const [toldMs, lookMs] = [1000, 10_000]
 
-describe('two machines with one store', () => {
+describe('two machines with one store (MDIR-08)', () => {
   let both: TwoInstances
 
   beforeAll(async () => {
