@@ -5,6 +5,7 @@ import { codeOf, unlessAbsent } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
 import { messageFileName } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
+import { severalAtOnce } from './several.ts'
 import type { CopyResult, Flag } from './types.ts'
 import { uniqueName } from './unique.ts'
 
@@ -82,22 +83,12 @@ async function nameAll(
   folder: string,
   files: string[],
 ): Promise<void> {
-  let failed = false
-  const copyOn = async () => {
-    while (!failed && files.length < messages.length) {
-      const { internalDate, sizeOctets, digest, file } = messages[files.length]!
-      const name = messageFileName({ internalDate, sizeOctets, digest, origin: undefined, unique: uniqueName() })
-      files.push(name)
-      try {
-        await context.slots.run(() => copyFile(context, `${directory}/msg/${file}`, `${folder}/${name}`))
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  const ended = await Promise.allSettled(Array.from({ length: copiesAtOnce }, copyOn))
-  for (const result of ended) if (result.status === 'rejected') throw result.reason
+  await severalAtOnce(messages, copiesAtOnce, async ({ internalDate, sizeOctets, digest, file }) => {
+    const name = messageFileName({ internalDate, sizeOctets, digest, origin: undefined, unique: uniqueName() })
+    // Begun in order, and named before anybody else gets a turn.
+    files.push(name)
+    await context.slots.run(() => copyFile(context, `${directory}/msg/${file}`, `${folder}/${name}`))
+  })
 }
 
 export async function removeAll({ fs }: StoreContext, folder: string, files: readonly string[]): Promise<void> {

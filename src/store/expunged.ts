@@ -6,17 +6,13 @@ import { ChunkBuilder } from './chunk-builder.ts'
 import { copyNumbers, type NumberColumn, rowsFor, withNumber, withRoom } from './columns.ts'
 import { allRows, type Rows } from './message-table.ts'
 import { StoredMessage } from './record.ts'
-import type { ExpungeCause, Flag, UidRange } from './types.ts'
+import type { ExpungeCause, ExpungedMessage, Flag, UidRange } from './types.ts'
 import { isAmong } from './uid-set.ts'
 
 export const causes: readonly ExpungeCause[] = ['client', 'backend', 'window']
 
-/** A message as it was when it left. */
-export interface ExpungedMessage {
+export interface StoredExpunged extends ExpungedMessage {
   readonly message: StoredMessage
-  /** Seconds since 1970. */
-  readonly expungedAt: number
-  readonly cause: ExpungeCause
 }
 
 /** Messages in the order in which they left; row n of the columns is row n of the chunk. */
@@ -28,7 +24,7 @@ export interface ExpungedChunk {
 }
 
 /** Of one state of a mailbox, in the order in which they left. Never changes. */
-export class ExpungedMessages implements Iterable<ExpungedMessage> {
+export class ExpungedMessages implements Iterable<StoredExpunged> {
   readonly length: number
   /** Of the messages. */
   readonly sizeOctets: number
@@ -42,7 +38,7 @@ export class ExpungedMessages implements Iterable<ExpungedMessage> {
     this.sizeOctets = chunks.reduce((sum, { chunk }) => sum + chunk.totals(sets).sizeOctets, 0)
   }
 
-  *[Symbol.iterator](): Iterator<ExpungedMessage> {
+  *[Symbol.iterator](): Iterator<StoredExpunged> {
     for (const { chunk, times, causes: numbers } of this.chunks)
       for (let row = 0; row < chunk.count; row += 1)
         yield {

@@ -4,12 +4,13 @@
  * a pass can go on where an earlier one ended, however it ended. What is derived or unfinished (`cache`, `tmp`) stays behind, but its folder.
  */
 
-import { createHash } from 'node:crypto'
 import { StoreError } from '../base/errors.ts'
 import type { StoreContext } from './context.ts'
+import { digestOf } from './digest.ts'
 import { codeOf, type DirectoryEntry, unlessAbsent } from './fs.ts'
 import { parseMessageFileName } from './message-file.ts'
 import { removeTree } from './remove-tree.ts'
+import { severalAtOnce } from './several.ts'
 import { makeIfAbsent } from './tree.ts'
 import { uniqueName } from './unique.ts'
 
@@ -68,7 +69,7 @@ export class Mirror {
     let level = ['']
     while (level.length > 0) {
       const below: string[] = []
-      await eachOf(level, directoriesAtOnce, async (path) => {
+      await severalAtOnce(level, directoriesAtOnce, async (path) => {
         changes += await this.directory(path, options, below)
       })
       level = below
@@ -101,7 +102,7 @@ export class Mirror {
     }
     const isMessages = path.endsWith('/msg')
     const files = wanted.filter((entry) => !entry.isDirectory)
-    await eachOf(files, filesAtOnce, async ({ name }) => {
+    await severalAtOnce(files, filesAtOnce, async ({ name }) => {
       this.options.signal?.throwIfAborted()
       const message = isMessages ? parseMessageFileName(name) : undefined
       const isKnown = there.has(name)
@@ -194,14 +195,12 @@ export class Mirror {
   }
 
   private async digestOf(path: string): Promise<string> {
-    const hash = createHash('sha256')
     const file = await this.open(path)
     try {
-      for (let at = 0; at < file.sizeOctets; at += pieceOctets) hash.update(await file.read(at, pieceOctets))
+      return await digestOf(file)
     } finally {
       await file.close()
     }
-    return hash.digest('base64url')
   }
 
   /** Throws StoreError invalid for what is neither file nor directory: it is not ours, and nobody can tell what it would be elsewhere. */
@@ -224,22 +223,4 @@ export class Mirror {
 /** A file that went meanwhile was not copied; the next pass sees what is there instead. */
 async function orGone(work: Promise<boolean>): Promise<boolean> {
   return (await unlessAbsent(work)) ?? true
-}
-
-/** Runs `work` for every item, some at once. Throws the first failure when nothing is under way any more. */
-async function eachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0
-  let failed = false
-  const worker = async () => {
-    while (!failed && next < items.length) {
-      try {
-        await work(items[next++]!)
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(atOnce, items.length) }, worker))
-  for (const result of ended) if (result.status === 'rejected') throw result.reason
 }

@@ -17,6 +17,7 @@ import { fileSystemTime } from './leavings.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
 import { canonicalName, mailboxPath } from './names.ts'
 import { removeTree } from './remove-tree.ts'
+import { severalAtOnce } from './several.ts'
 import { folders, makeDirectories, makeIfAbsent } from './tree.ts'
 import type { RemovedMailbox } from './types.ts'
 import { uniqueName } from './unique.ts'
@@ -264,14 +265,10 @@ export class RemovedMailboxes {
   private async moveAll(files: readonly string[], from: string, to: string): Promise<string[]> {
     const { fs, slots } = this.context
     const absent: string[] = []
-    const left = files.values()
-    const moveOn = async () => {
-      for (const file of left) {
-        const moved = slots.run(() => fs.rename(`${from}/${file}`, `${to}/${file}`))
-        if ((await unlessAbsent(moved.then(() => true))) === undefined) absent.push(file)
-      }
-    }
-    await Promise.all(Array.from({ length: movesAtOnce }, moveOn))
+    await severalAtOnce(files, movesAtOnce, async (file) => {
+      const moved = slots.run(() => fs.rename(`${from}/${file}`, `${to}/${file}`))
+      if ((await unlessAbsent(moved.then(() => true))) === undefined) absent.push(file)
+    })
     return absent
   }
 }

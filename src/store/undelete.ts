@@ -8,7 +8,7 @@ import type { Uid } from '../base/ids.ts'
 import { inTurns } from './breath.ts'
 import type { StoreContext } from './context.ts'
 import { linkAll, removeAll } from './copy.ts'
-import type { ExpungedMessage, ExpungedMessages } from './expunged.ts'
+import type { ExpungedMessages, StoredExpunged } from './expunged.ts'
 import { unlessAbsent } from './fs.ts'
 import { fileSystemTime, graceMs } from './leavings.ts'
 import type { OpenMailbox } from './mailbox.ts'
@@ -81,7 +81,7 @@ export async function undeleteMessages(
 async function withFiles(
   { fs, log }: StoreContext,
   directory: string,
-  rows: readonly ExpungedMessage[],
+  rows: readonly StoredExpunged[],
 ): Promise<StoredMessage[]> {
   const messages: StoredMessage[] = []
   for (const { message } of rows) {
@@ -94,9 +94,9 @@ async function withFiles(
 
 async function rowsWhere(
   expunged: ExpungedMessages,
-  isWanted: (row: ExpungedMessage) => boolean,
-): Promise<ExpungedMessage[]> {
-  const rows: ExpungedMessage[] = []
+  isWanted: (row: StoredExpunged) => boolean,
+): Promise<StoredExpunged[]> {
+  const rows: StoredExpunged[] = []
   for await (const row of inTurns(expunged)) if (isWanted(row)) rows.push(row)
   return rows
 }
@@ -125,7 +125,7 @@ export class Purger {
   }
 
   /** Those that are meant, in one commit. */
-  async purge(isMeant: (row: ExpungedMessage) => boolean): Promise<void> {
+  async purge(isMeant: (row: StoredExpunged) => boolean): Promise<void> {
     const rows = await rowsWhere(this.mailbox.expunged(), isMeant)
     if (rows.length === 0) return
     const uids = sortedUids(rows.map(({ message }) => message.uid))
@@ -145,7 +145,7 @@ export class Purger {
     const keepSeconds = Math.max(graceMs / 1000, undeleteDays() * daySeconds)
     const isDue =
       (now: number) =>
-      ({ expungedAt }: ExpungedMessage) =>
+      ({ expungedAt }: StoredExpunged) =>
         expungedAt + keepSeconds <= now
     if (oldest === undefined || !isDue(clock.now() / 1000)(oldest)) return
     // A clock that is wrong must cost nobody a message: that of the files decides, as for all that is removed by age.

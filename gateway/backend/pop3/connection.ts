@@ -7,7 +7,7 @@
 import { isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import Pop3 from 'node-pop3'
-import { systemClock } from '#src/base/clock.ts'
+import { Deadline } from '../deadline.ts'
 import { BackendError, type BackendErrorKind } from '../errors.ts'
 import { printable } from '../reply-classifier.ts'
 import type { BodySink, Limits } from '../types.ts'
@@ -77,13 +77,7 @@ export class PopConnection {
   #head = 0
   #failure: BackendError | undefined
   #connected = false
-  #watch: NodeJS.Timeout | undefined
-  /** When the oldest command last made progress, and how many octets had come by then. */
-  #markMs = 0
-  #markOctets = 0
-  #octets = 0
-  /** Octets came since the oldest command became the oldest. */
-  #speaking = false
+  readonly #deadline: Deadline
   readonly #signal: AbortSignal | undefined
   readonly #stop = () => this.close()
 
@@ -91,6 +85,11 @@ export class PopConnection {
     this.address = address
     this.#limits = limits
     this.#trust = trust
+    this.#deadline = new Deadline(
+      limits,
+      () => ({ connected: this.#connected, replyMs: this.#awaited() }),
+      (what, allowedMs) => this.#fail(new BackendError('timeout', `${this.#name} ${what} (${allowedMs} ms)`)),
+    )
     this.#package = new Connection({
       host: address.host,
       port: address.port,
@@ -141,7 +140,7 @@ export class PopConnection {
         next: () => this.#expectation(),
         shift: () => this.#shift(),
         stalled: (waiting) => {
-          this.#mark()
+          this.#deadline.mark()
           if (!waiting) this.#socket.resume()
         },
         fault: (error) => this.#fail(error),
@@ -154,9 +153,7 @@ export class PopConnection {
     const socket = this.#socket
     socket.removeAllListeners('data')
     socket.on('data', (chunk: Buffer) => {
-      this.#octets += chunk.length
-      this.#speaking = true
-      if (this.#octets - this.#markOctets >= this.#limits.progressOctets) this.#mark()
+      this.#deadline.arrived(chunk.length)
       this.#reader.push(chunk)
       if (this.#reader.stalled && this.#reader.waiting > aheadOctets) socket.pause()
     })
@@ -177,7 +174,7 @@ export class PopConnection {
     const ready = this.address.implicitTls && socket === this.#package._socket ? 'secureConnect' : 'connect'
     socket.once(ready, () => {
       this.#connected = true
-      this.#mark()
+      this.#deadline.mark()
     })
   }
 
@@ -199,7 +196,7 @@ export class PopConnection {
         done: () => resolve(reply),
         failed: reject,
       })
-      this.#watchOn()
+      this.#deadline.begin()
     })
   }
 
@@ -209,7 +206,7 @@ export class PopConnection {
       for (const command of commands) command.failed(this.#failure)
       return
     }
-    if (this.#head === this.#pending.length) this.#mark()
+    const wasIdle = this.#head === this.#pending.length
     const octets: Buffer[] = []
     let text = ''
     for (const command of commands) {
@@ -226,7 +223,7 @@ export class PopConnection {
       const all = Buffer.concat([...octets, Buffer.from(text, 'latin1')])
       this.#socket.write(all, () => all.fill(0))
     }
-    this.#watchOn()
+    if (wasIdle) this.#deadline.begin()
   }
 
   /** One command without a body. */
@@ -308,8 +305,7 @@ export class PopConnection {
         done: () => {},
         failed: (error) => reject(handshake(error)),
       })
-      this.#mark()
-      this.#watchOn()
+      this.#deadline.begin()
       secure.once('secureConnect', () => {
         this.#connected = true
         this.#shift()
@@ -340,52 +336,20 @@ export class PopConnection {
       this.#pending = this.#pending.slice(this.#head)
       this.#head = 0
     }
-    this.#speaking = false
-    this.#mark()
-    if (this.#pending.length === 0) this.#watchOff()
+    if (this.#pending.length === 0) this.#deadline.stop()
+    else this.#deadline.begin()
   }
 
-  #mark(): void {
-    this.#markMs = systemClock.monotonic()
-    this.#markOctets = this.#octets
-  }
-
-  #watchOn(): void {
-    if (this.#watch !== undefined || this.#failure !== undefined) return
-    if (this.#pending.length === 1) this.#mark()
-    const { connectMs, replyMs, capaMs, progressMs } = this.#limits
-    this.#watch = setInterval(() => this.#look(), Math.max(5, Math.min(connectMs, replyMs, capaMs, progressMs) / 8))
-  }
-
-  #watchOff(): void {
-    clearInterval(this.#watch)
-    this.#watch = undefined
-  }
-
-  #look(): void {
-    // When this process was held up itself, the octets may be waiting behind this timer: they are read first.
-    if (this.#late() !== undefined) setImmediate(() => this.#late()?.())
-  }
-
-  /** What to do about a deadline that has passed; undefined when none has. */
-  #late(): (() => void) | undefined {
+  /** How long the oldest command may wait for the first octet of its reply; undefined while none is awaited. */
+  #awaited(): number | undefined {
     const oldest = this.#pending[this.#head]
-    if (oldest === undefined || this.#reader.stalled) return undefined
-    const { connectMs, replyMs, progressMs } = this.#limits
-    const allowedMs = !this.#connected ? connectMs : this.#speaking ? progressMs : (oldest.replyMs ?? replyMs)
-    if (systemClock.monotonic() - this.#markMs < allowedMs) return undefined
-    const what = !this.#connected
-      ? 'did not accept the connection'
-      : this.#speaking
-        ? 'sends too slowly'
-        : 'does not answer'
-    return () => this.#fail(new BackendError('timeout', `${this.#name} ${what} (${allowedMs} ms)`))
+    return oldest === undefined || this.#reader.stalled ? undefined : (oldest.replyMs ?? this.#limits.replyMs)
   }
 
   #fail(error: BackendError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
-    this.#watchOff()
+    this.#deadline.stop()
     this.#signal?.removeEventListener('abort', this.#stop)
     this.#reader.abort(error)
     this.#socket.destroy()

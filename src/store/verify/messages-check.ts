@@ -1,6 +1,6 @@
 /** Checks `msg/`: every message of the log has its file, whole and as it came, and what else lies there is on its way in or out. */
 
-import { createHash } from 'node:crypto'
+import { digestOf } from '../digest.ts'
 import { codeOf, type DirectoryEntry, type StoreFs, unlessAbsent } from '../fs.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { parseMessageFileName } from '../message-file.ts'
@@ -14,7 +14,6 @@ import { replaceByStub } from './stub.ts'
 
 /** Files read at once: enough to keep going while the disk answers, few enough for the services to get their turn. */
 const readsAtOnce = 4
-const chunkOctets = 256 * 1024
 /** After this a file that went from the log is gone from the disk as well, whoever removes it. */
 const removalMs = 65_000
 /** Left-overs that are looked at again; more are for the next run. */
@@ -123,7 +122,7 @@ async function damageOf(check: MailboxCheck, path: string, record: MessageRecord
     usable = await run.checkAccess(path, status, place)
     if (status.sizeOctets !== record.sizeOctets)
       return { kind: 'message-size', detail: `has ${status.sizeOctets} octets instead of ${record.sizeOctets}` }
-    if ((await digestOf(run.fs, path)) === record.digest) return undefined
+    if ((await digestAt(run.fs, path)) === record.digest) return undefined
     return { kind: 'message-digest', detail: 'has other octets than those that came' }
   } catch (error) {
     const code = codeOf(error)
@@ -134,12 +133,10 @@ async function damageOf(check: MailboxCheck, path: string, record: MessageRecord
   }
 }
 
-async function digestOf(fs: StoreFs, path: string): Promise<string> {
+async function digestAt(fs: StoreFs, path: string): Promise<string> {
   const file = await fs.open(path)
   try {
-    const digest = createHash('sha256')
-    for (let at = 0; at < file.sizeOctets; at += chunkOctets) digest.update(await file.read(at, chunkOctets))
-    return digest.digest('base64url')
+    return await digestOf(file)
   } finally {
     await file.close()
   }
