@@ -1,12 +1,9 @@
 import type { ImapFlow } from 'imapflow'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Uid } from '#src/base/ids.ts'
-import { silentLog } from '#src/base/log.ts'
-import { controlOf } from '../../../../gateway/backend/imap/control.ts'
-import { openImap } from '../../../../gateway/backend/imap/open.ts'
-import { BackendProfile } from '../../../../gateway/backend/profile.ts'
 import { deleteMessages, storeFlags, upload } from '../../../../gateway/sync/imap/remote.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
+import { clientOf } from './support.ts'
 
 let dovecot: Dovecot
 beforeAll(async () => {
@@ -14,20 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => dovecot.stop())
 
-async function client(...without: string[]): Promise<ImapFlow> {
-  const login = await openImap({
-    host: '127.0.0.1',
-    port: dovecot.imapPort,
-    implicitTls: false,
-    startTls: 'never',
-    tlsVerify: false,
-    credentials: { user: 'anna', secret: Buffer.from('secret') },
-    profile: new BackendProfile(),
-    log: silentLog,
-  })
-  const capabilities = new Set([...login.capabilities].filter((name) => !without.includes(name)))
-  return await controlOf({ ...login, capabilities }, silentLog)
-}
+const client = (...without: string[]) => clientOf(dovecot, ...without)
 
 let boxes = 0
 async function box(control: ImapFlow, messages: number): Promise<string> {
