@@ -4,6 +4,7 @@
  */
 
 import { BackendProfiles } from '#gateway/backend/profile.ts'
+import { directInjection } from '#gateway/sync/inject/direct.ts'
 import { Setbacks } from '#gateway/sync/setbacks.ts'
 import { syncOnce } from '#gateway/sync/sync-once.ts'
 import { systemClock } from '#src/base/clock.ts'
@@ -30,6 +31,7 @@ const result = await syncOnce({
   store,
   access: { profiles: new BackendProfiles() },
   policy: { fetchLastN: 0, ignoreFrontendDeletes: false },
+  injection: directInjection(systemClock),
   setbacks: new Setbacks(),
   clock: systemClock,
   log: silentLog,

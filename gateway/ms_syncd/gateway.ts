@@ -9,6 +9,8 @@ import type { Config } from '#src/config/config.ts'
 import type { EventBus } from '#src/events/types.ts'
 import type { Store } from '#src/store/types.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
+import { directInjection } from '../sync/inject/direct.ts'
+import type { Injection } from '../sync/inject/injector.ts'
 import type { Policy } from '../sync/plan.ts'
 import { Scheduler } from './scheduler.ts'
 import { GatewayUser } from './user.ts'
@@ -60,6 +62,11 @@ export class Gateway {
   /** For the next session of a backend. */
   get access(): BackendAccess {
     return this.#access
+  }
+
+  /** For the next session of a backend. */
+  get injection(): Injection {
+    return directInjection(this.clock)
   }
 
   get fastLogin(): boolean {

@@ -168,7 +168,7 @@ export class GatewayUser {
   /** One backend session. Owns `password` and overwrites it; `own`: it is the one that polls. Rejects when it fails. */
   #session(link: BackendLink, password: Buffer, priority: number, own: boolean, onProven: () => void): Promise<void> {
     let proven = false
-    const { scheduler, signal, store, access, policy, clock } = this.#gateway
+    const { scheduler, signal, store, access, policy, injection, clock } = this.#gateway
     const { backend, log, setbacks } = link
     link.begun()
     const running = scheduler
@@ -180,6 +180,7 @@ export class GatewayUser {
           store,
           access,
           policy,
+          injection,
           setbacks,
           clock,
           log,

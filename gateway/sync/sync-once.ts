@@ -6,6 +6,7 @@ import type { Backend } from '#src/config/backends.ts'
 import type { Account, Mailbox, Store } from '#src/store/types.ts'
 import { maildropUrl } from '../backend/maildrop-url.ts'
 import { type BackendAccess, openBackend } from '../backend/open-backend.ts'
+import type { Injection } from './inject/injector.ts'
 import type { Policy } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
 import { type SyncResult, syncMaildrop } from './sync.ts'
@@ -17,6 +18,7 @@ export interface SyncOnceRequest {
   readonly store: Store
   readonly access: BackendAccess
   readonly policy: Policy
+  readonly injection: Injection
   readonly setbacks: Setbacks
   readonly clock: Clock
   readonly log: Log
@@ -30,7 +32,8 @@ export interface SyncOnceRequest {
  * backend has proven the login. Throws BackendError and StoreError.
  */
 export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> => {
-  const { backend, userId, password, store, access, policy, setbacks, clock, log, onProven, signal } = request
+  const { backend, userId, password, store, access, policy, injection, setbacks, clock, log, onProven, signal } =
+    request
   const client = await openBackend(access, backend, password, log, signal)
   try {
     const account = store.account(userId)
@@ -38,7 +41,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
     const url = maildropUrl(backend, userId)
     await using mailbox = await openMailbox(account, backend.mailbox, url)
     onProven?.()
-    return await syncMaildrop({ url, client, account, mailbox, policy, setbacks, clock, log })
+    return await syncMaildrop({ url, client, account, mailbox, policy, injection, setbacks, clock, log })
   } finally {
     client.close()
   }

@@ -11,7 +11,7 @@ import { BackendError } from '../backend/errors.ts'
 import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { headerDigest, headerLimit } from './header.ts'
-import { Injector } from './inject.ts'
+import type { Injection } from './inject/injector.ts'
 import {
   type BackendMemory,
   readContents,
@@ -42,6 +42,8 @@ export interface SyncRequest {
   /** Open. */
   readonly mailbox: Mailbox
   readonly policy: Policy
+  /** The way that fetched messages take. */
+  readonly injection: Injection
   /** Messages that failed before; shared by the sessions of one backend account. */
   readonly setbacks: Setbacks
   readonly clock: Clock
@@ -164,10 +166,10 @@ const fetchMessages = async (
   request: SyncRequest,
   wanted: readonly Identified[],
 ): Promise<{ fetched: number; fetchedOctets: number; failed: number }> => {
-  const { client, mailbox, setbacks, clock, log } = request
+  const { client, setbacks, clock, log } = request
   const { now, later } = setbacks.order(wanted, clock.now())
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
-  const injector = new Injector(mailbox, clock)
+  const injector = request.injection.into(request)
   let failed = later.length
   let answered = 0
   let broken = false
@@ -208,7 +210,7 @@ const fetchMessages = async (
   for (const origin of suspects) setbacks.add(origin, clock.now())
   await rememberContents(request)
   if (lost !== undefined) throw lost
-  return { fetched: injector.stored, fetchedOctets: injector.storedOctets, failed }
+  return { fetched: injector.taken, fetchedOctets: injector.takenOctets, failed }
 }
 
 /**

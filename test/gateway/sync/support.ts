@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BackendAccess } from '#gateway/backend/open-backend.ts'
 import { BackendProfiles } from '#gateway/backend/profile.ts'
+import { directInjection } from '#gateway/sync/inject/direct.ts'
 import { Setbacks } from '#gateway/sync/setbacks.ts'
 import type { SyncResult } from '#gateway/sync/sync.ts'
 import { type SyncOnceRequest, syncOnce } from '#gateway/sync/sync-once.ts'
@@ -78,6 +79,7 @@ export class Syncer {
       store: this.#store,
       access: this.access,
       policy: { fetchLastN: 0, ignoreFrontendDeletes: false, ...policy },
+      injection: directInjection(this.clock),
       setbacks: this.setbacks,
       clock: this.clock,
       log: silentLog,

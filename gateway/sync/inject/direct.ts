@@ -4,9 +4,9 @@
  */
 import type { Clock } from '#src/base/clock.ts'
 import type { Delivered, Delivery, Mailbox, MessageSink } from '#src/store/types.ts'
-import type { BodySink } from '../backend/types.ts'
-import { headerLimit, internalDateOf } from './header.ts'
-import type { Identified } from './origin.ts'
+import type { BodySink } from '../../backend/types.ts'
+import { headerLimit, internalDateOf } from '../header.ts'
+import type { Incoming, Injection, Injector } from './injector.ts'
 
 /** A batch is committed when it reaches one of these and no other is being committed. */
 const batchMessages = 200
@@ -20,7 +20,12 @@ const mostOctets = 64 * 1_048_576
 const headerPieces = 64
 const nothing = Buffer.alloc(0)
 
-export class Injector {
+/** Straight into the store. */
+export const directInjection = (clock: Clock): Injection => ({
+  into: ({ mailbox }) => new DirectInjector(mailbox, clock),
+})
+
+export class DirectInjector implements Injector {
   readonly #mailbox: Mailbox
   readonly #clock: Clock
   #delivery: Delivery | undefined
@@ -30,16 +35,16 @@ export class Injector {
   #committing: Promise<void> = Promise.resolve()
   #busy = false
   #failure: unknown
-  stored = 0
-  storedOctets = 0
+  taken = 0
+  takenOctets = 0
 
   constructor(mailbox: Mailbox, clock: Clock) {
     this.#mailbox = mailbox
     this.#clock = clock
   }
 
-  /** Takes one message; `onAbort` when nothing or only a part of it came. Its INTERNALDATE comes from its header, so that is held back until it is complete. */
-  open(entry: Identified, onAbort: () => void): BodySink {
+  /** Where INTERNALDATE has to come from the header, that is held back until it is complete. */
+  open(message: Incoming, onAbort: () => void): BodySink {
     let header: Buffer[] = []
     /** Where the header's end is looked for: the last chunk, and before it what may be the beginning of an empty line. */
     let seen: Buffer = nothing
@@ -48,7 +53,7 @@ export class Injector {
     const begin = (): void | Promise<void> => {
       const start = header.length === 1 ? header[0]! : Buffer.concat(header)
       header = []
-      sink = this.#add(entry, start)
+      sink = this.#add(message, start)
       return sink.write(start)
     }
     return {
@@ -58,7 +63,7 @@ export class Injector {
         if (header.length === headerPieces) header = [Buffer.concat(header)]
         header.push(chunk)
         seen = seen.length === 0 ? chunk : Buffer.concat([seen.subarray(-3), chunk])
-        if (octets >= headerLimit || seen.includes('\r\n\r\n')) return begin()
+        if (message.internalDate !== undefined || octets >= headerLimit || seen.includes('\r\n\r\n')) return begin()
       },
       end: () => {
         // A server that lists a message and then sends nothing has not given it.
@@ -76,14 +81,18 @@ export class Injector {
     }
   }
 
-  #add({ origin, uidl }: Identified, start: Buffer): MessageSink {
+  #add({ origin, uidl, internalDate, flags }: Incoming, start: Buffer): MessageSink {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#delivery === undefined) {
       this.#delivery = this.#mailbox.deliver()
       this.#startedMs = this.#clock.monotonic()
     }
-    const internalDate = internalDateOf(start, Math.floor(this.#clock.now() / 1_000))
-    return this.#delivery.add({ internalDate, origin, ...(uidl === undefined ? {} : { uidl }) })
+    return this.#delivery.add({
+      internalDate: internalDate ?? internalDateOf(start, Math.floor(this.#clock.now() / 1_000)),
+      origin,
+      ...(uidl === undefined ? {} : { uidl }),
+      ...(flags === undefined ? {} : { flags }),
+    })
   }
 
   #end(sink: MessageSink, octets: number): void | Promise<void> {
@@ -115,8 +124,8 @@ export class Injector {
       if (this.#failure !== undefined) return delivery.abandon()
       try {
         const fates: readonly Delivered[] = await delivery.commit()
-        this.stored += fates.filter((fate) => 'uid' in fate).length
-        this.storedOctets += octets
+        this.taken += fates.filter((fate) => 'uid' in fate).length
+        this.takenOctets += octets
       } catch (error) {
         this.#failure ??= error
       }

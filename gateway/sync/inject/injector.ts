@@ -1,0 +1,38 @@
+/** How fetched messages get into the store, whatever lies between: what the synchronisation of POP3 and of IMAP backends writes into. */
+import type { Log } from '#src/base/log.ts'
+import type { Account, Flag, Mailbox } from '#src/store/types.ts'
+import type { BodySink } from '../../backend/types.ts'
+
+/** What is known of a message before its octets are. */
+export interface Incoming {
+  /** Unique in the mailbox. */
+  readonly origin: string
+  /** The unique-id that pop3d shows. RFC 1939 §7 */
+  readonly uidl?: string | undefined
+  /** INTERNALDATE, seconds since 1970; undefined: from the message's header. */
+  readonly internalDate?: number | undefined
+  readonly flags?: Iterable<Flag> | undefined
+}
+
+/** Messages of one backend session on their way into one mailbox, in order. */
+export interface Injector {
+  /** Takes one message; `onAbort` when nothing or only a part of it came. A promise of the sink holds the backend back. */
+  open(message: Incoming, onAbort: () => void): BodySink
+  /** Resolves when everything that arrived whole is safe. Throws StoreError. */
+  finish(): Promise<void>
+  /** Messages that are safe and need not be fetched again, and their octets. */
+  readonly taken: number
+  readonly takenOctets: number
+}
+
+export interface Target {
+  readonly account: Account
+  /** Open, until the injector has finished. */
+  readonly mailbox: Mailbox
+  readonly log: Log
+}
+
+/** A way into the store. */
+export interface Injection {
+  into(target: Target): Injector
+}
