@@ -111,10 +111,11 @@ export class BackendLink {
     const backendError = error instanceof BackendError ? error : undefined
     if (stopping) return
     const fields = { kind: backendError?.kind ?? 'store', reason: reasonOf(error), reply: backendError?.serverText }
-    if (backendError?.kind === 'auth') {
+    if (backendError?.refusesLogin === true) {
       this.stopped = true
       const remedy = this.backend.password === undefined ? 'the next login' : 'its record has another one'
-      this.#log.log('warning', `the backend refuses the password; no further attempt before ${remedy}`, fields)
+      const what = backendError.kind === 'auth' ? 'the password' : 'logins until its owner allows them at the provider'
+      this.#log.log('warning', `the backend refuses ${what}; no further attempt before ${remedy}`, fields)
       return
     }
     this.#failures++
@@ -138,6 +139,8 @@ const outcomes: Readonly<Record<string, string>> = {
   throttled: 'the backend asks for fewer sessions or less traffic',
   temporary: 'the backend has a passing failure',
   permanent: 'the backend refuses, and says that it needs its administrator',
+  'over-quota': 'the account has no room left at the backend',
+  gone: 'the backend does not have the mailbox any more',
   unsupported: 'the backend does not know what is asked of it',
   connect: 'the backend can not be reached',
   timeout: 'the backend does not answer in time',

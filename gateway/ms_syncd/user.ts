@@ -152,7 +152,7 @@ export class GatewayUser {
           if (known && busy) resolve()
           else {
             // A backend that takes the password back ends what was built on it.
-            if (known && error instanceof BackendError && error.kind === 'auth') {
+            if (known && error instanceof BackendError && error.refusesLogin) {
               this.#forgetPassword()
               this.#verified = undefined
             }
@@ -358,6 +358,7 @@ const sameMaildrop = (a: Backend, b: Backend): boolean =>
 
 const authKinds: Readonly<Partial<Record<BackendErrorKind, AuthErrorKind>>> = {
   auth: 'bad-credentials',
+  'needs-consent': 'bad-credentials',
   'in-use': 'in-use',
   'login-delay': 'login-delay',
 }

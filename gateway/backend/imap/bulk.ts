@@ -91,7 +91,7 @@ function refusal(status: Status, empty: boolean): BackendError {
   if (status.condition === 'OK')
     return empty
       ? new BackendError('permanent', 'the backend gave a message without octets')
-      : new BackendError('no-such-message', 'the backend did not give a message that it lists')
+      : new BackendError('gone', 'the backend did not give a message that it lists')
   const code = status.code === undefined ? '' : `[${status.code}] `
   const { kind, text, retryAfterMs } = classifyRefusal(code + status.text, 'transaction')
   return new BackendError(kind, 'the backend refused a message', {

@@ -51,7 +51,7 @@ describe('against Dovecot', () => {
     const second = await open(dovecot.pop3Port)
     expect(second.count).toBe(1_500)
     const refused = await second.remove([1, 2, 4_000])
-    expect([...refused].map(([number, { kind }]) => [number, kind])).toEqual([[4_000, 'no-such-message']])
+    expect([...refused].map(([number, { kind }]) => [number, kind])).toEqual([[4_000, 'gone']])
     await second.quit()
     const third = await open(dovecot.pop3Port)
     expect(third.count).toBe(1_498)
