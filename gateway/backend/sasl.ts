@@ -2,6 +2,7 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { saslPrep } from '#src/auth/saslprep.ts'
+import { printable } from './reply-classifier.ts'
 
 export interface Credentials {
   /** As the backend knows it. */
@@ -21,7 +22,50 @@ export interface SaslExchange {
   respond(challenge: Buffer): Buffer | undefined | Promise<Buffer | undefined>
   /** What was found wrong with the server, or what it said when it refused. */
   readonly fault: string | undefined
+  /** The server proved that it knows the password; undefined: the mechanism lets only the client prove something. */
+  readonly proven?: boolean
 }
+
+/** A server that asks more often than any mechanism does keeps us busy. */
+const maxChallenges = 8
+
+/**
+ * Answers the challenges of one exchange, in any protocol. `sent`: the initial response went with the command, else it is the answer
+ * to the first challenge, which says nothing (RFC 4422 §5.1, item 2a).
+ */
+export const answersOf = (
+  exchange: SaslExchange,
+  sent: boolean,
+): ((challenge: Buffer) => Buffer | undefined | Promise<Buffer | undefined>) => {
+  let initial = sent ? undefined : exchange.initial
+  let challenges = 0
+  return (challenge) => {
+    if (++challenges > maxChallenges) return undefined
+    if (initial === undefined) return exchange.respond(challenge)
+    const first = Buffer.from(initial)
+    initial = undefined
+    return first
+  }
+}
+
+const digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
+const padding = 0x3d
+
+/** RFC 4648 §4, as octets: a string of a secret stays in memory until somebody else needs the place. */
+export const base64 = (octets: Buffer): Buffer => {
+  const text = Buffer.alloc(Math.ceil(octets.length / 3) * 4, padding)
+  for (let at = 0, to = 0; at < octets.length; at += 3, to += 4) {
+    const [first, second, third] = [octets[at]!, octets[at + 1], octets[at + 2]]
+    text[to] = digits[first >> 2]!
+    text[to + 1] = digits[((first & 3) << 4) | ((second ?? 0) >> 4)]!
+    if (second !== undefined) text[to + 2] = digits[((second & 15) << 2) | ((third ?? 0) >> 6)]!
+    if (third !== undefined) text[to + 3] = digits[third & 63]!
+  }
+  return text
+}
+
+/** Nobody needs what the exchange would still say. */
+export const forget = ({ initial }: SaslExchange): void => void initial?.fill(0)
 
 /** More would cost a second of computing for each login: RFC 7677 §4 asks for 4,096, careful servers take 100,000. */
 const maxIterations = 200_000
@@ -31,17 +75,7 @@ const nothing = Buffer.alloc(0)
 /** RFC 4616 */
 export function plain({ user, authzid = '', secret }: Credentials): SaslExchange {
   const initial = Buffer.concat([Buffer.from(`${authzid}\0${user}\0`), secret])
-  let sent = false
-  return {
-    mechanism: 'PLAIN',
-    initial,
-    fault: undefined,
-    respond: () => {
-      if (sent) return undefined
-      sent = true
-      return initial
-    },
-  }
+  return { mechanism: 'PLAIN', initial, fault: undefined, respond: () => undefined }
 }
 
 /** draft-murchison-sasl-login: user and password, each asked for. */
@@ -76,7 +110,6 @@ export class Scram implements SaslExchange {
   readonly #bare: string
   readonly #nonce: string
   #serverSignature: Buffer | undefined
-  /** The server proved that it knows the password. */
   proven = false
 
   constructor(
@@ -86,7 +119,7 @@ export class Scram implements SaslExchange {
   ) {
     this.#hash = hash
     this.mechanism = hash === 'sha1' ? 'SCRAM-SHA-1' : 'SCRAM-SHA-256'
-    this.#secret = saslPrep(secret) ?? secret
+    this.#secret = prepared(secret)
     this.#nonce = nonce
     this.#header = `n,${authzid === undefined ? '' : `a=${saslName(authzid)}`},`
     this.#bare = `n=${saslName(user)},r=${nonce}`
@@ -118,6 +151,7 @@ export class Scram implements SaslExchange {
     }
     const length = this.#hash === 'sha1' ? 20 : 32
     const salted = await derive(this.#secret, Buffer.from(salt!, 'base64'), iterations, length, this.#hash)
+    this.#secret.fill(0)
     const clientKey = this.#hmac(salted, 'Client Key')
     const storedKey = createHash(this.#hash).update(clientKey).digest()
     const withoutProof = `c=${Buffer.from(this.#header).toString('base64')},r=${nonce}`
@@ -133,6 +167,12 @@ export class Scram implements SaslExchange {
   }
 }
 
+/** A copy. Plain ASCII stays what it is; a password that SASLprep forbids is taken as it was stored, octet by octet. */
+const prepared = (secret: Buffer): Buffer =>
+  secret.every((octet) => octet >= 0x20 && octet < 0x7f)
+    ? Buffer.from(secret)
+    : (saslPrep(secret) ?? Buffer.from(secret))
+
 /** RFC 5802 §5.1: comma and equals sign are escaped. */
 const saslName = (name: string): string => name.replaceAll('=', '=3D').replaceAll(',', '=2C')
 
@@ -144,19 +184,14 @@ export class Bearer implements SaslExchange {
 
   constructor(mechanism: 'OAUTHBEARER' | 'XOAUTH2', { user, authzid, secret }: Credentials) {
     this.mechanism = mechanism
-    const token = secret.toString('latin1')
     const name = authzid ?? user
-    this.initial = Buffer.from(
-      mechanism === 'XOAUTH2'
-        ? `user=${name}\x01auth=Bearer ${token}\x01\x01`
-        : `n,a=${saslName(name)},\x01auth=Bearer ${token}\x01\x01`,
-    )
+    const head = mechanism === 'XOAUTH2' ? `user=${name}` : `n,a=${saslName(name)},`
+    this.initial = Buffer.concat([Buffer.from(`${head}\x01auth=Bearer `), secret, Buffer.from('\x01\x01')])
   }
 
   /** The server says why it refuses, and wants an answer before it ends the exchange. RFC 7628 §3.2.3 */
   respond(challenge: Buffer): Buffer {
-    if (challenge.length === 0) return Buffer.from(this.initial)
-    this.fault = challenge.toString('latin1')
+    this.fault = printable(challenge.toString('latin1'))
     return this.mechanism === 'XOAUTH2' ? nothing : Buffer.from('\x01')
   }
 }

@@ -1,5 +1,7 @@
 /** A POP3 backend as the sync sees it, whatever carries it out. Every failure is a `BackendError`. */
 
+import type { Protection } from './choose-login.ts'
+
 /** Where the octets of one message go. A promise holds the backend back until it resolves. */
 export interface BodySink {
   write(chunk: Buffer): void | Promise<void>
@@ -14,6 +16,8 @@ export interface Capabilities {
   /** The server answered CAPA. */
   readonly known: boolean
   has(name: string): boolean
+  /** SASL, upper case. RFC 5034 §3 */
+  readonly mechanisms: ReadonlySet<string>
   /** LOGIN-DELAY; 0 where none is announced. */
   readonly loginDelaySeconds: number
   /** EXPIRE in days; undefined for NEVER or no statement. 0: retrieving may delete. RFC 2449 §6.7 */
@@ -30,8 +34,7 @@ export interface Listed {
 /** A maildrop that is open: in TRANSACTION state, and proven by a STAT. RFC 1939 §5 */
 export interface PopClient {
   readonly capabilities: Capabilities
-  /** What protects the connection: 'unverified' is TLS with a certificate that proves nothing. */
-  readonly protection: 'tls' | 'unverified' | 'none'
+  readonly protection: Protection
   /** From STAT right after the login. */
   readonly count: number
   /**

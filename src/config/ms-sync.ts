@@ -13,6 +13,22 @@ import { parseXml, type XmlElement } from './xml.ts'
 
 export type BackendProtocol = 'pop' | 'pops' | 'imap' | 'imaps'
 
+/** How a session with a backend logs in: by what suits best for a password or a token, or by this and nothing else. Own. */
+export const loginMethods = [
+  'password',
+  'oauth',
+  'command',
+  'apop',
+  'plain',
+  'login',
+  'cram-md5',
+  'scram-sha-1',
+  'scram-sha-256',
+  'oauthbearer',
+  'xoauth2',
+] as const
+export type LoginMethod = (typeof loginMethods)[number]
+
 /** A `user` or `backend` element: what it sets, everything else comes from the global options. */
 export interface BackendRecord {
   /** Of the element in the file. */

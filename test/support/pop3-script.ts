@@ -58,9 +58,27 @@ export interface ScriptedPop3 extends AsyncDisposable {
   readonly clear: Buffer[]
   readonly sessions: number
   on(word: string, handler: Handler): void
+  /** What is not a command that it knows, and AUTH. */
+  any(handler: Handler): void
   /** Resolves when a line matches. */
   waitFor(pattern: RegExp): Promise<void>
 }
+
+const known = new Set([
+  'CAPA',
+  'STLS',
+  'USER',
+  'PASS',
+  'NOOP',
+  'STAT',
+  'UIDL',
+  'LIST',
+  'RETR',
+  'TOP',
+  'DELE',
+  'RSET',
+  'QUIT',
+])
 
 /** A message body as RETR sends it: dots stuffed, terminated. */
 export const stuffed = (octets: Buffer): Buffer => {
@@ -70,6 +88,7 @@ export const stuffed = (octets: Buffer): Buffer => {
 
 export const scriptedPop3 = async (options: ScriptedOptions = {}): Promise<ScriptedPop3> => {
   const handlers = new Map<string, Handler>()
+  let anyHandler: Handler | undefined
   const sockets = new Set<Socket>()
   const waiters = new Set<() => void>()
   const received: string[] = []
@@ -178,7 +197,7 @@ export const scriptedPop3 = async (options: ScriptedOptions = {}): Promise<Scrip
         socket,
         messages,
       }
-      const handler = handlers.get(word)
+      const handler = handlers.get(word) ?? (known.has(word) ? undefined : anyHandler)
       const answer = await (handler === undefined ? usual(exchange) : handler(exchange, () => usual(exchange)))
       const plain = socket
       if (word === 'STLS' && self.options.tls !== undefined && !secure && String(answer).startsWith('+OK')) {
@@ -224,6 +243,9 @@ export const scriptedPop3 = async (options: ScriptedOptions = {}): Promise<Scrip
     clear,
     get sessions() {
       return sessions
+    },
+    any: (handler) => {
+      anyHandler = handler
     },
     on: (word, handler) => void handlers.set(word.toUpperCase(), handler),
     waitFor: (pattern) =>

@@ -8,6 +8,7 @@ import { Deadline } from '../deadline.ts'
 import { BackendError, type BackendErrorKind } from '../errors.ts'
 import type { Address, TlsTrust } from '../pop3/connection.ts'
 import { printable } from '../reply-classifier.ts'
+import { base64 } from '../sasl.ts'
 import type { BodySink, Limits } from '../types.ts'
 import { type Part, ResponseReader } from './response-reader.ts'
 
@@ -22,9 +23,12 @@ export interface Status {
   readonly text: string
 }
 
+/** Text, octets that go as a literal, or octets that go as they are: a secret that is no string. */
+export type Word = string | Buffer | { readonly inline: Buffer }
+
 export interface Command {
-  /** Text, and octets that go as literals; without tag and line end. */
-  readonly words: readonly (string | Buffer)[]
+  /** Without tag and line end. */
+  readonly words: readonly Word[]
   /** Answers a challenge (AUTHENTICATE), both without base64; undefined gives up. RFC 9051 §6.2.2 */
   readonly respond?: (challenge: Buffer) => Buffer | undefined | Promise<Buffer | undefined>
   /** Untagged responses, without their `* `, while this is the oldest command. */
@@ -38,7 +42,7 @@ export interface Command {
 interface Pending extends Command {
   readonly tag: string
   /** Words not sent yet: the first is a literal that waits for `+`. */
-  left: (string | Buffer)[]
+  left: Word[]
   readonly done: (status: Status) => void
   readonly failed: (error: BackendError) => void
 }
@@ -253,10 +257,10 @@ export class ImapConnection {
   #send(command: Pending): void {
     const pieces: Buffer[] = []
     for (let word = command.left.shift(); word !== undefined; word = command.left.shift()) {
-      pieces.push(typeof word === 'string' ? Buffer.from(word, 'latin1') : word)
+      pieces.push(typeof word === 'string' ? Buffer.from(word, 'latin1') : 'inline' in word ? word.inline : word)
       const next = command.left[0]
       if (next === undefined) pieces.push(Buffer.from('\r\n'))
-      else if (typeof next !== 'string') {
+      else if (Buffer.isBuffer(next)) {
         pieces.push(Buffer.from(`{${next.length}${this.literalPlus ? '+' : ''}}\r\n`))
         if (!this.literalPlus) break
       }
@@ -305,7 +309,7 @@ export class ImapConnection {
         .catch(() => undefined)
         .then((answer) => {
           // RFC 9051 §6.2.2: "*" gives up.
-          const octets = Buffer.from(answer === undefined ? '*\r\n' : `${answer.toString('base64')}\r\n`)
+          const octets = Buffer.concat([answer === undefined ? Buffer.from('*') : base64(answer), Buffer.from('\r\n')])
           answer?.fill(0)
           this.#socket.write(octets, () => octets.fill(0))
         })

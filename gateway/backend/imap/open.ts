@@ -3,13 +3,15 @@
  * alone proves nothing (some servers give it to anybody). What protects the password: docs/decisions/0081-stls-and-downgrade.md.
  */
 import type { Log } from '#src/base/log.ts'
+import type { LoginMethod } from '#src/config/ms-sync.ts'
+import { checkCredentials, chooseLogin, type Protection } from '../choose-login.ts'
 import { BackendError } from '../errors.ts'
 import type { Address, TlsTrust } from '../pop3/connection.ts'
 import type { BackendProfile } from '../profile.ts'
 import { classifyRefusal } from '../reply-classifier.ts'
-import { Bearer, type Credentials, cramMd5, plain, type SaslExchange, Scram, login as saslLogin } from '../sasl.ts'
+import { answersOf, base64, type Credentials, forget, type SaslExchange } from '../sasl.ts'
 import { defaultLimits, type Limits } from '../types.ts'
-import { ImapConnection, type Status } from './connection.ts'
+import { ImapConnection, type Status, type Word } from './connection.ts'
 import type { Part } from './response-reader.ts'
 
 export interface ImapRequest extends Address {
@@ -18,8 +20,8 @@ export interface ImapRequest extends Address {
   /** Whether the certificate has to verify: of implicit TLS, and of 'required'. */
   readonly tlsVerify: boolean
   readonly credentials: Credentials
-  /** The secret is an OAuth access token. */
-  readonly oauth?: boolean
+  /** Default: password. */
+  readonly method?: LoginMethod
   readonly profile: BackendProfile
   readonly log: Log
   readonly trust?: TlsTrust
@@ -32,15 +34,13 @@ export interface ImapLogin {
   readonly connection: ImapConnection
   /** Upper case, as after the login. */
   readonly capabilities: ReadonlySet<string>
-  readonly protection: 'tls' | 'unverified' | 'none'
+  readonly protection: Protection
 }
 
 /** Throws BackendError. One refused login is one attempt: nothing here tries a password twice. */
 export const openImap = async (request: ImapRequest): Promise<ImapLogin> => {
   const { credentials, profile } = request
-  if (/[\r\n\0]/.test(credentials.user) || /[\r\n\0]/.test(credentials.authzid ?? ''))
-    throw new BackendError('auth', 'a user name with CR, LF or NUL can not be sent in IMAP')
-  if (credentials.secret.includes(0)) throw new BackendError('auth', 'a password with NUL can not be sent in IMAP')
+  checkCredentials(credentials)
   const ready = await protect(request, request.limits ?? defaultLimits)
   const { connection, protection } = ready
   try {
@@ -124,51 +124,40 @@ const hint = (request: ImapRequest): string =>
     : "this backend had TLS before; set starttls='false' if it was switched off on purpose"
 
 /** Answers the capabilities behind the login. */
-const authenticate = async (ready: Ready, request: ImapRequest): Promise<ReadonlySet<string>> => {
-  const { connection, capabilities } = ready
-  const exchange = exchangeFor(ready, request)
+const authenticate = async (
+  ready: Ready,
+  { credentials, method = 'password' }: ImapRequest,
+): Promise<ReadonlySet<string>> => {
+  const { connection, capabilities, protection } = ready
+  const mechanisms = new Set([...capabilities].flatMap((name) => (name.startsWith('AUTH=') ? [name.slice(5)] : [])))
+  const offer = { mechanisms, command: !capabilities.has('LOGINDISABLED') }
+  const login = chooseLogin(offer, credentials, method, protection)
+  if (login === 'apop') throw new BackendError('unsupported', 'there is no APOP in IMAP')
   let seen: ReadonlySet<string> | undefined
   const untagged = (parts: readonly Part[]) => {
     seen = capabilitiesOf(parts) ?? seen
   }
-  const { user, secret } = request.credentials
   const reply =
-    exchange === undefined
-      ? await connection.run({ words: ['LOGIN ', ...word(Buffer.from(user)), ' ', ...word(secret)], untagged })
-      : await runExchange(connection, exchange, capabilities.has('SASL-IR'), untagged)
-  if (reply.condition !== 'OK') throw refused('the login', reply, exchange?.fault)
-  if (exchange instanceof Scram && !exchange.proven) {
-    // RFC 5802 §3: the server's signature may come with the OK in other protocols; in IMAP it is a challenge before it.
+    login === 'command'
+      ? await byCommand(connection, credentials, untagged)
+      : await runExchange(connection, login, capabilities.has('SASL-IR'), untagged)
+  const { fault, proven } = login === 'command' ? {} : login
+  if (reply.condition !== 'OK') throw refused('the login', reply, fault)
+  // RFC 5802 §3: the server's signature may come with the OK in other protocols; in IMAP it is a challenge before it.
+  if (proven === false)
     throw new BackendError('protocol', 'the backend accepted a SCRAM login without proving that it knows the password')
-  }
   return capabilitiesIn(reply) ?? seen ?? (await askCapabilities(connection))
 }
 
-/** Undefined: the LOGIN command. Throws BackendError tls where the password would have to go in clear and the server forbids it. */
-const exchangeFor = (
-  { capabilities, protection }: Ready,
-  { credentials, oauth }: ImapRequest,
-): SaslExchange | undefined => {
-  const offers = (mechanism: string) => capabilities.has(`AUTH=${mechanism}`)
-  if (oauth === true) return new Bearer(offers('OAUTHBEARER') ? 'OAUTHBEARER' : 'XOAUTH2', credentials)
-  // In clear nobody on the way learns the password from these. Under TLS servers take the plain ones most reliably.
-  if (protection === 'none') {
-    if (offers('SCRAM-SHA-256')) return new Scram('sha256', credentials)
-    if (offers('SCRAM-SHA-1')) return new Scram('sha1', credentials)
-    if (offers('CRAM-MD5') && credentials.authzid === undefined) return cramMd5(credentials)
-  }
-  if (credentials.authzid !== undefined || offers('PLAIN')) return plain(credentials)
-  if (!capabilities.has('LOGINDISABLED')) return undefined
-  if (offers('SCRAM-SHA-256')) return new Scram('sha256', credentials)
-  if (offers('SCRAM-SHA-1')) return new Scram('sha1', credentials)
-  if (offers('CRAM-MD5')) return cramMd5(credentials)
-  if (offers('LOGIN')) return saslLogin(credentials)
-  throw new BackendError(
-    protection === 'none' ? 'tls' : 'unsupported',
-    protection === 'none'
-      ? 'the backend takes no login without TLS (LOGINDISABLED)'
-      : 'the backend offers no login that takes a password',
-  )
+const byCommand = (
+  connection: ImapConnection,
+  { user, secret }: Credentials,
+  untagged: (parts: readonly Part[]) => void,
+): Promise<Status> => {
+  const password = word(secret)
+  return connection
+    .run({ words: ['LOGIN ', word(Buffer.from(user)), ' ', password], untagged })
+    .finally(() => octetsOf(password).fill(0))
 }
 
 const runExchange = (
@@ -177,25 +166,30 @@ const runExchange = (
   initialResponse: boolean,
   untagged: (parts: readonly Part[]) => void,
 ): Promise<Status> => {
-  let first = initialResponse && exchange.initial !== undefined
-  const words: (string | Buffer)[] = [`AUTHENTICATE ${exchange.mechanism}`]
+  const words: Word[] = [`AUTHENTICATE ${exchange.mechanism}`]
+  const sent = initialResponse && exchange.initial !== undefined
   // RFC 4959 §3: "=" stands for an empty one.
-  if (first) words[0] += ` ${exchange.initial!.length === 0 ? '=' : exchange.initial!.toString('base64')}`
-  const respond = (challenge: Buffer) => {
-    if (!first && exchange.initial !== undefined) {
-      first = true
-      return Buffer.from(exchange.initial)
-    }
-    return exchange.respond(challenge)
-  }
-  return connection.run({ words, respond, untagged })
+  if (sent) words.push(' ', exchange.initial!.length === 0 ? '=' : { inline: base64(exchange.initial!) })
+  return connection.run({ words, respond: answersOf(exchange, sent), untagged }).finally(() => forget(exchange))
 }
 
 /** A quoted string where the octets allow one, else a literal. RFC 9051 §4.3 */
-const word = (octets: Buffer): (string | Buffer)[] =>
-  octets.every((octet) => octet >= 0x20 && octet < 0x7f)
-    ? [`"${octets.toString('latin1').replace(/["\\]/g, '\\$&')}"`]
-    : [Buffer.from(octets)]
+const word = (octets: Buffer): { readonly inline: Buffer } | Buffer =>
+  octets.every((octet) => octet >= 0x20 && octet < 0x7f) ? { inline: quoted(octets) } : Buffer.from(octets)
+
+const octetsOf = (part: { readonly inline: Buffer } | Buffer): Buffer => ('inline' in part ? part.inline : part)
+
+const quoted = (octets: Buffer): Buffer => {
+  const text = Buffer.alloc(octets.length * 2 + 2)
+  let to = 0
+  text[to++] = 0x22
+  for (const octet of octets) {
+    if (octet === 0x22 || octet === 0x5c) text[to++] = 0x5c
+    text[to++] = octet
+  }
+  text[to++] = 0x22
+  return text.subarray(0, to)
+}
 
 /** RFC 2971. Some providers refuse SELECT to whoever doesn't say what they are. */
 const introduce = async (connection: ImapConnection): Promise<void> => {

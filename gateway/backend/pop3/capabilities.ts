@@ -14,6 +14,7 @@ const make = (known: boolean, lines: readonly string[]): Capabilities => {
   return {
     known,
     has: (name) => parameters.has(name),
+    mechanisms: new Set(parameters.get('SASL')?.map((name) => name.toUpperCase())),
     loginDelaySeconds: number('LOGIN-DELAY') ?? 0,
     expireDays: number('EXPIRE'),
   }

@@ -10,6 +10,7 @@ import Pop3 from 'node-pop3'
 import { Deadline } from '../deadline.ts'
 import { BackendError, type BackendErrorKind } from '../errors.ts'
 import { printable } from '../reply-classifier.ts'
+import { base64 } from '../sasl.ts'
 import type { BodySink, Limits } from '../types.ts'
 import { type Expectation, ResponseReader } from './response-reader.ts'
 
@@ -55,6 +56,8 @@ export interface Command {
   readonly bodyLimit?: number
   /** Until the first octet of the reply, from when the command is the oldest. */
   readonly replyMs?: number
+  /** Answers a challenge of AUTH, both without base64; undefined gives up. RFC 5034 §4 */
+  readonly respond?: (challenge: Buffer) => Buffer | undefined | Promise<Buffer | undefined>
   /** The sink of the body where one follows. */
   status(reply: Reply): BodySink | undefined
   done(): void
@@ -219,7 +222,7 @@ export class PopConnection {
     }
     if (octets.length === 0) this.#socket.write(text, 'latin1')
     else {
-      // The only command sent as octets is PASS: the copy is overwritten once it is on its way.
+      // What carries a secret is sent as octets: the copy is overwritten once it is on its way.
       const all = Buffer.concat([...octets, Buffer.from(text, 'latin1')])
       this.#socket.write(all, () => all.fill(0))
     }
@@ -227,13 +230,13 @@ export class PopConnection {
   }
 
   /** One command without a body. */
-  ask(line: string | Buffer, replyMs?: number): Promise<Reply> {
+  ask(line: string | Buffer, respond?: Command['respond']): Promise<Reply> {
     return new Promise((resolve, reject) => {
       let reply: Reply
       this.send([
         {
           line,
-          ...(replyMs === undefined ? {} : { replyMs }),
+          ...(respond === undefined ? {} : { respond }),
           status: (status) => {
             reply = status
             return undefined
@@ -326,8 +329,23 @@ export class PopConnection {
       multiline: command.multiline ?? false,
       bodyLimit: command.bodyLimit ?? this.#limits.listingOctets,
       status: (ok, text) => command.status({ ok, text }),
+      ...(command.respond === undefined ? {} : { challenge: (text) => this.#answer(command, text) }),
       done: () => command.done(),
     }
+  }
+
+  #answer(command: Command, challenge: string): void {
+    this.#deadline.begin()
+    Promise.resolve(command.respond!(Buffer.from(challenge, 'base64'))).then(
+      (answer) => {
+        if (this.#failure !== undefined) return
+        // RFC 5034 §4: "*" gives up.
+        const octets = answer === undefined ? Buffer.from('*\r\n') : Buffer.concat([base64(answer), crlf])
+        answer?.fill(0)
+        this.#socket.write(octets, () => octets.fill(0))
+      },
+      (error: Error) => this.#fail(new BackendError('stopped', error.message, { cause: error })),
+    )
   }
 
   #shift(): void {

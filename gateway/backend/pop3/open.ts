@@ -1,14 +1,18 @@
 /**
- * From an address to an open maildrop: greeting, CAPA, STLS, CAPA again, USER and PASS, CAPA, STAT.
+ * From an address to an open maildrop: greeting, CAPA, STLS, CAPA again, login, CAPA, STAT.
  * What protects the password: docs/decisions/0081-stls-and-downgrade.md.
  */
 import type { Log } from '#src/base/log.ts'
+import type { LoginMethod } from '#src/config/ms-sync.ts'
+import { checkCredentials, type Protection } from '../choose-login.ts'
 import { BackendError } from '../errors.ts'
 import type { BackendProfile } from '../profile.ts'
-import { classifyRefusal, type Stage } from '../reply-classifier.ts'
+import type { Credentials } from '../sasl.ts'
 import { type Capabilities, defaultLimits, type Limits, type PopClient } from '../types.ts'
 import { noCapabilities, parseCapabilities } from './capabilities.ts'
 import { type Address, PopConnection, type Reply, type TlsTrust } from './connection.ts'
+import { logIn } from './login.ts'
+import { refused } from './refused.ts'
 import { PopSession } from './session.ts'
 
 export interface OpenRequest extends Address {
@@ -16,9 +20,9 @@ export interface OpenRequest extends Address {
   readonly startTls: 'never' | 'offered' | 'required'
   /** Whether the certificate has to verify: of implicit TLS, and of 'required'. */
   readonly tlsVerify: boolean
-  /** As the backend knows it. */
-  readonly user: string
-  readonly password: Buffer
+  readonly credentials: Credentials
+  /** Default: password. */
+  readonly method?: LoginMethod
   readonly profile: BackendProfile
   readonly log: Log
   readonly trust?: TlsTrust
@@ -29,19 +33,11 @@ export interface OpenRequest extends Address {
 /** Throws BackendError. One refused login is one attempt: nothing here tries a password twice. */
 export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => {
   const limits = request.limits ?? defaultLimits
-  if (/[\r\n\0]/.test(request.user))
-    throw new BackendError('auth', 'a user name with CR, LF or NUL can not be sent in POP3')
-  if (request.password.some((octet) => octet === 0x0d || octet === 0x0a || octet === 0))
-    throw new BackendError('auth', 'a password with CR, LF or NUL can not be sent in POP3')
+  checkCredentials(request.credentials)
   const ready = await protect(request, limits)
   const { connection } = ready
   try {
-    const authCodes = ready.capabilities.has('AUTH-RESP-CODE')
-    const user = await connection.ask(Buffer.from(`USER ${request.user}`))
-    if (!user.ok) throw refused('USER', user, 'login', authCodes)
-    const password = Buffer.concat([Buffer.from('PASS '), request.password])
-    const pass = await connection.ask(password).finally(() => password.fill(0))
-    if (!pass.ok) throw refused('PASS', pass, 'login', authCodes)
+    await logIn({ ...ready, credentials: request.credentials, method: request.method ?? 'password' })
     // Capabilities may differ behind the login (RFC 2449 §5). A server that had none before it is not asked again.
     const capabilities =
       ready.capabilities.known && request.profile.learned.capaAfterLoginFails !== true
@@ -59,21 +55,23 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
 
 interface Ready {
   readonly connection: PopConnection
+  readonly greeting: Reply
   readonly capabilities: Capabilities
-  readonly protection: PopClient['protection']
+  readonly protection: Protection
 }
 
 const protect = async (request: OpenRequest, limits: Limits): Promise<Ready> => {
   let stls: 'try' | 'no' = request.implicitTls || request.startTls === 'never' ? 'no' : 'try'
   for (let attempt = 0; ; attempt++) {
-    const { connection, capabilities } = await greet(request, limits)
-    if (request.implicitTls) return { connection, capabilities, protection: request.tlsVerify ? 'tls' : 'unverified' }
-    if (stls === 'no') return { connection, capabilities, protection: 'none' }
+    const greeted = await greet(request, limits)
+    const { connection, capabilities } = greeted
+    if (request.implicitTls) return { ...greeted, protection: request.tlsVerify ? 'tls' : 'unverified' }
+    if (stls === 'no') return { ...greeted, protection: 'none' }
     try {
       const protection = await startTls(request, connection, capabilities)
-      if (protection === undefined) return { connection, capabilities, protection: 'none' }
+      if (protection === undefined) return { ...greeted, protection: 'none' }
       // What was said in clear does not count. RFC 2595 §4
-      return { connection, capabilities: await askCapabilities(connection, request, limits), protection }
+      return { ...greeted, capabilities: await askCapabilities(connection, request, limits), protection }
     } catch (error) {
       connection.close()
       if (!(error instanceof BackendError) || error.kind !== 'tls' || attempt > 0 || mustProtect(request)) throw error
@@ -117,15 +115,12 @@ const hint = (request: OpenRequest): string =>
     ? 'TLS is required for this backend'
     : "this backend had TLS before; set starttls='false' if it was switched off on purpose"
 
-const remember = (profile: BackendProfile, protection: PopClient['protection']): void => {
+const remember = (profile: BackendProfile, protection: Protection): void => {
   if (protection !== 'none' && profile.learned.protection !== 'tls') profile.learned.protection = protection
 }
 
 /** Connects and asks for capabilities; where CAPA ends the session, connects again without. */
-const greet = async (
-  request: OpenRequest,
-  limits: Limits,
-): Promise<{ connection: PopConnection; capabilities: Capabilities }> => {
+const greet = async (request: OpenRequest, limits: Limits): Promise<Omit<Ready, 'protection'>> => {
   for (let again = false; ; again = true) {
     const trust = { ...request.trust, rejectUnauthorized: request.tlsVerify }
     const { connection, greeting } = await PopConnection.open(request, limits, trust, request.signal)
@@ -133,9 +128,10 @@ const greet = async (
       connection.close()
       throw refused('the connection', greeting, 'greeting', false)
     }
-    if (again || request.profile.learned.capaHangs === true) return { connection, capabilities: noCapabilities }
+    if (again || request.profile.learned.capaHangs === true)
+      return { connection, greeting, capabilities: noCapabilities }
     try {
-      return { connection, capabilities: await askCapabilities(connection, request, limits) }
+      return { connection, greeting, capabilities: await askCapabilities(connection, request, limits) }
     } catch (error) {
       connection.close()
       if (!(error instanceof BackendError) || (error.kind !== 'timeout' && error.kind !== 'closed')) throw error
@@ -172,12 +168,4 @@ const askBehindLogin = async (
     if (error instanceof BackendError && error.kind === 'closed') request.profile.lostAtCapaAfterLogin()
     throw error
   }
-}
-
-const refused = (what: string, reply: Reply, stage: Stage, authCodes: boolean): BackendError => {
-  const { kind, text, retryAfterMs } = classifyRefusal(reply.text, stage, authCodes)
-  return new BackendError(kind, `the backend refused ${what}`, {
-    serverText: text,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  })
 }

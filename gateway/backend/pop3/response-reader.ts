@@ -15,6 +15,8 @@ export interface Expectation {
   readonly bodyLimit: number
   /** Text behind +OK or -ERR, octets in latin1. Answers the sink of the body where there is one. */
   status(ok: boolean, text: string): BodySink | undefined
+  /** `+ ` and base64, where the command is AUTH: the reply comes later. RFC 5034 §4 */
+  challenge?(text: string): void
   /** The whole reply is there. */
   done(): void
 }
@@ -146,6 +148,13 @@ export class ResponseReader {
     if (end < 0) return false
     const line = data.toString('latin1', this.#at, end > this.#at && data[end - 1] === CR ? end - 1 : end)
     this.#at = end + 1
+    if (line === '+' || line.startsWith('+ ')) {
+      const challenge = this.#owner.next()?.challenge
+      if (challenge !== undefined) {
+        challenge(line.slice(2))
+        return true
+      }
+    }
     const ok = line.startsWith('+OK') && (line.length === 3 || line[3] === ' ')
     if (!ok && !(line.startsWith('-ERR') && (line.length === 4 || line[4] === ' ' || line[4] === '\t')))
       throw new BackendError('protocol', 'the backend sent something that is no POP3 reply', { serverText: line })

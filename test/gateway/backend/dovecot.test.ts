@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BackendProfile } from '#gateway/backend/profile.ts'
 import { defaultLimits } from '#gateway/backend/types.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
-import { fetchAll, numbers, open as openQuick } from './maildrop.ts'
+import { as, fetchAll, numbers, open as openQuick } from './maildrop.ts'
 
 const open: typeof openQuick = (port, changes) => openQuick(port, { limits: defaultLimits, ...changes })
 
@@ -87,14 +87,14 @@ describe('against Dovecot', () => {
   })
 
   it('a wrong password, an unknown user and a closed port have kinds of their own', async () => {
-    await expect(open(dovecot.pop3Port, { password: Buffer.from('no') })).rejects.toMatchObject({ kind: 'auth' })
-    await expect(open(dovecot.pop3Port, { user: 'nobody' })).rejects.toMatchObject({ kind: 'auth' })
+    await expect(open(dovecot.pop3Port, as('anna', 'no'))).rejects.toMatchObject({ kind: 'auth' })
+    await expect(open(dovecot.pop3Port, as('nobody', 'pw'))).rejects.toMatchObject({ kind: 'auth' })
     await expect(open(1)).rejects.toMatchObject({ kind: 'connect', retryable: true })
     await expect(open(1, { implicitTls: true })).rejects.toMatchObject({ kind: 'connect', retryable: true })
   })
 
   it('sends the password as octets', async () => {
-    const maildrop = await open(dovecot.pop3Port, { user: 'mueller', password: Buffer.from('gr\u00fcn') })
+    const maildrop = await open(dovecot.pop3Port, as('mueller', 'gr\u00fcn'))
     expect(maildrop.count).toBe(0)
     await maildrop.quit()
   })

@@ -9,6 +9,8 @@ import { silentLog } from '#src/base/log.ts'
 /** Deadlines that a test can wait for. */
 export const quick: Limits = { ...defaultLimits, connectMs: 2_000, replyMs: 1_000, capaMs: 300, progressMs: 1_000 }
 
+export const as = (user: string, password: string) => ({ credentials: { user, secret: Buffer.from(password) } })
+
 export const open = (port: number, changes: Partial<OpenRequest> = {}): Promise<PopClient> =>
   openMaildrop({
     host: '127.0.0.1',
@@ -16,8 +18,7 @@ export const open = (port: number, changes: Partial<OpenRequest> = {}): Promise<
     implicitTls: false,
     startTls: 'never',
     tlsVerify: true,
-    user: 'anna',
-    password: Buffer.from('pw'),
+    credentials: { user: 'anna', secret: Buffer.from('pw') },
     profile: new BackendProfile(),
     log: silentLog,
     limits: quick,
