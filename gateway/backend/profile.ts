@@ -18,6 +18,12 @@ export interface Learned {
   protection?: 'tls' | 'unverified'
   /** LOGIN-DELAY as last announced. */
   loginDelaySeconds?: number
+  /** Whether a POP3 server lists what it has given; undefined: not known yet. */
+  afterRetrieve?: 'keeps' | 'removes'
+  /** A POP3 server gives other unique-ids in every session: messages are told by their headers. */
+  unstableUidls?: boolean
+  /** A POP3 server lists in another order in every session. */
+  reorders?: boolean
 }
 
 export class BackendProfile {

@@ -50,6 +50,8 @@ export interface Plan {
   /** Departed, and not listed any more. */
   readonly forget: readonly string[]
   readonly memory: BackendMemory
+  /** Everything that the last confirmed session retrieved is missing, and little else. */
+  readonly removed: boolean
   /** So many messages are missing at the backend, and that is not believed (yet). */
   readonly held: number
 }
@@ -122,7 +124,8 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
   }
   const { given, deleted = {} } = input.memory
   const wasGiven = (uid: Uid): boolean => given !== undefined && uid >= given.from && uid < given.below
-  const keeps = input.memory.keeps || [...present].some(([origin, uid]) => wasGiven(uid) && origins.has(origin))
+  const givenHere = [...present].filter(([, uid]) => wasGiven(uid))
+  const keeps = input.memory.keeps || givenHere.some(([origin]) => origins.has(origin))
   // What was deleted there by us is expected to be missing: it adds to no suspicion.
   const others = [...departed].filter(([, { uid }]) => deleted[uid] === undefined)
   const unlistedOthers = others.filter(([origin]) => !origins.has(origin)).length
@@ -159,6 +162,7 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
       ...(missingNow === undefined ? {} : { missing: missingNow }),
       ...deletionsRemembered(input, new Set([...unlisted, ...readmit]), deleteThere, sizes),
     },
+    removed: !keeps && givenHere.length > 0 && complete && !suspicious,
     held: believed ? 0 : missing.length,
   }
 }

@@ -28,20 +28,23 @@ export interface SyncOnceRequest {
 }
 
 /**
- * One backend session from login to QUIT. The account and the mailbox are made when they are missing, but only after the
+ * One backend session from login to QUIT, or two (`canary.ts`). The account and the mailbox are made when they are missing, but only after the
  * backend has proven the login. Throws BackendError and StoreError.
  */
 export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> => {
   const { backend, userId, password, store, access, policy, injection, setbacks, clock, log, onProven, signal } =
     request
-  const client = await openBackend(access, backend, password, log, signal)
+  const open = () => openBackend(access, backend, password, log, signal)
+  const profile = access.profiles.of(backend.host, backend.port)
+  const client = await open()
   try {
     const account = store.account(userId)
     await account.ensure()
     const url = maildropUrl(backend, userId)
     await using mailbox = await openMailbox(account, backend.mailbox, url)
     onProven?.()
-    return await syncMaildrop({ url, client, account, mailbox, policy, injection, setbacks, clock, log })
+    const target = { account, mailbox, policy, injection, setbacks, clock, log }
+    return await syncMaildrop({ url, client, reopen: open, profile, ...target })
   } finally {
     client.close()
   }

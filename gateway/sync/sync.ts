@@ -8,8 +8,10 @@ import type { Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../backend/errors.ts'
+import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
+import { learnFromListings, learnFromPlan, type Pace, paceOf } from './canary.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import type { Injection } from './inject/injector.ts'
 import {
@@ -38,6 +40,10 @@ export interface SyncRequest {
   readonly url: string
   /** Open; at the end of its session afterwards. */
   readonly client: PopClient
+  /** Another session with the same maildrop. */
+  readonly reopen: () => Promise<PopClient>
+  /** Of the backend's host. */
+  readonly profile: BackendProfile
   readonly account: Account
   /** Open. */
   readonly mailbox: Mailbox
@@ -66,7 +72,24 @@ export interface SyncResult {
 
 /** Up to the confirmed QUIT. Throws BackendError (session lost; what arrived is stored) and StoreError; the caller closes then. */
 export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> => {
-  const { url, client, account, mailbox, policy, clock, log } = request
+  const first = await syncSession(request)
+  if (first.trial === undefined) return first.result
+  const client = await request.reopen()
+  try {
+    const { result } = await syncSession({ ...request, client }, first.trial)
+    const { fetched, fetchedOctets } = first.result
+    return { ...result, fetched: fetched + result.fetched, fetchedOctets: fetchedOctets + result.fetchedOctets }
+  } finally {
+    client.close()
+  }
+}
+
+/** `before`, and `trial`: the listing of a session in which only one message was taken, to see what becomes of it. */
+const syncSession = async (
+  request: SyncRequest,
+  before?: readonly Listed[],
+): Promise<{ readonly result: SyncResult; readonly trial?: readonly Listed[] }> => {
+  const { url, client, profile, account, mailbox, policy, clock, log } = request
   await mailbox.refresh()
   const memoryKey = `backend ${url}`
   const stored = readMemory(await account.get(memoryKey), mailbox.id)
@@ -74,7 +97,9 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
   const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
   const known = await knownOrigins(mailbox, url, contents, (left) => isPending(left, memory, policy))
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
-  const listed = await identify(url, listing.listed, known, client)
+  if (before !== undefined) learnFromListings(before, listing.listed, profile, log)
+  const named = profile.learned.unstableUidls === true ? withoutUidls(listing.listed) : listing.listed
+  const listed = await identify(url, named, known, client)
   const steps = await plan({
     listed,
     complete: listing.complete && listed.length === listing.listed.length,
@@ -105,17 +130,20 @@ export const syncMaildrop = async (request: SyncRequest): Promise<SyncResult> =>
       messages: steps.withheld,
     })
   const from = mailbox.uidNext
-  const { result, deleted } = await apply(request, steps, listed.length)
+  learnFromPlan(steps, profile, log)
+  const pace = paceOf(steps, profile, client.capabilities, before !== undefined)
+  const { result, deleted } = await apply(request, steps, pace, listed.length)
   await client.quit()
   // Only now: a deletion that was not confirmed is asked for again, and a server may remove at QUIT what it gave.
   const confirmed = deletionsConfirmed(steps.memory, deleted)
   await remember(result.fetched > 0 ? retrievalConfirmed(confirmed, from, mailbox.uidNext) : confirmed)
-  return result
+  return pace === 'one' ? { result, trial: listing.listed } : { result }
 }
 
 const apply = async (
   request: SyncRequest,
   steps: Plan,
+  pace: Pace,
   listed: number,
 ): Promise<{ result: SyncResult; deleted: readonly Uid[] }> => {
   const { client, mailbox, log } = request
@@ -126,7 +154,7 @@ const apply = async (
     }),
   )
   const expunged = steps.expungeHere.length > 0 ? await mailbox.expunge(steps.expungeHere, 'backend') : []
-  const { fetched, fetchedOctets, failed } = await fetchMessages(request, steps.fetch)
+  const { fetched, fetchedOctets, failed } = await fetchMessages(request, steps.fetch, pace)
   const pushedOut = steps.pushOut.length > 0 ? await mailbox.expunge(steps.pushOut, 'window') : []
   const kept = await client.remove(steps.deleteThere.map(({ number }) => number))
   for (const [number, error] of kept) {
@@ -165,9 +193,11 @@ const sizesFor = async (
 const fetchMessages = async (
   request: SyncRequest,
   wanted: readonly Identified[],
+  pace: Pace,
 ): Promise<{ fetched: number; fetchedOctets: number; failed: number }> => {
   const { client, setbacks, clock, log } = request
-  const { now, later } = setbacks.order(wanted, clock.now())
+  const { now: ready, later } = setbacks.order(wanted, clock.now())
+  const now = pace === 'one' ? ready.slice(0, 1) : ready
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
   const injector = request.injection.into(request)
   let failed = later.length
@@ -175,9 +205,9 @@ const fetchMessages = async (
   let broken = false
   const suspects: string[] = []
   let lost: unknown
-  try {
-    await client.retrieve(
-      now.map(({ number }) => number),
+  const retrieve = (entries: readonly Identified[]) =>
+    client.retrieve(
+      entries.map(({ number }) => number),
       (number) => {
         const entry = byNumber.get(number)!
         answered++
@@ -197,10 +227,17 @@ const fetchMessages = async (
         })
       },
     )
+  try {
+    if (pace === 'all') await retrieve(now)
+    else
+      for (const entry of now) {
+        await retrieve([entry])
+        await injector.finish()
+      }
   } catch (error) {
     // A session that we ended ourselves, for a failure of ours or none, says nothing about a message.
-    const ours = error instanceof BackendError && error.kind === 'stopped'
-    lost = ours ? (error.cause ?? error) : error
+    const ours = !(error instanceof BackendError) || error.kind === 'stopped'
+    lost = ours && error instanceof BackendError ? (error.cause ?? error) : error
     const next = now[answered]
     if (ours) suspects.length = 0
     // The message that was asked for when the session ended may be the reason: it goes to the end of the queue.
@@ -223,6 +260,10 @@ const withoutUidl = (count: number, known: KnownOrigins): { listed: readonly Lis
       throw new BackendError('temporary', 'the backend gave unique-ids before, and now says that it has no UIDL')
   return { listed: Array.from({ length: count }, (_, index) => ({ number: index + 1, uidl: '' })), complete: true }
 }
+
+/** What says nothing is left out. */
+const withoutUidls = (listed: readonly Listed[]): readonly Listed[] =>
+  listed.map(({ number }) => ({ number, uidl: '' }))
 
 const contentsKey = (url: string): string => `contents ${url}`
 

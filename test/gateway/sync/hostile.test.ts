@@ -192,6 +192,7 @@ describe('bad messages (B10, P12, D19)', () => {
     (pieces) =>
       scene(
         async (backend, gateway, test) => {
+          gateway.access.profiles.of('127.0.0.1', backend.port).learned.afterRetrieve = 'keeps'
           // As Exchange 2000 did: the last line has no CRLF, and none is put before the dot.
           backend.on('RETR', ({ argument }, usual) =>
             argument === '2' ? '+OK\r\nSubject: 2\r\n\r\ntext.\r\n' : usual(),

@@ -1,0 +1,148 @@
+/** What a new host gets before it is trusted with a maildrop. docs/decisions/0180-a-canary-before-the-mail.md */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { BackendProfiles } from '#gateway/backend/profile.ts'
+import {
+  type Pop3Exchange,
+  type ScriptedMessage,
+  type ScriptedOptions,
+  type ScriptedPop3,
+  scriptedPop3,
+} from '#test/support/pop3-script.ts'
+import { backendAt, contents, Syncer, testStore } from './support.ts'
+
+const count = 25
+const all = Array.from({ length: count }, (_, index) => String(index + 1))
+const message = (n: string): ScriptedMessage => ({
+  uidl: `id${n}`,
+  octets: Buffer.from(`Subject: ${n}\r\n\r\nmessage ${n}\r\n`),
+})
+const start = (options: ScriptedOptions = {}) =>
+  scriptedPop3({ messages: all.map(message), capabilities: ['PIPELINING', 'UIDL', 'TOP'], ...options })
+const subjects = async (store: Parameters<typeof contents>[0]) =>
+  (await contents(store)).map((octets) => /Subject: (.*)\r/.exec(String(octets))![1]!)
+const commands = (backend: ScriptedPop3, session: number) =>
+  backend.received.filter((line) => line.startsWith(`${session} `)).map((line) => line.replace(/^\d+ (\S+).*/, '$1'))
+
+/** Removes what it has given: when the session ends, at the next command, or with the last octet. */
+const removes = (backend: ScriptedPop3, when: 'at QUIT' | 'at the next command' | 'at once') => {
+  const given = new Map<number, ScriptedMessage[]>()
+  const remove = (session: number) => {
+    const gone = new Set(given.get(session))
+    backend.messages = backend.messages.filter((each) => !gone.has(each))
+  }
+  backend.each(({ word, session }: Pop3Exchange) => {
+    if (word === 'QUIT' || when === 'at the next command') remove(session)
+  })
+  backend.on('RETR', async ({ argument, session, messages, send }, usual) => {
+    await send(usual())
+    given.set(session, [...(given.get(session) ?? []), messages[Number(argument) - 1]!])
+    if (when === 'at once') remove(session)
+    return undefined
+  })
+}
+
+describe('a new host', () => {
+  it('that keeps what it has given costs one short session more, once for all its accounts', async () => {
+    await using backend = await start()
+    const access = { profiles: new BackendProfiles() }
+    for (const sessions of [2, 3]) {
+      await using test = await testStore()
+      expect(await new Syncer(test.store, backendAt(backend.port), access).sync()).toMatchObject({ fetched: count })
+      expect(await subjects(test.store)).toEqual(all)
+      expect(backend.sessions).toBe(sessions)
+    }
+    expect(commands(backend, 1)).toEqual(['CAPA', 'USER', 'PASS', 'CAPA', 'STAT', 'UIDL', 'RETR', 'QUIT'])
+    expect(access.profiles.of('127.0.0.1', backend.port).learned).toMatchObject({ afterRetrieve: 'keeps' })
+  })
+
+  it('is not asked twice for a few messages, nor where it wants a pause between logins', async () => {
+    for (const options of [
+      { messages: ['1', '2', '3'].map(message) },
+      { capabilities: ['PIPELINING', 'UIDL', 'LOGIN-DELAY 60'] },
+    ]) {
+      await using backend = await start(options)
+      await using test = await testStore()
+      const gateway = new Syncer(test.store, backendAt(backend.port))
+      expect(await gateway.sync()).toMatchObject({ fetched: backend.messages.length })
+      expect(backend.sessions).toBe(1)
+      // The next session sees that they are still there.
+      await gateway.sync()
+      const { learned } = gateway.access.profiles.of('127.0.0.1', backend.port)
+      expect(learned.afterRetrieve).toBe('keeps')
+    }
+  })
+
+  it.each(['at QUIT', 'at the next command', 'at once'] as const)(
+    'that removes what it has given %s: one message is under way at a time, and nothing leaves here (P8)',
+    async (when) => {
+      await using backend = await start()
+      removes(backend, when)
+      await using test = await testStore()
+      const gateway = new Syncer(test.store, backendAt(backend.port))
+      let most = 0
+      const answered = new Map<number, number>()
+      backend.each(({ word, session }) => {
+        if (word !== 'RETR') return
+        const before = answered.get(session) ?? 0
+        answered.set(session, before + 1)
+        const asked = backend.received.filter((line) => line.startsWith(`${session} RETR`)).length
+        most = Math.max(most, asked - before)
+      })
+      expect(await gateway.sync()).toMatchObject({ fetched: count, expungedHere: 0 })
+      expect(gateway.access.profiles.of('127.0.0.1', backend.port).learned.afterRetrieve).toBe('removes')
+      expect(most).toBe(1)
+      expect(backend.messages).toEqual([])
+      for (let round = 0; round < 3; round++)
+        expect(await gateway.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+      expect(await subjects(test.store)).toEqual(all)
+    },
+  )
+
+  it('that lists in another order every time is noticed, and costs nothing (P7)', async () => {
+    await using backend = await start()
+    backend.on('UIDL', (_, usual) => {
+      backend.messages = [...backend.messages.slice(7), ...backend.messages.slice(0, 7)]
+      return usual()
+    })
+    await using test = await testStore()
+    const gateway = new Syncer(test.store, backendAt(backend.port))
+    for (const fetched of [count, 0, 0]) expect(await gateway.sync()).toMatchObject({ fetched, expungedHere: 0 })
+    expect(gateway.access.profiles.of('127.0.0.1', backend.port).learned.reorders).toBe(true)
+    expect((await subjects(test.store)).sort()).toEqual(all.toSorted())
+  })
+})
+
+it('killed at every command while a server removes what it gave: nothing is lost or doubled', async () => {
+  await using backend = await start()
+  removes(backend, 'at the next command')
+  const root = await mkdtemp(join(tmpdir(), 'gateway-canary-'))
+  try {
+    let runs = 0
+    for (let whole = false; !whole; ) {
+      runs++
+      const sync = spawn(process.execPath, [join(import.meta.dirname, 'killed-sync.ts'), String(backend.port), root], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
+      const at = backend.received.length + 7 + runs
+      const look = async ({ socket }: Pop3Exchange) => {
+        if (backend.received.length < at || sync.exitCode !== null || sync.signalCode !== null) return
+        sync.kill('SIGKILL')
+        if (!socket.destroyed) await once(socket, 'close')
+      }
+      backend.each(look)
+      const [code, signal] = await once(sync, 'exit')
+      whole = signal === null
+      if (whole) expect(code).toBe(0)
+    }
+    expect(runs).toBeGreaterThan(5)
+    await using test = await testStore(root)
+    expect((await subjects(test.store)).sort()).toEqual(all.toSorted())
+  } finally {
+    await rm(root, { recursive: true, force: true })
+  }
+}, 120_000)
