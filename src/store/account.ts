@@ -10,6 +10,7 @@ import { createLog } from './epochs.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { goneMark, Leavings } from './leavings.ts'
 import type { OpenMailbox } from './mailbox.ts'
+import { makeMailbox } from './mailbox-directory.ts'
 import { MailboxState } from './mailbox-state.ts'
 import { canonicalName, mailboxPath } from './names.ts'
 import type { Places } from './places.ts'
@@ -19,7 +20,7 @@ import { RemovedMailboxes } from './removed-mailboxes.ts'
 import { Residence } from './residence.ts'
 import { severalAtOnce } from './several.ts'
 import { Statuses } from './statuses.ts'
-import { folders, hasMailbox, listMailboxes, makeDirectories, makeIfAbsent } from './tree.ts'
+import { hasMailbox, listMailboxes, makeDirectories, makeIfAbsent, parentOf } from './tree.ts'
 import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, Usage } from './types.ts'
 import { uniqueName } from './unique.ts'
 
@@ -128,10 +129,7 @@ export class StoredAccount implements Account {
       const state = MailboxState.empty(clock, uidValidity, as.uidNext)
       for (let attempt = 1; ; attempt += 1) {
         try {
-          await makeDirectories(fs, path, directory)
-          for (const folder of folders) await makeIfAbsent(fs, `${directory}/${folder}`)
-          await createLog(fs, directory, state, 1)
-          return
+          return await makeMailbox(fs, path, directory, state)
         } catch (error) {
           if (taken.includes(codeOf(error) ?? '')) throw alreadyExists()
           // The level above was removed at the same moment.
@@ -375,10 +373,6 @@ export class StoredAccount implements Account {
     await fs.syncDirectory(parentOf(to))
     await fs.syncDirectory(parentOf(from))
   }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'))
 }
 
 function isNotFound(error: unknown): boolean {

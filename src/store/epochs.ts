@@ -78,25 +78,36 @@ export async function createLog(
   directory: string,
   state: Replica<unknown>,
   start: number,
-  id: string = randomId(),
+  id?: string,
 ): Promise<void> {
-  if (!Number.isInteger(start) || start < 1 || start > maxStart)
-    throw new StoreError('invalid', `A log can begin at 1 to ${maxStart}, not at ${start}`)
   const prepared = `${directory}/tmp/${uniqueName()}`
-  const folder = `${prepared}/${folderName({ start, id })}`
   await fs.makeDirectory(prepared)
   try {
-    await fs.makeDirectory(folder)
-    await writeBase(fs, `${folder}/${baseName}`, start, state.image(), always)
-    await fs.write(`${folder}/${numberName(start)}`, await firstEntry('state', start, []))
-    await fs.syncDirectory(folder)
-    await fs.syncDirectory(prepared)
+    await beginLog(fs, prepared, state, start, id)
     await fs.rename(prepared, `${directory}/log`)
   } catch (error) {
     await removeTree(fs, prepared).catch(() => {})
     throw error
   }
   await fs.syncDirectory(directory)
+}
+
+/** Makes the first epoch of a log in `log`, an empty directory that nobody sees yet; durable when resolved. Throws StoreError invalid. */
+export async function beginLog(
+  fs: StoreFs,
+  log: string,
+  state: Replica<unknown>,
+  start: number,
+  id: string = randomId(),
+): Promise<void> {
+  if (!Number.isInteger(start) || start < 1 || start > maxStart)
+    throw new StoreError('invalid', `A log can begin at 1 to ${maxStart}, not at ${start}`)
+  const folder = `${log}/${folderName({ start, id })}`
+  await fs.makeDirectory(folder)
+  await writeBase(fs, `${folder}/${baseName}`, start, state.image(), always)
+  await fs.write(`${folder}/${numberName(start)}`, await firstEntry('state', start, []))
+  await fs.syncDirectory(folder)
+  await fs.syncDirectory(log)
 }
 
 export class EpochFolders<State extends Replica<unknown>> {

@@ -16,6 +16,8 @@ export type FileKind = 'file' | 'directory' | 'symbolic link' | 'FIFO' | 'socket
 
 export interface FileStatus {
   readonly kind: FileKind
+  /** Tells it from everything else of its file system, whatever its name. */
+  readonly inode: number
   readonly sizeOctets: number
   /** Permission bits, 0 to 0o7777. */
   readonly mode: number
@@ -346,6 +348,7 @@ export const nodeFs: StoreFs = {
           ? reject(error)
           : resolve({
               kind: kindOf(stats),
+              inode: stats.ino,
               sizeOctets: stats.size,
               mode: stats.mode & 0o7777,
               owner: stats.uid,

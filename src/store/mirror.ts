@@ -8,6 +8,7 @@ import { StoreError } from '../base/errors.ts'
 import type { StoreContext } from './context.ts'
 import { digestOf } from './digest.ts'
 import { codeOf, type DirectoryEntry, unlessAbsent } from './fs.ts'
+import { makeLogAndMessages } from './mailbox-directory.ts'
 import { parseMessageFileName } from './message-file.ts'
 import { removeTree } from './remove-tree.ts'
 import { severalAtOnce } from './several.ts'
@@ -15,6 +16,7 @@ import { makeIfAbsent } from './tree.ts'
 import { uniqueName } from './unique.ts'
 
 const leftBehind: readonly string[] = ['tmp', 'cache']
+const mailboxFolders: readonly string[] = ['log', 'msg']
 const directoriesAtOnce = 8
 const filesAtOnce = 16
 /** Of one file in memory. */
@@ -85,7 +87,7 @@ export class Mirror {
     if (wanted === undefined && path !== '') return 1
     if (wanted === undefined) throw new StoreError('not-found', 'The account went away while it was copied')
     const there = new Map((await fs.list(to)).map((entry): [string, DirectoryEntry] => [entry.name, entry]))
-    let changes = 0
+    let changes = await this.makeMailbox(to, wanted, there)
     for (const entry of wanted) {
       const known = there.get(entry.name)
       if (known?.isDirectory === entry.isDirectory) continue
@@ -114,6 +116,25 @@ export class Mirror {
     for (const entry of wanted)
       if (entry.isDirectory && !leftBehind.includes(entry.name)) below.push(`${path}/${entry.name}`)
     return changes
+  }
+
+  /** The copy of a mailbox begins with its two folders, of which the log's has to come first. Answers the number of changes. */
+  private async makeMailbox(
+    to: string,
+    wanted: readonly DirectoryEntry[],
+    there: Map<string, DirectoryEntry>,
+  ): Promise<number> {
+    const isDirectoryIn = (entries: Iterable<DirectoryEntry>, name: string) =>
+      [...entries].some((entry) => entry.name === name && entry.isDirectory)
+    if (!mailboxFolders.every((name) => isDirectoryIn(wanted, name))) return 0
+    if (mailboxFolders.every((name) => isDirectoryIn(there.values(), name))) return 0
+    for (const name of mailboxFolders) {
+      const known = there.get(name)
+      if (known !== undefined) await this.drop(to, known)
+    }
+    await makeLogAndMessages(this.context.fs, to)
+    for (const name of mailboxFolders) there.set(name, { name, isDirectory: true })
+    return mailboxFolders.length
   }
 
   /** True when it was copied. */

@@ -1,10 +1,14 @@
-import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
+import { codeOf, type DirectoryEntry, type StoreFs, unlessAbsent } from './fs.ts'
 import { childName } from './names.ts'
 import { severalAtOnce } from './several.ts'
 import type { MailboxEntry } from './types.ts'
 
 /** What a mailbox's directory holds besides `log/` and child mailboxes. */
 export const folders = ['msg', 'tmp', 'cache'] as const
+
+export function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
 
 export async function makeIfAbsent(fs: StoreFs, directory: string): Promise<void> {
   try {
@@ -24,6 +28,15 @@ export async function makeDirectories(fs: StoreFs, top: string, directory: strin
     if ((await unlessAbsent(fs.status(path)))?.isDirectory === true) continue
     await makeIfAbsent(fs, path)
     await fs.syncDirectory(parent === '' ? '/' : parent)
+  }
+}
+
+/** The names of a directory; none when it is gone. */
+export async function* piecesOf(fs: StoreFs, directory: string): AsyncIterable<readonly DirectoryEntry[]> {
+  try {
+    yield* fs.listInPieces(directory)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
   }
 }
 

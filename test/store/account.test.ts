@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { UserId } from '#src/base/ids.ts'
+import { MemoryDisk } from './disk.ts'
 import { deliver, deliverAll, freshInbox, freshRoot, storeIn, textOf, uid, uids, user } from './support.ts'
 
 describe('an account', () => {
@@ -42,6 +43,22 @@ describe('an account', () => {
     await expect(account.create('a')).rejects.toMatchObject({ kind: 'already-exists' })
     await expect(account.create('Inbox')).rejects.toMatchObject({ kind: 'already-exists' })
     expect([...(await account.open('a')).messages]).toEqual([])
+  })
+
+  it('makes the log of a mailbox with a lower inode number than its messages, whatever the disk gives out (MDIR-04)', async () => {
+    const fs = new MemoryDisk().fs()
+    await using store = storeIn('/store', { fs })
+    const account = store.account(user)
+    await account.ensure()
+    const names = Array.from({ length: 20 }, (_, index) => `box${index}`)
+    for (const name of names) await account.create(name)
+    for (const name of ['INBOX', ...names]) {
+      const [log, msg] = await Promise.all(
+        ['log', 'msg'].map(async (folder) => (await fs.status(`${account.path}/${name}/${folder}`)).inode),
+      )
+      expect(log, name).toBeLessThan(msg!)
+    }
+    expect((await fs.list(`${account.path}/tmp`)).filter(({ isDirectory }) => isDirectory)).toEqual([])
   })
 
   it('gives every mailbox a UIDVALIDITY and an id of its own, also under an old name', async () => {

@@ -7,6 +7,7 @@ import { directoryMode, fileMode, type NewFile, type OpenFile, type StoreFs } fr
 
 interface FileNode {
   readonly kind: 'file'
+  readonly inode: number
   octets: Buffer
   /** What a power cut leaves of the content at least. */
   durable: Buffer
@@ -14,6 +15,7 @@ interface FileNode {
 }
 interface DirectoryNode {
   readonly kind: 'directory'
+  readonly inode: number
   entries: Map<string, Node>
   durable: Map<string, Node>
   /** Entry changes since the last sync, in order. */
@@ -57,8 +59,13 @@ export function systemError(code: string, path = ''): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${path}`), { code })
 }
 
-const newDirectory = (changedMs: number): DirectoryNode => ({
+let lastInode = 0
+/** Neither ascending nor descending, as on a disk where some were free. */
+const newInode = () => (lastInode++ * 618_033) % 1_000_003
+
+const newDirectory = (changedMs: number, inode = newInode()): DirectoryNode => ({
   kind: 'directory',
+  inode,
   entries: new Map(),
   durable: new Map(),
   pending: [],
@@ -91,11 +98,11 @@ export class MemoryDisk {
       const known = nodes.get(node)
       if (known !== undefined) return known
       if (node.kind === 'file') {
-        const file: FileNode = { kind: 'file', octets: node.octets, durable: node.durable, changedMs: node.changedMs }
+        const file: FileNode = { ...node }
         nodes.set(node, file)
         return file
       }
-      const directory = newDirectory(node.changedMs)
+      const directory = newDirectory(node.changedMs, node.inode)
       nodes.set(node, directory)
       for (const [name, child] of node.entries) directory.entries.set(name, of(child))
       for (const [name, child] of node.durable) directory.durable.set(name, of(child))
@@ -261,10 +268,10 @@ export class MemoryDisk {
         pass('status', path, () => {
           const node = this.find(path)
           if (node === undefined) throw systemError('ENOENT', path)
-          const { kind, changedMs } = node
+          const { kind, inode, changedMs } = node
           const sizeOctets = kind === 'file' ? node.octets.length : 0
           const mode = kind === 'file' ? fileMode : directoryMode
-          return { kind, sizeOctets, mode, owner: 0, group: 0, changedMs, isDirectory: kind === 'directory' }
+          return { kind, inode, sizeOctets, mode, owner: 0, group: 0, changedMs, isDirectory: kind === 'directory' }
         }),
       // One user and one mode is all that this disk knows.
       setMode: (path) => pass('setMode', path, () => {}),
@@ -357,7 +364,7 @@ export class MemoryDisk {
   private createFile(path: string): FileNode {
     if (this.find(path) !== undefined) throw systemError('EEXIST', path)
     const nothing = Buffer.alloc(0)
-    const file: FileNode = { kind: 'file', octets: nothing, durable: nothing, changedMs: this.now }
+    const file: FileNode = { kind: 'file', inode: newInode(), octets: nothing, durable: nothing, changedMs: this.now }
     this.enter(path, file, this.newChange('create', path))
     return file
   }

@@ -101,6 +101,21 @@ describe('a move to another root', () => {
     expect(disk.files().filter((file) => file.includes('.places') || file.includes('.gone'))).toEqual([])
   })
 
+  it('makes the log of each mailbox with a lower inode number than its messages', async () => {
+    const disk = await preparedDisk()
+    await using store = openOn(disk)
+    for (const root of ['/b', '/c', '/a', '/c', '/b']) {
+      await store.move(user, root)
+      for (const name of ['INBOX', 'lists/node']) {
+        const inodes = ['log', 'msg'].map(
+          async (folder) => (await disk.fs().status(`${root}/${user}/${name}/${folder}`)).inode,
+        )
+        const [log, msg] = await Promise.all(inodes)
+        expect(log, `${name} in ${root}`).toBeLessThan(msg!)
+      }
+    }
+  })
+
   it('says what is wrong with what it is asked for', async () => {
     await using store = openOn(await preparedDisk())
     await expect(store.move(user, '/d')).rejects.toThrow(

@@ -1,9 +1,10 @@
 /** Checks `msg/`: every message of the log has its file, whole and as it came, and what else lies there is on its way in or out. */
 
 import { digestOf } from '../digest.ts'
-import { codeOf, type DirectoryEntry, type StoreFs, unlessAbsent } from '../fs.ts'
+import { codeOf, type StoreFs, unlessAbsent } from '../fs.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { parseMessageFileName } from '../message-file.ts'
+import { piecesOf } from '../tree.ts'
 import type { MessageRecord } from '../types.ts'
 import { FileIndex } from './file-index.ts'
 import type { FindingKind } from './finding.ts'
@@ -40,15 +41,6 @@ export async function checkMessages(check: MailboxCheck): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: readsAtOnce }, one))
-}
-
-/** The names of a directory; none when it is gone. */
-export async function* piecesOf(fs: StoreFs, directory: string): AsyncIterable<readonly DirectoryEntry[]> {
-  try {
-    yield* fs.listInPieces(directory)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
 }
 
 /** The files that the log does not name. */
