@@ -7,22 +7,44 @@ import type { Gateway } from './gateway.ts'
 /** The service that `src/auth` asks; request and answer are described there. */
 export const serviceName = 'ms_sync'
 
-/** Answers an AuthenticateAnswer (src/auth/authenticator.ts). A refusal is an answer; what else goes wrong is thrown. */
+/** Answers an AuthenticateAnswer or AdmitAnswer (src/auth/authenticator.ts). A refusal is an answer; what else goes wrong is thrown. */
 export const authenticate = async (gateway: Gateway, request: Json): Promise<Json> => {
-  if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
-    return refusal(new AuthError('unavailable', 'the request is not understood'))
-  const { type, user, userId, password } = request
-  if (type !== 'authenticate' || typeof user !== 'string' || typeof userId !== 'string' || typeof password !== 'string')
-    return refusal(new AuthError('unavailable', 'the request is not understood'))
-  const octets = Buffer.from(password, 'base64')
+  const asked = read(request)
+  if (asked === undefined) return refusal(new AuthError('unavailable', 'the request is not understood'))
+  const { type, user, userId, password } = asked
   try {
-    await gateway.login(user, userId as UserId, octets)
+    if (type === 'admitted')
+      return { ok: true, userId, passwordNeeded: (await gateway.admit(user, userId, password)) === 'password-needed' }
+    if (password === undefined) throw new AuthError('unavailable', 'the request has no password')
+    await gateway.login(user, userId, password)
     return { ok: true, userId }
   } catch (error) {
     if (!(error instanceof AuthError)) throw error
     return refusal(error)
   } finally {
-    octets.fill(0)
+    password?.fill(0)
+  }
+}
+
+interface Asked {
+  readonly type: 'authenticate' | 'admitted'
+  readonly user: string
+  readonly userId: UserId
+  readonly password: Buffer | undefined
+}
+
+const read = (request: Json): Asked | undefined => {
+  if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
+    return undefined
+  const { type, user, userId, password } = request
+  if ((type !== 'authenticate' && type !== 'admitted') || typeof user !== 'string' || typeof userId !== 'string')
+    return undefined
+  if (password !== undefined && typeof password !== 'string') return undefined
+  return {
+    type,
+    user,
+    userId: userId as UserId,
+    password: password === undefined ? undefined : Buffer.from(password, 'base64'),
   }
 }
 

@@ -12,6 +12,7 @@ import type { BackendAccess } from '../backend/open-backend.ts'
 import { directInjection } from '../sync/inject/direct.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import type { Policy } from '../sync/plan.ts'
+import { Agenda } from './agenda.ts'
 import { Scheduler } from './scheduler.ts'
 import { GatewayUser } from './user.ts'
 
@@ -28,6 +29,9 @@ export interface GatewayParts {
 /** Of every user. */
 const syncTopic = 'ms_sync:'
 
+/** What a user is admitted with needs the password of the login too. */
+export type Admission = 'admitted' | 'password-needed'
+
 /** Users come with a login and go after their last session. */
 export class Gateway {
   readonly store: Store
@@ -35,6 +39,7 @@ export class Gateway {
   readonly clock: Clock
   readonly log: Log
   readonly scheduler: Scheduler
+  readonly agenda: Agenda<GatewayUser>
   #access: BackendAccess
   #config: Config
   #userDatabase: UserDatabase
@@ -51,6 +56,7 @@ export class Gateway {
     this.clock = clock
     this.log = log
     this.scheduler = new Scheduler(config.get('backend_connections'))
+    this.agenda = new Agenda(clock, this.signal, (user) => user.turn())
     this.#unsubscribe = events.subscribe([syncTopic], ({ topic }) => this.#syncNow(topic.slice(syncTopic.length)))
   }
 
@@ -80,7 +86,7 @@ export class Gateway {
     }
   }
 
-  /** `user` as the client sent it. Throws AuthError. */
+  /** The backend decides. `user` as the client sent it. Throws AuthError. */
   async login(user: string, userId: UserId, password: Buffer): Promise<void> {
     if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
     const backends = this.#userDatabase.find(user, userId, this.#config)
@@ -92,8 +98,24 @@ export class Gateway {
     const { password: recorded } = backends.master
     if (recorded !== undefined && !Buffer.from(recorded).equals(password))
       throw new AuthError('bad-credentials', 'not the password of the record in ms_sync.xml')
-    const gatewayUser = this.#users.get(userId) ?? this.#newUser(userId, backends)
-    await gatewayUser.login(backends, password)
+    await this.#user(userId, backends).login(backends, password)
+  }
+
+  /**
+   * An account here decided, and lets the user in. A password is only asked for when a backend has none of its own. The mail that is here is
+   * served whatever the backends say, so nothing is thrown for them. SYN-01, SYN-04
+   */
+  async admit(user: string, userId: UserId, password: Buffer | undefined): Promise<Admission> {
+    if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
+    const backends = this.#userDatabase.find(user, userId, this.#config)
+    if (backends === undefined) {
+      this.log.log('debug', 'no backend for the user: nothing to synchronise', { user: userId })
+      return 'admitted'
+    }
+    const needed = [backends.master, ...backends.extra].some((backend) => backend.password === undefined)
+    if (needed && password === undefined) return 'password-needed'
+    await this.#user(userId, backends).admit(backends, needed ? password : undefined)
+    return 'admitted'
   }
 
   /** GW-06, EVT-14. Without a password there is no session with the backend: whoever waits for one is not left guessing. */
@@ -113,7 +135,9 @@ export class Gateway {
     )
   }
 
-  #newUser(userId: UserId, backends: UserBackends): GatewayUser {
+  #user(userId: UserId, backends: UserBackends): GatewayUser {
+    const known = this.#users.get(userId)
+    if (known !== undefined) return known
     const user = new GatewayUser(userId, backends, this, () => {
       if (this.#users.get(userId) === user) this.#users.delete(userId)
     })

@@ -61,11 +61,20 @@ export class BackendLink {
 
   /** Something happened that the other side should see soon. */
   prompt(): void {
-    this.#dueMs = Math.min(this.#dueMs, this.#clock.now() + promptMs)
+    this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic() + promptMs)
   }
 
   promptNow(): void {
-    this.#dueMs = this.#clock.now()
+    this.promptAt(this.#clock.monotonic())
+  }
+
+  promptAt(ms: number): void {
+    this.#dueMs = Math.min(this.#dueMs, ms)
+  }
+
+  /** When the backend accepted a login last; -Infinity: not yet. */
+  get loginMs(): number {
+    return this.#loginMs
   }
 
   begun(): void {
@@ -84,7 +93,7 @@ export class BackendLink {
 
   /** The backend accepted a login. */
   proven(): void {
-    this.#loginMs = this.#clock.now()
+    this.#loginMs = this.#clock.monotonic()
     this.stopped = false
   }
 
@@ -101,13 +110,13 @@ export class BackendLink {
 
   #schedule(): void {
     const { intervalSeconds } = this.backend
-    if (intervalSeconds > 0) this.#dueMs = Math.min(this.#dueMs, this.#clock.now() + intervalSeconds * 1_000)
+    if (intervalSeconds > 0) this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic() + intervalSeconds * 1_000)
   }
 
   /** `stopping`: the gateway ended the session itself. */
   failed(error: unknown, stopping: boolean): void {
     this.running = false
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     const backendError = error instanceof BackendError ? error : undefined
     if (stopping) return
     const fields = { kind: backendError?.kind ?? 'store', reason: reasonOf(error), reply: backendError?.serverText }

@@ -1,4 +1,4 @@
-/** ms_syncd: asks backends about logins, and keeps mailboxes in step with them. Gateway mode. GW-01 to GW-26 */
+/** ms_syncd: asks backends about logins, and keeps mailboxes in step with them. Gateway and synchronisation mode. GW-01 to GW-26, SYN-01 to SYN-04 */
 import { readFile } from 'node:fs/promises'
 import { getCACertificates } from 'node:tls'
 import { loadUserDatabase, type UserDatabase } from '#src/config/backends.ts'
@@ -53,14 +53,16 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   }
 }
 
-/** GW-01, and what this version does not do. Throws StartError. */
+/** GW-01, SYN-02. Throws StartError. */
 function checkMode(config: Config): void {
-  const gateway = config.get('gateway_mode')
-  if (gateway && config.get('auto_migrate'))
+  const [gateway, migration, sync] = (['gateway_mode', 'auto_migrate', 'sync_mode'] as const).map((mode) =>
+    config.get(mode),
+  )
+  if (gateway && migration)
     throw new StartError('gateway_mode and auto_migrate are both true: set one of them to false', exitCodes.config)
-  if (!gateway)
+  if (!gateway && !sync)
     throw new StartError(
-      'gateway_mode is false, so there is nothing to synchronise: set it to true, or disable ms_syncd (mbox disable ms_syncd)',
+      'neither gateway_mode nor sync_mode is true, so there is nothing to synchronise: set one of them to true, or disable ms_syncd (mbox disable ms_syncd)',
       exitCodes.config,
     )
 }

@@ -1,49 +1,83 @@
+/** Which backend sessions run. docs/decisions/0162-fair-between-hosts.md */
 import PQueue from 'p-queue'
+import { FairQueue, type SessionOptions } from './fair-queue.ts'
 
 /** Logins go before polls. */
 export const loginPriority = 1
 export const pollPriority = 0
 
+/** Every so-manieth slot is kept for logins. */
+const loginShare = 8
+/** A host's logins may take this many times what is free, its polls once. */
+const loginWeight = 4
+
+export interface SessionWork<T> {
+  readonly host: string
+  readonly priority: number
+  /** Work that has not begun when it is aborted rejects with its reason when its turn comes; running work watches it itself. */
+  readonly signal: AbortSignal
+  readonly work: () => Promise<T>
+  /** Sessions that the host takes; as many as the scheduler lets it have unless told. Asked whenever one could begin. */
+  readonly limit?: () => number
+}
+
+export interface Scheduled<T> {
+  readonly done: Promise<T>
+  /** Goes before polls from now on. */
+  hurry(): void
+}
+
 /**
- * Bounds the backend sessions of the process: in all, and per host, so that a slow host keeps only its own users waiting.
- * A job takes the slot of its host first; the other way round, jobs waiting for a slow host would hold the slots of all.
+ * Bounds the backend sessions of the process. A host's polls get at most as many slots as are free: one busy host has half of them, two have a
+ * third each, and so on, so that a slow host keeps only its own users waiting and the next one finds room.
  */
 export class Scheduler {
-  readonly #all: PQueue
-  readonly #perHost: number
-  readonly #hosts = new Map<string, PQueue>()
+  readonly #slots: number
+  readonly #kept: number
+  readonly #queue: PQueue<FairQueue, SessionOptions>
+  readonly #running = new Map<string, number>()
+  #lastId = 0
+  #waiting = 0
 
-  constructor(sessions: number) {
-    this.#all = new PQueue({ concurrency: sessions })
-    this.#perHost = Math.max(1, Math.ceil(sessions / 2))
+  constructor(slots: number) {
+    this.#slots = slots
+    this.#kept = Math.floor(slots / loginShare)
+    this.#queue = new PQueue<FairQueue, SessionOptions>({ concurrency: slots, queueClass: FairQueue })
   }
 
-  /** A job that has not begun when the signal is aborted rejects with its reason when its turn comes; a running one watches the signal itself. */
-  run<T>(host: string, priority: number, signal: AbortSignal, job: () => Promise<T>): Promise<T> {
+  run<T>({ host, priority, signal, work, limit = () => Infinity }: SessionWork<T>): Scheduled<T> {
     const key = host.toLowerCase()
-    let queue = this.#hosts.get(key)
-    if (queue === undefined) {
-      queue = new PQueue({ concurrency: this.#perHost })
-      this.#hosts.set(key, queue)
+    const id = `session ${++this.#lastId}`
+    const running = () => this.#running.get(key) ?? 0
+    const mayBegin = (isLogin: boolean) => {
+      const free = this.#slots - this.#queue.pending
+      const share = isLogin ? loginWeight * free : free - this.#kept
+      return running() < Math.min(share, limit())
     }
-    const hostQueue = queue
-    const start = () => {
-      signal.throwIfAborted()
-      return job()
+    let waits = true
+    const begin = async () => {
+      waits = false
+      this.#waiting--
+      this.#running.set(key, running() + 1)
+      try {
+        signal.throwIfAborted()
+        return await work()
+      } finally {
+        const left = running() - 1
+        if (left === 0) this.#running.delete(key)
+        else this.#running.set(key, left)
+      }
     }
-    return hostQueue
-      .add(() => this.#all.add(start, { priority }), { priority })
-      .finally(() => {
-        // The queue still counts this job; it is gone when the callbacks of its promise have run.
-        setImmediate(() => {
-          if (hostQueue.size === 0 && hostQueue.pending === 0 && this.#hosts.get(key) === hostQueue)
-            this.#hosts.delete(key)
-        })
-      })
+    this.#waiting++
+    const done = this.#queue.add(begin, { id, host: key, priority, running, mayBegin })
+    const hurry = () => {
+      if (waits) this.#queue.setPriority(id, loginPriority)
+    }
+    return { done, hurry }
   }
 
-  /** Hosts with a queue; for tests and figures. */
-  get hosts(): number {
-    return this.#hosts.size
+  /** Sessions that run, and that wait. */
+  get counts(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#queue.pending, waiting: this.#waiting }
   }
 }

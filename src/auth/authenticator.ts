@@ -1,6 +1,7 @@
 /**
  * Decides about logins: against the embedded accounts, or in gateway mode by asking ms_syncd, which asks the user's master backend
- * (GW-12, GW-25). Whoever is refused learns nothing about which users exist: the words and the work are the same
+ * (GW-12, GW-25). In synchronisation mode ms_syncd is told whom an account let in (SYN-01); with both modes, an account decides where there
+ * is one (docs/decisions/0161-synchronisation-mode.md). Whoever is refused learns nothing about which users exist: the words and the work are the same
  * for an unknown user and a wrong password (a decoy is hashed).
  */
 
@@ -20,8 +21,8 @@ import { decoy } from './verifier.ts'
 /** `ask` of the event bus (src/events/types.ts). */
 export type Ask = (
   service: string,
-  request: AuthenticateRequest,
-  options: { readonly secret: true; readonly timeoutMs: number; readonly signal: AbortSignal },
+  request: AuthenticateRequest | AdmittedRequest,
+  options: { readonly secret?: true; readonly timeoutMs: number; readonly signal: AbortSignal },
 ) => Promise<unknown>
 
 /** What ms_syncd is asked. It answers an AuthenticateAnswer. */
@@ -36,6 +37,16 @@ export type AuthenticateRequest = {
   readonly service: LoginRequest['service']
   readonly remoteAddress: string
 }
+/** ms_syncd is told that an account let a user in. It answers an AdmittedAnswer or a refusal. */
+export type AdmittedRequest = {
+  readonly type: 'admitted'
+  readonly user: string
+  readonly userId: string
+  /** Only when it was needed. */
+  readonly password?: string
+}
+/** `passwordNeeded`: a backend of the user has no password of its own. Nothing was done: tell it again with the password. */
+export type AdmittedAnswer = { readonly ok: true; readonly userId: string; readonly passwordNeeded: boolean }
 export type AuthenticateAnswer =
   | { readonly ok: true; readonly userId: string }
   | { readonly ok: false; readonly kind: AuthErrorKind; readonly text: string }
@@ -55,21 +66,21 @@ export interface AuthenticatorParts {
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
-  /** Needed in gateway mode. */
+  /** Needed in gateway and in synchronisation mode. */
   readonly ask?: Ask
   /** The authenticator's own when not given. */
   readonly hashPool?: HashPool
 }
 
-/** Throws TypeError for gateway mode without `ask`. */
+/** Throws TypeError for gateway or synchronisation mode without `ask`. */
 export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
   const { log, clock, ask, hashPool = createHashPool() } = parts
   let config = parts.config
   let accounts = openAccounts(config.get('account_db'))
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
   const check = (candidate: Config) => {
-    if (candidate.get('gateway_mode') && ask === undefined)
-      throw new TypeError('gateway mode needs a way to ask ms_syncd')
+    if ((candidate.get('gateway_mode') || candidate.get('sync_mode')) && ask === undefined)
+      throw new TypeError('gateway and synchronisation mode need a way to ask ms_syncd')
   }
   check(config)
 
@@ -78,14 +89,16 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     if (serviceAccess(config, service) === 'deny' && config.get('gateway_mode')) throw denied(service)
     checkPassword(password)
     const userId = canonical(user, request.localAddress, config)
-    if (ask !== undefined && config.get('gateway_mode'))
-      return askGateway(
-        ask,
-        request,
-        userId,
-        config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs,
-      )
-    return checkAccount({ accounts, hashPool, config }, userId, request)
+    const timeoutMs = config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs
+    const asksBackend = config.get('gateway_mode')
+    // Whoever has an account is decided here; whether there is one is not told.
+    const hasAccount = !asksBackend || (config.get('sync_mode') && (await accounts.find(userId)) !== undefined)
+    if (ask === undefined || hasAccount) {
+      const login = await checkAccount({ accounts, hashPool, config }, userId, request)
+      if (ask !== undefined && config.get('sync_mode')) await tellAdmitted(ask, request, userId, timeoutMs, log)
+      return login
+    }
+    return askGateway(ask, request, userId, timeoutMs)
   }
 
   return {
@@ -173,6 +186,29 @@ const askGateway = async (
   const refusal = readAnswer(answer)
   if (refusal !== undefined) throw refusal
   return { userId }
+}
+
+/** SYN-01: mail that is here is served whether or not it can be synchronised, so a failure is no refusal. */
+const tellAdmitted = async (
+  ask: Ask,
+  { user, password, signal }: LoginRequest,
+  userId: UserId,
+  timeoutMs: number,
+  log: Log,
+): Promise<void> => {
+  const told = { type: 'admitted', user, userId } as const
+  try {
+    const answer = await ask('ms_sync', told, { timeoutMs, signal })
+    const refusal = readAnswer(answer)
+    if (refusal !== undefined) throw refusal
+    if ((answer as AdmittedAnswer).passwordNeeded !== true) return
+    const withPassword = { ...told, password: password.toString('base64') }
+    const second = readAnswer(await ask('ms_sync', withPassword, { secret: true, timeoutMs, signal }))
+    if (second !== undefined) throw second
+  } catch (error) {
+    signal.throwIfAborted()
+    log.log('warning', 'logged in without a look at the backends', { user: userId, reason: (error as Error).message })
+  }
 }
 
 const kinds: readonly string[] = [

@@ -113,17 +113,20 @@ export const loadUserDatabase = async (
   return { database: makeUserDatabase(file, parsed.records), warnings }
 }
 
-/** A gateway that can't let anybody in. */
+/** A gateway that can't let anybody in, or mail that comes from nowhere. */
 const withoutBackend = (config: Config, records: readonly UserRecord[]): readonly Finding[] =>
-  config.get('gateway_mode') && config.get('ms_syncd_host') === undefined && records.length === 0
+  (config.get('gateway_mode') || config.get('sync_mode')) &&
+  config.get('ms_syncd_host') === undefined &&
+  records.length === 0
     ? [
         {
           severity: 'warning',
           file: config.file,
           line: undefined,
           option: 'ms_syncd_host',
-          message:
-            'is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend',
+          message: config.get('gateway_mode')
+            ? 'is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend'
+            : 'is not set, and there are no records of users either, so there is no mail to fetch; set it to the host of the backend',
         },
       ]
     : []

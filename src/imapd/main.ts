@@ -24,9 +24,10 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     serve: (connection) => new Session(connection, services).run(),
   })
   // The passwords that a new ms_syncd would poll with come with a new login only.
-  const stopWatching = config.get('gateway_mode')
-    ? onReplacement(events, 'gw', () => clients.dismiss('the gateway was restarted, please log in again'))
-    : () => {}
+  const stopWatching =
+    config.get('gateway_mode') || config.get('sync_mode')
+      ? onReplacement(events, 'gw', () => clients.dismiss('the gateway was restarted, please log in again'))
+      : () => {}
   return {
     addresses: clients.addresses,
     async stop(graceMs) {

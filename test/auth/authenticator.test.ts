@@ -269,6 +269,42 @@ describe('logins in gateway mode', () => {
   })
 })
 
+describe('logins in synchronisation mode', () => {
+  it('SYN-01 tells ms_syncd whom an account let in, and the password only when it is asked for', async () => {
+    for (const passwordNeeded of [false, true]) {
+      const asked: (readonly [unknown, { readonly secret?: true }])[] = []
+      const auth = authenticator(
+        { sync_mode: true },
+        {
+          ask: async (_, question, options) => {
+            asked.push([question, options])
+            return { ok: true, userId: 'joe@a.example', passwordNeeded: passwordNeeded && asked.length === 1 }
+          },
+        },
+      )
+      expect(await kindOf(auth.login(request('joe', { password: 'wrong' })))).toBe('bad-credentials')
+      expect(asked).toEqual([])
+      expect(await kindOf(auth.login(request('joe')))).toBe('in')
+      const told = { type: 'admitted', user: 'joe', userId: 'joe@a.example' }
+      const encoded = Buffer.from(password).toString('base64')
+      expect(asked.map(([question, { secret }]) => [question, secret])).toEqual(
+        passwordNeeded
+          ? [
+              [told, undefined],
+              [{ ...told, password: encoded }, true],
+            ]
+          : [[told, undefined]],
+      )
+    }
+  })
+
+  it('SYN-01 lets in whom an account lets in when ms_syncd is away', async () => {
+    const auth = authenticator({ sync_mode: true }, { ask: () => Promise.reject(new Error('mseventd is away')) })
+    expect(await kindOf(auth.login(request('joe')))).toBe('in')
+    expect(written.join()).toContain('logged in without a look at the backends')
+  })
+})
+
 describe('the hash pool', () => {
   it('leaves file operations alone while passwords are hashed', async () => {
     const pool = createHashPool({ threads: 1 })

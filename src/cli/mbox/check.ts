@@ -38,18 +38,19 @@ const enabledFault = (configFile: string | undefined, { message }: Error): Findi
   message,
 })
 
-/** GW-02: the gateway is an option and a service, and does nothing with one of them alone. Undefined when both are there, or neither. */
+/** GW-02: the gateway, like synchronisation, is an option and a service, and does nothing with one of them alone. Undefined when both are there, or neither. */
 export function gatewayFault(
   config: Config,
   enabled: readonly ServiceName[],
   configFile: string | undefined,
 ): Finding | undefined {
-  if (!config.get('gateway_mode') || enabled.includes('ms_syncd')) return undefined
+  const mode = (['gateway_mode', 'sync_mode'] as const).find((name) => config.get(name))
+  if (mode === undefined || enabled.includes('ms_syncd')) return undefined
   const command = `mbox ${configFile === undefined ? '' : `-c ${configFile} `}enable ms_syncd`
   return findingAt(
     config,
     'error',
-    'gateway_mode',
+    mode,
     `is true, but the service ms_syncd, which asks the backends, is not enabled; run: ${command}`,
   )
 }

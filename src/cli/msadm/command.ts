@@ -91,5 +91,6 @@ export const passwordOf = async (given: string, context: Context): Promise<Buffe
 
 /** Tells an operator who sets a password in gateway mode that logins don't use it. */
 export const noteGateway = ({ config, note }: Context) => {
-  if (config.get('gateway_mode')) note('gateway_mode is on: logins are decided by the backend, and not by this account')
+  if (config.get('gateway_mode') && !config.get('sync_mode'))
+    note('gateway_mode is on: logins are decided by the backend, and not by this account')
 }

@@ -67,10 +67,9 @@ export const gatewayOptions = {
   sync_mode: boolean({
     section: '2.2.9.5',
     default: false,
-    refused: 'synchronisation mode',
     services: ['imapd', 'ms_syncd'],
-    reload: 'restart',
-    doc: 'Fetches mail as a gateway does, while passwords are checked against local accounts.',
+    reload: 'live',
+    doc: 'Fetches mail as a gateway does (pop3d takes part too), while passwords are checked against local accounts. Together with gateway_mode: for those who have an account.',
   }),
   suppress_client_tls: boolean({
     section: '2.2.9.6',

@@ -155,7 +155,8 @@ export const gatewayScene = async (
     quiet: async () => {
       // Between the clock and the scheduler there are promises only, no input or output.
       for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
-      if (gateway.scheduler.hosts > 0) throw new Error('a backend session has begun')
+      if (gateway.scheduler.counts.running + gateway.scheduler.counts.waiting > 0)
+        throw new Error('a backend session has begun')
     },
     until: async (holds) => {
       const deadline = performance.now() + 10_000
