@@ -53,12 +53,14 @@ export interface PopClient {
   ): Promise<void>
   /**
    * Retrieves in this order, many at a time where the server allows. `open` is called when a message begins to arrive,
-   * `refused` for each that the server would not give. Resolves when all are through; rejects when the session is lost.
+   * `refused` for each that the server would not give. Resolves when all are through; rejects when the session is lost. `by` TOP: with more
+   * lines than a message has; some servers give less.
    */
   retrieve(
     numbers: readonly number[],
     open: (number: number) => BodySink,
     refused: (number: number, error: BackendError) => void,
+    by?: 'RETR' | 'TOP',
   ): Promise<void>
   /** Marks for deletion; the numbers that the server refused, with its reason. Nothing is deleted before `quit`. */
   remove(numbers: readonly number[]): Promise<ReadonlyMap<number, BackendError>>

@@ -14,6 +14,7 @@ import type { Listed, PopClient } from '../backend/types.ts'
 import { learnFromListings, learnFromPlan, type Pace, paceOf } from './canary.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import type { Injection } from './inject/injector.ts'
+import { climb } from './ladder.ts'
 import {
   type BackendMemory,
   readContents,
@@ -33,7 +34,8 @@ import {
   retrievalConfirmed,
   underPolicy,
 } from './plan.ts'
-import type { Setbacks } from './setbacks.ts'
+import type { Setbacks, Trouble } from './setbacks.ts'
+import { clearStubs } from './stub.ts'
 
 export interface SyncRequest {
   /** Of the maildrop, `maildropUrl`: the beginning of its origins. */
@@ -100,9 +102,10 @@ const syncSession = async (
   if (before !== undefined) learnFromListings(before, listing.listed, profile, log)
   const named = profile.learned.unstableUidls === true ? withoutUidls(listing.listed) : listing.listed
   const listed = await identify(url, named, known, client)
+  const complete = listing.complete && listed.length === listing.listed.length
   const steps = await plan({
     listed,
-    complete: listing.complete && listed.length === listing.listed.length,
+    complete,
     expires: client.capabilities.expireDays !== undefined,
     present: known.present,
     departed: known.departed,
@@ -133,6 +136,9 @@ const syncSession = async (
   learnFromPlan(steps, profile, log)
   const pace = paceOf(steps, profile, client.capabilities, before !== undefined)
   const { result, deleted } = await apply(request, steps, pace, listed.length)
+  const wanted = new Set(steps.fetch.map(({ origin }) => origin))
+  const isListed = (origin: string) => wanted.has(origin) || !complete || steps.held > 0
+  await clearStubs(mailbox, url, (origin) => mailbox.byOrigin(origin)?.present === true || !isListed(origin))
   await client.quit()
   // Only now: a deletion that was not confirmed is asked for again, and a server may remove at QUIT what it gave.
   const confirmed = deletionsConfirmed(steps.memory, deleted)
@@ -195,15 +201,15 @@ const fetchMessages = async (
   wanted: readonly Identified[],
   pace: Pace,
 ): Promise<{ fetched: number; fetchedOctets: number; failed: number }> => {
-  const { client, setbacks, clock, log } = request
+  const { client, mailbox, setbacks, clock, log } = request
   const { now: ready, later } = setbacks.order(wanted, clock.now())
   const now = pace === 'one' ? ready.slice(0, 1) : ready
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
   const injector = request.injection.into(request)
-  let failed = later.length
   let answered = 0
-  let broken = false
-  const suspects: string[] = []
+  /** By origin: why it did not come. */
+  const missed = new Map<string, Trouble>()
+  let broken: string | undefined
   let lost: unknown
   const retrieve = (entries: readonly Identified[]) =>
     client.retrieve(
@@ -211,16 +217,21 @@ const fetchMessages = async (
       (number) => {
         const entry = byNumber.get(number)!
         answered++
-        return injector.open(entry, () => {
-          failed++
-          broken = true
-          suspects.push(entry.origin)
+        const sink = injector.open(entry, () => {
+          missed.set(entry.origin, { why: 'sent nothing when it was asked for it', isRefused: true })
         })
+        const abort = (reason: Error) => {
+          broken = entry.origin
+          sink.abort(reason)
+        }
+        return { write: (chunk) => sink.write(chunk), end: () => sink.end(), abort }
       },
       (number, error) => {
         answered++
-        failed++
-        suspects.push(byNumber.get(number)!.origin)
+        missed.set(byNumber.get(number)!.origin, {
+          why: `said: ${error.serverText ?? ''}`,
+          isRefused: error.kind === 'permanent' || error.kind === 'unsupported',
+        })
         log.log('warning', 'the backend does not give a message; it will be asked for again', {
           number,
           reply: error.serverText,
@@ -238,16 +249,26 @@ const fetchMessages = async (
     // A session that we ended ourselves, for a failure of ours or none, says nothing about a message.
     const ours = !(error instanceof BackendError) || error.kind === 'stopped'
     lost = ours && error instanceof BackendError ? (error.cause ?? error) : error
-    const next = now[answered]
-    if (ours) suspects.length = 0
     // The message that was asked for when the session ended may be the reason: it goes to the end of the queue.
-    else if (!broken && next !== undefined) suspects.push(next.origin)
+    const suspect = broken ?? now[answered]?.origin
+    if (ours) missed.clear()
+    else if (suspect !== undefined)
+      missed.set(suspect, { why: 'ended the session when it was asked for it', isRefused: false })
   }
   await injector.finish()
-  for (const origin of suspects) setbacks.add(origin, clock.now())
+  for (const [origin, trouble] of missed) setbacks.add(origin, clock.now(), trouble)
+  const unread = [...now.filter(({ origin }) => missed.has(origin)), ...later]
+  let healed = 0
+  if (lost === undefined && unread.length > 0) {
+    try {
+      healed = await climb({ client, mailbox, injector, setbacks, clock, missed: unread })
+    } catch (error) {
+      lost = error
+    }
+  }
   await rememberContents(request)
   if (lost !== undefined) throw lost
-  return { fetched: injector.taken, fetchedOctets: injector.takenOctets, failed }
+  return { fetched: injector.taken, fetchedOctets: injector.takenOctets, failed: unread.length - healed }
 }
 
 /**

@@ -14,6 +14,8 @@ import { type ListingSink, listInto, parseStat, uidlInto } from './listing.ts'
 const windowSize = 512
 
 const topOctets = 65_536
+/** No message has so many, and every server reads it as a number. */
+const allLines = 99_999_999
 
 /** A reply behind a line that ends with a dot. */
 const swallowed = ['.\r\n+OK', '.\r\n-ERR']
@@ -138,8 +140,10 @@ export class PopSession implements PopClient {
     numbers: readonly number[],
     open: (number: number) => BodySink,
     refused: (number: number, error: BackendError) => void,
+    by: 'RETR' | 'TOP' = 'RETR',
   ): Promise<void> {
-    return this.#many(numbers, (number) => `RETR ${number}`, open, refused)
+    const lines = by === 'TOP' ? ` ${allLines}` : ''
+    return this.#many(numbers, (number) => `${by} ${number}${lines}`, open, refused)
   }
 
   #many(
