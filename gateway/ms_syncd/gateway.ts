@@ -9,10 +9,10 @@ import type { Config } from '#src/config/config.ts'
 import type { EventBus } from '#src/events/types.ts'
 import type { Store } from '#src/store/types.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
-import { directInjection } from '../sync/inject/direct.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import type { Policy } from '../sync/plan.ts'
 import { Agenda } from './agenda.ts'
+import { injectionOf } from './injection.ts'
 import { Scheduler } from './scheduler.ts'
 import { GatewayUser } from './user.ts'
 
@@ -42,6 +42,7 @@ export class Gateway {
   readonly agenda: Agenda<GatewayUser>
   #access: BackendAccess
   #config: Config
+  #injection: Injection
   #userDatabase: UserDatabase
   readonly #closing = new AbortController()
   readonly #users = new Map<UserId, GatewayUser>()
@@ -49,6 +50,7 @@ export class Gateway {
 
   constructor({ config, users, store, events, access, clock, log }: GatewayParts) {
     this.#config = config
+    this.#injection = injectionOf(config, clock)
     this.#userDatabase = users
     this.store = store
     this.events = events
@@ -72,7 +74,7 @@ export class Gateway {
 
   /** For the next session of a backend. */
   get injection(): Injection {
-    return directInjection(this.clock)
+    return this.#injection
   }
 
   get fastLogin(): boolean {
@@ -148,6 +150,7 @@ export class Gateway {
   /** Backends of users are looked up again at their next login. */
   reload({ config, users, access }: Pick<GatewayParts, 'config' | 'users' | 'access'>): void {
     this.#config = config
+    this.#injection = injectionOf(config, this.clock)
     this.#userDatabase = users
     this.#access = access
   }

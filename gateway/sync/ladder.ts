@@ -8,7 +8,7 @@ import { BackendError } from '../backend/errors.ts'
 import type { BodySink, PopClient } from '../backend/types.ts'
 import { headerLimit } from './header.ts'
 import type { Injector } from './inject/injector.ts'
-import type { Identified } from './origin.ts'
+import { hasUniqueId, type Identified } from './origin.ts'
 import type { Setbacks } from './setbacks.ts'
 import { type Stub, showStubs, stubOrigin } from './stub.ts'
 
@@ -97,7 +97,7 @@ const wholeByTop = async (
   await client.retrieve(
     [entry.number],
     (): BodySink => {
-      const sink = injector.open(entry, () => {})
+      const sink = injector.open({ ...entry, isCompared: !hasUniqueId(entry.origin) }, () => {})
       return {
         write: (chunk) => {
           if (octets < headerLimit) start.push(chunk.subarray(0, headerLimit - octets))

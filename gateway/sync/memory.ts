@@ -9,6 +9,8 @@ export interface BackendMemory {
   readonly keeps: boolean
   /** UIDs of the last session that retrieved something and whose QUIT was confirmed; until `keeps`. */
   readonly given?: { readonly from: Uid; readonly below: Uid }
+  /** What a submission server took up to then (seconds since 1970) was retrieved in sessions whose QUIT was confirmed; until `keeps`. */
+  readonly givenAway?: number
   /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
   readonly missing?: { readonly since: number; readonly sessions: number }
   /** Marked with DELE in sessions that no QUIT has confirmed. */
@@ -34,12 +36,15 @@ const sizesOf = (value: unknown): SizesByUid | undefined => {
 export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory => {
   if (!isObject(value)) return { keeps: false }
   const keeps = value.keeps === true
-  const policy = value.ignoring === true ? ({ ignoring: true } as const) : {}
+  const always = {
+    ...(value.ignoring === true ? ({ ignoring: true } as const) : {}),
+    ...(typeof value.givenAway === 'number' ? { givenAway: value.givenAway } : {}),
+  }
   const { missing, ignoredUpTo } = value
   const since = isObject(missing) && typeof missing.since === 'number' ? missing.since : undefined
   const sessions = isObject(missing) && typeof missing.sessions === 'number' ? missing.sessions : undefined
   const suspicion = since === undefined || sessions === undefined ? {} : { missing: { since, sessions } }
-  if (value.mailbox !== mailbox) return { keeps, ...suspicion, ...policy }
+  if (value.mailbox !== mailbox) return { keeps, ...suspicion, ...always }
   const { given } = value
   const { from, below } = isObject(given) ? given : {}
   const [asked, deleted] = [sizesOf(value.asked), sizesOf(value.deleted)]
@@ -51,7 +56,7 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
     ...suspicion,
     ...(asked === undefined ? {} : { asked }),
     ...(deleted === undefined ? {} : { deleted }),
-    ...policy,
+    ...always,
     ...(typeof ignoredUpTo === 'number' ? { ignoredUpTo } : {}),
   }
 }

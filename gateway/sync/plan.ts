@@ -26,6 +26,8 @@ export interface PlanInput {
   /** Of this backend only. */
   readonly present: ReadonlyMap<string, Uid>
   readonly departed: ReadonlyMap<string, Departed>
+  /** Of messages that a submission server took and that have not come back: when, in seconds since 1970. */
+  readonly away: ReadonlyMap<string, number>
   /** Announced octets by message number; empty where they were not asked for. */
   readonly sizes: ReadonlyMap<number, number>
   readonly memory: BackendMemory
@@ -49,6 +51,8 @@ export interface Plan {
   readonly withheld: number
   /** Departed, and not listed any more. */
   readonly forget: readonly string[]
+  /** Of `away`, what is not listed any more. */
+  readonly forgetAway: readonly string[]
   readonly memory: BackendMemory
   /** Everything that the last confirmed session retrieved is missing, and little else. */
   readonly removed: boolean
@@ -90,7 +94,7 @@ const fateOf = (
 }
 
 export const plan = async (input: PlanInput): Promise<Plan> => {
-  const { listed, complete, expires, present, departed, sizes, policy, now } = input
+  const { listed, complete, expires, present, departed, away, sizes, policy, now } = input
   const slice = new Slice()
   const windowStart = policy.fetchLastN > 0 ? Math.max(0, listed.length - policy.fetchLastN) : 0
 
@@ -108,6 +112,7 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
       if (index < windowStart && complete) pushOut.push(uid)
       continue
     }
+    if (away.has(entry.origin)) continue
     const left = departed.get(entry.origin)
     const fate = left === undefined ? 'new' : fateOf(entry, left, input)
     if (fate === 'new' && index >= windowStart) {
@@ -122,10 +127,13 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     if (slice.isOver()) await slice.next()
     if (!origins.has(origin)) missing.push(uid)
   }
-  const { given, deleted = {} } = input.memory
+  const { given, givenAway = -1, deleted = {} } = input.memory
   const wasGiven = (uid: Uid): boolean => given !== undefined && uid >= given.from && uid < given.below
   const givenHere = [...present].filter(([, uid]) => wasGiven(uid))
-  const keeps = input.memory.keeps || givenHere.some(([origin]) => origins.has(origin))
+  const keeps =
+    input.memory.keeps ||
+    givenHere.some(([origin]) => origins.has(origin)) ||
+    [...away].some(([origin, submittedAt]) => submittedAt <= givenAway && origins.has(origin))
   // What was deleted there by us is expected to be missing: it adds to no suspicion.
   const others = [...departed].filter(([, { uid }]) => deleted[uid] === undefined)
   const unlistedOthers = others.filter(([origin]) => !origins.has(origin)).length
@@ -156,9 +164,11 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     deleteThere,
     withheld,
     forget: unlisted,
+    forgetAway: plausible ? [...away.keys()].filter((origin) => !origins.has(origin)) : [],
     memory: {
       keeps,
       ...(keeps || given === undefined ? {} : { given }),
+      ...(keeps || input.memory.givenAway === undefined ? {} : { givenAway }),
       ...(missingNow === undefined ? {} : { missing: missingNow }),
       ...deletionsRemembered(input, new Set([...unlisted, ...readmit]), deleteThere, sizes),
     },
@@ -197,6 +207,10 @@ const deletionsRemembered = (
 /** After QUIT was confirmed: what was retrieved can be listed again from now on. `from`: UIDNEXT before, `below`: after. */
 export const retrievalConfirmed = (memory: BackendMemory, from: Uid, below: Uid): BackendMemory =>
   memory.keeps ? memory : { ...memory, given: { from, below } }
+
+/** The same for what a submission server took up to `now`, in seconds since 1970. */
+export const submissionConfirmed = (memory: BackendMemory, now: number): BackendMemory =>
+  memory.keeps ? memory : { ...memory, givenAway: now }
 
 /** After QUIT was confirmed: what was asked for and not refused is deleted. */
 export const deletionsConfirmed = (memory: BackendMemory, uids: readonly Uid[]): BackendMemory => {

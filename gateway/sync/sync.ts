@@ -14,6 +14,7 @@ import type { Listed, PopClient } from '../backend/types.ts'
 import { learnFromListings, learnFromPlan, type Pace, paceOf } from './canary.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import type { Injection } from './inject/injector.ts'
+import { forgetInjected, type Injected, readInjected } from './inject/journal.ts'
 import { climb } from './ladder.ts'
 import {
   type BackendMemory,
@@ -29,9 +30,11 @@ import {
   deletionsConfirmed,
   isPending,
   type Plan,
+  type PlanInput,
   type Policy,
   plan,
   retrievalConfirmed,
+  submissionConfirmed,
   underPolicy,
 } from './plan.ts'
 import type { Setbacks, Trouble } from './setbacks.ts'
@@ -97,7 +100,8 @@ const syncSession = async (
   const stored = readMemory(await account.get(memoryKey), mailbox.id)
   const memory = underPolicy(stored, policy, mailbox.highestModSeq)
   const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
-  const known = await knownOrigins(mailbox, url, contents, (left) => isPending(left, memory, policy))
+  const injected = await readInjected(account, url)
+  const known = await knownOrigins(mailbox, url, contents, injected, (left) => isPending(left, memory, policy))
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
   if (before !== undefined) learnFromListings(before, listing.listed, profile, log)
   const named = profile.learned.unstableUidls === true ? withoutUidls(listing.listed) : listing.listed
@@ -109,6 +113,7 @@ const syncSession = async (
     expires: client.capabilities.expireDays !== undefined,
     present: known.present,
     departed: known.departed,
+    away: known.away,
     sizes: await sizesFor(listed, known, client),
     memory,
     policy,
@@ -123,6 +128,7 @@ const syncSession = async (
   await remember(withDeletionsOf(memory, steps.memory))
   if (steps.forget.length + steps.readmit.length > 0) await mailbox.forget([...steps.forget, ...steps.readmit])
   await remember(steps.memory)
+  await forgetInjected(account, noLongerInjected(injected, known, new Set(steps.forgetAway)))
   if (steps.held > 0)
     log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
       missing: steps.held,
@@ -135,23 +141,35 @@ const syncSession = async (
   const from = mailbox.uidNext
   learnFromPlan(steps, profile, log)
   const pace = paceOf(steps, profile, client.capabilities, before !== undefined)
-  const { result, deleted } = await apply(request, steps, pace, listed.length)
+  const { result, leftAway, deleted } = await apply(request, steps, pace, listed.length)
   const wanted = new Set(steps.fetch.map(({ origin }) => origin))
   const isListed = (origin: string) => wanted.has(origin) || !complete || steps.held > 0
   await clearStubs(mailbox, url, (origin) => mailbox.byOrigin(origin)?.present === true || !isListed(origin))
   await client.quit()
   // Only now: a deletion that was not confirmed is asked for again, and a server may remove at QUIT what it gave.
   const confirmed = deletionsConfirmed(steps.memory, deleted)
-  await remember(result.fetched > 0 ? retrievalConfirmed(confirmed, from, mailbox.uidNext) : confirmed)
+  const given = result.fetched > 0 ? retrievalConfirmed(confirmed, from, mailbox.uidNext) : confirmed
+  await remember(leftAway > 0 ? submissionConfirmed(given, Math.floor(clock.now() / 1_000)) : given)
   return pace === 'one' ? { result, trial: listing.listed } : { result }
 }
+
+/** Entries of the journal that nothing needs: the message came back and is told by its unique-id, or the backend has it no more. */
+const noLongerInjected = (
+  injected: ReadonlyMap<string, Injected>,
+  { present, departed }: Pick<PlanInput, 'present' | 'departed'>,
+  forgotten: ReadonlySet<string>,
+): readonly string[] =>
+  [...injected].flatMap(([origin, { digest }]) => {
+    const cameBack = present.has(origin) || departed.has(origin)
+    return forgotten.has(origin) || (cameBack && digest === undefined) ? [origin] : []
+  })
 
 const apply = async (
   request: SyncRequest,
   steps: Plan,
   pace: Pace,
   listed: number,
-): Promise<{ result: SyncResult; deleted: readonly Uid[] }> => {
+): Promise<{ result: SyncResult; leftAway: number; deleted: readonly Uid[] }> => {
   const { client, mailbox, log } = request
   const uids = new Map(
     steps.deleteThere.flatMap(({ number, origin }) => {
@@ -160,7 +178,7 @@ const apply = async (
     }),
   )
   const expunged = steps.expungeHere.length > 0 ? await mailbox.expunge(steps.expungeHere, 'backend') : []
-  const { fetched, fetchedOctets, failed } = await fetchMessages(request, steps.fetch, pace)
+  const { fetched, fetchedOctets, leftAway, failed } = await fetchMessages(request, steps.fetch, pace)
   const pushedOut = steps.pushOut.length > 0 ? await mailbox.expunge(steps.pushOut, 'window') : []
   const kept = await client.remove(steps.deleteThere.map(({ number }) => number))
   for (const [number, error] of kept) {
@@ -177,7 +195,7 @@ const apply = async (
     deletedThere: uids.size,
     held: steps.held,
   }
-  return { result, deleted: [...uids.values()] }
+  return { result, leftAway, deleted: [...uids.values()] }
 }
 
 /** Announced octets, asked for only when a deletion may go by a unique-id; a server that refuses LIST leaves them unknown. */
@@ -200,7 +218,7 @@ const fetchMessages = async (
   request: SyncRequest,
   wanted: readonly Identified[],
   pace: Pace,
-): Promise<{ fetched: number; fetchedOctets: number; failed: number }> => {
+): Promise<{ fetched: number; fetchedOctets: number; leftAway: number; failed: number }> => {
   const { client, mailbox, setbacks, clock, log } = request
   const { now: ready, later } = setbacks.order(wanted, clock.now())
   const now = pace === 'one' ? ready.slice(0, 1) : ready
@@ -217,7 +235,7 @@ const fetchMessages = async (
       (number) => {
         const entry = byNumber.get(number)!
         answered++
-        const sink = injector.open(entry, () => {
+        const sink = injector.open({ ...entry, isCompared: !hasUniqueId(entry.origin) }, () => {
           missed.set(entry.origin, { why: 'sent nothing when it was asked for it', isRefused: true })
         })
         const abort = (reason: Error) => {
@@ -255,7 +273,13 @@ const fetchMessages = async (
     else if (suspect !== undefined)
       missed.set(suspect, { why: 'ended the session when it was asked for it', isRefused: false })
   }
-  await injector.finish()
+  try {
+    await injector.finish()
+  } catch (error) {
+    lost ??= error
+  }
+  for (const origin of injector.postponed)
+    missed.set(origin, { why: 'gave it, but the mail server of this site did not take it', isRefused: false })
   for (const [origin, trouble] of missed) setbacks.add(origin, clock.now(), trouble)
   const unread = [...now.filter(({ origin }) => missed.has(origin)), ...later]
   let healed = 0
@@ -268,7 +292,12 @@ const fetchMessages = async (
   }
   await rememberContents(request)
   if (lost !== undefined) throw lost
-  return { fetched: injector.taken, fetchedOctets: injector.takenOctets, failed: unread.length - healed }
+  return {
+    fetched: injector.taken,
+    fetchedOctets: injector.takenOctets,
+    failed: unread.length - healed,
+    leftAway: injector.leftAway,
+  }
 }
 
 /**
@@ -292,6 +321,7 @@ const knownOrigins = async (
   mailbox: Mailbox,
   url: string,
   contents: ReadonlyMap<string, string>,
+  injected: ReadonlyMap<string, Injected>,
   isPending: (left: Departed) => boolean,
 ) => {
   const slice = new Slice()
@@ -303,29 +333,38 @@ const knownOrigins = async (
     if (origin?.startsWith(url)) present.set(origin, messages.uidAt(position))
   }
   const departed = new Map([...mailbox.departed()].filter(([origin]) => origin.startsWith(url)))
+  const away = new Map(
+    [...injected].flatMap(([origin, { submittedAt }]) =>
+      submittedAt === undefined || present.has(origin) || departed.has(origin) ? [] : [[origin, submittedAt] as const],
+    ),
+  )
   const known: KnownOrigins = {
-    has: (origin) => present.has(origin),
+    has: (origin) => present.has(origin) || away.has(origin),
     *all() {
       yield* present.keys()
       yield* departed.keys()
+      yield* away.keys()
     },
     pending: (origin) => {
       const left = departed.get(origin)
       return left !== undefined && isPending(left)
     },
     contentDigest: (origin) => {
+      const original = injected.get(origin)?.digest
+      if (original !== undefined) return original
       const uid = present.get(origin)
       if (uid !== undefined) return mailbox.byUid(uid)?.digest
       return contents.get(String(departed.get(origin)?.uid))
     },
     headerDigest: async (origin) => {
-      const record = mailbox.byUid(present.get(origin)!)
+      const uid = present.get(origin)
+      const record = uid === undefined ? undefined : mailbox.byUid(uid)
       if (record === undefined) return undefined
       await using content = await mailbox.content(record)
       return headerDigest(await content.read(0, headerLimit))
     },
   }
-  return { ...known, present, departed }
+  return { ...known, present, departed, away }
 }
 
 /** The store forgets what a message was when it is expunged: before its copy at the backend goes too, the two are compared. */

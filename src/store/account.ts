@@ -183,6 +183,11 @@ export class StoredAccount implements Account {
     return state.values.get(key)
   }
 
+  async entries(prefix: string): Promise<ReadonlyMap<string, unknown>> {
+    const { state } = await this.current()
+    return new Map([...state.values].filter(([key]) => key.startsWith(prefix)))
+  }
+
   async put(values: Readonly<Record<string, unknown>>): Promise<void> {
     const operations = Object.entries(values).map(([key, value]): Operation => {
       const json: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value))

@@ -269,6 +269,8 @@ export interface Account {
   unsubscribe(name: string): Promise<void>
   /** A value of the account's own log (sync cursors and the like), JSON. */
   get(key: string): Promise<unknown>
+  /** All values whose keys begin so. */
+  entries(prefix: string): Promise<ReadonlyMap<string, unknown>>
   /** Sets or (undefined) removes values in one durable change set. */
   put(values: Readonly<Record<string, unknown>>): Promise<void>
 }

@@ -449,3 +449,26 @@ describe('msadm move', () => {
     expect((await call(['path', 'jim'])).out).toBe(`${join(there(), 'jim@a.example')}\n`)
   })
 })
+
+describe('deliver', () => {
+  it('puts what a mail server pipes in into the inbox, and answers in the words of sysexits.h', async () => {
+    expect(await run(['deliver', 'joe'], 'Subject: x\n\nx\n')).toMatchObject({ status: 67 })
+    await run(['add', '-d', 'joe'])
+    const store = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
+    await store.account('joe@a.example' as UserId).ensure()
+    await store.close()
+    const octets = `Subject: x\n\n${'a line of text\n'.repeat(20_000)}`
+    expect(await run(['deliver', 'joe'], octets)).toEqual({ status: 0, out: 'INBOX: 1\n', err: '' })
+    const again = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
+    {
+      await using inbox = await again.account('joe@a.example' as UserId).open('INBOX')
+      await using content = await inbox.content(inbox.messages.at(0)!)
+      expect((await content.read(0, content.sizeOctets)).toString()).toBe(octets.replaceAll('\n', '\r\n'))
+    }
+    await again.close()
+    expect(await run(['deliver'], octets)).toMatchObject({ status: 64 })
+    await rm(join(directory, 'user', 'joe@a.example'), { recursive: true })
+    await writeFile(join(directory, 'user', 'joe@a.example'), 'no directory')
+    expect((await run(['deliver', 'joe'], octets)).status).toBe(75)
+  })
+})

@@ -12,6 +12,7 @@ const libraries = [
   'src/store',
   'src/auth',
   'src/events',
+  'src/delivery',
 ]
 const server = [...libraries, 'src/server']
 
@@ -25,6 +26,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/base', 'src/mime', 'src/proto'],
   'src/auth': ['src/base', 'src/proto', 'src/config'],
   'src/events': ['src/base', 'src/proto'],
+  'src/delivery': ['src/base', 'src/mime', 'src/store'],
   'src/server': libraries,
   'src/imapd': server,
   'src/pop3d': server,
@@ -43,6 +45,7 @@ const ownPackages: Readonly<Record<string, string>> = {
   'node-pop3': 'gateway/backend',
   imapflow: 'gateway/backend',
   'p-queue': 'gateway/ms_syncd',
+  nodemailer: 'gateway/sync',
   'fast-xml-parser': 'src/config',
 }
 

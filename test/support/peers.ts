@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 const peers: Readonly<Record<string, string>> = {
   dovecot: 'dovecot-imapd dovecot-pop3d dovecot-lmtpd',
   mbsync: 'isync',
+  exim4: 'exim4-daemon-light',
   fetchmail: 'fetchmail',
   mpop: 'mpop',
   getmail: 'getmail6',

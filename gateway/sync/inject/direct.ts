@@ -37,6 +37,8 @@ export class DirectInjector implements Injector {
   #failure: unknown
   taken = 0
   takenOctets = 0
+  readonly leftAway = 0
+  readonly postponed: readonly string[] = []
 
   constructor(mailbox: Mailbox, clock: Clock) {
     this.#mailbox = mailbox

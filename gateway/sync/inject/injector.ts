@@ -12,17 +12,26 @@ export interface Incoming {
   /** INTERNALDATE, seconds since 1970; undefined: from the message's header. */
   readonly internalDate?: number | undefined
   readonly flags?: Iterable<Flag> | undefined
+  /** The synchronisation needs the digest of what the backend has as long as it knows the origin: `readInjected` has it where it differs from the record's. */
+  readonly isCompared?: boolean | undefined
 }
 
 /** Messages of one backend session on their way into one mailbox, in order. */
 export interface Injector {
   /** Takes one message; `onAbort` when nothing or only a part of it came. A promise of the sink holds the backend back. */
   open(message: Incoming, onAbort: () => void): BodySink
-  /** Resolves when everything that arrived whole is safe. Throws StoreError. */
+  /**
+   * Resolves when everything that arrived whole is safe, or among `postponed`. Throws StoreError, and RemoteError where a server on the way takes
+   * nothing now; what was taken before is safe then.
+   */
   finish(): Promise<void>
   /** Messages that are safe and need not be fetched again, and their octets. */
   readonly taken: number
   readonly takenOctets: number
+  /** Of these, those that are not in the mailbox yet: a submission server has them. `readInjected` */
+  readonly leftAway: number
+  /** Origins of messages that came whole and could not be taken now. */
+  readonly postponed: readonly string[]
 }
 
 export interface Target {

@@ -23,6 +23,8 @@ export interface Context {
   note(text: string): void
   /** Shows a line in the place of the last one, '' to take it away. Undefined when nobody looks, unless `wanted` asks for it line by line. */
   showProgress(wanted: boolean): ((text: string) => void) | undefined
+  /** Standard input, for a command that takes all of it. */
+  readonly input: AsyncIterable<Buffer>
   /** The next line of standard input, without its end; for `-p -`. */
   readPassword(): Promise<Buffer>
 }
@@ -46,6 +48,12 @@ export class UsageError extends Error {
 /** Something asked for can't be done; the message is for the operator. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
+  /** Of msadm, when it runs only this command. */
+  readonly status: number
+  constructor(message: string, status = 1) {
+    super(message)
+    this.status = status
+  }
 }
 
 /** Switches and words of a command. Throws UsageError. */

@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { add } from './commands/add.ts'
 import { del } from './commands/del.ts'
+import { deliver } from './commands/deliver.ts'
 import { list } from './commands/list.ts'
 import { move } from './commands/move.ts'
 import { passwd } from './commands/passwd.ts'
@@ -9,7 +10,7 @@ import { path } from './commands/path.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
 
-export const commands: readonly Command[] = [add, del, list, move, passwd, path, undelete, verify]
+export const commands: readonly Command[] = [add, del, deliver, list, move, passwd, path, undelete, verify]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
 export const pending: readonly string[] = ['acl', 'du', 'dump', 'expire_mail', 'migrate', 'quota', 'ren', 'service']

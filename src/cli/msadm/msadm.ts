@@ -97,6 +97,7 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
         if (err.isTTY) return (text) => err.write(`\r${text}\x1b[K`)
         return wanted ? (text) => text !== '' && err.write(`msadm: ${text}\n`) : undefined
       },
+      input,
       readPassword: async () => {
         if (input.isTTY) err.write('Password: ')
         const line = await withoutEcho(input, () => lines.next())
@@ -172,12 +173,8 @@ const runOne = async (words: readonly string[], context: Context, out: Writable,
   } catch (error) {
     if (error instanceof UsageError)
       return fail(`${error.message}\nusage: msadm ${command.usage}`, exitCodes.usage, name)
-    if (
-      error instanceof SyntaxFault ||
-      error instanceof StoreError ||
-      error instanceof AuthError ||
-      error instanceof CommandError
-    )
+    if (error instanceof CommandError) return fail(error.message, error.status, name)
+    if (error instanceof SyntaxFault || error instanceof StoreError || error instanceof AuthError)
       return fail(explained(error, context.config), 1, name)
     if ('code' in (error as Error)) return fail(explained(error as Error, context.config), 1, name)
     throw error

@@ -1,7 +1,7 @@
 /** Administration guide 2.2.9: gateway, migration and synchronisation. */
-import { optionsOf } from '../option.ts'
+import { Invalid, optionsOf, quote, textOf } from '../option.ts'
 
-const { boolean, choice, integer, server, string } = optionsOf('ms_options')
+const { boolean, choice, custom, integer, server } = optionsOf('ms_options')
 
 /** GW-15 */
 export const backendProtocolSynonyms = { pop3: 'pop', pop3s: 'pops', imap4: 'imap' } as const
@@ -105,20 +105,29 @@ export const gatewayOptions = {
   smtp_injection: boolean({
     section: '2.2.9.10',
     default: false,
-    refused: 'injection by SMTP',
     services: ['ms_syncd'],
     reload: 'live',
     doc: 'Fetched messages are submitted to submit_host by SMTP instead of being stored directly.',
   }),
-  smtp_injection_sender: string({
-    section: '2.2.9.11',
-    valid: 'a mail address',
-    computed: 'mssync@<domain>',
-    later: 'injection by SMTP',
-    services: ['ms_syncd'],
-    reload: 'live',
-    doc: 'MAIL FROM of smtp_injection.',
-  }),
+  smtp_injection_sender: custom<string | undefined>(
+    {
+      section: '2.2.9.11',
+      default: undefined,
+      computed: 'mssync@<domain>',
+      services: ['ms_syncd'],
+      reload: 'live',
+      doc: 'MAIL FROM of smtp_injection: who is told when a message can not be delivered.',
+    },
+    {
+      type: 'string',
+      valid: 'a mail address',
+      read: (element) => {
+        const text = textOf(element)
+        if (!/^[^\s<>@]{1,64}@[^\s<>@]{1,255}$/.test(text)) throw new Invalid(`${quote(text)} is not a mail address`)
+        return text
+      },
+    },
+  ),
   cccp_host: server({
     section: '2.2.9.12',
     refused: 'content checking (CCCP)',

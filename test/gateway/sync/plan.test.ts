@@ -19,6 +19,7 @@ const input = (changes: Partial<PlanInput>): PlanInput => ({
   expires: false,
   present: present(),
   departed: new Map(),
+  away: new Map(),
   sizes: new Map(),
   memory: { keeps: true },
   policy: { fetchLastN: 0, ignoreFrontendDeletes: false },

@@ -1,0 +1,24 @@
+/** The way into the store that the configuration asks for. GW-23 */
+import { defaultDomain } from '#src/auth/user-id.ts'
+import type { Clock } from '#src/base/clock.ts'
+import type { Config } from '#src/config/config.ts'
+import { directInjection } from '../sync/inject/direct.ts'
+import type { Injection } from '../sync/inject/injector.ts'
+import { smtpInjection } from '../sync/inject/smtp.ts'
+import { Submission } from '../sync/inject/submission.ts'
+
+const connectMs = 30_000
+/** RFC 5321 §4.5.3.2.6: a server may take ten minutes behind the end of a message. */
+const idleMs = 600_000
+
+export const injectionOf = (config: Config, clock: Clock): Injection => {
+  if (!config.get('smtp_injection')) return directInjection(clock)
+  const submission = new Submission({
+    host: config.get('submit_host'),
+    port: config.get('submit_port'),
+    sender: config.get('smtp_injection_sender') ?? `mssync@${defaultDomain(config, undefined)}`,
+    connectMs,
+    idleMs,
+  })
+  return smtpInjection(submission, clock)
+}

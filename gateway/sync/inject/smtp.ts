@@ -1,0 +1,147 @@
+/**
+ * GW-23: fetched messages go to a submission server, through the site's filters, and come back by local delivery. A message counts as taken when the
+ * server took it and that is durable in the account's log; its mark makes it the message that was fetched when it comes back. Killed between the two,
+ * the message is submitted again, and the mark keeps the second one out. docs/decisions/0200-submitted-messages-carry-a-mark.md
+ */
+import type { Clock } from '#src/base/clock.ts'
+import { RemoteError } from '#src/base/errors.ts'
+import { markField, markKey } from '#src/delivery/mark.ts'
+import type { BodySink } from '../../backend/types.ts'
+import { internalDateOf } from '../header.ts'
+import { DirectInjector } from './direct.ts'
+import { type HeldMessage, Holding } from './held.ts'
+import { InFlight } from './in-flight.ts'
+import type { Incoming, Injection, Injector, Target } from './injector.ts'
+import { type Injected, Journal } from './journal.ts'
+import { noticeInstead } from './notice.ts'
+import type { Submission } from './submission.ts'
+
+export const smtpInjection = (submission: Submission, clock: Clock): Injection => ({
+  into: (target) => new SmtpInjector(target, submission, clock),
+})
+
+/** So many in a row that the server takes none of for now: the others would be fetched for nothing. */
+const postponedInRow = 5
+
+class SmtpInjector implements Injector {
+  readonly #target: Target
+  readonly #submission: Submission
+  readonly #clock: Clock
+  readonly #journal: Journal
+  readonly #inFlight = new InFlight()
+  /** For notices, one after the other. */
+  readonly #direct: DirectInjector
+  #noticed: Promise<void> = Promise.resolve()
+  #key: Promise<Buffer> | undefined
+  #inRow = 0
+  #submitted = 0
+  #submittedOctets = 0
+  readonly postponed: string[] = []
+
+  constructor(target: Target, submission: Submission, clock: Clock) {
+    this.#target = target
+    this.#submission = submission
+    this.#clock = clock
+    this.#journal = new Journal(target.account)
+    this.#direct = new DirectInjector(target.mailbox, clock)
+  }
+
+  get taken(): number {
+    return this.#submitted + this.#direct.taken
+  }
+
+  get takenOctets(): number {
+    return this.#submittedOctets + this.#direct.takenOctets
+  }
+
+  get leftAway(): number {
+    return this.#submitted
+  }
+
+  open(message: Incoming, onAbort: () => void): BodySink {
+    const holding = new Holding()
+    return {
+      write: (chunk) => {
+        this.#inFlight.check()
+        return holding.write(chunk)
+      },
+      // A server that lists a message and then sends nothing has not given it.
+      end: () => (holding.sizeOctets === 0 ? onAbort() : this.#take(message, holding)),
+      abort: () => {
+        onAbort()
+        this.#inFlight.add(0, holding.discard())
+      },
+    }
+  }
+
+  #take(message: Incoming, holding: Holding): void | Promise<void> {
+    const work = holding.finish().then(async (held) => {
+      try {
+        await this.#submit(message, held)
+      } finally {
+        await held.release()
+      }
+    })
+    return this.#inFlight.add(holding.sizeOctets, work)
+  }
+
+  async #submit(message: Incoming, held: HeldMessage): Promise<void> {
+    const { account, mailbox, log } = this.#target
+    const { origin, uidl, flags } = message
+    const now = Math.floor(this.#clock.now() / 1_000)
+    const internalDate = message.internalDate ?? internalDateOf(held.start, now)
+    this.#key ??= markKey(account)
+    const mark = { mailboxId: mailbox.id, origin, uidl, internalDate, flags: [...(flags ?? [])], submittedAt: now }
+    const field = markField(mark, await this.#key)
+    const verdict = await this.#submission.submit({
+      recipient: account.userId,
+      sizeOctets: field.length + held.sizeOctets,
+      isEightBit: held.isEightBit,
+      async *chunks() {
+        yield field
+        yield* held.chunks()
+      },
+    })
+    if (verdict.kind === 'postponed') {
+      this.postponed.push(origin)
+      log.log('warning', 'the submission server does not take a message now; it will be asked again', {
+        reply: verdict.reply,
+      })
+      if (++this.#inRow < postponedInRow) return
+      throw new RemoteError('the submission server takes no messages now', {
+        retryable: true,
+        serverText: verdict.reply,
+      })
+    }
+    this.#inRow = 0
+    const injected: Injected = {
+      ...(verdict.kind === 'accepted' ? { submittedAt: now } : {}),
+      ...(message.isCompared === true ? { digest: held.digest } : {}),
+    }
+    if (verdict.kind === 'accepted') {
+      await this.#journal.record(origin, injected)
+      this.#submitted++
+      this.#submittedOctets += held.sizeOctets
+      return
+    }
+    log.log('warning', 'the submission server refuses a message; a notice is shown in its place', {
+      origin,
+      reply: verdict.reply,
+    })
+    if (injected.digest !== undefined) await this.#journal.record(origin, injected)
+    this.#noticed = this.#noticed.then(async () => {
+      const sink = this.#direct.open({ ...message, internalDate }, () => {})
+      await sink.write(noticeInstead(held.start, 'the mail server of this site', verdict.reply))
+      await sink.end()
+    })
+    await this.#noticed
+  }
+
+  async finish(): Promise<void> {
+    try {
+      await this.#inFlight.done()
+    } finally {
+      await this.#direct.finish()
+    }
+  }
+}
