@@ -2,7 +2,7 @@
  * How a session proves who it is: one rule for POP3 and IMAP, by what the server offers and what protects the connection.
  * docs/decisions/0190-one-rule-for-logins.md
  */
-import type { LoginMethod } from '#src/config/ms-sync.ts'
+import type { LoginMethod } from '#src/config/backend-record.ts'
 import { BackendError } from './errors.ts'
 import { Bearer, type Credentials, cramMd5, login, plain, type SaslExchange, Scram } from './sasl.ts'
 

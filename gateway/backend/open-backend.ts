@@ -1,41 +1,83 @@
 import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
+import { loginOf, type SessionLogin, type TokenSource } from './credentials.ts'
 import { BackendError } from './errors.ts'
-import type { TlsTrust } from './pop3/connection.ts'
-import { openMaildrop } from './pop3/open.ts'
+import { type OpenRequest, openMaildrop } from './pop3/open.ts'
 import type { BackendProfiles } from './profile.ts'
+import type { TlsTrust } from './tls.ts'
 import type { Limits, PopClient } from './types.ts'
 
 /** What the sessions of a process share. */
 export interface BackendAccess {
   readonly profiles: BackendProfiles
   readonly trust?: TlsTrust
+  readonly tokens?: TokenSource
   readonly limits?: Limits
 }
 
-/** Logs in to a backend and proves that there is a maildrop. Throws BackendError. */
-export const openBackend = (
-  { profiles, ...access }: BackendAccess,
+/** What opens a session, of either protocol. */
+export type SessionRequest = OpenRequest
+
+/**
+ * Logs in to a backend and proves that there is a maildrop. `password`: the user's, which the session proves; undefined: the gateway
+ * logs in in the user's place. Throws BackendError.
+ */
+export const openBackend = async (
+  access: BackendAccess,
   backend: Backend,
-  password: Buffer,
+  password: Buffer | undefined,
   log: Log,
   signal?: AbortSignal,
 ): Promise<PopClient> => {
-  const { host, port, protocol, user, startTls, tlsVerify } = backend
+  const { protocol, host } = backend
   if (protocol === 'imap' || protocol === 'imaps')
-    return Promise.reject(
-      new BackendError('unsupported', `${protocol}://${host}: IMAP backends are not supported yet; use pop or pops`),
-    )
-  return openMaildrop({
-    ...access,
-    host,
-    port,
-    implicitTls: protocol === 'pops',
-    startTls,
-    tlsVerify,
-    credentials: { user, secret: password },
-    profile: profiles.of(host, port),
-    log,
-    ...(signal === undefined ? {} : { signal }),
-  })
+    throw new BackendError('unsupported', `${protocol}://${host}: IMAP backends are not supported yet; use pop or pops`)
+  return await withLogin(access, backend, password, log, signal, openMaildrop)
 }
+
+/** Opens a session as whom `password` says; once more with another token, where the backend refused one that was kept. */
+const withLogin = async <S>(
+  access: BackendAccess,
+  backend: Backend,
+  password: Buffer | undefined,
+  log: Log,
+  signal: AbortSignal | undefined,
+  open: (request: SessionRequest) => Promise<S>,
+): Promise<S> => {
+  for (;;) {
+    const login = await loginOf(backend, password, access.tokens)
+    try {
+      return await open(requestOf(access, backend, login, log, signal))
+    } catch (error) {
+      if (!(error instanceof BackendError) || error.kind !== 'auth' || !login.refused()) throw error
+    } finally {
+      login.credentials.secret.fill(0)
+    }
+  }
+}
+
+const requestOf = (
+  { profiles, trust, limits }: BackendAccess,
+  { host, port, protocol, startTls, tlsVerify, tlsFingerprints, tlsCa, tlsLegacy }: Backend,
+  { credentials, method }: SessionLogin,
+  log: Log,
+  signal: AbortSignal | undefined,
+): SessionRequest => ({
+  host,
+  port,
+  implicitTls: protocol === 'pops' || protocol === 'imaps',
+  startTls,
+  tlsVerify,
+  trust: {
+    ...trust,
+    ...(tlsCa === undefined ? {} : { ca: tlsCa }),
+    ...(tlsFingerprints === undefined ? {} : { fingerprints: tlsFingerprints }),
+    ...(tlsLegacy === undefined ? {} : { legacy: tlsLegacy }),
+  },
+  credentials,
+  method,
+  profile: profiles.of(host, port),
+  log,
+  ...(limits === undefined ? {} : { limits }),
+  ...(signal === undefined ? {} : { signal }),
+})

@@ -8,6 +8,7 @@ import type { UserBackends, UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
 import type { EventBus } from '#src/events/types.ts'
 import type { Store } from '#src/store/types.ts'
+import { pollsAlone } from '../backend/credentials.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import type { Policy } from '../sync/plan.ts'
@@ -114,7 +115,7 @@ export class Gateway {
       this.log.log('debug', 'no backend for the user: nothing to synchronise', { user: userId })
       return 'admitted'
     }
-    const needed = [backends.master, ...backends.extra].some((backend) => backend.password === undefined)
+    const needed = [backends.master, ...backends.extra].some((backend) => !pollsAlone(backend))
     if (needed && password === undefined) return 'password-needed'
     await this.#user(userId, backends).admit(backends, needed ? password : undefined)
     return 'admitted'

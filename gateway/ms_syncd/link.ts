@@ -5,6 +5,7 @@
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
+import { pollsAlone } from '../backend/credentials.ts'
 import { BackendError } from '../backend/errors.ts'
 import type { BackendProfile } from '../backend/profile.ts'
 import { Setbacks } from '../sync/setbacks.ts'
@@ -120,9 +121,11 @@ export class BackendLink {
     const backendError = error instanceof BackendError ? error : undefined
     if (stopping) return
     const fields = { kind: backendError?.kind ?? 'store', reason: reasonOf(error), reply: backendError?.serverText }
-    if (backendError?.refusesLogin === true) {
+    // A token that is not there is looked for again: nobody is asked for that, and the provider only after somebody consented.
+    const waitsForConsent = backendError?.kind === 'needs-consent' && this.backend.service?.type === 'token'
+    if (backendError?.refusesLogin === true && !waitsForConsent) {
       this.stopped = true
-      const remedy = this.backend.password === undefined ? 'the next login' : 'its record has another one'
+      const remedy = pollsAlone(this.backend) ? 'its record has another one' : 'the next login'
       const what = backendError.kind === 'auth' ? 'the password' : 'logins until its owner allows them at the provider'
       this.#log.log('warning', `the backend refuses ${what}; no further attempt before ${remedy}`, fields)
       return
@@ -143,6 +146,7 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 
 /** A line of its own for each way to fail. */
 const outcomes: Readonly<Record<string, string>> = {
+  'needs-consent': 'its owner has to consent to the access: msadm oauth consent',
   'in-use': 'the maildrop is in use by another session',
   'login-delay': 'the backend wants a longer pause between logins',
   throttled: 'the backend asks for fewer sessions or less traffic',

@@ -1,4 +1,5 @@
 /** The backends of one user. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Backend, UserBackends } from '#src/config/backends.ts'
 import type { BackendLink } from './link.ts'
 
@@ -39,8 +40,9 @@ export class UserLinks {
 
   #keep(link: BackendLink | undefined, backend: Backend): BackendLink {
     if (link === undefined || !sameMaildrop(link.backend, backend)) return this.#make(backend)
-    // A refusal was for the password of before.
-    if (link.backend.password !== backend.password) link.stopped = false
+    // A refusal was for the password, or the right, of before.
+    if (link.backend.password !== backend.password || !isDeepStrictEqual(link.backend.service, backend.service))
+      link.stopped = false
     link.backend = backend
     return link
   }

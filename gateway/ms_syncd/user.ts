@@ -7,6 +7,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { UserBackends } from '#src/config/backends.ts'
 import type { MailEvent } from '#src/events/types.ts'
+import { pollPassword, pollsAlone } from '../backend/credentials.ts'
 import { syncOnce } from '../sync/sync-once.ts'
 import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
@@ -38,6 +39,8 @@ export class GatewayUser {
   readonly #sessions = new Set<Promise<void>>()
   /** Logins that are being decided. */
   #asking = 0
+  /** The session of the main backend that proves nobody, where there is one: a login goes before it. */
+  #ownPoll: { readonly stop: AbortController; readonly over: Promise<void> } | undefined
   #lookAgainMs = Infinity
   #isActing = false
 
@@ -77,6 +80,10 @@ export class GatewayUser {
   async #login(backends: UserBackends, password: Buffer): Promise<void> {
     const { fastLogin } = this.#gateway
     const digest = new PasswordDigest(password)
+    while (this.#ownPoll !== undefined) {
+      this.#ownPoll.stop.abort()
+      await this.#ownPoll.over
+    }
     for (let ahead = this.#verdicts.ahead(digest); ahead !== undefined; ahead = this.#verdicts.ahead(digest))
       await ahead
     const { attempt } = this.#verdicts
@@ -124,7 +131,7 @@ export class GatewayUser {
     const now = this.#gateway.clock.monotonic()
     for (const link of links) {
       // A refusal was for the password of before.
-      if (link.backend.password === undefined) link.stopped = false
+      if (!pollsAlone(link.backend)) link.stopped = false
       if (now - link.loginMs >= recentMs) link.promptNow()
     }
     this.#syncDue(links, loginPriority)
@@ -144,13 +151,20 @@ export class GatewayUser {
     return this.#verdicts.await(session, digest, () => this.#forgetPassword())
   }
 
-  /** One backend session; `isOwn`: with the password that polls. */
-  #start(link: BackendLink, given: Buffer, priority: number, isOwn: boolean): BackendSession {
+  /** One backend session; `given` undefined: the gateway's own; `isOwn`: with the password that polls. */
+  #start(
+    link: BackendLink,
+    given: Buffer | undefined,
+    priority: number,
+    isOwn: boolean,
+    stop?: AbortSignal,
+  ): BackendSession {
     const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
     proven.catch(() => {})
-    const { scheduler, signal, store, access, policy, injection, clock } = this.#gateway
+    const { scheduler, store, access, policy, injection, clock } = this.#gateway
+    const signal = stop === undefined ? this.#gateway.signal : AbortSignal.any([this.#gateway.signal, stop])
     const { backend, log, setbacks } = link
-    const password = Buffer.from(given)
+    const password = given === undefined ? undefined : Buffer.from(given)
     let isProven = false
     link.begun()
     const work = () =>
@@ -184,7 +198,7 @@ export class GatewayUser {
         },
       )
       .finally(() => {
-        password.fill(0)
+        password?.fill(0)
         this.#plan()
       })
     const settled = done.catch(() => {})
@@ -215,7 +229,7 @@ export class GatewayUser {
 
   /** Whether there is a password to poll with, and somebody to poll for. */
   #polls({ backend }: BackendLink): boolean {
-    return backend.password === undefined ? this.#password !== undefined : this.#isStanding || this.#clients.expected
+    return pollsAlone(backend) ? this.#isStanding || this.#clients.expected : this.#password !== undefined
   }
 
   /** Says when the user is to be looked at next, or that he is gone. */
@@ -266,12 +280,29 @@ export class GatewayUser {
     const now = this.#gateway.clock.monotonic()
     for (const link of links) {
       if (!this.#polls(link) || link.dueMs > now) continue
-      const password = link.backend.password === undefined ? this.#password! : Buffer.from(link.backend.password)
+      const password = pollPassword(link.backend, this.#password)
       if (link !== this.#links.master || this.#decider === 'account')
         this.#start(link, password, priority, true).done.catch(() => {})
-      else if (this.#verdicts.attempt === undefined)
-        this.#decide(this.#start(link, password, priority, true), new PasswordDigest(password))
+      else if (this.#verdicts.attempt === undefined) {
+        if (password === undefined) this.#pollAlone(link, priority)
+        else this.#decide(this.#start(link, password, priority, true), new PasswordDigest(password))
+      }
+      password?.fill(0)
     }
+  }
+
+  #pollAlone(link: BackendLink, priority: number): void {
+    const stop = new AbortController()
+    const { done } = this.#start(link, undefined, priority, true, stop.signal)
+    const over = done
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        this.#ownPoll = undefined
+      })
+    this.#ownPoll = { stop, over }
   }
 
   #forgetPassword(): void {

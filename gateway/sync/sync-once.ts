@@ -14,7 +14,8 @@ import { type SyncResult, syncMaildrop } from './sync.ts'
 export interface SyncOnceRequest {
   readonly backend: Backend
   readonly userId: UserId
-  readonly password: Buffer
+  /** The user's, which the session proves; undefined: the gateway logs in in the user's place. */
+  readonly password: Buffer | undefined
   readonly store: Store
   readonly access: BackendAccess
   readonly policy: Policy

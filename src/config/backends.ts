@@ -1,16 +1,13 @@
 /** Which backends serve a user: the records of ms_sync.xml over the global options. UDB-02 to UDB-15 */
 import { stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { withoutUndefined } from './attributes.ts'
+import { type BackendProtocol, type BackendRecord, isTokenMethod, type LoginMethod } from './backend-record.ts'
 import type { Config } from './config.ts'
 import { ConfigError, type Finding } from './finding.ts'
-import {
-  type BackendProtocol,
-  type BackendRecord,
-  foldDomain,
-  type ParsedUserDatabase,
-  parseUserDatabase,
-  type UserRecord,
-} from './ms-sync.ts'
+import { foldDomain, type ParsedUserDatabase, parseUserDatabase, type UserRecord } from './ms-sync.ts'
 import { parseInThread } from './ms-sync-thread.ts'
+import type { OAuthProviderRecord } from './oauth-provider.ts'
 import { readLimited } from './read-file.ts'
 
 /** A backend of one user, with every choice made. */
@@ -30,7 +27,27 @@ export interface Backend {
   readonly startTls: 'never' | 'offered' | 'required'
   /** Whether the certificate has to verify: of pops, imaps, and `required` STARTTLS. */
   readonly tlsVerify: boolean
+  /** The certificates that it may have, whoever signed them; undefined: any that verifies. `BackendRecord.tlsFingerprints` */
+  readonly tlsFingerprints?: readonly string[] | undefined
+  /** The only authorities that count for it, PEM; undefined: those of the option tls_ca_file and of Node. */
+  readonly tlsCa?: string | undefined
+  /** Protocol versions, ciphers and keys that are too weak are taken. */
+  readonly tlsLegacy?: boolean
+  /** Default: password. */
+  readonly auth?: LoginMethod
+  /** How a session logs in that no user proves with a password. docs/decisions/0191-who-a-session-is.md */
+  readonly service?: BackendService | undefined
 }
+
+export type BackendService =
+  | {
+      readonly type: 'master'
+      readonly user: string
+      readonly password: string
+      /** Between user and master in the name of the login; undefined: the user is the authzid. */
+      readonly separator: string | undefined
+    }
+  | { readonly type: 'token'; readonly provider: OAuthProviderRecord }
 
 export interface UserBackends {
   /** Decides about the login. GW-26 */
@@ -43,6 +60,8 @@ export const usualPorts: Readonly<Record<BackendProtocol, number>> = { pop: 110,
 
 /** Users and the files for them are some megabytes at most. */
 const maxOctets = 32 * 1024 * 1024
+/** Some authorities of one backend. */
+const maxAuthorityOctets = 1024 * 1024
 /** Parsed in the caller's thread within some 30 ms. */
 const maxOctetsAtOnce = 128 * 1024
 
@@ -98,11 +117,23 @@ export const loadUserDatabase = async (
           option: 'host',
           message: 'is missing, and ms_syncd_host is not set either; set one of them',
         })
+  // GW-12: a login is proven by the password at the main backend, and a token proves nothing about who sent the password.
+  if (config.get('gateway_mode') && !config.get('sync_mode'))
+    for (const { master } of parsed.records)
+      if (isTokenMethod(master.auth ?? 'password'))
+        errors.push({
+          severity: 'error',
+          file,
+          line: master.line,
+          option: 'auth',
+          message: `${master.auth} can't prove a login: with gateway_mode the main backend has to take the user's password; valid is a method for passwords, or sync_mode with an account here, or the same in a <backend>`,
+        })
   if (errors.length > 0) throw new ConfigError([...errors, ...warnings])
-  const hasPasswords = parsed.records.some(({ master, extra }) =>
-    [master, ...extra].some(({ password }) => password !== undefined),
-  )
-  if (hasPasswords && ((await stat(file)).mode & 0o004) !== 0)
+  const backends = parsed.records.flatMap(({ master, extra }) => [master, ...extra])
+  const hasSecrets =
+    backends.some(({ password, masterPassword }) => password !== undefined || masterPassword !== undefined) ||
+    parsed.providers.some(({ clientSecret }) => clientSecret !== undefined)
+  if (hasSecrets && ((await stat(file)).mode & 0o004) !== 0)
     warnings.push({
       severity: 'warning',
       file,
@@ -110,7 +141,31 @@ export const loadUserDatabase = async (
       option: undefined,
       message: 'has passwords and is readable by everybody; chmod o-r',
     })
-  return { database: makeUserDatabase(file, parsed.records), warnings }
+  const authorities = await readAuthorities(backends, file)
+  return { database: makeUserDatabase(file, parsed.records, parsed.providers, authorities), warnings }
+}
+
+/** By the name in the record. Throws ConfigError. */
+const readAuthorities = async (
+  records: readonly BackendRecord[],
+  file: string,
+): Promise<ReadonlyMap<string, string>> => {
+  const authorities = new Map<string, string>()
+  const errors: Finding[] = []
+  for (const { tlsCaFile, line } of records) {
+    if (tlsCaFile === undefined || authorities.has(tlsCaFile)) continue
+    const wrong = (message: string) =>
+      errors.push({ severity: 'error', file, line, option: 'tls_ca_file', message: `${tlsCaFile} ${message}` })
+    try {
+      const pem = (await readLimited(resolve(dirname(file), tlsCaFile), maxAuthorityOctets)).toString('latin1')
+      if (!pem.includes('-----BEGIN CERTIFICATE-----')) wrong('has no certificate in PEM form')
+      authorities.set(tlsCaFile, pem)
+    } catch (error) {
+      wrong(`can't be read: ${(error as Error).message}`)
+    }
+  }
+  if (errors.length > 0) throw new ConfigError(errors)
+  return authorities
 }
 
 /** A gateway that can't let anybody in, or mail that comes from nowhere. */
@@ -131,8 +186,14 @@ const withoutBackend = (config: Config, records: readonly UserRecord[]): readonl
       ]
     : []
 
-/** A database of records that were read from `file`, or made otherwise. */
-export const makeUserDatabase = (file: string | undefined, records: readonly UserRecord[]): UserDatabase => {
+/** A database of records that were read from `file`, or made otherwise. `authorities`: PEM by the name that records give it. */
+export const makeUserDatabase = (
+  file: string | undefined,
+  records: readonly UserRecord[],
+  providers: readonly OAuthProviderRecord[] = [],
+  authorities: ReadonlyMap<string, string> = new Map(),
+): UserDatabase => {
+  const known = { providers: new Map(providers.map((provider) => [provider.name, provider])), authorities }
   const byId = new Map(records.map((record) => [foldDomain(record.frontendId), record]))
   return {
     file,
@@ -140,16 +201,21 @@ export const makeUserDatabase = (file: string | undefined, records: readonly Use
     find: (user, userId, config) => {
       const domain = userId.slice(userId.lastIndexOf('@'))
       const record = byId.get(foldDomain(user)) ?? byId.get(userId) ?? byId.get(domain)
-      const master = resolveBackend(record?.master, user, config)
+      const master = resolveBackend(record?.master, user, config, known)
       if (master === undefined) return undefined
-      const extra = (record?.extra ?? []).map((backend) => resolveBackend(backend, user, config))
+      const extra = (record?.extra ?? []).map((backend) => resolveBackend(backend, user, config, known))
       return { master, extra: extra.filter((backend) => backend !== undefined) }
     },
   }
 }
 
 /** `id`: as the client sent it, which is the id at the backend too unless the record says otherwise. UDB-03, UDB-15 */
-const resolveBackend = (record: BackendRecord | undefined, id: string, config: Config): Backend | undefined => {
+const resolveBackend = (
+  record: BackendRecord | undefined,
+  id: string,
+  config: Config,
+  known: Known,
+): Backend | undefined => {
   const host = record?.host ?? config.get('ms_syncd_host')
   if (host === undefined) return undefined
   const protocol = record?.protocol ?? config.get('ms_syncd_protocol')
@@ -162,12 +228,37 @@ const resolveBackend = (record: BackendRecord | undefined, id: string, config: C
     password: record?.password,
     mailbox: record?.mailbox ?? (protocol === 'pop' || protocol === 'pops' ? 'INBOX' : ''),
     intervalSeconds: record?.loginDelay ?? config.get('ms_sync_interval'),
-    startTls:
-      record?.startTls ??
-      (config.get('suppress_client_tls') ? 'never' : config.get('require_client_tls') ? 'required' : 'offered'),
+    startTls: record?.startTls ?? (needsTls(record) ? 'required' : usualStartTls(config)),
     tlsVerify: record?.tlsVerify ?? config.get('backend_tls_verify'),
+    ...withoutUndefined({
+      tlsFingerprints: record?.tlsFingerprints,
+      tlsCa: record?.tlsCaFile === undefined ? undefined : known.authorities.get(record.tlsCaFile),
+      tlsLegacy: record?.tlsLegacy,
+      auth: record?.auth,
+      service: record === undefined ? undefined : serviceOf(record, known),
+    }),
   }
 }
+
+interface Known {
+  readonly providers: ReadonlyMap<string, OAuthProviderRecord>
+  readonly authorities: ReadonlyMap<string, string>
+}
+
+const serviceOf = (record: BackendRecord, { providers }: Known): BackendService | undefined => {
+  const { masterUser, masterPassword, masterSeparator, oauthProvider = '' } = record
+  if (masterUser !== undefined && masterPassword !== undefined)
+    return { type: 'master', user: masterUser, password: masterPassword, separator: masterSeparator }
+  const provider = providers.get(oauthProvider)
+  return provider === undefined ? undefined : { type: 'token', provider }
+}
+
+/** A master's password opens every mailbox, a token is as good as a password, and a pin that may be left out pins nothing. */
+const needsTls = (record: BackendRecord | undefined): boolean =>
+  record?.masterUser !== undefined || record?.oauthProvider !== undefined || record?.tlsFingerprints !== undefined
+
+const usualStartTls = (config: Config): Backend['startTls'] =>
+  config.get('suppress_client_tls') ? 'never' : config.get('require_client_tls') ? 'required' : 'offered'
 
 /** UDB-04: a backend_id of the form @domain exchanges the domain of the user's id; a mere @ takes it away, which is our own. */
 const backendUser = (backendId: string | undefined, id: string): string => {

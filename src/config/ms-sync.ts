@@ -1,50 +1,17 @@
 /**
- * Reads ms_sync.xml: which backends serve which users (UDB-01 to UDB-13, UDB-15). Own: `starttls='required'`, `tls_verify` and
- * `backend_id='@'`. The octets become records here; `backends.ts` resolves them for a user against the global options.
+ * Reads ms_sync.xml: which backends serve which users (UDB-01 to UDB-13, UDB-15), and who gives tokens for them (own). The
+ * octets become records here; `backends.ts` resolves them for a user against the global options.
  *
  * The file is used where it exists, whatever ms_sync_sasl_lookup says (C-25): directory look-ups come with the LDAP directory and
  * go first then.
  */
 import { domainToASCII } from 'node:url'
-import { ConfigError, type Finding, nearest } from './finding.ts'
+import { type Report, refuseText } from './attributes.ts'
+import { type BackendRecord, readBackend } from './backend-record.ts'
+import { ConfigError, type Finding } from './finding.ts'
+import { type OAuthProviderRecord, readProvider } from './oauth-provider.ts'
 import { quote } from './option.ts'
-import { backendProtocolSynonyms } from './options/gateway.ts'
 import { parseXml, type XmlElement } from './xml.ts'
-
-export type BackendProtocol = 'pop' | 'pops' | 'imap' | 'imaps'
-
-/** How a session with a backend logs in: by what suits best for a password or a token, or by this and nothing else. Own. */
-export const loginMethods = [
-  'password',
-  'oauth',
-  'command',
-  'apop',
-  'plain',
-  'login',
-  'cram-md5',
-  'scram-sha-1',
-  'scram-sha-256',
-  'oauthbearer',
-  'xoauth2',
-] as const
-export type LoginMethod = (typeof loginMethods)[number]
-
-/** A `user` or `backend` element: what it sets, everything else comes from the global options. */
-export interface BackendRecord {
-  /** Of the element in the file. */
-  readonly line: number
-  readonly backendId?: string
-  readonly host?: string
-  /** 0 never occurs: it means unset. */
-  readonly port?: number
-  readonly protocol?: BackendProtocol
-  readonly password?: string
-  readonly mailbox?: string
-  /** Seconds; -1 is no polling. */
-  readonly loginDelay?: number
-  readonly startTls?: 'never' | 'offered' | 'required'
-  readonly tlsVerify?: boolean
-}
 
 export interface UserRecord {
   /** A user id as given at the front, or `@domain`. */
@@ -55,35 +22,9 @@ export interface UserRecord {
   readonly extra: readonly BackendRecord[]
 }
 
-const protocols: Readonly<Record<string, BackendProtocol>> = {
-  pop: 'pop',
-  pops: 'pops',
-  imap: 'imap',
-  imaps: 'imaps',
-  ...backendProtocolSynonyms,
-}
-/** Of a later version. */
-const refusedProtocols: readonly (BackendProtocol | undefined)[] = ['imap', 'imaps']
-const startTls: Readonly<Record<string, BackendRecord['startTls'] & string>> = {
-  true: 'offered',
-  false: 'never',
-  required: 'required',
-}
-const booleans: Readonly<Record<string, boolean>> = { true: true, false: false }
-const backendAttributes = [
-  'backend_id',
-  'host',
-  'port',
-  'protocol',
-  'password',
-  'mailbox',
-  'login_delay',
-  'starttls',
-  'tls_verify',
-]
-
 export interface ParsedUserDatabase {
   readonly records: readonly UserRecord[]
+  readonly providers: readonly OAuthProviderRecord[]
   /** Warnings only. */
   readonly warnings: readonly Finding[]
 }
@@ -94,6 +35,7 @@ export const parseUserDatabase = (octets: Buffer, file: string): ParsedUserDatab
   const findings: Finding[] = []
   const report: Report = (severity, line, option, message) => findings.push({ severity, file, line, option, message })
   const records: UserRecord[] = []
+  const providers = new Map<string, OAuthProviderRecord>()
   const seen = new Map<string, number>()
 
   if (root.name !== 'xmldb')
@@ -101,8 +43,21 @@ export const parseUserDatabase = (octets: Buffer, file: string): ParsedUserDatab
   else {
     refuseText(root, report)
     for (const element of root.children) {
+      if (element.name === 'oauth_provider') {
+        const provider = readProvider(element, report)
+        if (provider === undefined) continue
+        const twin = providers.get(provider.name)
+        if (twin === undefined) providers.set(provider.name, provider)
+        else report('error', element.line, 'name', `${quote(provider.name)} is in line ${twin.line} already`)
+        continue
+      }
       if (element.name !== 'user') {
-        report('error', element.line, undefined, `<${element.name}> is in <xmldb>; only <user> may be`)
+        report(
+          'error',
+          element.line,
+          undefined,
+          `<${element.name}> is in <xmldb>; only <user> and <oauth_provider> may be`,
+        )
         continue
       }
       const record = readUser(element, report)
@@ -121,11 +76,18 @@ export const parseUserDatabase = (octets: Buffer, file: string): ParsedUserDatab
         )
     }
   }
+  for (const { master, extra } of records)
+    for (const { oauthProvider, line } of [master, ...extra])
+      if (oauthProvider !== undefined && !providers.has(oauthProvider))
+        report(
+          'error',
+          line,
+          'oauth_provider',
+          `${quote(oauthProvider)} is no <oauth_provider> of this file; ${providerNames(providers)}`,
+        )
   if (findings.some(({ severity }) => severity === 'error')) throw new ConfigError(findings)
-  return { records, warnings: findings }
+  return { records, providers: [...providers.values()], warnings: findings }
 }
-
-type Report = (severity: Finding['severity'], line: number, option: string | undefined, message: string) => void
 
 /** An id for comparing: the domain without case and in its ASCII form (as canonical user ids have it), the rest as it is. */
 export const foldDomain = (id: string): string => {
@@ -172,74 +134,5 @@ const readUser = (element: XmlElement, report: Report): UserRecord | undefined =
   return { frontendId: id, master, extra }
 }
 
-const readBackend = (element: XmlElement, report: Report): BackendRecord => {
-  for (const [name, { line }] of element.attributes) {
-    if (name === 'frontend_id' || backendAttributes.includes(name)) continue
-    const near = nearest(name, backendAttributes)
-    report(
-      'warning',
-      line,
-      name,
-      near === undefined
-        ? `is not an attribute of <${element.name}>; it is ignored`
-        : `is not an attribute of <${element.name}>; did you mean ${near}? It is ignored.`,
-    )
-  }
-  const read = <T>(name: string, valid: string, convert: (text: string) => T | undefined): T | undefined => {
-    const attribute = element.attributes.get(name)
-    if (attribute === undefined) return undefined
-    const value = convert(name === 'password' || name === 'mailbox' ? attribute.value : attribute.value.trim())
-    if (value === undefined) {
-      const shown = name === 'password' ? 'is empty' : `${quote(attribute.value)} is not valid`
-      report('error', attribute.line, name, `${shown}; valid is ${valid}`)
-    }
-    return value
-  }
-  const oneOf =
-    <T>(choices: Readonly<Record<string, T>>) =>
-    (text: string) =>
-      Object.hasOwn(choices, text.toLowerCase()) ? choices[text.toLowerCase()] : undefined
-  const integer = (accept: (value: number) => boolean) => (text: string) =>
-    /^-?\d{1,9}$/.test(text) && accept(Number(text)) ? Number(text) : undefined
-  const nonEmpty = (text: string) => (text === '' ? undefined : text)
-
-  const set = {
-    backendId: read('backend_id', 'a user id, @domain, or @ for none', nonEmpty),
-    host: read('host', 'a host name or an IP address', (text) =>
-      text === '' || /[\s/]/.test(text) ? undefined : text,
-    ),
-    port:
-      read(
-        'port',
-        'a whole number from 0 to 65535',
-        integer((value) => value >= 0 && value <= 65535),
-      ) || undefined,
-    protocol: read('protocol', `one of ${Object.keys(protocols).join(', ')}`, oneOf(protocols)),
-    password: read('password', 'a password', nonEmpty),
-    mailbox: read('mailbox', 'a mailbox name', (text) => text),
-    loginDelay: read(
-      'login_delay',
-      'a whole number of 1 or more (seconds), or -1 for no polling',
-      integer((value) => value >= 1 || value === -1),
-    ),
-    startTls: read('starttls', 'true, false or required', oneOf(startTls)),
-    tlsVerify: read('tls_verify', 'true or false', oneOf(booleans)),
-  }
-  if (refusedProtocols.includes(set.protocol))
-    report(
-      'error',
-      element.attributes.get('protocol')!.line,
-      'protocol',
-      `${quote(set.protocol!)} needs IMAP backends, which this version does not have yet; valid is pop or pops`,
-    )
-  return { line: element.line, ...withoutUndefined(set) }
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-const withoutUndefined = <T extends object>(object: T): Defined<T> =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>
-
-const refuseText = (element: XmlElement, report: Report) => {
-  if (element.text.trim() !== '')
-    report('error', element.line, undefined, `<${element.name}> holds text; everything is written in attributes`)
-}
+const providerNames = (providers: ReadonlyMap<string, unknown>): string =>
+  providers.size === 0 ? 'there is none: add one' : `valid is one of ${[...providers.keys()].join(', ')}`

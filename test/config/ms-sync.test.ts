@@ -126,7 +126,7 @@ describe('ms_sync.xml', () => {
       ':3: frontend_id: is not allowed in <backend>; only <user> has it',
     ],
     ['<user host="x"/>', ':2: frontend_id: is required in <user>: a user id, or @domain for all its users'],
-    ['<group/>', ':2: <group> is in <xmldb>; only <user> may be'],
+    ['<group/>', ':2: <group> is in <xmldb>; only <user> and <oauth_provider> may be'],
     [
       "<user frontend_id='a'><user frontend_id='b'/></user>",
       ':2: <user> is in <user>; only empty <backend> elements may be',

@@ -2,13 +2,15 @@
  * One TCP or TLS connection to an IMAP server: tagged commands, answered in any order, and everything untagged between. Used to log in, and by
  * the bulk reader; for everything else the connection is handed on (`detach`).
  */
-import { isIP, type Socket, connect as tcpConnect } from 'node:net'
+import { type Socket, connect as tcpConnect } from 'node:net'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
+import type { Protection } from '../choose-login.ts'
 import { Deadline } from '../deadline.ts'
-import { BackendError, type BackendErrorKind } from '../errors.ts'
-import type { Address, TlsTrust } from '../pop3/connection.ts'
+import { BackendError } from '../errors.ts'
+import type { Address } from '../pop3/connection.ts'
 import { printable } from '../reply-classifier.ts'
 import { base64 } from '../sasl.ts'
+import { connectionError, protectionOf, type TlsTrust, tlsOptionsOf, weaknessOf } from '../tls.ts'
 import type { BodySink, Limits } from '../types.ts'
 import { type Part, ResponseReader } from './response-reader.ts'
 
@@ -35,6 +37,8 @@ export interface Command {
   readonly untagged?: (parts: readonly Part[]) => void
   /** Where a literal of an untagged response goes; undefined: collected with it. */
   readonly literal?: (before: readonly Part[], octets: number) => BodySink | undefined
+  /** Nothing may come in clear behind a positive reply. RFC 9051 §6.2.1 */
+  readonly lastInClear?: boolean
   /** Until the first octet of an answer. */
   readonly replyMs?: number
 }
@@ -61,6 +65,9 @@ export class ImapConnection {
   #pending: Pending[] = []
   #failure: BackendError | undefined
   #connected = false
+  #protection: Protection = 'none'
+  /** The handshake is the next that may come. */
+  #sealed = false
   #tags = 0
   #greeting: { readonly done: (status: Status) => void; readonly failed: (error: BackendError) => void } | undefined
   /** A `* BYE` was read: the reason, if the connection ends now. */
@@ -72,7 +79,13 @@ export class ImapConnection {
   readonly #signal: AbortSignal | undefined
   readonly #stop = () => this.close()
 
-  private constructor(address: Address, limits: Limits, trust: TlsTrust, signal: AbortSignal | undefined) {
+  private constructor(
+    address: Address,
+    limits: Limits,
+    trust: TlsTrust,
+    verify: boolean,
+    signal: AbortSignal | undefined,
+  ) {
     this.address = address
     this.#limits = limits
     this.#trust = trust
@@ -83,7 +96,7 @@ export class ImapConnection {
     )
     const { host, port } = address
     this.#socket = address.implicitTls
-      ? tlsConnect({ ...trust, host, port, servername: isIP(host) === 0 ? host : '' })
+      ? tlsConnect({ ...tlsOptionsOf(trust, host, verify), port })
       : tcpConnect({ host, port, noDelay: true })
     this.#reader = this.#newReader()
     this.#attach()
@@ -92,14 +105,15 @@ export class ImapConnection {
     if (signal?.aborted) this.close()
   }
 
-  /** Connects and reads the greeting. `signal` ends the connection at any time. Throws BackendError; a BYE greeting is one of kind `temporary`. */
+  /** Connects and reads the greeting. `verify`: of implicit TLS, any certificate is taken when false. `signal` ends the connection at any time. Throws BackendError; a BYE greeting is one of kind `temporary`. */
   static async open(
     address: Address,
     limits: Limits,
     trust: TlsTrust = {},
+    verify = true,
     signal?: AbortSignal,
   ): Promise<{ connection: ImapConnection; greeting: Status }> {
-    const connection = new ImapConnection(address, limits, trust, signal)
+    const connection = new ImapConnection(address, limits, trust, verify, signal)
     try {
       return { connection, greeting: await connection.#awaitGreeting() }
     } catch (error) {
@@ -112,8 +126,13 @@ export class ImapConnection {
     return this.#failure
   }
 
-  get secure(): boolean {
-    return 'encrypted' in this.#socket && this.#socket.encrypted === true
+  get protection(): Protection {
+    return this.#protection
+  }
+
+  /** Why this connection is protected only because old TLS is taken from this backend; undefined: it is not. */
+  get weakness(): string | undefined {
+    return 'getProtocol' in this.#socket ? weaknessOf(this.#socket) : undefined
   }
 
   /** Sends a command behind those under way. Rejects with BackendError when the connection is lost. */
@@ -133,10 +152,10 @@ export class ImapConnection {
    * Runs the TLS handshake behind an OK to STARTTLS. Octets that came with the OK, in clear, end the connection: somebody put them
    * there. RFC 9051 §6.2.1
    */
-  upgrade(verify: boolean): Promise<'tls' | 'unverified'> {
+  upgrade(verify: boolean): Promise<Protection> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (!this.#reader.idle) {
-      const error = new BackendError('tls', `${this.#name} sent octets in clear behind its reply to STARTTLS`)
+      const error = this.#injected()
       this.#fail(error)
       return Promise.reject(error)
     }
@@ -144,15 +163,9 @@ export class ImapConnection {
     plain.removeAllListeners('data')
     plain.removeAllListeners('close')
     return new Promise((resolve, reject) => {
-      const { host } = this.address
-      const secure = tlsConnect({
-        ...this.#trust,
-        socket: plain,
-        host,
-        servername: isIP(host) === 0 ? host : '',
-        rejectUnauthorized: verify,
-      })
+      const secure = tlsConnect({ ...tlsOptionsOf(this.#trust, this.address.host, verify), socket: plain })
       this.#socket = secure
+      this.#sealed = false
       this.#reader = this.#newReader()
       this.#connected = false
       // A handshake that fails is a matter of protection, whatever the socket called it.
@@ -165,9 +178,10 @@ export class ImapConnection {
       this.#attach()
       this.#deadline.begin()
       secure.once('secureConnect', () => {
+        if (this.#failure !== undefined) return
         this.#handshake = undefined
         this.#deadline.stop()
-        resolve(secure.authorized ? 'tls' : 'unverified')
+        resolve(this.#protection)
       })
     })
   }
@@ -190,6 +204,10 @@ export class ImapConnection {
   /** Ends the connection at once. */
   close(): void {
     this.#fail(new BackendError('stopped', `the connection to ${this.#name} was given up`))
+  }
+
+  #injected(): BackendError {
+    return new BackendError('tls', `${this.#name} sent octets in clear behind its reply to STARTTLS`)
   }
 
   get #name(): string {
@@ -233,6 +251,12 @@ export class ImapConnection {
       )
     })
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+      try {
+        if ('encrypted' in socket) this.#protection = protectionOf(socket, this.#trust, this.#name)
+      } catch (error) {
+        this.#fail(error as BackendError)
+        return
+      }
       this.#connected = true
       this.#deadline.mark()
     })
@@ -271,6 +295,10 @@ export class ImapConnection {
   }
 
   #response(parts: readonly Part[]): void {
+    if (this.#sealed) {
+      this.#fail(this.#injected())
+      return
+    }
     const line = typeof parts[0] === 'string' ? parts[0] : ''
     if (line.startsWith('* ')) this.#untagged(line.slice(2), parts)
     else if (line === '+' || line.startsWith('+ ')) this.#continue(line.slice(2))
@@ -330,6 +358,7 @@ export class ImapConnection {
     const [command] = this.#pending.splice(index, 1)
     if (this.#pending.length === 0) this.#deadline.stop()
     else if (index === 0) this.#deadline.begin()
+    this.#sealed = command!.lastInClear === true && status.condition === 'OK'
     command!.done(status)
   }
 
@@ -356,17 +385,4 @@ export function parseStatus(line: string): Status | undefined {
   if (match === null) return undefined
   const [, condition, code, codeText = '', text = ''] = match
   return { condition: condition!.toUpperCase() as Status['condition'], code: code?.toUpperCase(), codeText, text }
-}
-
-const certificateHint =
-  '; name its authority in tls_ca_file, or do without the check (backend_tls_verify, tls_verify in ms_sync.xml)'
-
-function connectionError(error: Error, connected: boolean, name: string): BackendError {
-  const certificate =
-    'code' in error && typeof error.code === 'string' && /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(error.code)
-  const kind: BackendErrorKind = certificate ? 'tls' : connected ? 'closed' : 'connect'
-  const what = certificate ? 'the certificate of' : connected ? 'the connection broke to' : 'no connection to'
-  // Node adds advice for programmers behind a semicolon.
-  const why = printable(certificate ? error.message.split(';')[0]! : error.message)
-  return new BackendError(kind, `${what} ${name}: ${why}${certificate ? certificateHint : ''}`, { cause: error })
 }

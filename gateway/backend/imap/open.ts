@@ -2,29 +2,28 @@
  * From an address to a session that may be used: greeting, CAPABILITY, STARTTLS, login, ID, and a look at INBOX, because an OK to the login
  * alone proves nothing (some servers give it to anybody). What protects the password: docs/decisions/0081-stls-and-downgrade.md.
  */
-import type { Log } from '#src/base/log.ts'
-import type { LoginMethod } from '#src/config/ms-sync.ts'
+import type { LoginMethod } from '#src/config/backend-record.ts'
 import { checkCredentials, chooseLogin, type Protection } from '../choose-login.ts'
 import { BackendError } from '../errors.ts'
-import type { Address, TlsTrust } from '../pop3/connection.ts'
-import type { BackendProfile } from '../profile.ts'
+import type { Address } from '../pop3/connection.ts'
+import {
+  goOnInClear,
+  mustProtect,
+  mustVerify,
+  noteProtection,
+  type ProtectionRequest,
+  rememberProtection,
+} from '../protection.ts'
 import { classifyRefusal } from '../reply-classifier.ts'
 import { answersOf, base64, type Credentials, forget, type SaslExchange } from '../sasl.ts'
 import { defaultLimits, type Limits } from '../types.ts'
 import { ImapConnection, type Status, type Word } from './connection.ts'
 import type { Part } from './response-reader.ts'
 
-export interface ImapRequest extends Address {
-  /** 'offered' goes on in clear where there is none, unless the host had it before. */
-  readonly startTls: 'never' | 'offered' | 'required'
-  /** Whether the certificate has to verify: of implicit TLS, and of 'required'. */
-  readonly tlsVerify: boolean
+export interface ImapRequest extends Address, ProtectionRequest {
   readonly credentials: Credentials
   /** Default: password. */
   readonly method?: LoginMethod
-  readonly profile: BackendProfile
-  readonly log: Log
-  readonly trust?: TlsTrust
   readonly limits?: Limits
   readonly signal?: AbortSignal
 }
@@ -39,16 +38,16 @@ export interface ImapLogin {
 
 /** Throws BackendError. One refused login is one attempt: nothing here tries a password twice. */
 export const openImap = async (request: ImapRequest): Promise<ImapLogin> => {
-  const { credentials, profile } = request
-  checkCredentials(credentials)
+  checkCredentials(request.credentials)
   const ready = await protect(request, request.limits ?? defaultLimits)
   const { connection, protection } = ready
+  noteProtection(request, connection)
   try {
     const capabilities = ready.preauthenticated ? ready.capabilities : await authenticate(ready, request)
     connection.literalPlus = capabilities.has('LITERAL+')
     if (capabilities.has('ID')) await introduce(connection)
     await prove(connection)
-    if (protection !== 'none' && profile.learned.protection !== 'tls') profile.learned.protection = protection
+    rememberProtection(request, protection)
     return { connection, capabilities, protection }
   } catch (error) {
     connection.close()
@@ -63,18 +62,14 @@ interface Ready extends ImapLogin {
 const protect = async (request: ImapRequest, limits: Limits): Promise<Ready> => {
   let startTls = !request.implicitTls && request.startTls !== 'never'
   for (let attempt = 0; ; attempt++) {
-    const trust = { ...request.trust, rejectUnauthorized: request.tlsVerify }
-    const { connection, greeting } = await ImapConnection.open(request, limits, trust, request.signal)
+    const { trust, tlsVerify, signal } = request
+    const { connection, greeting } = await ImapConnection.open(request, limits, trust, tlsVerify, signal)
     try {
       const preauthenticated = greeting.condition === 'PREAUTH'
       const capabilities = capabilitiesIn(greeting) ?? (await askCapabilities(connection))
-      if (request.implicitTls) {
-        const protection = request.tlsVerify ? 'tls' : 'unverified'
-        return { connection, capabilities, protection, preauthenticated }
-      }
+      if (request.implicitTls) return { connection, capabilities, protection: connection.protection, preauthenticated }
       // Nobody logged in, and TLS is not possible any more: somebody wants us to go on in clear. RFC 9051 §11.1
-      if (preauthenticated && mustProtect(request))
-        throw new BackendError('tls', `the backend is past the login without TLS (PREAUTH): ${hint(request)}`)
+      if (preauthenticated) goOnInClear(request, 'is past the login (PREAUTH)')
       const protection = startTls && !preauthenticated ? await upgrade(request, connection, capabilities) : undefined
       if (protection === undefined) return { connection, capabilities, protection: 'none', preauthenticated }
       // What was said in clear does not count. RFC 9051 §6.2.1
@@ -95,33 +90,12 @@ const upgrade = async (
   request: ImapRequest,
   connection: ImapConnection,
   capabilities: ReadonlySet<string>,
-): Promise<'tls' | 'unverified' | undefined> => {
-  const without = (why: string): undefined => {
-    if (mustProtect(request))
-      throw new BackendError('tls', `the backend ${why}, and a login without TLS is not allowed: ${hint(request)}`)
-  }
-  if (!capabilities.has('STARTTLS')) return without('does not offer STARTTLS')
-  const reply = await connection.run({ words: ['STARTTLS'] })
-  if (reply.condition !== 'OK') return without('refused STARTTLS')
-  const verified =
-    request.tlsVerify && (request.startTls === 'required' || request.profile.learned.protection === 'tls')
-  const protection = await connection.upgrade(verified)
-  // Once for each host: it is the same at every session.
-  if (protection === 'unverified' && request.profile.learned.protection === undefined)
-    request.log.log('warning', "the backend's certificate can not be verified; encrypting all the same", {
-      host: request.host,
-    })
-  return protection
+): Promise<Protection | undefined> => {
+  if (!capabilities.has('STARTTLS')) return goOnInClear(request, 'does not offer STARTTLS')
+  const reply = await connection.run({ words: ['STARTTLS'], lastInClear: true })
+  if (reply.condition !== 'OK') return goOnInClear(request, 'refused STARTTLS')
+  return connection.upgrade(mustVerify(request))
 }
-
-/** Required by configuration, or had before: an attacker who removes the offer must not get the password. */
-const mustProtect = (request: ImapRequest): boolean =>
-  request.startTls === 'required' || request.profile.learned.protection !== undefined
-
-const hint = (request: ImapRequest): string =>
-  request.startTls === 'required'
-    ? 'TLS is required for this backend'
-    : "this backend had TLS before; set starttls='false' if it was switched off on purpose"
 
 /** Answers the capabilities behind the login. */
 const authenticate = async (

@@ -4,13 +4,14 @@
  * node-pop3 opens the connection; its parser is taken off before the first octet, because it needs a status line or a
  * terminator to come in one piece, keeps the dot-stuffing and has no deadlines (docs/decisions/0080-own-pop3-session.md).
  */
-import { isIP, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import Pop3 from 'node-pop3'
+import type { Protection } from '../choose-login.ts'
 import { Deadline } from '../deadline.ts'
-import { BackendError, type BackendErrorKind } from '../errors.ts'
-import { printable } from '../reply-classifier.ts'
+import { BackendError } from '../errors.ts'
 import { base64 } from '../sasl.ts'
+import { connectionError, protectionOf, type TlsTrust, tlsOptionsOf, weaknessOf } from '../tls.ts'
 import type { BodySink, Limits } from '../types.ts'
 import { type Expectation, ResponseReader } from './response-reader.ts'
 
@@ -33,13 +34,6 @@ export interface Address {
   readonly port: number
   /** TLS from the first octet. */
   readonly implicitTls: boolean
-}
-
-export interface TlsTrust {
-  /** Certificates that count as authorities, PEM; undefined: those of Node and NODE_EXTRA_CA_CERTS. */
-  readonly ca?: string | Buffer | string[]
-  /** Of implicit TLS: false takes any certificate. */
-  readonly rejectUnauthorized?: boolean
 }
 
 export interface Reply {
@@ -80,11 +74,18 @@ export class PopConnection {
   #head = 0
   #failure: BackendError | undefined
   #connected = false
+  #protection: Protection = 'none'
   readonly #deadline: Deadline
   readonly #signal: AbortSignal | undefined
   readonly #stop = () => this.close()
 
-  private constructor(address: Address, limits: Limits, trust: TlsTrust, signal: AbortSignal | undefined) {
+  private constructor(
+    address: Address,
+    limits: Limits,
+    trust: TlsTrust,
+    verify: boolean,
+    signal: AbortSignal | undefined,
+  ) {
     this.address = address
     this.#limits = limits
     this.#trust = trust
@@ -97,7 +98,7 @@ export class PopConnection {
       host: address.host,
       port: address.port,
       tls: address.implicitTls,
-      tlsOptions: { ...trust, servername: isIP(address.host) === 0 ? address.host : '' },
+      tlsOptions: tlsOptionsOf(trust, address.host, verify),
     })
     this.#package.on('error', () => {})
     // Its promise settles by its own parser or never; what happens is learned from the socket.
@@ -110,17 +111,18 @@ export class PopConnection {
     if (signal?.aborted) this.close()
   }
 
-  /** Connects and reads the greeting. `signal` ends the connection at any time. */
+  /** Connects and reads the greeting. `verify`: of implicit TLS, any certificate is taken when false. `signal` ends the connection at any time. */
   static async open(
     address: Address,
     limits: Limits,
     trust: TlsTrust = {},
+    verify = true,
     signal?: AbortSignal,
   ): Promise<{
     connection: PopConnection
     greeting: Reply
   }> {
-    const connection = new PopConnection(address, limits, trust, signal)
+    const connection = new PopConnection(address, limits, trust, verify, signal)
     try {
       return { connection, greeting: await connection.#greeting() }
     } catch (error) {
@@ -133,8 +135,13 @@ export class PopConnection {
     return this.#failure
   }
 
-  get secure(): boolean {
-    return 'encrypted' in this.#socket && this.#socket.encrypted === true
+  get protection(): Protection {
+    return this.#protection
+  }
+
+  /** Why this connection is protected only because old TLS is taken from this backend; undefined: it is not. */
+  get weakness(): string | undefined {
+    return 'getProtocol' in this.#socket ? weaknessOf(this.#socket) : undefined
   }
 
   #newReader(): ResponseReader {
@@ -160,25 +167,27 @@ export class PopConnection {
       this.#reader.push(chunk)
       if (this.#reader.stalled && this.#reader.waiting > aheadOctets) socket.pause()
     })
-    socket.on('error', (error) => {
-      const certificate =
-        'code' in error && typeof error.code === 'string' && /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(error.code)
-      const kind: BackendErrorKind = certificate ? 'tls' : this.#connected ? 'closed' : 'connect'
-      const what = certificate ? 'the certificate of' : this.#connected ? 'the connection broke to' : 'no connection to'
-      // Node adds advice for programmers behind a semicolon
-      const why = printable(certificate ? error.message.split(';')[0]! : error.message)
-      this.#fail(
-        new BackendError(kind, `${what} ${this.#name}: ${why}${certificate ? certificateHint : ''}`, { cause: error }),
-      )
-    })
+    socket.on('error', (error) => this.#fail(connectionError(error, this.#connected, this.#name)))
     socket.on('close', () => {
       this.#reader.end(() => this.#fail(new BackendError('closed', `${this.#name} closed the connection`)))
     })
     const ready = this.address.implicitTls && socket === this.#package._socket ? 'secureConnect' : 'connect'
     socket.once(ready, () => {
+      if ('encrypted' in socket && !this.#judge(socket)) return
       this.#connected = true
       this.#deadline.mark()
     })
+  }
+
+  /** False: the certificate is not what it has to be, and the connection is over. */
+  #judge(socket: TLSSocket): boolean {
+    try {
+      this.#protection = protectionOf(socket, this.#trust, this.#name)
+      return true
+    } catch (error) {
+      this.#fail(error as BackendError)
+      return false
+    }
   }
 
   get #name(): string {
@@ -279,7 +288,7 @@ export class PopConnection {
    * Runs the TLS handshake behind a positive reply to STLS. Octets that came with the reply, in clear, end the
    * connection: somebody put them there. RFC 2595 §4
    */
-  upgrade(verify: boolean): Promise<'tls' | 'unverified'> {
+  upgrade(verify: boolean): Promise<Protection> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (!this.#reader.idle) {
       const error = new BackendError('tls', `${this.#name} sent octets in clear behind its reply to STLS`)
@@ -291,11 +300,8 @@ export class PopConnection {
     plain.removeAllListeners('close')
     return new Promise((resolve, reject) => {
       const secure = tlsConnect({
-        ...this.#trust,
+        ...tlsOptionsOf(this.#trust, this.address.host, verify),
         socket: plain,
-        host: this.address.host,
-        servername: isIP(this.address.host) === 0 ? this.address.host : '',
-        rejectUnauthorized: verify,
       })
       this.#socket = secure
       this.#reader = this.#newReader()
@@ -310,9 +316,10 @@ export class PopConnection {
       })
       this.#deadline.begin()
       secure.once('secureConnect', () => {
+        if (!this.#judge(secure)) return
         this.#connected = true
         this.#shift()
-        resolve(secure.authorized ? 'tls' : 'unverified')
+        resolve(this.#protection)
       })
     })
   }
@@ -377,9 +384,6 @@ export class PopConnection {
     for (const command of pending) command.failed(error)
   }
 }
-
-const certificateHint =
-  '; name its authority in tls_ca_file, or do without the check (backend_tls_verify, tls_verify in ms_sync.xml)'
 
 /** A handshake that fails is a matter of protection, whatever the socket called it. */
 const handshake = (error: BackendError): BackendError =>

@@ -1,6 +1,6 @@
 /** The login of a POP3 session: USER and PASS, APOP (RFC 1939 §7), AUTH (RFC 5034). */
 import { createHash } from 'node:crypto'
-import type { LoginMethod } from '#src/config/ms-sync.ts'
+import type { LoginMethod } from '#src/config/backend-record.ts'
 import { chooseLogin, type Protection } from '../choose-login.ts'
 import { BackendError } from '../errors.ts'
 import { answersOf, base64, type Credentials, forget, type SaslExchange } from '../sasl.ts'

@@ -2,30 +2,29 @@
  * From an address to an open maildrop: greeting, CAPA, STLS, CAPA again, login, CAPA, STAT.
  * What protects the password: docs/decisions/0081-stls-and-downgrade.md.
  */
-import type { Log } from '#src/base/log.ts'
-import type { LoginMethod } from '#src/config/ms-sync.ts'
+import type { LoginMethod } from '#src/config/backend-record.ts'
 import { checkCredentials, type Protection } from '../choose-login.ts'
 import { BackendError } from '../errors.ts'
-import type { BackendProfile } from '../profile.ts'
+import {
+  goOnInClear,
+  mustProtect,
+  mustVerify,
+  noteProtection,
+  type ProtectionRequest,
+  rememberProtection,
+} from '../protection.ts'
 import type { Credentials } from '../sasl.ts'
 import { type Capabilities, defaultLimits, type Limits, type PopClient } from '../types.ts'
 import { noCapabilities, parseCapabilities } from './capabilities.ts'
-import { type Address, PopConnection, type Reply, type TlsTrust } from './connection.ts'
+import { type Address, PopConnection, type Reply } from './connection.ts'
 import { logIn } from './login.ts'
 import { refused } from './refused.ts'
 import { PopSession } from './session.ts'
 
-export interface OpenRequest extends Address {
-  /** 'offered' goes on in clear where there is none, unless the host had it before. */
-  readonly startTls: 'never' | 'offered' | 'required'
-  /** Whether the certificate has to verify: of implicit TLS, and of 'required'. */
-  readonly tlsVerify: boolean
+export interface OpenRequest extends Address, ProtectionRequest {
   readonly credentials: Credentials
   /** Default: password. */
   readonly method?: LoginMethod
-  readonly profile: BackendProfile
-  readonly log: Log
-  readonly trust?: TlsTrust
   readonly limits?: Limits
   readonly signal?: AbortSignal
 }
@@ -36,6 +35,7 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
   checkCredentials(request.credentials)
   const ready = await protect(request, limits)
   const { connection } = ready
+  noteProtection(request, connection)
   try {
     await logIn({ ...ready, credentials: request.credentials, method: request.method ?? 'password' })
     // Capabilities may differ behind the login (RFC 2449 §5). A server that had none before it is not asked again.
@@ -45,7 +45,7 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
         : ready.capabilities
     if (capabilities.loginDelaySeconds > 0) request.profile.learned.loginDelaySeconds = capabilities.loginDelaySeconds
     else if (capabilities !== ready.capabilities) delete request.profile.learned.loginDelaySeconds
-    remember(request.profile, ready.protection)
+    rememberProtection(request, ready.protection)
     return await PopSession.prove(connection, capabilities, ready.protection, request.profile, limits)
   } catch (error) {
     connection.close()
@@ -65,8 +65,7 @@ const protect = async (request: OpenRequest, limits: Limits): Promise<Ready> => 
   for (let attempt = 0; ; attempt++) {
     const greeted = await greet(request, limits)
     const { connection, capabilities } = greeted
-    if (request.implicitTls) return { ...greeted, protection: request.tlsVerify ? 'tls' : 'unverified' }
-    if (stls === 'no') return { ...greeted, protection: 'none' }
+    if (request.implicitTls || stls === 'no') return { ...greeted, protection: connection.protection }
     try {
       const protection = await startTls(request, connection, capabilities)
       if (protection === undefined) return { ...greeted, protection: 'none' }
@@ -86,44 +85,19 @@ const startTls = async (
   request: OpenRequest,
   connection: PopConnection,
   capabilities: Capabilities,
-): Promise<'tls' | 'unverified' | undefined> => {
-  const without = (why: string): undefined => {
-    if (mustProtect(request))
-      throw new BackendError('tls', `the backend ${why}, and a login without TLS is not allowed: ${hint(request)}`)
-  }
+): Promise<Protection | undefined> => {
   // A server without CAPA may know STLS all the same: asking costs nothing.
-  if (capabilities.known && !capabilities.has('STLS')) return without('does not offer STLS')
+  if (capabilities.known && !capabilities.has('STLS')) return goOnInClear(request, 'does not offer STLS')
   const reply = await connection.ask('STLS')
-  if (!reply.ok) return without('refused STLS')
-  const verified =
-    request.tlsVerify && (request.startTls === 'required' || request.profile.learned.protection === 'tls')
-  const protection = await connection.upgrade(verified)
-  // Once for each host: it is the same at every session.
-  if (protection === 'unverified' && request.profile.learned.protection === undefined)
-    request.log.log('warning', "the backend's certificate can not be verified; encrypting all the same", {
-      host: request.host,
-    })
-  return protection
-}
-
-/** Required by configuration, or had before: an attacker who removes the offer must not get the password. */
-const mustProtect = (request: OpenRequest): boolean =>
-  request.startTls === 'required' || request.profile.learned.protection !== undefined
-
-const hint = (request: OpenRequest): string =>
-  request.startTls === 'required'
-    ? 'TLS is required for this backend'
-    : "this backend had TLS before; set starttls='false' if it was switched off on purpose"
-
-const remember = (profile: BackendProfile, protection: Protection): void => {
-  if (protection !== 'none' && profile.learned.protection !== 'tls') profile.learned.protection = protection
+  if (!reply.ok) return goOnInClear(request, 'refused STLS')
+  return connection.upgrade(mustVerify(request))
 }
 
 /** Connects and asks for capabilities; where CAPA ends the session, connects again without. */
 const greet = async (request: OpenRequest, limits: Limits): Promise<Omit<Ready, 'protection'>> => {
   for (let again = false; ; again = true) {
-    const trust = { ...request.trust, rejectUnauthorized: request.tlsVerify }
-    const { connection, greeting } = await PopConnection.open(request, limits, trust, request.signal)
+    const { trust, tlsVerify, signal } = request
+    const { connection, greeting } = await PopConnection.open(request, limits, trust, tlsVerify, signal)
     if (!greeting.ok) {
       connection.close()
       throw refused('the connection', greeting, 'greeting', false)

@@ -2,6 +2,8 @@
  * Names of the configuration that are not elements of ms.conf: the fields of ms_sync.xml (read by ../ms-sync.ts), directory
  * attributes (nothing reads them until the LDAP directory is part), and an environment variable.
  */
+
+import { loginMethods } from '../backend-record.ts'
 import type { AttributeRow, OptionType } from '../option.ts'
 import { daemons, directoryUsers, everything, sharedFolders } from './services.ts'
 
@@ -14,6 +16,11 @@ const field = (name: string, type: OptionType, doc: string, parent = record): At
   services: ['ms_syncd'],
   doc,
 })
+const own = (name: string, type: OptionType, doc: string, parent = record): AttributeRow => ({
+  ...field(name, type, doc, parent),
+  own: true,
+})
+const provider = (name: string, type: OptionType, doc: string) => own(name, type, doc, 'xmldb/oauth_provider')
 const protocols = ['pop', 'pop3', 'pops', 'pop3s', 'imap', 'imap4', 'imaps']
 
 /** ms_sync.xml. UDB-01 to UDB-13 */
@@ -65,6 +72,68 @@ const userDatabase: readonly AttributeRow[] = [
     values: ['true', 'false'],
     own: true,
   },
+  own(
+    'tls_fingerprint',
+    'list',
+    'SHA-256 of the certificate or of its public key, hexadecimal; several with blanks between. Only these are taken, whoever signed them, and TLS is required.',
+  ),
+  own(
+    'tls_ca_file',
+    'path',
+    'PEM file with the only authorities that count for this backend; unset: tls_ca_file of ms.conf.',
+  ),
+  {
+    ...own(
+      'tls_legacy',
+      'boolean',
+      'Takes TLS 1.0 and 1.1 and keys that are too weak; the log says so. Certificates have to verify all the same.',
+    ),
+    values: ['true', 'false'],
+  },
+  {
+    ...own(
+      'auth',
+      'enum',
+      'How to log in; unset: password, which chooses by what is offered and what protects the connection. oauth uses the tokens of oauth_provider. Every other value is this one method; command is USER and PASS, or LOGIN.',
+    ),
+    values: loginMethods,
+  },
+  own(
+    'oauth_provider',
+    'string',
+    'Name of the oauth_provider that gives tokens for this backend; with auth oauth, oauthbearer or xoauth2.',
+  ),
+  own(
+    'master_user',
+    'string',
+    'A user of the backend who may log in for others: used for sessions that have no password of the user, never to decide about a login. TLS is required unless starttls is set.',
+  ),
+  own('master_password', 'password', 'Password of master_user.'),
+  own(
+    'master_separator',
+    'string',
+    'What stands between user and master_user in the name of a login, as `*`; unset: the user is the authzid of a SASL login.',
+  ),
+  own('oauth_provider', 'list', 'Who gives access tokens for backends; its attributes follow.', 'xmldb'),
+  ...[
+    provider('name', 'string', 'Required: what records call it.'),
+    { ...provider('preset', 'enum', 'Endpoints and scopes of a large provider.'), values: ['google', 'microsoft'] },
+    provider('tenant', 'string', 'Directory of the preset microsoft, its id or domain; unset: common.'),
+    provider('client_id', 'string', 'Required: the id that the provider gave to this installation.'),
+    provider('client_secret', 'password', 'Its secret, where it has one.'),
+    {
+      ...provider(
+        'grant',
+        'enum',
+        'user (default): each user consents, by `msadm oauth consent`; service: the client has the right to all mailboxes (client credentials).',
+      ),
+      values: ['user', 'service'],
+    },
+    provider('token_endpoint', 'url', 'RFC 6749; needed without a preset.'),
+    provider('authorization_endpoint', 'url', 'RFC 6749; for consent in a browser.'),
+    provider('device_endpoint', 'url', 'RFC 8628; for consent with a code on another device.'),
+    provider('scope', 'string', 'What is asked for, blanks between.'),
+  ],
 ]
 
 interface Directory {

@@ -1,20 +1,22 @@
 /** Logins at a real server, with each mechanism, over both protocols: each session is proven by a look at the mail. */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loginOf, pollPassword, pollsAlone } from '#gateway/backend/credentials.ts'
 import { BackendError } from '#gateway/backend/errors.ts'
 import { type ImapRequest, openImap } from '#gateway/backend/imap/open.ts'
 import { type OpenRequest, openMaildrop } from '#gateway/backend/pop3/open.ts'
 import { BackendProfile } from '#gateway/backend/profile.ts'
 import type { Credentials } from '#gateway/backend/sasl.ts'
 import { silentLog } from '#src/base/log.ts'
-import type { LoginMethod } from '#src/config/ms-sync.ts'
+import type { LoginMethod } from '#src/config/backend-record.ts'
+import type { Backend, BackendService } from '#src/config/backends.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 
 const protocols = ['pop3', 'imap'] as const
 type Protocol = (typeof protocols)[number]
 
-const start = (mechanisms: string, users: Record<string, string>) =>
-  startDovecot({ users, tls: true, extra: `auth_mechanisms = ${mechanisms}\n` })
+const start = (mechanisms: string, users: Record<string, string>, extra = '') =>
+  startDovecot({ users, tls: true, extra: `auth_mechanisms = ${mechanisms}\n${extra}` })
 
 /** 'in' where the login worked, else the kind of the error. */
 const outcome = async (
@@ -113,5 +115,75 @@ describe('what is offered decides', () => {
         expect(await outcome(dovecot, protocol, anna, method)).toBe('unsupported')
     }
     expect(await used(dovecot)).toEqual([])
+  })
+})
+
+describe('a master user', () => {
+  let dovecot: Dovecot
+  beforeAll(async () => {
+    const master =
+      'auth_master_user_separator = *\npassdb {\n  driver = static\n  args = password=over-all\n  master = yes\n}\n'
+    dovecot = await start('plain login cram-md5', { anna: 'her own' }, master)
+  })
+  afterAll(() => dovecot.stop())
+
+  const backend = (service: Partial<BackendService & { type: 'master' }>, auth?: LoginMethod): Backend => ({
+    protocol: 'imap',
+    host: '127.0.0.1',
+    port: 0,
+    user: 'anna',
+    password: undefined,
+    mailbox: '',
+    intervalSeconds: 300,
+    startTls: 'required',
+    tlsVerify: true,
+    service: { type: 'master', user: 'root', password: 'over-all', separator: undefined, ...service },
+    ...(auth === undefined ? {} : { auth }),
+  })
+  const enter = async (protocol: Protocol, to: Backend, password?: Buffer) => {
+    const { credentials, method } = await loginOf(to, password, undefined)
+    return outcome(dovecot, protocol, credentials, method)
+  }
+
+  it.each(protocols)(
+    '%s: logs in for the user by authzid (RFC 4616), and by a name with a separator',
+    async (protocol) => {
+      const logins = async () =>
+        (await dovecot.log()).split('\n').filter((line) => line.includes(`${protocol}-login: Info: Login: user=<anna>`))
+          .length
+      const before = await logins()
+      expect(await enter(protocol, backend({}))).toBe('in')
+      expect(await enter(protocol, backend({ separator: '*' }))).toBe('in')
+      expect(await enter(protocol, backend({ separator: '*' }, 'command'))).toBe('in')
+      expect(await logins()).toBe(before + 3)
+    },
+  )
+
+  it.each(protocols)('%s: with a wrong password logs nobody in', async (protocol) => {
+    expect(await enter(protocol, backend({ password: 'her own' }))).toBe('auth')
+    expect(await enter(protocol, backend({ password: 'no', separator: '*' }))).toBe('auth')
+  })
+
+  it.each(protocols)(
+    '%s: never proves a user: a login with a password uses that password and nothing else',
+    async (protocol) => {
+      expect(await enter(protocol, backend({}), Buffer.from('her own'))).toBe('in')
+      expect(await enter(protocol, backend({}), Buffer.from('a guess'))).toBe('auth')
+      expect(await enter(protocol, backend({}), Buffer.from('over-all'))).toBe('auth')
+    },
+  )
+
+  it('is used for a session that proves nothing, unless the record has a password of its own', () => {
+    const typed = Buffer.from('typed')
+    expect(pollPassword(backend({}), typed)).toBeUndefined()
+    expect(pollPassword({ ...backend({}), password: 'own' }, typed)?.toString()).toBe('own')
+    const { service: _, ...plain } = backend({})
+    expect(pollPassword(plain, typed)?.toString()).toBe('typed')
+    expect(pollPassword(plain, undefined)).toBeUndefined()
+    expect([pollsAlone(plain), pollsAlone(backend({})), pollsAlone({ ...plain, password: 'own' })]).toEqual([
+      false,
+      true,
+      true,
+    ])
   })
 })

@@ -1,6 +1,6 @@
 /** Logins at POP3 servers that a real one can not be made to be. */
 import { describe, expect, it } from 'vitest'
-import type { LoginMethod } from '#src/config/ms-sync.ts'
+import type { LoginMethod } from '#src/config/backend-record.ts'
 import { type ScriptedOptions, type ScriptedPop3, scriptedPop3 } from '#test/support/pop3-script.ts'
 import { open } from './maildrop.ts'
 
