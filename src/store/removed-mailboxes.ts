@@ -63,8 +63,11 @@ export class RemovedMailboxes {
     try {
       await fs.rename(`${directory}/log`, `${at}/log`)
     } catch (error) {
-      await removeTree(fs, at)
-      throw codeOf(error) === 'ENOENT' ? noMailbox() : error
+      // Network file systems may call their own success a failure: then all that is left of the mailbox is here.
+      if ((await unlessAbsent(fs.status(`${at}/log`))) === undefined) {
+        await removeTree(fs, at)
+        throw codeOf(error) === 'ENOENT' ? noMailbox() : error
+      }
     }
     gone()
     await fs.syncDirectory(at)
@@ -108,12 +111,13 @@ export class RemovedMailboxes {
   /** Brings a mailbox back as it was, under its name or, where that is taken, one close to it. Throws StoreError not-found. */
   async restore(id: string): Promise<string> {
     const at = await this.claim(id)
-    for (let attempt = 0; ; attempt += 1) {
+    for (let attempt = 0; ; ) {
       if ((await unlessAbsent(this.context.fs.status(`${at}/log`))) === undefined) throw noMailbox()
       const { names } = await this.complete(at)
       const name = nameFor(names[0]!, attempt)
       try {
         if (await this.restoreAs(name, names, at)) return name
+        attempt += 1
       } catch (error) {
         // A level above was removed at the same moment, or all this is in somebody else's hands now.
         if (codeOf(error) !== 'ENOENT') throw error
@@ -136,13 +140,23 @@ export class RemovedMailboxes {
     try {
       await fs.rename(`${at}/log`, `${directory}/log`)
     } catch (error) {
-      if (taken.includes(codeOf(error) ?? '')) return false
-      throw error
+      if (!(await this.hasLeft(at, directory))) {
+        if (taken.includes(codeOf(error) ?? '')) return false
+        throw error
+      }
     }
     await fs.syncDirectory(directory)
     await fs.syncDirectory(at)
     await removeTree(fs, at)
     return true
+  }
+
+  /** Network file systems may call their own success a failure. Whoever else takes the mailbox takes all of `at`. */
+  private async hasLeft(at: string, directory: string): Promise<boolean> {
+    const { fs } = this.context
+    const paths = [at, `${at}/log`, `${directory}/log`]
+    const [whole, log, back] = await Promise.all(paths.map((path) => unlessAbsent(fs.status(path))))
+    return whole !== undefined && log === undefined && back !== undefined
   }
 
   /** Goes on with what a crash interrupted, and removes for good what is older than `keepDays`. */
