@@ -125,7 +125,7 @@ async function run(name: string, operation: Operation, order: string, seed: numb
       const signature = `${moment.acknowledged} ${dark.signature()}`
       if (known.has(signature)) continue
       known.add(signature)
-      const found = await examine(dark, (is) => unlessAllowed(is, allowed, moment.acknowledged))
+      const found = await examine(dark, operation, (is) => unlessAllowed(is, allowed, moment.acknowledged))
       if (found.length === 0) continue
       const lost = moment.disk.unsynced().changes.filter((_, index) => !state.kept.has(index))
       faults.push(
@@ -144,10 +144,14 @@ async function run(name: string, operation: Operation, order: string, seed: numb
   return { cases, details: { opened: known.size, moments: moments.length, incomplete }, faults }
 }
 
-async function examine(dark: MemoryDisk, allows: (found: string) => readonly string[]): Promise<readonly string[]> {
+async function examine(
+  dark: MemoryDisk,
+  operation: Operation,
+  allows: (found: string) => readonly string[],
+): Promise<readonly string[]> {
   try {
-    const faults = allows(await contents(dark))
-    return faults.length > 0 ? faults : await worksOn(dark)
+    const faults = allows(await contents(dark, operation))
+    return faults.length > 0 ? faults : await worksOn(dark, operation)
   } catch (error) {
     return [String(error)]
   }

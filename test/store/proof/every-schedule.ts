@@ -1,15 +1,27 @@
-/** All schedules of a history, depth first, but for those that can make no difference (`reduction.ts`). */
+/**
+ * All schedules of a history, depth first, but for those that can make no difference (`reduction.ts`): source-DPOR, after P. Abdulla,
+ * S. Aronis, B. Jonsson, K. Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial Order Reduction" (2017).
+ *
+ * - A history is run once in some order. Two calls in it that meet, with nothing between that orders them anyway, are a race; before the
+ *   earlier one somebody else is put on the list who begins what leads to the other order.
+ * - A process whose call was tried first at a point sleeps there until another makes a call that its own can meet (sleep sets), so that
+ *   no trace is tried twice.
+ */
 
-import { Footprints, type KnownCall, meet, Names } from './reduction.ts'
-import type { Choose } from './schedule.ts'
+import { Constants, type KnownCall, meet, Names } from './reduction.ts'
+import type { Choose, Waiting } from './schedule.ts'
 
-/** A point of a history where several could go on. */
-interface Fork {
+/** A call of a history, with what could have been made in its place. */
+interface Point {
   /** The next call of each actor. */
   readonly heads: ReadonlyMap<number, KnownCall>
   /** Actors whose call here need not be tried: it was, or nothing happened since that it could meet. */
   readonly asleep: Map<number, KnownCall>
+  /** Actors whose call here is tried. */
+  readonly wanted: Set<number>
   taken: number
+  /** By actor: calls up to this number, of all in the history, come before this one in every order of its trace. */
+  clock: readonly number[]
 }
 
 export interface Counted {
@@ -22,85 +34,119 @@ export interface Counted {
 }
 
 class Schedules {
-  private readonly forks: Fork[] = []
-  private readonly footprints: Footprints
-  private readonly before: ReadonlySet<string>
+  private readonly points: Point[] = []
+  private readonly actors: number
+  private readonly constants: Constants
   private readonly reduced: boolean
-  /** Of the present history: forks passed, and who sleeps. */
-  private depth = 0
-  private asleep = new Map<number, KnownCall>()
   private names: Names
+  /** Of the present history: calls made, and those of them that are as in the one before. */
+  private depth = 0
+  private known = 0
 
   constructor(actors: number, before: ReadonlySet<string>, reduced: boolean) {
-    this.footprints = new Footprints(actors)
-    this.before = before
-    this.names = new Names(before)
+    this.actors = actors
+    this.constants = new Constants(before)
+    this.names = new Names(this.constants)
     this.reduced = reduced
   }
 
   readonly choose: Choose = (waiting) => {
-    // Within one process, calls are made in the order in which it asks for them.
-    const heads = new Map<number, KnownCall>()
-    for (const { actor, call } of waiting) if (!heads.has(actor)) heads.set(actor, this.names.of(actor, call))
-    const taken = this.privateOne(heads) ?? this.fork(heads)
-    if (taken === undefined) return undefined
-    this.footprints.learn(taken, heads.get(taken)!)
-    return waiting.findIndex(({ actor }) => actor === taken)
+    const point = this.points[this.depth] ?? this.newPoint(this.headsOf(waiting))
+    if (point === undefined) return undefined
+    const { taken } = point
+    const next = waiting.findIndex(({ actor }) => actor === taken)
+    if (next < 0 || this.names.of(taken, waiting[next]!.call) !== callOf(point))
+      throw new Error(`a history did not come again: ${callOf(point).key}`)
+    if (this.depth >= this.known && this.reduced) this.findRaces(this.depth, point)
+    this.depth += 1
+    return next
   }
 
-  private privateOne(heads: ReadonlyMap<number, KnownCall>): number | undefined {
-    if (this.reduced) for (const [actor, call] of heads) if (this.footprints.isPrivate(actor, call)) return actor
+  /** Within one process, calls are made in the order in which it asks for them. */
+  private headsOf(waiting: readonly Waiting[]): ReadonlyMap<number, KnownCall> {
+    const heads = new Map<number, KnownCall>()
+    for (const { actor, call } of waiting) if (!heads.has(actor)) heads.set(actor, this.names.of(actor, call))
+    return heads
+  }
+
+  /** Undefined when all sleep. */
+  private newPoint(heads: ReadonlyMap<number, KnownCall>): Point | undefined {
+    const asleep = new Map<number, KnownCall>()
+    const last = this.points.at(-1)
+    if (last !== undefined && this.reduced) {
+      const call = callOf(last)
+      for (const [actor, sleeping] of last.asleep)
+        if (actor !== last.taken && !meet(sleeping, call)) asleep.set(actor, sleeping)
+    }
+    for (const taken of heads.keys()) {
+      if (asleep.has(taken)) continue
+      const point = { heads, asleep, wanted: new Set(this.reduced ? [taken] : heads.keys()), taken, clock: [] }
+      this.points.push(point)
+      return point
+    }
     return undefined
   }
 
-  /** The actor whose turn it is; undefined when all sleep. */
-  private fork(heads: ReadonlyMap<number, KnownCall>): number | undefined {
-    let fork = this.forks[this.depth]
-    if (fork === undefined) {
-      const asleep = new Map(this.asleep)
-      const taken = awake(heads, asleep)
-      if (taken === undefined) return undefined
-      fork = { heads, asleep, taken }
-      this.forks.push(fork)
+  private findRaces(at: number, point: Point): void {
+    const { taken } = point
+    const call = callOf(point)
+    const own = this.points.findLastIndex((other, index) => index < at && other.taken === taken)
+    const clock = own < 0 ? new Array<number>(this.actors).fill(0) : [...this.points[own]!.clock]
+    for (let index = at - 1; index >= 0; index -= 1) {
+      const earlier = this.points[index]!
+      if (clock[earlier.taken]! > index || earlier.taken === taken || !meet(callOf(earlier), call)) continue
+      this.reverse(index, at, clock)
+      for (const [actor, time] of earlier.clock.entries()) clock[actor] = Math.max(clock[actor]!, time)
     }
-    const { taken } = fork
-    const call = fork.heads.get(taken)!
-    if (heads.get(taken) !== call) throw new Error(`a history did not come again: ${call.key}`)
-    this.depth += 1
-    this.asleep = new Map()
-    if (this.reduced)
-      for (const [actor, sleeping] of fork.asleep)
-        if (actor !== taken && !meet(sleeping, call)) this.asleep.set(actor, sleeping)
-    return taken
+    clock[taken] = at + 1
+    point.clock = clock
   }
 
-  /** Goes to the next schedule. `again`: all so far counts for nothing. */
-  next(): 'next' | 'again' | 'done' {
-    this.depth = 0
-    this.asleep = new Map()
-    this.names = new Names(this.before)
-    if (this.footprints.wrong) {
-      this.footprints.again()
-      this.forks.length = 0
-      return 'again'
+  /** Sees to it that a history is tried in which the call `at` comes before the one at `index`. `clock`: what comes before it anyway. */
+  private reverse(index: number, at: number, clock: readonly number[]): void {
+    const { taken, wanted, asleep } = this.points[index]!
+    // What can be made without the earlier call, up to the later one, and who can begin that.
+    const rest: number[] = []
+    const beginners = new Set<number>()
+    const seen = new Set<number>()
+    const take = (number: number, before: readonly number[]) => {
+      const actor = this.points[number]!.taken
+      if (!seen.has(actor) && rest.every((other) => before[this.points[other]!.taken]! <= other)) beginners.add(actor)
+      seen.add(actor)
+      rest.push(number)
     }
-    for (let last = this.forks.at(-1); last !== undefined; last = this.forks.at(-1)) {
-      last.asleep.set(last.taken, last.heads.get(last.taken)!)
-      const next = awake(last.heads, last.asleep)
+    for (let number = index + 1; number < at; number += 1) {
+      const { clock: before } = this.points[number]!
+      if (before[taken]! <= index) take(number, before)
+    }
+    take(at, clock)
+    let beginner: number | undefined
+    for (const actor of beginners) {
+      if (wanted.has(actor) || asleep.has(actor)) return
+      beginner = actor
+    }
+    wanted.add(beginner!)
+  }
+
+  /** Goes to the next schedule; false when there is none. */
+  next(): boolean {
+    this.depth = 0
+    this.names = new Names(this.constants)
+    for (let last = this.points.at(-1); last !== undefined; last = this.points.at(-1)) {
+      last.asleep.set(last.taken, callOf(last))
+      const next = [...last.wanted].find((actor) => !last!.asleep.has(actor))
       if (next !== undefined) {
         last.taken = next
-        return 'next'
+        this.known = this.points.length - 1
+        return true
       }
-      this.forks.pop()
+      this.points.pop()
     }
-    return 'done'
+    return false
   }
 }
 
-function awake(heads: ReadonlyMap<number, KnownCall>, asleep: ReadonlyMap<number, KnownCall>): number | undefined {
-  for (const actor of heads.keys()) if (!asleep.has(actor)) return actor
-  return undefined
-}
+const callOf = ({ heads, taken }: Point) => heads.get(taken)!
 
 /**
  * Runs `run` with every schedule, up to `limit` of them. `before`: unique names on the disk as the histories find it. `reduced`: leave out
@@ -122,8 +168,6 @@ export async function everySchedule(
     else histories += 1
     if (outcome === 'stop' || histories + repeated >= 2 * limit || histories === limit)
       return { histories, repeated, complete: false }
-    const next = schedules.next()
-    if (next === 'done') return { histories, repeated, complete: true }
-    if (next === 'again') [histories, repeated] = [0, 0]
+    if (!schedules.next()) return { histories, repeated, complete: true }
   }
 }

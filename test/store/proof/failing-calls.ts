@@ -86,11 +86,11 @@ async function run(name: string, operation: Operation, kind: Kind, share: number
         },
       )
       const { acknowledged, failure } = driven
-      const found = [...unlessAllowed(await contents(disk.clone()), allowed, acknowledged)]
+      const found = [...unlessAllowed(await contents(disk.clone(), by), allowed, acknowledged)]
       if (failure !== undefined && !(failure instanceof StoreError))
         found.push(`${what} failed with ${String(failure)}`)
       if (failure === undefined && acknowledged < by.steps.length) found.push(`${what} never came to its end`)
-      return { resolved: failure === undefined, faults: [...found, ...(await goesOn(disk, driven.account))] }
+      return { resolved: failure === undefined, faults: [...found, ...(await goesOn(disk, by, driven.account))] }
     } catch (error) {
       return { resolved: false, faults: [String(error)] }
     }
@@ -98,10 +98,10 @@ async function run(name: string, operation: Operation, kind: Kind, share: number
 }
 
 /** The process itself, then another one. */
-async function goesOn(disk: MemoryDisk, account: Account): Promise<readonly string[]> {
+async function goesOn(disk: MemoryDisk, operation: Operation, account: Account): Promise<readonly string[]> {
   const delivered = await deliver(await account.open('INBOX'), 'by the same process')
   await quiet()
-  return 'uid' in delivered ? await worksOn(disk) : [`what came later became ${JSON.stringify(delivered)}`]
+  return 'uid' in delivered ? await worksOn(disk, operation) : [`what came later became ${JSON.stringify(delivered)}`]
 }
 
 /** `share`: of the calls that fail, 0 to 1; those that lie are few. */

@@ -50,21 +50,20 @@ function diskFor(history: History): Promise<MemoryDisk> {
   return disk
 }
 
-/** The last calls of a history that went wrong. */
+/** The calls of a history. */
 class Trace {
-  private calls: string[] = []
+  private readonly calls: Waiting[] = []
   follow(choose: Choose): Choose {
     return (waiting) => {
       const next = choose(waiting)
-      if (next !== undefined) {
-        const { actor, call } = waiting[next]!
-        this.calls.push(`${actor}: ${call.operation} ${call.from === undefined ? '' : `${call.from} `}${call.path}`)
-      }
+      if (next !== undefined) this.calls.push(waiting[next]!)
       return next
     }
   }
   toString(): string {
-    return this.calls.map((call) => `    ${call}`).join('\n')
+    return this.calls
+      .map(({ actor, call: { operation, path, from } }) => `    ${actor}: ${operation} ${from ?? ''} ${path}`)
+      .join('\n')
   }
 }
 

@@ -1,27 +1,35 @@
 /** The operations of the store that crash and fault proofs go through, call by call. */
 
-import type { Account, Mailbox } from '#src/store/types.ts'
+import type { StoreOptions } from '#src/store/store.ts'
+import type { Account, Mailbox, Store } from '#src/store/types.ts'
 import { deliver, deliverAll, storeIn, textOf, uids, user } from '../actions.ts'
-import { type Call, type Lie, MemoryDisk } from '../disk.ts'
+import { type Call, type Gate, type Lie, MemoryDisk } from '../disk.ts'
 import { root } from './ledger.ts'
 import { DiskClock, quiet } from './turns.ts'
 
-type Act = (account: Account, clock: DiskClock) => Promise<unknown>
+type Act = (account: Account, clock: DiskClock, store: Store) => Promise<unknown>
 
 /** Several in one are acknowledged one after another. */
 export interface Step {
   readonly act: Act
   /** What it consists of where it is not made in one step; what each of them leaves may be seen. */
   readonly by?: readonly Act[]
+  /** It goes on beside the caller: what it consists of may be seen after it is acknowledged. */
+  readonly isDoneLater?: boolean
 }
 
 export interface Operation {
   readonly steps: readonly Step[]
-  /** Change sets after which the log is cut. */
-  readonly epochEntries?: number
+  /** Of every store that works on the disk. */
+  readonly store?: Partial<StoreOptions>
+  /** Time that goes by before anybody looks at what is left. */
+  readonly laterMs?: number
   /** Done to the disk before, beside what every account here has. */
   readonly prepare?: (disk: MemoryDisk) => void
 }
+
+/** Where an account can be moved to. */
+const otherRoot = '/t'
 
 const inbox = (account: Account) => account.open('INBOX')
 const one = (act: Act, ...by: readonly Act[]): Operation => ({ steps: [by.length === 0 ? { act } : { act, by }] })
@@ -33,6 +41,11 @@ const delivering =
   (text: string): Act =>
   async (account) =>
     deliver(await inbox(account), text)
+/** A mailbox that is looked at gives up what is too old. */
+const purging: Act = async (account, clock) => {
+  clock.pass(8 * 86_400_000)
+  await (await inbox(account)).refresh()
+}
 
 export const operations: Readonly<Record<string, Operation>> = {
   deliver: one(async (account) => deliver(await inbox(account), 'third', { origin: 'o-3' })),
@@ -74,15 +87,39 @@ export const operations: Readonly<Record<string, Operation>> = {
   subscribe: one((account) => account.subscribe('x')),
   put: one((account) => account.put({ key: { a: 1 }, other: 2 })),
   'cut an epoch': {
-    epochEntries: 2,
+    store: { epochEntries: 2 },
     steps: [
       { act: async (account) => (await inbox(account)).expunge(uids(1), 'backend') },
       ...['k1', 'k2', 'k3', 'k4'].map((name) => ({ act: flagging(name) })),
     ],
   },
   'cut epochs under deliveries': {
-    epochEntries: 1,
+    store: { epochEntries: 1 },
     steps: ['p', 'q', 'r', 's', 't'].map((text) => ({ act: delivering(text) })),
+  },
+  undelete: {
+    steps: [
+      { act: async (account) => (await inbox(account)).expunge(uids(1, 2), 'client') },
+      { act: async (account) => (await inbox(account)).undelete(uids(1, 2)) },
+    ],
+  },
+  'purge what was expunged': {
+    steps: [
+      { act: async (account) => (await inbox(account)).expunge(uids(1), 'client') },
+      { act: purging, by: [inbox, purging], isDoneLater: true },
+    ],
+  },
+  'restore a mailbox': {
+    steps: [
+      { act: (account) => account.remove('x') },
+      { act: async (account) => account.restore((await account.removed())[0]!.id) },
+    ],
+  },
+  'move to another root': {
+    store: { partitions: [otherRoot], partitionRule: 'first' },
+    // Who would move it still counts as alive for a while.
+    laterMs: 3_600_000,
+    steps: [{ act: (_account, _clock, store) => store.move(user, otherRoot) }],
   },
   'repair a damaged log': {
     prepare: (disk) => {
@@ -93,10 +130,15 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
 }
 
+function storeOn(disk: MemoryDisk, { store = {} }: Operation, clock = new DiskClock(disk), gate?: Gate): Store {
+  return storeIn(root, { fs: disk.fs(gate), clock, ...store })
+}
+
 /** INBOX with two messages, `a`, `a/b` and `x` with one each, one subscription. */
-export async function preparedAccount({ prepare }: Operation): Promise<MemoryDisk> {
+export async function preparedAccount(operation: Operation): Promise<MemoryDisk> {
   const disk = new MemoryDisk()
-  await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
+  for (const partition of operation.store?.partitions ?? []) await disk.fs().makeDirectory(partition)
+  await using store = storeOn(disk, { ...operation, store: { ...operation.store, epochEntries: 256 } })
   const account = store.account(user)
   await account.ensure()
   await deliverAll(await inbox(account), [{ text: 'first', origin: 'o-1' }, { text: 'second' }])
@@ -107,7 +149,7 @@ export async function preparedAccount({ prepare }: Operation): Promise<MemoryDis
   await account.subscribe('a/b')
   await store.close()
   await quiet()
-  prepare?.(disk)
+  operation.prepare?.(disk)
   disk.writeBack()
   return disk
 }
@@ -118,24 +160,31 @@ async function holds(mailbox: Mailbox): Promise<unknown> {
   for (const { uid, flags, origin, internalDate } of mailbox.messages)
     messages.push([uid, await textOf(mailbox, uid), [...flags].sort().join(' '), origin ?? null, internalDate])
   const departed = Array.from(mailbox.departed(), ([origin, { cause }]) => `${origin} ${cause}`).sort()
-  return { messages, departed, recentAfter: mailbox.recentAfter }
+  const expunged = Array.from(mailbox.expunged(), ({ message, cause }) => `${message.uid} ${cause}`)
+  return { messages, departed, expunged, recentAfter: mailbox.recentAfter }
 }
 
-/** What the account holds, as a fresh process sees it: equal texts for equal contents. */
-export async function contents(disk: MemoryDisk): Promise<string> {
-  await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
+/** What the account holds, as a fresh process sees it later: equal texts for equal contents. */
+export async function contents(disk: MemoryDisk, operation: Operation): Promise<string> {
+  disk.now += operation.laterMs ?? 0
+  await using store = storeOn(disk, operation)
   const account = store.account(user)
   const mailboxes: Record<string, unknown> = {}
   for (const { name, selectable } of await account.list())
     if (selectable) mailboxes[name] = await holds(await account.open(name))
+  const subscriptions = await account.subscriptions()
   const values = [await account.get('key'), await account.get('other')]
-  return JSON.stringify({ mailboxes, subscriptions: await account.subscriptions(), values }, null, 1)
+  const removed = (await account.removed()).map(({ name, messages }) => `${name} with ${messages}`)
+  const { root } = await account.locate()
+  return JSON.stringify({ mailboxes, subscriptions, values, removed, root }, null, 1)
 }
 
 /** Everything goes on as it should: in all mailboxes something comes, is marked and leaves again. */
-export async function worksOn(disk: MemoryDisk): Promise<readonly string[]> {
-  const before = await contents(disk)
-  await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
+export async function worksOn(disk: MemoryDisk, operation: Operation): Promise<readonly string[]> {
+  const messagesOf = (text: string) =>
+    JSON.stringify(JSON.parse(text), (key, value: unknown) => (key === 'expunged' ? undefined : value), 1)
+  const before = messagesOf(await contents(disk, operation))
+  await using store = storeOn(disk, operation)
   const account = store.account(user)
   for (const { name, selectable } of await account.list()) {
     if (!selectable) continue
@@ -148,7 +197,7 @@ export async function worksOn(disk: MemoryDisk): Promise<readonly string[]> {
     if ((await textOf(mailbox, delivered.uid)) !== 'later') return [`what came later to ${name} is something else`]
     await mailbox.expunge([delivered.uid], 'client')
   }
-  const again = await contents(disk)
+  const again = messagesOf(await contents(disk, operation))
   return again === before ? [] : [`${again}\nis there, and not\n${before}`]
 }
 
@@ -169,7 +218,7 @@ export interface Driven {
  */
 export async function drive(
   disk: MemoryDisk,
-  { steps, epochEntries }: Operation,
+  operation: Operation,
   choose: (waiting: number) => number,
   before: (call: Call, acknowledged: number) => Verdict,
 ): Promise<Driven> {
@@ -186,13 +235,13 @@ export async function drive(
     waiting.push({ call, proceed })
     return promise
   }
-  const store = storeIn(root, { fs: disk.fs(gate), clock, ...(epochEntries === undefined ? {} : { epochEntries }) })
+  const store = storeOn(disk, operation, clock, gate)
   const account = store.account(user)
   let acknowledged = 0
   let failure: unknown
   const made = async () => {
-    for (const { act } of steps) {
-      await act(account, clock)
+    for (const { act } of operation.steps) {
+      await act(account, clock, store)
       acknowledged += 1
     }
   }
@@ -219,8 +268,8 @@ export interface Stage {
 /** What may be found: after each step, and between where it consists of several. */
 export async function stages(operation: Operation, prepared: MemoryDisk): Promise<readonly Stage[]> {
   const disk = prepared.clone()
-  const found: Stage[] = [{ of: 0, contents: await contents(disk.clone()) }]
-  for (const [index, { act, by }] of operation.steps.entries()) {
+  const found: Stage[] = [{ of: 0, contents: await contents(disk.clone(), operation) }]
+  for (const [index, { act, by, isDoneLater }] of operation.steps.entries()) {
     const acts = by ?? [act]
     for (const [at, part] of acts.entries()) {
       const driven = await drive(
@@ -230,7 +279,8 @@ export async function stages(operation: Operation, prepared: MemoryDisk): Promis
         () => undefined,
       )
       if (driven.failure !== undefined) throw driven.failure
-      found.push({ of: at + 1 === acts.length ? index + 1 : index, contents: await contents(disk.clone()) })
+      const isWhole = at + 1 === acts.length || isDoneLater === true
+      found.push({ of: isWhole ? index + 1 : index, contents: await contents(disk.clone(), operation) })
     }
   }
   return found

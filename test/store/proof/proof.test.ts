@@ -35,7 +35,7 @@ describe('proofs of the store', () => {
   })
 
   it('a call that fails, or that lies, fails an operation as a whole or not at all', async () => {
-    expect(await casesOf(failingCalls(0.05))).toBeGreaterThan(300)
+    expect(await casesOf(failingCalls(0.03))).toBeGreaterThan(300)
   })
 
   it('random histories can end at every call', async () => {

@@ -1,13 +1,6 @@
 /**
- * Which orders of calls have to be tried. Two calls that touch different things can be made in either order with the same result, so of
- * all histories that differ only in the order of such calls one is enough (Mazurkiewicz traces).
- *
- * - A call that can't meet any call that another process ever makes is made at once, without a choice (a persistent set of one). What
- *   others make is learnt from the histories tried so far; when that grows so that a call was wrongly taken for such a one, everything
- *   is tried anew. Nothing is missed: a call that could meet it would come first in some history that was not tried, and all before it
- *   could be made after as well, so it would have been met, and learnt, there.
- * - Where there is a choice, a process whose next call was tried there first sleeps until another makes a call that its own can meet
- *   (sleep sets). So every trace is tried exactly once.
+ * Which calls of different processes have to be tried in both orders. Two calls that touch different things can be made in either order
+ * with the same result, so of all histories that differ only in the order of such calls one is enough (Mazurkiewicz traces).
  */
 
 import { uniqueName } from '#src/store/unique.ts'
@@ -29,11 +22,10 @@ const uniquePattern = new RegExp(`${processPart}[0-9a-z]+|\\b[0-9a-f]{32}\\b`, '
 export class Names {
   private readonly owners = new Map<string, string>()
   private readonly calls = new WeakMap<Call, KnownCall>()
-  private readonly before: ReadonlySet<string>
+  private readonly constants: Constants
 
-  /** `before`: unique names that were there before the history began, as they are. */
-  constructor(before: ReadonlySet<string>) {
-    this.before = before
+  constructor(constants: Constants) {
+    this.constants = constants
   }
 
   of(actor: number, call: Call): KnownCall {
@@ -47,8 +39,9 @@ export class Names {
   }
 
   private shared(actor: number, path: string): string {
+    if (this.constants.has(path)) return path
     return path.replace(uniquePattern, (unique) => {
-      if (this.before.has(unique)) return unique
+      if (this.constants.before.has(unique)) return unique
       let owner = this.owners.get(unique)
       if (owner === undefined) {
         owner = `<${actor}>`
@@ -56,6 +49,24 @@ export class Names {
       }
       return owner
     })
+  }
+}
+
+/** Paths that are the same in all histories of a family. */
+export class Constants {
+  /** Unique names that were there before the histories began. */
+  readonly before: ReadonlySet<string>
+  private readonly known = new Set<string>()
+
+  constructor(before: ReadonlySet<string>) {
+    this.before = before
+  }
+
+  has(path: string): boolean {
+    if (this.known.has(path)) return true
+    const isConstant = (path.match(uniquePattern) ?? []).every((unique) => this.before.has(unique))
+    if (isConstant) this.known.add(path)
+    return isConstant
   }
 }
 
@@ -125,39 +136,4 @@ function disturbs(changer: KnownCall, other: KnownCall): boolean {
     if (other.lists.includes(parentOf(changed))) return true
   }
   return false
-}
-
-/** What each process of a family of histories was seen to do. */
-export class Footprints {
-  private readonly of: Set<KnownCall>[]
-  private privates: Map<KnownCall, boolean>[]
-  /** Something was taken for private that is not: what was tried so far doesn't count. */
-  wrong = false
-
-  constructor(actors: number) {
-    this.of = Array.from({ length: actors }, () => new Set())
-    this.privates = Array.from({ length: actors }, () => new Map())
-  }
-
-  /** Begins anew with what was learnt. */
-  again(): void {
-    this.wrong = false
-    this.privates = this.of.map(() => new Map())
-  }
-
-  learn(actor: number, call: KnownCall): void {
-    if (this.of[actor]!.has(call)) return
-    this.of[actor]!.add(call)
-    for (const [index, privates] of this.privates.entries())
-      if (index !== actor) for (const [one, isPrivate] of privates) if (isPrivate && meet(one, call)) this.wrong = true
-  }
-
-  isPrivate(actor: number, call: KnownCall): boolean {
-    let answer = this.privates[actor]!.get(call)
-    if (answer === undefined) {
-      answer = this.of.every((calls, index) => index === actor || ![...calls].some((other) => meet(call, other)))
-      this.privates[actor]!.set(call, answer)
-    }
-    return answer
-  }
 }

@@ -80,15 +80,15 @@ export async function interleave(setting: Setting, choose: Choose): Promise<bool
     if (begin.length > 0 && unready.size === 0) {
       varied = true
       for (const resolve of begin.splice(0)) resolve()
-    } else if (end.length > 0 && unfinished.size === 0) {
-      varied = false
-      for (const { proceed } of waiting.splice(0)) proceed()
-      for (const resolve of end.splice(0)) resolve()
     } else if (waiting.length > 0) {
       const next = choose(waiting)
       if (next === undefined) return false
       const [chosen] = waiting.splice(next, 1)
       chosen!.proceed()
+    } else if (end.length > 0 && unfinished.size === 0) {
+      // What the works left to be done beside them is done as well.
+      varied = false
+      for (const resolve of end.splice(0)) resolve()
     } else if (running === 0) return true
     else throw new Error('nobody can go on')
   }
