@@ -1,6 +1,6 @@
 /**
- * What has been learned of a backend host by using it. One per host and port, shared by all its accounts, in memory:
- * whoever wants it to outlive the process stores what `learned` holds and hands it to the constructor.
+ * What has been learned of a backend host by using it. One per host and port, shared by all its accounts. It outlives the process
+ * (`profile-files.ts`): plain values only, none of a user and none of a secret.
  */
 
 export interface Learned {
@@ -24,7 +24,44 @@ export interface Learned {
   unstableUidls?: boolean
   /** A POP3 server lists in another order in every session. */
   reorders?: boolean
+  /** EXPIRE as last announced, in days. RFC 2449 §6.7 */
+  expireDays?: number
+  /** With more sessions than this at the same time the host asked for fewer, at `connectionsAt` (seconds since 1970). */
+  connections?: number
+  connectionsAt?: number
+  /** Polls are held until then, seconds since 1970; for this kind of refusal. */
+  heldUntil?: number
+  heldFor?: 'throttled' | 'away'
 }
+
+const isTrue = (value: unknown): boolean => value === true
+const isCount = (value: unknown): boolean => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+const oneOf =
+  (...values: readonly string[]) =>
+  (value: unknown): boolean =>
+    typeof value === 'string' && values.includes(value)
+
+const valid: { readonly [K in keyof Required<Learned>]: (value: unknown) => boolean } = {
+  capaHangs: isTrue,
+  capaAfterLoginFails: isTrue,
+  pipeliningFails: isTrue,
+  gluesTerminator: isTrue,
+  deleteNeedsRetrieve: isTrue,
+  protection: oneOf('tls', 'unverified'),
+  loginDelaySeconds: isCount,
+  afterRetrieve: oneOf('keeps', 'removes'),
+  unstableUidls: isTrue,
+  reorders: isTrue,
+  expireDays: isCount,
+  connections: isCount,
+  connectionsAt: isCount,
+  heldUntil: isCount,
+  heldFor: oneOf('throttled', 'away'),
+}
+
+/** Whether a file that says so can be believed. */
+export const isLearned = (name: string, value: unknown): boolean =>
+  Object.hasOwn(valid, name) && valid[name as keyof Learned](value)
 
 export class BackendProfile {
   readonly learned: Learned
@@ -85,7 +122,7 @@ export class BackendProfiles {
   readonly #profiles = new Map<string, BackendProfile>()
 
   of(host: string, port: number): BackendProfile {
-    const key = `${host.toLowerCase()}:${port}`
+    const key = hostKey(host, port)
     let profile = this.#profiles.get(key)
     if (profile === undefined) {
       profile = new BackendProfile()
@@ -93,4 +130,12 @@ export class BackendProfiles {
     }
     return profile
   }
+
+  /** What was known before. */
+  put(key: string, profile: BackendProfile): void {
+    this.#profiles.set(key, profile)
+  }
 }
+
+/** Names a host and port. */
+export const hostKey = (host: string, port: number): string => `${host.toLowerCase()}:${port}`

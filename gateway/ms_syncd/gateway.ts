@@ -1,7 +1,9 @@
 /** What the users of a gateway share, and who they are. */
 
+import type { Accounts } from '#src/auth/accounts.ts'
+import { canonicalUserId, defaultDomain } from '#src/auth/user-id.ts'
 import type { Clock } from '#src/base/clock.ts'
-import { AuthError } from '#src/base/errors.ts'
+import { AuthError, SyntaxFault } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { UserBackends, UserDatabase } from '#src/config/backends.ts'
@@ -10,11 +12,16 @@ import type { EventBus } from '#src/events/types.ts'
 import type { Store } from '#src/store/types.ts'
 import { pollsAlone } from '../backend/credentials.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
+import type { BackendProfile } from '../backend/profile.ts'
+import { Slice } from '../backend/slice.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import type { Policy } from '../sync/plan.ts'
 import { Agenda } from './agenda.ts'
+import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
+import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
+import type { UserStatus } from './status.ts'
 import { GatewayUser } from './user.ts'
 
 export interface GatewayParts {
@@ -25,6 +32,10 @@ export interface GatewayParts {
   readonly access: BackendAccess
   readonly clock: Clock
   readonly log: Log
+  /** Accounts of synchronisation mode; as none where they are not given. */
+  readonly accounts?: Pick<Accounts, 'find'> | undefined
+  /** Something may have been learned of a backend host. */
+  readonly keepProfile?: (key: string, profile: BackendProfile) => void
 }
 
 /** Of every user. */
@@ -41,7 +52,10 @@ export class Gateway {
   readonly log: Log
   readonly scheduler: Scheduler
   readonly agenda: Agenda<GatewayUser>
+  readonly hosts: Hosts
   #access: BackendAccess
+  #accounts: Pick<Accounts, 'find'> | undefined
+  #quietHours: QuietHours
   #config: Config
   #injection: Injection
   #userDatabase: UserDatabase
@@ -49,7 +63,7 @@ export class Gateway {
   readonly #users = new Map<UserId, GatewayUser>()
   readonly #unsubscribe: () => void
 
-  constructor({ config, users, store, events, access, clock, log }: GatewayParts) {
+  constructor({ config, users, store, events, access, clock, log, accounts, keepProfile }: GatewayParts) {
     this.#config = config
     this.#injection = injectionOf(config, clock)
     this.#userDatabase = users
@@ -58,6 +72,14 @@ export class Gateway {
     this.#access = access
     this.clock = clock
     this.log = log
+    this.#accounts = accounts
+    this.#quietHours = new QuietHours(config.all('backend_quiet_hours'))
+    this.hosts = new Hosts(
+      access.profiles,
+      clock,
+      () => this.#quietHours,
+      ({ key, profile }) => keepProfile?.(key, profile),
+    )
     this.scheduler = new Scheduler(config.get('backend_connections'))
     this.agenda = new Agenda(clock, this.signal, (user) => user.turn())
     this.#unsubscribe = events.subscribe([syncTopic], ({ topic }) => this.#syncNow(topic.slice(syncTopic.length)))
@@ -76,6 +98,11 @@ export class Gateway {
   /** For the next session of a backend. */
   get injection(): Injection {
     return this.#injection
+  }
+
+  /** Gateway mode: the backend's answer to a poll is one to a login too. */
+  get asksBackend(): boolean {
+    return this.#config.get('gateway_mode')
   }
 
   get fastLogin(): boolean {
@@ -148,12 +175,74 @@ export class Gateway {
     return user
   }
 
-  /** Backends of users are looked up again at their next login. */
-  reload({ config, users, access }: Pick<GatewayParts, 'config' | 'users' | 'access'>): void {
+  /** Whether a user who is polled without a client still has somebody to read the mail. In gateway mode any of them may log in. */
+  async mayStand(userId: UserId): Promise<boolean> {
+    if (this.asksBackend) return true
+    try {
+      const account = await this.#accounts?.find(userId)
+      return account !== undefined && account.state !== 'disabled'
+    } catch (error) {
+      this.log.log('warning', 'not polled: the account can not be read', {
+        user: userId,
+        reason: (error as Error).message,
+      })
+      return false
+    }
+  }
+
+  /** Begins to poll those who are polled without a client, and ends it for those who are not any more. */
+  async pollStanding(): Promise<void> {
+    const slice = new Slice()
+    const standing = new Set<UserId>()
+    const records = this.#config.get('poll_without_client') ? this.#userDatabase.records : []
+    for (const { frontendId } of records) {
+      if (slice.isOver()) await slice.next()
+      const userId = this.#standingId(frontendId)
+      const backends = userId === undefined ? undefined : this.#userDatabase.find(frontendId, userId, this.#config)
+      if (userId === undefined || backends === undefined || !pollsAnyAlone(backends)) continue
+      standing.add(userId)
+      this.#user(userId, backends).stand(backends)
+    }
+    for (const user of this.#users.values()) if (user.isStanding && !standing.has(user.userId)) user.stand(undefined)
+  }
+
+  /** The user that a record is for; undefined: a whole domain, or nobody who could log in. */
+  #standingId(frontendId: string): UserId | undefined {
+    if (frontendId.startsWith('@')) return undefined
+    try {
+      return canonicalUserId(frontendId, defaultDomain(this.#config, undefined))
+    } catch (error) {
+      if (!(error instanceof SyntaxFault)) throw error
+      this.log.log('warning', 'a record of ms_sync.xml names nobody', { frontendId, reason: error.message })
+      return undefined
+    }
+  }
+
+  /** Backends of users are looked up again at their next login, of those who are polled without a client now. */
+  async reload({
+    config,
+    users,
+    access,
+    accounts,
+  }: Pick<GatewayParts, 'config' | 'users' | 'access' | 'accounts'>): Promise<void> {
     this.#config = config
     this.#injection = injectionOf(config, this.clock)
     this.#userDatabase = users
     this.#access = access
+    this.#accounts = accounts
+    this.#quietHours = new QuietHours(config.all('backend_quiet_hours'))
+    await this.pollStanding()
+  }
+
+  /** Of all backends of the users who are here or polled, in no order. */
+  statuses(): readonly UserStatus[] {
+    return [...this.#users.values()].flatMap((user) =>
+      user.status().map((status) => ({ user: user.userId, ...status })),
+    )
+  }
+
+  get counts(): { readonly users: number; readonly running: number; readonly waiting: number } {
+    return { users: this.#users.size, ...this.scheduler.counts }
   }
 
   /** Ends sessions at once; what has arrived whole is stored. */
@@ -163,3 +252,5 @@ export class Gateway {
     await Promise.all([...this.#users.values()].map((user) => user.stopped()))
   }
 }
+
+const pollsAnyAlone = ({ master, extra }: UserBackends): boolean => [master, ...extra].some(pollsAlone)

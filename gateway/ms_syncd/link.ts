@@ -7,9 +7,10 @@ import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
 import { pollsAlone } from '../backend/credentials.ts'
 import { BackendError } from '../backend/errors.ts'
-import type { BackendProfile } from '../backend/profile.ts'
 import { Setbacks } from '../sync/setbacks.ts'
 import type { SyncResult } from '../sync/sync.ts'
+import type { BackendHost } from './host.ts'
+import { type LinkStatus, linkState, type Outcome, outcomeText } from './status.ts'
 
 const firstRetryMs = 2_000
 const longestRetryMs = 900_000
@@ -18,11 +19,12 @@ const promptMs = 500
 /** Clocks differ: LOGIN-DELAY counts at the backend. */
 const delayMarginMs = 1_000
 
-/** Told what happens (`begun`, `proven`, `done`, `failed`, `abandoned`), it says when the next session is due. */
+/** Told what happens (`begun`, `started`, `proven`, then `done`, `failed`, `abandoned` or `heldBack`), it says when the next session is due. */
 export class BackendLink {
   readonly setbacks = new Setbacks()
+  readonly host: BackendHost
   backend: Backend
-  readonly #profile: BackendProfile
+  readonly #account: string
   readonly #clock: Clock
   readonly #log: Log
   #loginMs = -Infinity
@@ -33,36 +35,44 @@ export class BackendLink {
   #failures = 0
   /** The password was refused: no session before somebody logs in, or before the record has another one where it is from there. */
   stopped = false
-  running = false
+  #phase: 'resting' | 'queued' | 'running' = 'resting'
+  #isProven = false
+  #outcome: Outcome | undefined
+  #doneAt: number | undefined
+  #totals = { sessions: 0, listed: 0, fetched: 0, octets: 0 }
 
-  constructor(backend: Backend, profile: BackendProfile, clock: Clock, log: Log) {
+  constructor(backend: Backend, userId: string, host: BackendHost, clock: Clock, log: Log) {
     this.backend = backend
-    this.#profile = profile
+    this.host = host
+    this.#account = `${userId} ${backend.user}`
     this.#clock = clock
-    this.#log = log.child({
-      backend: `${backend.protocol}://${backend.host}:${backend.port}`,
-      mailbox: backend.mailbox,
-    })
+    this.#log = log.child({ backend: this.#url, mailbox: backend.mailbox })
+  }
+
+  get #url(): string {
+    const { protocol, host, port } = this.backend
+    return `${protocol}://${host}:${port}`
   }
 
   get log(): Log {
     return this.#log
   }
 
-  /** When the next session may begin, by LOGIN-DELAY. GW-18 */
+  /** When the next session may begin, by LOGIN-DELAY and by what the backend asked for. GW-18 */
   get allowedMs(): number {
-    const delayMs = (this.#profile.learned.loginDelaySeconds ?? 0) * 1_000
+    const delayMs = (this.host.profile.learned.loginDelaySeconds ?? 0) * 1_000
     return Math.max(this.#pauseUntilMs, delayMs === 0 ? -Infinity : this.#loginMs + delayMs + delayMarginMs)
   }
 
-  /** When the next session begins; Infinity: not by itself. On the scale of `clock.now()`. */
+  /** When the next session begins by itself; Infinity: it doesn't. On the scale of `clock.monotonic()`, as all times here. */
   get dueMs(): number {
-    return this.stopped || this.running ? Infinity : Math.max(this.#dueMs, this.allowedMs)
+    if (this.stopped || this.#phase !== 'resting') return Infinity
+    return Math.max(this.#dueMs, this.allowedMs, this.host.pollsFromMs)
   }
 
   /** Something happened that the other side should see soon. */
   prompt(): void {
-    this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic() + promptMs)
+    this.promptAt(this.#clock.monotonic() + promptMs)
   }
 
   promptNow(): void {
@@ -73,54 +83,95 @@ export class BackendLink {
     this.#dueMs = Math.min(this.#dueMs, ms)
   }
 
+  /** Not before. */
+  putOff(ms: number): void {
+    this.#dueMs = Math.max(this.#dueMs, ms)
+  }
+
   /** When the backend accepted a login last; -Infinity: not yet. */
   get loginMs(): number {
     return this.#loginMs
   }
 
+  /** A session waits for its turn. */
   begun(): void {
-    this.running = true
+    this.#phase = 'queued'
     this.#dueBeforeMs = this.#dueMs
     this.#dueMs = Infinity
   }
 
-  /** The session was for a password that somebody tried: it says nothing about the one that polls. */
-  abandoned(error: unknown): void {
-    this.running = false
+  /** It runs. */
+  started(): void {
+    this.#phase = 'running'
+    this.#isProven = false
+    this.host.begun()
+  }
+
+  /** Its turn came, and it is not to run now. */
+  heldBack(): void {
+    this.#phase = 'resting'
     this.#dueMs = Math.min(this.#dueMs, this.#dueBeforeMs)
-    const reply = error instanceof BackendError ? error.serverText : undefined
-    this.#log.log('notice', 'the backend did not accept a login', { reason: reasonOf(error), reply })
   }
 
   /** The backend accepted a login. */
   proven(): void {
     this.#loginMs = this.#clock.monotonic()
+    this.#isProven = true
     this.stopped = false
+    this.host.proven()
   }
 
-  done(result: SyncResult): void {
-    this.running = false
+  /** `jitter`: part of the interval by which the next session may come sooner. */
+  done(result: SyncResult, jitter: number): void {
+    this.host.done()
+    this.#end()
     this.#failures = 0
+    this.#outcome = undefined
     // A prompt that came meanwhile stands: what it was about may have been missed.
-    this.#schedule()
+    this.#schedule(jitter)
     const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed } = result
+    this.#doneAt = this.#clock.now()
+    this.#totals = {
+      sessions: this.#totals.sessions + 1,
+      listed,
+      fetched: this.#totals.fetched + fetched,
+      octets: this.#totals.octets + fetchedOctets,
+    }
     const changed = fetched + failed + expungedHere + pushedOut + deletedThere > 0
     const counts = { listed, fetched, octets: fetchedOctets, failed, expungedHere, pushedOut, deletedThere }
     this.#log.log(changed ? 'info' : 'debug', 'synchronised', counts)
   }
 
-  #schedule(): void {
+  #end(): void {
+    if (this.#phase === 'running') this.host.ended()
+    this.#phase = 'resting'
+  }
+
+  #schedule(jitter: number): void {
     const { intervalSeconds } = this.backend
-    if (intervalSeconds > 0) this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic() + intervalSeconds * 1_000)
+    if (intervalSeconds > 0)
+      this.promptAt(this.#clock.monotonic() + intervalSeconds * 1_000 * (1 - jitter * Math.random()))
+  }
+
+  /** The session was for a password that somebody tried: it says nothing about the one that polls. */
+  abandoned(error: unknown): void {
+    this.host.failed(error, this.#account, this.#isProven)
+    this.#end()
+    this.#dueMs = Math.min(this.#dueMs, this.#dueBeforeMs)
+    const reply = error instanceof BackendError ? error.serverText : undefined
+    this.#log.log('notice', 'the backend did not accept a login', { reason: reasonOf(error), reply })
   }
 
   /** `stopping`: the gateway ended the session itself. */
   failed(error: unknown, stopping: boolean): void {
-    this.running = false
+    if (!stopping) this.host.failed(error, this.#account, this.#isProven)
+    this.#end()
     const now = this.#clock.monotonic()
     const backendError = error instanceof BackendError ? error : undefined
     if (stopping) return
-    const fields = { kind: backendError?.kind ?? 'store', reason: reasonOf(error), reply: backendError?.serverText }
+    const kind = backendError?.kind ?? 'store'
+    const fields = { kind, reason: reasonOf(error), reply: backendError?.serverText }
+    this.#outcome = kind
     // A token that is not there is looked for again: nobody is asked for that, and the provider only after somebody consented.
     const waitsForConsent = backendError?.kind === 'needs-consent' && this.backend.service?.type === 'token'
     if (backendError?.refusesLogin === true && !waitsForConsent) {
@@ -138,29 +189,36 @@ export class BackendLink {
     this.#dueMs = now + waitMs
     if (backendError?.retryAfterMs !== undefined) this.#pauseUntilMs = now + backendError.retryAfterMs
     const retry = { ...fields, retrySeconds: Math.round(waitMs / 1_000) }
-    this.#log.log('warning', outcomes[backendError?.kind ?? 'store'] ?? 'the backend session failed', retry)
+    this.#log.log('warning', outcomeText(kind), retry)
+  }
+
+  /** For whoever looks; `isPolled`: sessions begin by themselves. */
+  status(isPolled: boolean): LinkStatus {
+    const [now, monotonic] = [this.#clock.now(), this.#clock.monotonic()]
+    const toWall = (ms: number) => Math.round(now + ms - monotonic)
+    const { dueMs, allowedMs } = this
+    const held = this.host.hold
+    const isHeld = held !== undefined && this.host.pollsFromMs >= dueMs
+    const state = linkState({
+      phase: this.#phase,
+      stopped: this.stopped,
+      outcome: this.#outcome,
+      isPolled: isPolled && dueMs !== Infinity,
+      isPaused: this.#pauseUntilMs > monotonic,
+      isDelayed: allowedMs > monotonic && allowedMs >= dueMs,
+      held: isHeld ? held.why : undefined,
+    })
+    return {
+      backend: this.#url,
+      mailbox: this.backend.mailbox,
+      state,
+      ...(this.#outcome === undefined ? {} : { reason: outcomeText(this.#outcome) }),
+      ...(this.#doneAt === undefined ? {} : { last: this.#doneAt }),
+      ...(isPolled && dueMs !== Infinity ? { next: toWall(Math.max(dueMs, monotonic)) } : {}),
+      failures: this.#failures,
+      ...this.#totals,
+    }
   }
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-/** A line of its own for each way to fail. */
-const outcomes: Readonly<Record<string, string>> = {
-  'needs-consent': 'its owner has to consent to the access: msadm oauth consent',
-  'in-use': 'the maildrop is in use by another session',
-  'login-delay': 'the backend wants a longer pause between logins',
-  throttled: 'the backend asks for fewer sessions or less traffic',
-  temporary: 'the backend has a passing failure',
-  permanent: 'the backend refuses, and says that it needs its administrator',
-  'over-quota': 'the account has no room left at the backend',
-  gone: 'the backend does not have the mailbox any more',
-  unsupported: 'the backend does not know what is asked of it',
-  connect: 'the backend can not be reached',
-  timeout: 'the backend does not answer in time',
-  closed: 'the backend closed the connection',
-  protocol: 'the backend does not speak POP3',
-  limit: 'the backend sends more than is accepted',
-  tls: 'the connection to the backend can not be protected',
-  stopped: 'a message from the backend could not be taken',
-  store: 'the store can not take the mail now',
-}

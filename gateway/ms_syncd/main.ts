@@ -1,6 +1,8 @@
 /** ms_syncd: asks backends about logins, and keeps mailboxes in step with them. Gateway and synchronisation mode. GW-01 to GW-26, SYN-01 to SYN-04 */
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
+import { openAccounts } from '#src/auth/accounts.ts'
 import { loadUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
 import { formatFinding } from '#src/config/finding.ts'
@@ -9,8 +11,10 @@ import { openMailStore } from '#src/server/mail-store.ts'
 import { exitCodes } from '#src/server/process.ts'
 import { StartError } from '#src/server/supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from '#src/server/types.ts'
+import { gatewayName } from '#src/store/places.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
 import { BackendProfiles } from '../backend/profile.ts'
+import { ProfileFiles } from '../backend/profile-files.ts'
 import type { TlsTrust } from '../backend/tls.ts'
 import { authenticate, serviceName } from './authenticate.ts'
 import { Gateway } from './gateway.ts'
@@ -26,6 +30,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     for (const warning of warnings) log.log('warning', formatFinding(warning))
     return database
   }
+  const accountsOf = (from: Config) => ({ accounts: openAccounts(from.get('account_db')) })
   const profiles = new BackendProfiles()
   const readAccess = async (from: Config): Promise<BackendAccess> => {
     const trust = await trustOf(from)
@@ -33,21 +38,39 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   }
   const [users, access] = [await readUsers(config), await readAccess(config)]
   const store = openMailStore(runtime)
-  const gateway = new Gateway({ config, users, store, events, access, clock, log })
+  const profileFiles = await ProfileFiles.open(join(store.roots[0]!, gatewayName, 'hosts'), profiles, clock, log)
+  const gateway = new Gateway({
+    config,
+    users,
+    store,
+    events,
+    access,
+    clock,
+    log,
+    ...accountsOf(config),
+    keepProfile: (key, profile) => profileFiles.touch(key, profile),
+  })
   // In this order: sessions of an earlier ms_syncd are told of this one before it lets anybody in (src/events/replacement.ts).
   const announcement = events.announce({ service: 'gw' })
   const unserve = events.serve(serviceName, (request) => authenticate(gateway, request))
+  await gateway.pollStanding()
   return {
     async stop() {
       unserve()
       announcement.withdraw()
       await gateway.stop()
+      await profileFiles[Symbol.asyncDispose]()
       await store.close()
     },
     async reload(next) {
       checkMode(next)
       store.reload(next)
-      gateway.reload({ config: next, users: await readUsers(next), access: await readAccess(next) })
+      await gateway.reload({
+        config: next,
+        users: await readUsers(next),
+        access: await readAccess(next),
+        ...accountsOf(next),
+      })
       return []
     },
   }

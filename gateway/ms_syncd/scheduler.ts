@@ -17,8 +17,8 @@ export interface SessionWork<T> {
   /** Work that has not begun when it is aborted rejects with its reason when its turn comes; running work watches it itself. */
   readonly signal: AbortSignal
   readonly work: () => Promise<T>
-  /** Sessions that the host takes; as many as the scheduler lets it have unless told. Asked whenever one could begin. */
-  readonly limit?: () => number
+  /** Sessions that the host takes, at least 1; as many as the scheduler lets it have unless told. Asked whenever one could begin. */
+  readonly limit?: (isLogin: boolean) => number
 }
 
 export interface Scheduled<T> {
@@ -52,7 +52,7 @@ export class Scheduler {
     const mayBegin = (isLogin: boolean) => {
       const free = this.#slots - this.#queue.pending
       const share = isLogin ? loginWeight * free : free - this.#kept
-      return running() < Math.min(share, limit())
+      return running() < Math.min(share, limit(isLogin))
     }
     let waits = true
     const begin = async () => {

@@ -8,6 +8,7 @@ import type { Log } from '#src/base/log.ts'
 import type { UserBackends } from '#src/config/backends.ts'
 import type { MailEvent } from '#src/events/types.ts'
 import { pollPassword, pollsAlone } from '../backend/credentials.ts'
+import { BackendError } from '../backend/errors.ts'
 import { syncOnce } from '../sync/sync-once.ts'
 import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
@@ -15,10 +16,14 @@ import { BackendLink } from './link.ts'
 import { UserLinks } from './links.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
+import type { LinkStatus } from './status.ts'
 import { type Attempt, type BackendSession, recentMs, Verdicts } from './verdicts.ts'
 
 /** How often a user without polling is looked at, to forget the password of one who left. */
 const lookMs = 300_000
+
+/** Part of the interval by which a poll that nobody waits for may come sooner: polls that fell together part again. */
+const standingJitter = 0.1
 
 /** Who decides about the passwords of the last login. */
 type Decider = 'backend' | 'account'
@@ -51,8 +56,8 @@ export class GatewayUser {
     this.#log = log.child({ user: userId })
     this.#onGone = onGone
     this.#links = new UserLinks(backends, (backend) => {
-      const profile = gateway.access.profiles.of(backend.host, backend.port)
-      return new BackendLink(backend, profile, clock, this.#log)
+      const host = gateway.hosts.of(backend.host, backend.port)
+      return new BackendLink(backend, userId, host, clock, this.#log)
     })
     this.#clients = new Clients(
       userId,
@@ -118,12 +123,23 @@ export class GatewayUser {
     if (!this.#gateway.fastLogin) await Promise.all(this.#sessions)
   }
 
-  /** Polls without clients too, where records have passwords; undefined: no longer. */
-  stand(backends: UserBackends | undefined, firstMs: number): void {
-    if (backends !== undefined) this.#links.use(backends)
-    if (backends !== undefined && !this.#isStanding) for (const link of this.#links.all) link.promptAt(firstMs)
+  /** Polls from now on without clients too, where records have passwords; undefined: no longer. */
+  stand(backends: UserBackends | undefined): void {
+    if (backends !== undefined) {
+      this.#links.use(backends)
+      if (this.#gateway.asksBackend) this.#decider = 'backend'
+      const now = this.#gateway.clock.monotonic()
+      // Spread over the interval, in which they stay spread.
+      for (const link of this.#links.all)
+        if (!this.#isStanding && link.backend.intervalSeconds > 0)
+          link.promptAt(now + Math.random() * link.backend.intervalSeconds * 1_000)
+    }
     this.#isStanding = backends !== undefined
     this.#plan()
+  }
+
+  get isStanding(): boolean {
+    return this.#isStanding
   }
 
   /** A client waits for the mail of these. */
@@ -163,11 +179,12 @@ export class GatewayUser {
     proven.catch(() => {})
     const { scheduler, store, access, policy, injection, clock } = this.#gateway
     const signal = stop === undefined ? this.#gateway.signal : AbortSignal.any([this.#gateway.signal, stop])
-    const { backend, log, setbacks } = link
+    const { backend, log, setbacks, host } = link
     const password = given === undefined ? undefined : Buffer.from(given)
     let isProven = false
+    let isAwaited = priority > pollPriority
     link.begun()
-    const work = () =>
+    const session = () =>
       syncOnce({
         backend,
         userId: this.userId,
@@ -186,25 +203,36 @@ export class GatewayUser {
           resolve()
         },
       })
-    const { done: result, hurry } = scheduler.run({ host: backend.host, priority, signal, work })
-    const done = result
-      .then(
-        (synced) => link.done(synced),
-        (error: unknown) => {
-          if (isOwn || isProven) link.failed(error, signal.aborted)
-          else link.abandoned(error)
-          reject(error)
-          throw error
-        },
-      )
-      .finally(() => {
-        password?.fill(0)
-        this.#plan()
-      })
+    // What the host is to be asked for has to be known before its next session begins: in here.
+    const work = async () => {
+      if (!isAwaited && host.pollsFromMs > clock.monotonic()) {
+        link.heldBack()
+        throw new BackendError('stopped', 'polls of the host are held')
+      }
+      link.started()
+      try {
+        link.done(await session(), this.#clients.expected ? 0 : standingJitter)
+      } catch (error) {
+        if (isOwn || isProven) link.failed(error, signal.aborted)
+        else link.abandoned(error)
+        throw error
+      }
+    }
+    const limit = (isLogin: boolean) => host.limit(isLogin)
+    const { done: result, hurry } = scheduler.run({ host: host.key, priority, signal, limit, work })
+    result.catch(reject)
+    const done = result.finally(() => {
+      password?.fill(0)
+      this.#plan()
+    })
     const settled = done.catch(() => {})
     this.#sessions.add(settled)
     settled.then(() => this.#sessions.delete(settled))
-    return { proven, done, hurry }
+    const awaited = () => {
+      isAwaited = true
+      hurry()
+    }
+    return { proven, done, hurry: awaited }
   }
 
   #onEvent({ fields }: MailEvent): void {
@@ -272,6 +300,9 @@ export class GatewayUser {
       if (!(await this.#clients.areHere())) this.#leave()
       signal.throwIfAborted()
       this.#lookAgainMs = clock.monotonic() + lookMs
+    } else if (this.#isStanding && !(await this.#gateway.mayStand(this.userId))) {
+      for (const link of this.#links.all) link.putOff(clock.monotonic() + lookMs)
+      return
     }
     this.#syncDue(this.#links.all, pollPriority)
   }
@@ -303,6 +334,10 @@ export class GatewayUser {
         this.#ownPoll = undefined
       })
     this.#ownPoll = { stop, over }
+  }
+
+  status(): readonly LinkStatus[] {
+    return this.#links.all.map((link) => link.status(this.#polls(link)))
   }
 
   #forgetPassword(): void {

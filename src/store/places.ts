@@ -31,6 +31,8 @@ import { uniqueName } from './unique.ts'
 
 /** Of a root's folder for accounts that are being made or moved. */
 export const placesName = '.places'
+/** Of the home's folder for what the gateway keeps of all users together: hosts, and who polls whom. No account's name. */
+export const gatewayName = '.gateway'
 const claimName = 'claim'
 /** What an attempt left is kept for so long: whoever begins again can use it. */
 const givenUpMs = 86_400_000

@@ -45,6 +45,8 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
         : ready.capabilities
     if (capabilities.loginDelaySeconds > 0) request.profile.learned.loginDelaySeconds = capabilities.loginDelaySeconds
     else if (capabilities !== ready.capabilities) delete request.profile.learned.loginDelaySeconds
+    if (capabilities.expireDays !== undefined) request.profile.learned.expireDays = capabilities.expireDays
+    else if (capabilities !== ready.capabilities) delete request.profile.learned.expireDays
     rememberProtection(request, ready.protection)
     return await PopSession.prove(connection, capabilities, ready.protection, request.profile, limits)
   } catch (error) {

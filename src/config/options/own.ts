@@ -1,7 +1,18 @@
 /** Options that only this product has. Their section is 'own', so that the reference marks them. */
-import { optionsOf } from '../option.ts'
+import { Invalid, optionsOf, quote, textOf } from '../option.ts'
 
-const { boolean, choice, integer, path } = optionsOf('ms_options')
+const { boolean, choice, custom, integer, path } = optionsOf('ms_options')
+
+/** Hours in which a backend host is left alone. */
+export interface QuietSpan {
+  /** As the backends name it, lower case; `*` is every host. */
+  readonly host: string
+  /** Minutes of the day, local time; `from` above `to` goes over midnight. */
+  readonly from: number
+  readonly to: number
+}
+
+const minutesOf = (hours: string, minutes: string): number => Number(hours) * 60 + Number(minutes)
 
 export const ownOptions = {
   account_db: path({
@@ -78,4 +89,39 @@ export const ownOptions = {
     reload: 'restart',
     doc: 'Backend sessions that run at the same time; one backend host gets at most half of them.',
   }),
+  poll_without_client: boolean({
+    section: 'own',
+    default: false,
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: 'Polls users whose backends have a password in ms_sync.xml from the start of ms_syncd on, whether or not a client is connected, so that the mail is here when one connects. Records of domains name nobody.',
+  }),
+  backend_quiet_hours: custom<QuietSpan | undefined>(
+    {
+      section: 'own',
+      default: undefined,
+      repeatable: true,
+      services: ['ms_syncd'],
+      reload: 'live',
+      doc: 'Hours, in local time, in which the backends of a host (or of all: *) are not polled; logins go through.',
+    },
+    {
+      type: 'string',
+      valid: 'a host as the backends name it, or *, and hours: pop.example.net 22:00-06:30',
+      read: (element) => {
+        const text = textOf(element)
+        const found = /^([^\s/]{1,255})\s+([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(text)
+        if (found === null) throw new Invalid(`${quote(text)} is not a host and hours`)
+        const [, host, fromHours, fromMinutes, toHours, toMinutes] = found as unknown as readonly [
+          string,
+          string,
+          string,
+          string,
+          string,
+          string,
+        ]
+        return { host: host.toLowerCase(), from: minutesOf(fromHours, fromMinutes), to: minutesOf(toHours, toMinutes) }
+      },
+    },
+  ),
 }

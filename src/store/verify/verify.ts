@@ -5,7 +5,7 @@ import { type StoreFs, unlessAbsent } from '../fs.ts'
 import { goneMark } from '../leavings.ts'
 import { accountDirectory, accountOf } from '../names.ts'
 import { listName, markerName } from '../partitions.ts'
-import { placesName } from '../places.ts'
+import { gatewayName, placesName } from '../places.ts'
 import { removeTree } from '../remove-tree.ts'
 import { checkAccount } from './account-check.ts'
 import { statuses } from './folders-check.ts'
@@ -23,7 +23,14 @@ export interface VerifyOptions extends RunOptions {
 }
 
 /** What a file system or the store itself keeps in a root. */
-const ownOfRoot: ReadonlySet<string> = new Set([quarantineName, 'lost+found', markerName, listName, placesName])
+const ownOfRoot: ReadonlySet<string> = new Set([
+  quarantineName,
+  'lost+found',
+  markerName,
+  listName,
+  placesName,
+  gatewayName,
+])
 
 interface FoundAccount {
   readonly userId: UserId

@@ -349,7 +349,7 @@ describe('polling', () => {
     expect(scene.lines.map((line) => line.message)).toContain(
       'the backend refuses the password; no further attempt before its record has another one',
     )
-    scene.gateway.reload({ config, users: users('other'), access })
+    await scene.gateway.reload({ config, users: users('other'), access })
     scene.clock.turn(120)
     await scene.login()
     expect(logins(extra)).toBe(2)

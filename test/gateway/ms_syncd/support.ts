@@ -2,6 +2,7 @@
 
 import { BackendProfiles } from '#gateway/backend/profile.ts'
 import { Gateway } from '#gateway/ms_syncd/gateway.ts'
+import type { Accounts } from '#src/auth/accounts.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { RemoteError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -121,6 +122,7 @@ export const gatewayScene = async (
   port: number,
   overrides: ConfigOverrides = {},
   users: UserDatabase = makeUserDatabase(undefined, []),
+  accounts?: Pick<Accounts, 'find'>,
 ): Promise<Scene> => {
   const clock = new TurnedClock()
   const bus = new TestBus()
@@ -140,6 +142,7 @@ export const gatewayScene = async (
     access: { profiles: new BackendProfiles(), limits: quick },
     clock,
     log: recordingLog(lines),
+    ...(accounts === undefined ? {} : { accounts }),
   })
   return {
     gateway,
