@@ -17,10 +17,10 @@ import { imageOf, partsOf } from './mailbox-image.ts'
 import { missingUids, unknownFiles } from './mailbox-recovery.ts'
 import { parseMessageFileName } from './message-file.ts'
 import { StoredMessages } from './message-list.ts'
-import { MessageTable, type Rows } from './message-table.ts'
-import type { AddOperation, ExpungeOperation, FlagsOperation } from './operations.ts'
+import { MessageTable, type Row, type Rows } from './message-table.ts'
+import type { AddOperation, ExpungeOperation, FlagsOperation, OriginsOperation } from './operations.ts'
 import { type Departed, Origins } from './origins.ts'
-import type { StoredMessage } from './record.ts'
+import { packUidl, type StoredMessage } from './record.ts'
 import type { Replica, Steps } from './replica.ts'
 import type { Delivered, Flag, MailboxDelta, OriginState } from './types.ts'
 import { parseUids } from './uid-set.ts'
@@ -121,6 +121,9 @@ export class MailboxState implements Replica<Outcome> {
       case 'origin':
         this.nameOrigin(operation[1] as string, operation[2] as PackedUidl)
         return nothing
+      case 'origins':
+        yield* this.giveOrigins(operation as unknown as OriginsOperation, modSeq)
+        return nothing
       case 'forget':
         for (const origin of operation.slice(1)) this.origins.departed.delete(origin as string)
         return nothing
@@ -188,12 +191,41 @@ export class MailboxState implements Replica<Outcome> {
   private nameOrigin(origin: string, uidl: PackedUidl): void {
     if (!this.origins.isHashed(origin)) return
     const uid = this.origins.learn(origin)
-    const found = uid === undefined ? undefined : this.table.find(uid)
-    if (uid === undefined || found === undefined) return
+    const row = uid === undefined ? undefined : this.rowWith(uid, origin, uidl)
+    if (row === undefined) return
+    this.isTableChanged = true
+    finish(this.table.replace([row]))
+  }
+
+  private *giveOrigins([, ...given]: OriginsOperation, modSeq: ModSeq): Generator<undefined, void> {
+    const rows = new Map<Uid, { readonly row: NewRow; readonly before: Row; readonly origin: string }>()
+    /** The table does not have them before the end. */
+    const taken = new Set<string>()
+    for (const [number, origin] of given) {
+      const uid = number as Uid
+      if (uid >= this.nextUid || rows.has(uid) || taken.has(origin) || this.byOrigin(origin) !== undefined) continue
+      const before = this.table.find(uid)
+      const row = this.rowWith(uid, origin, packUidl(before?.chunk.uidlOf(before.row), origin))
+      if (before !== undefined && row !== undefined) {
+        rows.set(uid, { row, before, origin })
+        taken.add(origin)
+      } else if (this.purgedPastGaps === undefined) {
+        // Where entries are missing nobody knows whether it left.
+        this.origins.departed.set(origin, { present: false, uid, cause: 'client', modSeq })
+      }
+    }
+    this.isTableChanged = true
+    yield* this.table.replace(Array.from(rows.values(), ({ row }) => row).sort((a, b) => a.uid - b.uid))
+    for (const { before, origin } of rows.values()) this.origins.renamed(before, origin)
+  }
+
+  /** What the table has of a message, with another origin. */
+  private rowWith(uid: Uid, origin: string, uidl: PackedUidl): NewRow | undefined {
+    const found = this.table.find(uid)
+    if (found === undefined) return undefined
     const { chunk, row } = found
     const file = chunk.fileOf(row)
-    this.isTableChanged = true
-    this.table.replace({
+    return {
       uid,
       file,
       named: parseMessageFileName(file)!,
@@ -202,7 +234,7 @@ export class MailboxState implements Replica<Outcome> {
       addedModSeq: chunk.columns.addedModSeqs[row]!,
       origin,
       uidl,
-    })
+    }
   }
 
   private findRecovered(file: string): Uid | undefined {

@@ -15,6 +15,7 @@ import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
+import { checkOrigin } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { NameFilter } from './name-filter.ts'
 import { type Addition, operations } from './operations.ts'
@@ -41,6 +42,8 @@ import { Purger, undeleteMessages } from './undelete.ts'
 const maxUid = 0xffffffff
 /** UIDs planned before others get their turn: a few ms. */
 const uidsPerTurn = 50_000
+/** Given by one operation. */
+const originsPerOperation = 1000
 /** Messages up to this size are read and summarised at once. */
 const wholeOctets = 64 * 1024
 
@@ -52,7 +55,7 @@ export class OpenMailbox implements Mailbox {
   private readonly leavings: Leavings
   private readonly purger: Purger
   private readonly summaries: SummaryCache
-  private readonly listeners = new Set<() => void>()
+  private readonly listeners = new Set<(own: boolean) => void>()
   /** What the requests of the present commit that are planned already do: UIDs whose flags they change, origins and UIDs that they add, UIDs that they bring back. */
   private readonly touched: (readonly Uid[])[] = []
   private readonly arriving = new Set<string>()
@@ -85,7 +88,7 @@ export class OpenMailbox implements Mailbox {
         }
         this.tell(() => committed(notice))
       }
-      for (const listener of [...this.listeners]) this.tell(listener)
+      for (const listener of [...this.listeners]) this.tell(() => listener(own))
     }
     this.log = new CommitLog(context, 'mailbox', directory, () => new MailboxState(context.clock), moved)
     this.log.planned = () => {
@@ -191,11 +194,11 @@ export class OpenMailbox implements Mailbox {
     return this.log.state.delta(since, this.highestModSeq)
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (own: boolean) => void): () => void {
     // A listener of its own for every call, even of the same function.
-    const own = () => listener()
-    this.listeners.add(own)
-    return () => this.listeners.delete(own)
+    const told = (own: boolean) => listener(own)
+    this.listeners.add(told)
+    return () => this.listeners.delete(told)
   }
 
   deliver(): Delivery {
@@ -312,6 +315,18 @@ export class OpenMailbox implements Mailbox {
       false,
     )
     return result
+  }
+
+  async giveOrigins(given: readonly (readonly [uid: Uid, origin: string])[]): Promise<void> {
+    for (const [, origin] of given) checkOrigin(origin)
+    const ascending = given.toSorted(([a], [b]) => a - b)
+    await this.commit({
+      *plan() {
+        for (let at = 0; at < ascending.length; at += originsPerOperation)
+          yield operations.origins(ascending.slice(at, at + originsPerOperation))
+      },
+      done: () => {},
+    })
   }
 
   async forget(origins: readonly string[]): Promise<void> {

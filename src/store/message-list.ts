@@ -59,6 +59,11 @@ export class StoredMessages implements MessageList {
     return columns.modSeqs[position - this.starts[this.near]!]! as ModSeq
   }
 
+  addedModSeqAt(position: number): ModSeq {
+    const { columns } = this.chunkAt(position)
+    return columns.addedModSeqs[position - this.starts[this.near]!]! as ModSeq
+  }
+
   originAt(position: number): string | undefined {
     const chunk = this.chunkAt(position)
     return chunk.originOf(position - this.starts[this.near]!)

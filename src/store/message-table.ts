@@ -24,6 +24,12 @@ export interface Rows {
   readonly rows: readonly number[]
 }
 
+/** A row of a chunk. */
+export interface Row {
+  readonly chunk: Chunk
+  readonly row: number
+}
+
 export class MessageTable {
   private chunks: Chunk[]
   /** Makes the last chunk; undefined where that came from elsewhere. */
@@ -38,7 +44,7 @@ export class MessageTable {
     return [...this.chunks]
   }
 
-  find(uid: number): { readonly chunk: Chunk; readonly row: number } | undefined {
+  find(uid: number): Row | undefined {
     const chunk = this.chunks[chunkOf(this.chunks, uid)]
     const row = chunk?.rowOf(uid)
     return chunk === undefined || chunk.columns.uids[row!] !== uid ? undefined : { chunk, row: row! }
@@ -79,18 +85,25 @@ export class MessageTable {
     this.chunks.push(this.tail.chunk())
   }
 
-  /** The same message (of the same UID) told in another way. */
-  replace(message: NewRow): void {
-    const index = chunkOf(this.chunks, message.uid)
-    const chunk = this.chunks[index]!
-    const at = chunk.rowOf(message.uid)
-    const rows = allRows(chunk)
-    const builder = new ChunkBuilder(chunk.count)
-    builder.take(chunk, rows.subarray(0, at))
-    builder.add(message)
-    builder.take(chunk, rows.subarray(at + 1))
-    this.chunks[index] = builder.chunk()
-    this.tail = undefined
+  /** The same messages (of the same UIDs, ascending) told in another way. */
+  *replace(messages: readonly NewRow[]): Generator<undefined, void> {
+    for (let next = 0; next < messages.length; ) {
+      const index = chunkOf(this.chunks, messages[next]!.uid)
+      const chunk = this.chunks[index]!
+      const rows = allRows(chunk)
+      const builder = new ChunkBuilder(chunk.count)
+      let taken = 0
+      for (; next < messages.length && messages[next]!.uid <= chunk.lastUid; next += 1) {
+        const at = chunk.rowOf(messages[next]!.uid)
+        builder.take(chunk, rows.subarray(taken, at))
+        builder.add(messages[next]!)
+        taken = at + 1
+      }
+      builder.take(chunk, rows.subarray(taken))
+      this.chunks[index] = builder.chunk()
+      this.tail = undefined
+      yield
+    }
   }
 
   /** `to`: the flags instead of those; `changed` is told every UID whose flags are others then. */

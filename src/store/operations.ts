@@ -28,6 +28,7 @@ export type AddOperation = readonly [
   longOrigin: string | null,
   uid: number,
 ]
+export type OriginsOperation = readonly [word: 'origins', ...given: (readonly [uid: number, origin: string])[]]
 export type FlagsOperation = readonly [word: 'flags', mode: FlagMode, flags: readonly Flag[], uids: string]
 /** `at`: seconds since 1970. */
 export type ExpungeOperation = readonly [word: 'expunge', cause: ExpungeCause, uids: string, at: number]
@@ -39,6 +40,8 @@ export const operations = {
     return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid]
   },
   origin: (origin: string, uidl: string | undefined): Operation => ['origin', origin, packUidl(uidl, origin)],
+  /** Messages that are there already come from these origins. */
+  origins: (given: readonly (readonly [uid: Uid, origin: string])[]): OriginsOperation => ['origins', ...given],
   flags: (mode: FlagMode, flags: readonly Flag[], uids: readonly Uid[]): FlagsOperation => [
     'flags',
     mode,

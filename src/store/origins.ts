@@ -2,7 +2,7 @@
 
 import type { ModSeq, Uid } from '../base/ids.ts'
 import { originHash } from './message-file.ts'
-import type { MessageTable, Rows } from './message-table.ts'
+import type { MessageTable, Row, Rows } from './message-table.ts'
 import { hashOrigin, OriginIndex } from './origin-index.ts'
 import type { ExpungeCause, OriginState } from './types.ts'
 
@@ -79,6 +79,16 @@ export class Origins {
     this.hashed.delete(hash)
     this.remember(origin, uid)
     return uid
+  }
+
+  /** A message of the table has another origin from now on; what it had is not known any more. */
+  renamed({ chunk, row }: Row, origin: string): void {
+    const uid = chunk.columns.uids[row]! as Uid
+    const short = chunk.columns.origins?.hashes[row] ?? 0
+    const hash = short === 0 && this.hashed.size > 0 ? chunk.originHashOf(row) : undefined
+    if (short !== 0) this.index?.remove(short, uid)
+    if (hash !== undefined) this.hashed.delete(hash)
+    this.remember(origin, uid)
   }
 
   /** Messages leave the table; their origins are remembered. */

@@ -42,6 +42,8 @@ export interface MessageList extends Iterable<MessageRecord> {
   /** Seconds since 1970. */
   internalDateAt(position: number): number
   modSeqAt(position: number): ModSeq
+  /** The MODSEQ that it was added with: while it has that, its flags are as they were given. */
+  addedModSeqAt(position: number): ModSeq
   originAt(position: number): string | undefined
   uidlAt(position: number): string | undefined
   /** Position of the first message with this UID or a higher one; `length` where there is none. Cheap for neighbours one after another. */
@@ -173,8 +175,11 @@ export interface Mailbox extends AsyncDisposable {
   refresh(): Promise<boolean>
   /** Everything after `since`, at any age: exact from memory when recent, else by scan. */
   delta(since: ModSeq): MailboxDelta
-  /** Called (synchronously, without arguments) after the state moved, whoever caused it. Returns the way to stop it. */
-  onChange(listener: () => void): () => void
+  /**
+   * Called (synchronously) after the state moved, whoever caused it. `own`: by a commit of whoever opened the mailbox in this process, which has
+   * the number `highestModSeq`. Returns the way to stop it.
+   */
+  onChange(listener: (own: boolean) => void): () => void
   deliver(): Delivery
   /** UIDs that `unchangedSince` left alone. Gone messages are ignored. One commit, or none when nothing changes. */
   changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }>
@@ -188,6 +193,11 @@ export interface Mailbox extends AsyncDisposable {
   copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
   /** Target first, then the source: a crash between leaves a duplicate, never a hole. */
   moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
+  /**
+   * Says where messages come from that are here already: a copy at a backend was made of them, or is known under another origin now. What left
+   * meanwhile departs with the origin (`client`); an origin that is known stays where it is.
+   */
+  giveOrigins(given: readonly (readonly [uid: Uid, origin: string])[]): Promise<void>
   /** The backend no longer lists these departed origins. */
   forget(origins: readonly string[]): Promise<void>
   /** Commits "recent up to the newest"; the UIDs that became \Recent for this caller, and for nobody else, lie in (after, upTo]. */

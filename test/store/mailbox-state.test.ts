@@ -46,6 +46,18 @@ class Model {
     })
   }
 
+  giveOrigins(given: readonly (readonly [uid: number, origin: string])[], modSeq: number): void {
+    const known = new Set(this.rows.map(({ origin }) => origin))
+    const positions = new Map(this.rows.map(({ uid }, at) => [uid, at]))
+    for (const [uid, origin] of given) {
+      if (uid >= this.uidNext || this.departed.has(origin) || known.has(origin)) continue
+      const at = positions.get(uid)
+      if (at === undefined) this.departed.set(origin, { uid, cause: 'client', modSeq })
+      else this.rows[at] = { ...this.rows[at]!, origin }
+      known.add(origin)
+    }
+  }
+
   expunge(uids: ReadonlySet<number>, cause: ExpungeCause, at: number, modSeq: number): void {
     for (const row of this.rows.filter(({ uid }) => uids.has(uid))) {
       this.expunged.push({ ...row, at, cause })
@@ -150,6 +162,7 @@ const action = fc.oneof(
   fc.record({ word: fc.constant('purge' as const), uids: someUids }),
   fc.record({ word: fc.constant('forget' as const), uids: someUids }),
   fc.record({ word: fc.constant('recent' as const) }),
+  fc.record({ word: fc.constant('origins' as const), uids: someUids, again: fc.boolean() }),
 )
 const entries = fc.array(
   fc.record({ actions: fc.array(action, { minLength: 1, maxLength: 3 }), reload: fc.boolean() }),
@@ -217,6 +230,14 @@ it('a mailbox in columns is what a plain list is, whatever is done to it', async
             const origins = [...model.departed.keys()].slice(0, one.uids.count)
             entry.push(operations.forget(origins))
             for (const origin of origins) model.departed.delete(origin)
+          } else if (one.word === 'origins') {
+            // Also to messages that left, that are not there yet, and that a known origin belongs to.
+            const known = model.rows.find(({ origin }) => origin !== undefined)?.origin
+            const uids = pick(one.uids, [...Array(model.uidNext + 2).keys()].slice(1))
+            const given = uids.map((uid): [Uid, string] => [uid as Uid, `imap://lena@example.net/${number}/${uid}`])
+            if (one.again && known !== undefined && given.length > 1) given.push([given[1]![0], known])
+            entry.push(operations.origins(given))
+            model.giveOrigins(given, number)
           } else {
             entry.push(operations.recent((model.uidNext - 1) as Uid))
             model.recentAfter = model.uidNext - 1

@@ -114,6 +114,60 @@ describe('a mailbox', () => {
     expect(await deliver(inbox, 'x', { origin })).toEqual({ uid: 3 })
   })
 
+  it('gives origins to messages that are here, and remembers those of messages that left meanwhile', async () => {
+    const { inbox, root, store } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'a' }, { text: 'b', origin: 'old', uidl: 'u-2' }, { text: 'c' }, { text: 'd' }])
+    await inbox.expunge(uids(3), 'client')
+    await inbox.giveOrigins([
+      [uid(2), 'there/2'],
+      [uid(1), 'there/1'],
+      [uid(3), 'there/3'],
+      [uid(4), 'there/1'],
+      [uid(99), 'there/99'],
+    ])
+    const look = (mailbox: typeof inbox) => [
+      [...mailbox.messages].map(({ uid, origin, uidl }) => [uid, origin, uidl]),
+      ['there/1', 'there/2', 'there/3', 'there/99', 'old'].map((origin) => mailbox.byOrigin(origin)),
+    ]
+    const wanted = [
+      [
+        [1, 'there/1', undefined],
+        [2, 'there/2', 'u-2'],
+        [4, undefined, undefined],
+      ],
+      [
+        { present: true, uid: 1 },
+        { present: true, uid: 2 },
+        { present: false, uid: 3, cause: 'client', modSeq: inbox.highestModSeq },
+        undefined,
+        undefined,
+      ],
+    ]
+    expect(look(inbox)).toEqual(wanted)
+    expect(await deliver(inbox, 'again', { origin: 'there/3' })).toMatchObject({ duplicateOf: { uid: 3 } })
+    expect(await textOf(inbox, 2)).toBe('b')
+    await expect(inbox.giveOrigins([[uid(4), '']])).rejects.toMatchObject({ kind: 'invalid' })
+    await store.close()
+    await using again = storeIn(root)
+    expect(look(await again.account(user).open('INBOX'))).toEqual(wanted)
+  })
+
+  it('tells listeners which changes are its own', async () => {
+    const { inbox, root } = await freshInbox()
+    await using other = storeIn(root)
+    const theirs = await other.account(user).open('INBOX')
+    const told: [own: boolean, number][] = []
+    inbox.onChange((own) => told.push([own, inbox.highestModSeq]))
+    const before = inbox.highestModSeq
+    await deliver(inbox, 'ours')
+    await deliver(theirs, 'theirs')
+    await inbox.refresh()
+    expect(told).toEqual([
+      [true, before + 1],
+      [false, before + 2],
+    ])
+  })
+
   it('changes flags in one commit, and not at all when nothing changes', async () => {
     const { inbox } = await freshInbox()
     await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c', flags: ['\\Seen'] }])

@@ -67,6 +67,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       { act: async (account) => (await inbox(account)).forget(['o-1']) },
     ],
   },
+  'give origins': one(async (account) => (await inbox(account)).giveOrigins([[uids(2)[0]!, 'o-given']])),
   copy: one(async (account) => (await inbox(account)).copyTo(uids(1, 2), await account.open('a/b'))),
   move: one(
     async (account) => (await inbox(account)).moveTo(uids(1, 2), await account.open('a/b')),
