@@ -30,7 +30,7 @@ const result = await syncOnce({
   password: Buffer.from(password),
   store,
   access: { profiles: new BackendProfiles() },
-  policy: { fetchLastN: 0, ignoreFrontendDeletes: false },
+  policy: { fetchLastN: 0, ignoreFrontendDeletes: false, fetchSetSize: 100, inboxOnly: false },
   injection: directInjection(systemClock),
   setbacks: new Setbacks(),
   clock: systemClock,

@@ -2,6 +2,8 @@ import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
 import { loginOf, type SessionLogin, type TokenSource } from './credentials.ts'
 import { BackendError } from './errors.ts'
+import { openImap } from './imap/open.ts'
+import { ImapSession } from './imap/session.ts'
 import { type OpenRequest, openMaildrop } from './pop3/open.ts'
 import type { BackendProfiles } from './profile.ts'
 import type { TlsTrust } from './tls.ts'
@@ -13,6 +15,8 @@ export interface BackendAccess {
   readonly trust?: TlsTrust
   readonly tokens?: TokenSource
   readonly limits?: Limits
+  /** Capabilities of IMAP backends that are not used, upper case. */
+  readonly withoutCapabilities?: readonly string[]
 }
 
 /** What opens a session, of either protocol. */
@@ -22,17 +26,28 @@ export type SessionRequest = OpenRequest
  * Logs in to a backend and proves that there is a maildrop. `password`: the user's, which the session proves; undefined: the gateway
  * logs in in the user's place. Throws BackendError.
  */
-export const openBackend = async (
+export const openBackend = (
   access: BackendAccess,
   backend: Backend,
   password: Buffer | undefined,
   log: Log,
   signal?: AbortSignal,
-): Promise<PopClient> => {
-  const { protocol, host } = backend
-  if (protocol === 'imap' || protocol === 'imaps')
-    throw new BackendError('unsupported', `${protocol}://${host}: IMAP backends are not supported yet; use pop or pops`)
-  return await withLogin(access, backend, password, log, signal, openMaildrop)
+): Promise<PopClient> => withLogin(access, backend, password, log, signal, openMaildrop)
+
+/** The same for an IMAP backend and its INBOX. `password` has to stay what it is until the session ends. Throws BackendError. */
+export const openImapBackend = (
+  access: BackendAccess,
+  backend: Backend,
+  password: Buffer | undefined,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<ImapSession> => {
+  const unused = new Set(access.withoutCapabilities)
+  const login = async () => {
+    const { capabilities, ...rest } = await withLogin(access, backend, password, log, signal, openImap)
+    return { ...rest, capabilities: capabilities.difference(unused) }
+  }
+  return ImapSession.open(login, log, access.limits, signal)
 }
 
 /** Opens a session as whom `password` says; once more with another token, where the backend refused one that was kept. */

@@ -15,7 +15,7 @@ import type { BackendAccess } from '../backend/open-backend.ts'
 import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
 import type { Injection } from '../sync/inject/injector.ts'
-import type { Policy } from '../sync/plan.ts'
+import type { SyncPolicy } from '../sync/sync-once.ts'
 import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
@@ -109,10 +109,12 @@ export class Gateway {
     return this.#config.get('backend_fast_login')
   }
 
-  get policy(): Policy {
+  get policy(): SyncPolicy {
     return {
       fetchLastN: this.#config.get('fetch_last_n'),
       ignoreFrontendDeletes: this.#config.get('ignore_frontend_deletes'),
+      fetchSetSize: this.#config.get('backend_fetch_set_size'),
+      inboxOnly: this.#config.get('sync_inbox_only'),
     }
   }
 

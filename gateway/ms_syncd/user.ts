@@ -5,7 +5,7 @@
  */
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
-import type { UserBackends } from '#src/config/backends.ts'
+import type { Backend, UserBackends } from '#src/config/backends.ts'
 import type { MailEvent } from '#src/events/types.ts'
 import { pollPassword, pollsAlone } from '../backend/credentials.ts'
 import { BackendError } from '../backend/errors.ts'
@@ -236,9 +236,7 @@ export class GatewayUser {
   }
 
   #onEvent({ fields }: MailEvent): void {
-    if (Number(fields.expunged) > 0)
-      for (const link of this.#links.all)
-        if (fields.mailbox === undefined || link.backend.mailbox === fields.mailbox) link.prompt()
+    for (const link of this.#links.all) if (concerns(link.backend, fields)) link.prompt()
     this.#plan()
   }
 
@@ -355,4 +353,11 @@ export class GatewayUser {
     await Promise.all(this.#sessions)
     this.#leave()
   }
+}
+
+/** Whether a change here is one that the backend is told of. */
+const concerns = ({ protocol, mailbox }: Backend, { mailbox: changed, ...counts }: MailEvent['fields']): boolean => {
+  const isImap = protocol === 'imap' || protocol === 'imaps'
+  if (isImap) return Number(counts.added) + Number(counts.updated) + Number(counts.expunged) > 0
+  return Number(counts.expunged) > 0 && (changed === undefined || changed === mailbox)
 }

@@ -4,12 +4,21 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
 import type { Account, Mailbox, Store } from '#src/store/types.ts'
-import { maildropUrl } from '../backend/maildrop-url.ts'
-import { type BackendAccess, openBackend } from '../backend/open-backend.ts'
+import { backendUrl } from '../backend/backend-url.ts'
+import { type BackendAccess, openBackend, openImapBackend } from '../backend/open-backend.ts'
+import { syncAccount } from './imap/pass.ts'
 import type { Injection } from './inject/injector.ts'
 import type { Policy } from './plan.ts'
 import type { Setbacks } from './setbacks.ts'
 import { type SyncResult, syncMaildrop } from './sync.ts'
+
+/** What the options say, of backends of either protocol. */
+export interface SyncPolicy extends Policy {
+  /** GW-19, IMAP only. */
+  readonly fetchSetSize: number
+  /** GW-22, IMAP only. */
+  readonly inboxOnly: boolean
+}
 
 export interface SyncOnceRequest {
   readonly backend: Backend
@@ -18,7 +27,7 @@ export interface SyncOnceRequest {
   readonly password: Buffer | undefined
   readonly store: Store
   readonly access: BackendAccess
-  readonly policy: Policy
+  readonly policy: SyncPolicy
   readonly injection: Injection
   readonly setbacks: Setbacks
   readonly clock: Clock
@@ -35,19 +44,52 @@ export interface SyncOnceRequest {
 export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> => {
   const { backend, userId, password, store, access, policy, injection, setbacks, clock, log, onProven, signal } =
     request
+  if (isImap(backend)) return syncImap(request)
   const open = () => openBackend(access, backend, password, log, signal)
   const profile = access.profiles.of(backend.host, backend.port)
   const client = await open()
   try {
     const account = store.account(userId)
     await account.ensure()
-    const url = maildropUrl(backend, userId)
+    const url = backendUrl(backend, userId)
     await using mailbox = await openMailbox(account, backend.mailbox, url)
     onProven?.()
     const target = { account, mailbox, policy, injection, setbacks, clock, log }
     return await syncMaildrop({ url, client, reopen: open, profile, ...target })
   } finally {
     client.close()
+  }
+}
+
+const isImap = ({ protocol }: Backend): boolean => protocol === 'imap' || protocol === 'imaps'
+
+const syncImap = async ({
+  backend,
+  userId,
+  password,
+  store,
+  access,
+  policy,
+  injection,
+  setbacks,
+  clock,
+  log,
+  onProven,
+  signal,
+}: SyncOnceRequest): Promise<SyncResult> => {
+  const session = await openImapBackend(access, backend, password, log, signal)
+  try {
+    const account = store.account(userId)
+    await account.ensure()
+    onProven?.()
+    const url = backendUrl(backend, userId)
+    const { fetchLastN, fetchSetSize, inboxOnly } = policy
+    const imap = { prefix: backend.mailbox, fetchLastN, fetchSetSize, inboxOnly }
+    const result = await syncAccount({ url, session, account, policy: imap, injection, setbacks, clock, log })
+    await session.logout()
+    return result
+  } finally {
+    session.close()
   }
 }
 

@@ -41,7 +41,7 @@ import type { Setbacks, Trouble } from './setbacks.ts'
 import { clearStubs } from './stub.ts'
 
 export interface SyncRequest {
-  /** Of the maildrop, `maildropUrl`: the beginning of its origins. */
+  /** Of the maildrop, `backendUrl`: the beginning of its origins. */
   readonly url: string
   /** Open; at the end of its session afterwards. */
   readonly client: PopClient
@@ -62,6 +62,8 @@ export interface SyncRequest {
 }
 
 export interface SyncResult {
+  /** At the backend. */
+  readonly mailboxes: number
   /** Messages at the backend. */
   readonly listed: number
   readonly fetched: number
@@ -71,6 +73,10 @@ export interface SyncResult {
   readonly expungedHere: number
   readonly pushedOut: number
   readonly deletedThere: number
+  /** Put there because they were put here. */
+  readonly sent: number
+  /** Messages whose flags were changed on one side because of the other. */
+  readonly flags: number
   /** Missing at the backend, kept here because the listing is not believed. */
   readonly held: number
 }
@@ -186,6 +192,7 @@ const apply = async (
     log.log('warning', 'the backend does not delete a message', { reply: error.serverText })
   }
   const result = {
+    mailboxes: 1,
     listed,
     fetched,
     fetchedOctets,
@@ -193,6 +200,8 @@ const apply = async (
     expungedHere: expunged.length,
     pushedOut: pushedOut.length,
     deletedThere: uids.size,
+    sent: 0,
+    flags: 0,
     held: steps.held,
   }
   return { result, leftAway, deleted: [...uids.values()] }

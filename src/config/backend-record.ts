@@ -65,8 +65,6 @@ const protocols: Readonly<Record<string, BackendProtocol>> = {
   imaps: 'imaps',
   ...backendProtocolSynonyms,
 }
-/** Of a later version. */
-const refusedProtocols: readonly (BackendProtocol | undefined)[] = ['imap', 'imaps']
 const startTls: Readonly<Record<string, BackendRecord['startTls'] & string>> = {
   true: 'offered',
   false: 'never',
@@ -141,11 +139,6 @@ export const readBackend = (element: XmlElement, report: Report): BackendRecord 
 /** What has to hold between attributes that are valid for themselves. */
 const checkRelations = (record: BackendRecord, error: (name: string, message: string) => void): void => {
   const { protocol, auth, oauthProvider, masterUser, masterPassword, masterSeparator, startTls, tlsVerify } = record
-  if (refusedProtocols.includes(protocol))
-    error(
-      'protocol',
-      `${quote(protocol!)} needs IMAP backends, which this version does not have yet; valid is pop or pops`,
-    )
   const token = auth !== undefined && isTokenMethod(auth)
   if (token && oauthProvider === undefined)
     error('auth', `${quote(auth)} needs oauth_provider, the name of an <oauth_provider>`)

@@ -45,9 +45,7 @@ const remarks = (option: Option<unknown>): string =>
   [
     plain(option.doc),
     option.repeatable ? 'May be repeated.' : '',
-    option.refused === undefined
-      ? ''
-      : `**Refused**${option.refusedValues === undefined ? '' : ` for ${option.refusedValues.join(' and ')}`} until there is ${plain(option.refused)}.`,
+    option.refused === undefined ? '' : `**Refused** until there is ${plain(option.refused)}.`,
     option.later === undefined
       ? ''
       : option.later.startsWith('nothing: ')

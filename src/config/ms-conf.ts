@@ -126,8 +126,7 @@ export const parseConfig = (
       lines.set(name, element.line)
     } else values.push(value)
     if (isDefault(option, value)) return
-    if (option.refused !== undefined && (option.refusedValues?.includes(value) ?? true))
-      report('error', element.line, name, withoutSupport(option.refused, option.refusedValues && value))
+    if (option.refused !== undefined) report('error', element.line, name, withoutSupport(option.refused))
     else if (option.later !== undefined) report('warning', element.line, name, withoutEffect(option.later))
   }
   readChildren(root, 'ms_options')
@@ -145,10 +144,7 @@ const withoutEffect = (later: string) =>
     : `has no effect yet: it waits for ${later}`
 
 /** `value`: the one that is not supported, where others are. */
-const withoutSupport = (what: string, value: unknown) =>
-  value === undefined
-    ? `needs ${what}, which this version does not have yet; remove the option`
-    : `${JSON.stringify(value)} needs ${what}, which this version does not have yet; take another value`
+const withoutSupport = (what: string) => `needs ${what}, which this version does not have yet; remove the option`
 
 const isDefault = (option: Option<unknown>, value: unknown) => JSON.stringify(value) === JSON.stringify(option.default)
 

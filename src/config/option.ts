@@ -47,8 +47,6 @@ export interface OptionFacts {
   readonly later?: string
   /** As `later`, but going on without the effect would do harm: setting it is an error. */
   readonly refused?: string
-  /** What `refused` is about, where some values can be used; absent: every one but the default. */
-  readonly refusedValues?: readonly unknown[]
 }
 
 export interface Option<T> extends OptionFacts {

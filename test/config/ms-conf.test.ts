@@ -63,10 +63,6 @@ describe('reading ms.conf', () => {
       '\n\n<imap_timeout>x</imap_timeout>',
       ':4: imap_timeout: "x" is not a whole number; valid is a whole number from 30 to 1440 (minutes)',
     ],
-    [
-      '<ms_syncd_protocol>imap4</ms_syncd_protocol>',
-      ':2: ms_syncd_protocol: "imap" needs IMAP backends, which this version does not have yet; take another value',
-    ],
     ['<ms_syncd_host></ms_syncd_host>', ':2: ms_syncd_host: is empty; valid is a host name or an IP address'],
     [
       `<msevent_host>/${'x'.repeat(107)}</msevent_host>`,

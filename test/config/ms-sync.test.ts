@@ -139,10 +139,6 @@ describe('ms_sync.xml', () => {
       ':2: protocol: "__proto__" is not valid; valid is one of pop, pops, imap, imaps, pop3, pop3s, imap4',
     ],
     [
-      "<user frontend_id='a'\nprotocol='imap4'/>",
-      ':3: protocol: "imap" needs IMAP backends, which this version does not have yet; valid is pop or pops',
-    ],
-    [
       "<user frontend_id='a' login_delay='0'/>",
       ':2: login_delay: "0" is not valid; valid is a whole number of 1 or more (seconds), or -1 for no polling',
     ],

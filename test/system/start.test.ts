@@ -91,9 +91,8 @@ describe('npm start with arguments that can not be used', () => {
 
   it('says what a backend looks like', async () => {
     expect(await refused('--backend', 'gopher://x.example')).toMatch(
-      /unknown protocol gopher; give it as pop:\/\/HOST or pops:\/\/HOST/,
+      /unknown protocol gopher; give it as pop:\/\/HOST, pops:\/\/HOST, imap:\/\/HOST or imaps:\/\/HOST/,
     )
-    expect(await refused('--backend', 'imaps://x.example')).toMatch(/IMAP backends are not supported yet/)
     expect(await refused('--backend', 'nonsense')).toMatch(/not a URL/)
   })
 

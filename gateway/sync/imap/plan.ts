@@ -89,8 +89,8 @@ export interface MailboxPlan {
 
 /** Missing messages up to this number are believed even when they are most of the mailbox, as long as something is left. */
 const believedCount = 10
-const confirmPasses = 3
-const confirmSeconds = 86_400
+export const confirmPasses = 3
+export const confirmSeconds = 86_400
 
 export function planMailbox(input: MailboxInput): MailboxPlan {
   const { here, departed, there, policy } = input

@@ -10,6 +10,13 @@ import type { FlagChanges } from './plan.ts'
 /** UIDs in one command: sets of single numbers are long, and servers limit their lines. */
 const uidsAtOnce = 1000
 
+/** Selects a mailbox that was looked into before. Throws BackendError when it is another one by now. */
+export async function openAgain(client: ImapFlow, path: string, uidValidity: number): Promise<void> {
+  const mailbox = await carriedOut(client, client.mailboxOpen(path), 'open a mailbox')
+  if (Number(mailbox.uidValidity) !== uidValidity)
+    throw new BackendError('temporary', 'a mailbox at the backend was replaced meanwhile')
+}
+
 export async function storeFlags(client: ImapFlow, changes: readonly FlagChanges[]): Promise<void> {
   const groups = new Map<
     string,
@@ -31,7 +38,8 @@ export async function storeFlags(client: ImapFlow, changes: readonly FlagChanges
   }
   const options = { uid: true, silent: true }
   for (const { word, flags, uids } of groups.values())
-    for (const set of sets(uids)) {
+    for (const some of sets(uids)) {
+      const set = formatUids(some)
       const done =
         word === 'add'
           ? client.messageFlagsAdd(set, [...flags], options)
@@ -48,11 +56,16 @@ export async function storeFlags(client: ImapFlow, changes: readonly FlagChanges
  */
 export async function deleteMessages(client: ImapFlow, uids: readonly Uid[]): Promise<readonly Uid[]> {
   if (client.capabilities.has('UIDPLUS')) {
-    for (const set of sets(uids)) await carriedOut(client, client.messageDelete(set, { uid: true }), 'delete messages')
+    for (const set of sets(uids))
+      await carriedOut(client, client.messageDelete(formatUids(set), { uid: true }), 'delete messages')
     return uids
   }
   for (const set of sets(uids))
-    await carriedOut(client, client.messageFlagsAdd(set, ['\\Deleted'], { uid: true, silent: true }), 'mark messages')
+    await carriedOut(
+      client,
+      client.messageFlagsAdd(formatUids(set), ['\\Deleted'], { uid: true, silent: true }),
+      'mark messages',
+    )
   const marked = (await client.search({ deleted: true }, { uid: true })) as number[] | false
   const ours = new Set<number>(uids)
   if (marked === false || marked.some((uid) => !ours.has(uid))) return []
@@ -85,9 +98,10 @@ export async function upload(
     : { uid: answer.uid as Uid, uidValidity: Number(answer.uidValidity) }
 }
 
-function* sets(uids: readonly Uid[]): Iterable<string> {
+/** Ascending. */
+export function* sets(uids: readonly Uid[]): Iterable<readonly Uid[]> {
   const ascending = uids.toSorted((a, b) => a - b)
-  for (let at = 0; at < ascending.length; at += uidsAtOnce) yield formatUids(ascending.slice(at, at + uidsAtOnce))
+  for (let at = 0; at < ascending.length; at += uidsAtOnce) yield ascending.slice(at, at + uidsAtOnce)
 }
 
 /** imapflow tells refusals by `false` or by an error with the server's words. */

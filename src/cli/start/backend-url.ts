@@ -1,7 +1,7 @@
 /** The `--backend` argument of `npm start`: a URL such as `pops://pop.example.net:995`. */
 
 export interface BackendUrl {
-  readonly protocol: 'pop' | 'pops'
+  readonly protocol: 'pop' | 'pops' | 'imap' | 'imaps'
   readonly host: string
   /** Undefined: the protocol's usual port. */
   readonly port: number | undefined
@@ -12,11 +12,15 @@ const synonyms: Readonly<Record<string, BackendUrl['protocol']>> = {
   pop3: 'pop',
   pops: 'pops',
   pop3s: 'pops',
+  imap: 'imap',
+  imap4: 'imap',
+  imaps: 'imaps',
 }
 
 /** Throws an Error that says what a valid value looks like. */
 export function parseBackendUrl(text: string): BackendUrl {
-  const wanted = 'give it as pop://HOST or pops://HOST, with :PORT if it is not the usual one'
+  const wanted =
+    'give it as pop://HOST, pops://HOST, imap://HOST or imaps://HOST, with :PORT if it is not the usual one'
   let url: URL
   try {
     url = new URL(text)
@@ -24,8 +28,6 @@ export function parseBackendUrl(text: string): BackendUrl {
     throw new Error(`--backend ${text}: not a URL; ${wanted}`)
   }
   const protocol = synonyms[url.protocol.slice(0, -1)]
-  if (/^imap4?s?:$/.test(url.protocol))
-    throw new Error(`--backend ${text}: IMAP backends are not supported yet; ${wanted}`)
   if (protocol === undefined)
     throw new Error(`--backend ${text}: unknown protocol ${url.protocol.slice(0, -1)}; ${wanted}`)
   if (url.hostname === '') throw new Error(`--backend ${text}: the host is missing; ${wanted}`)

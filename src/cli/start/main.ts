@@ -18,7 +18,7 @@ import { writeDemoProvider, writeGateway } from './state.ts'
 const usage = `npm start: a gateway in the foreground, on loopback
 
   npm start                                       with a demonstration provider behind it
-  npm start -- --backend pops://pop.example.net   with a real one: pop or pops, :PORT if unusual
+  npm start -- --backend pops://pop.example.net   with a real one: pop, pops, imap or imaps, :PORT if unusual
   npm start -- --json                             print one line of JSON when everything answers
   npm start -- --state DIRECTORY                  keep mail and configuration there (default: var)
 

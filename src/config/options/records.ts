@@ -42,11 +42,7 @@ const userDatabase: readonly AttributeRow[] = [
   field('host', 'string', 'Host; unset: ms_syncd_host.'),
   field('port', 'integer', 'Port; unset: ms_syncd_port, and without that the usual one of the protocol.'),
   {
-    ...field(
-      'protocol',
-      'enum',
-      'Protocol; unset: ms_syncd_protocol. imap and imaps are refused until there are IMAP backends.',
-    ),
+    ...field('protocol', 'enum', 'Protocol; unset: ms_syncd_protocol.'),
     values: protocols,
   },
   field('password', 'password', 'Password at the backend; unset: the one of the login.'),

@@ -78,7 +78,7 @@ export class Syncer {
       password: Buffer.from('pw'),
       store: this.#store,
       access: this.access,
-      policy: { fetchLastN: 0, ignoreFrontendDeletes: false, ...policy },
+      policy: { fetchLastN: 0, ignoreFrontendDeletes: false, fetchSetSize: 100, inboxOnly: false, ...policy },
       injection: directInjection(this.clock),
       setbacks: this.setbacks,
       clock: this.clock,

@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => dovecot.stop())
 
-const client = (...without: string[]) => clientOf(dovecot, ...without)
+const client = (...without: string[]) => clientOf(dovecot, { without })
 
 const uids = (...values: number[]) => values as Uid[]
 const known = (...values: number[]) => new Set(uids(...values))

@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => dovecot.stop())
 
-const client = (...without: string[]) => clientOf(dovecot, ...without)
+const client = (...without: string[]) => clientOf(dovecot, { without })
 
 let boxes = 0
 async function box(control: ImapFlow, messages: number): Promise<string> {

@@ -5,15 +5,18 @@ import { openImap } from '../../../../gateway/backend/imap/open.ts'
 import { BackendProfile } from '../../../../gateway/backend/profile.ts'
 import type { Dovecot } from '../../../support/dovecot.ts'
 
-/** A session of anna's, whose password is 'secret'. `without`: capabilities that the server does not tell. */
-export async function clientOf(dovecot: Dovecot, ...without: string[]): Promise<ImapFlow> {
+/** A session of a user (anna) whose password is 'secret'. `without`: capabilities that the server does not tell. */
+export async function clientOf(
+  dovecot: Pick<Dovecot, 'imapPort'>,
+  { user = 'anna', without = [] }: { readonly user?: string; readonly without?: readonly string[] } = {},
+): Promise<ImapFlow> {
   const login = await openImap({
     host: '127.0.0.1',
     port: dovecot.imapPort,
     implicitTls: false,
     startTls: 'never',
     tlsVerify: false,
-    credentials: { user: 'anna', secret: Buffer.from('secret') },
+    credentials: { user, secret: Buffer.from('secret') },
     profile: new BackendProfile(),
     log: silentLog,
   })

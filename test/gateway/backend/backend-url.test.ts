@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
-import { maildropUrl } from '#gateway/backend/maildrop-url.ts'
+import { backendUrl } from '#gateway/backend/backend-url.ts'
 
-const url = (user: string, port = 110) => maildropUrl({ host: 'Pop.Example.ORG', port, user }, 'anna@example.org')
+const url = (user: string, port = 110) =>
+  backendUrl({ protocol: 'pop', host: 'Pop.Example.ORG', port, user }, 'anna@example.org')
 
 it('names a maildrop: host without case, user with it, usual ports left out (RFC 2384)', () => {
   expect(url('anna')).toBe('pop://anna%40example.org@pop.example.org/')

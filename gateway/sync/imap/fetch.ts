@@ -1,0 +1,71 @@
+/** New messages of one mailbox there, straight into the mailbox here. GW-03, GW-19 */
+import type { Clock } from '#src/base/clock.ts'
+import type { Uid } from '#src/base/ids.ts'
+import type { Log } from '#src/base/log.ts'
+import type { Flag } from '#src/store/types.ts'
+import { BackendError } from '../../backend/errors.ts'
+import { fetchBodies } from '../../backend/imap/bulk.ts'
+import type { ImapConnection } from '../../backend/imap/connection.ts'
+import type { Injector } from '../inject/injector.ts'
+import type { Setbacks, Trouble } from '../setbacks.ts'
+import { originOf } from './origin.ts'
+
+export interface FetchRequest {
+  /** With the mailbox selected. */
+  readonly connection: ImapConnection
+  readonly url: string
+  readonly uidValidity: number
+  /** Ascending. */
+  readonly uids: readonly Uid[]
+  readonly setSize: number
+  readonly injector: Injector
+  readonly setbacks: Setbacks
+  /** The flags that can be kept here. */
+  readonly storable: (flags: readonly Flag[]) => readonly Flag[]
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Answers the UIDs that did not come, and are to be asked for again. Throws BackendError and StoreError; what arrived is stored then. */
+export async function fetchMessages(request: FetchRequest): Promise<{ readonly missed: readonly Uid[] }> {
+  const { connection, url, uidValidity, setSize, injector, setbacks, clock, log } = request
+  const origins = request.uids.map((uid) => ({ uid, origin: originOf(url, uidValidity, uid) }))
+  const { now, later } = setbacks.order(origins, clock.now())
+  const missed = later.map(({ uid }) => uid)
+  const troubles = new Map<string, Trouble>()
+  let lost: unknown
+  try {
+    await fetchBodies(connection, {
+      uids: now.map(({ uid }) => uid),
+      setSize,
+      open: ({ uid, flags, internalDate }) => {
+        const origin = originOf(url, uidValidity, uid)
+        return injector.open({ origin, internalDate, flags: request.storable(flags) }, () => {
+          missed.push(uid)
+          troubles.set(origin, { why: 'ended the session in the middle of it', isRefused: false })
+        })
+      },
+      refused: (uid, error) => {
+        missed.push(uid)
+        troubles.set(originOf(url, uidValidity, uid), {
+          why: `refuses it: ${error.serverText ?? error.message}`,
+          isRefused: true,
+        })
+        // Most are gone since they were listed.
+        if (error.kind === 'gone') return
+        log.log('warning', 'the backend does not give a message; it will be asked for again', {
+          uid,
+          reply: error.serverText,
+        })
+      },
+    })
+  } catch (error) {
+    const ours = error instanceof BackendError && error.kind === 'stopped'
+    lost = ours ? (error.cause ?? error) : error
+    if (ours) troubles.clear()
+  }
+  await injector.finish()
+  for (const [origin, trouble] of troubles) setbacks.add(origin, clock.now(), trouble)
+  if (lost !== undefined) throw lost
+  return { missed }
+}

@@ -1,0 +1,75 @@
+/** What a mailbox here knows of its likeness at an IMAP backend, read from the origins of its messages. */
+import type { ModSeq, Uid } from '#src/base/ids.ts'
+import type { ExpungeCause, Mailbox } from '#src/store/types.ts'
+import { Slice } from '../../backend/slice.ts'
+import { isAmong, type MailboxMark } from './memory.ts'
+import { parseOrigin } from './origin.ts'
+import type { HereMessage } from './plan.ts'
+
+export interface HereState {
+  /** By UID there. */
+  readonly here: ReadonlyMap<Uid, HereMessage>
+  /** Of messages that left here, by UID there. */
+  readonly departed: ReadonlyMap<Uid, ExpungeCause>
+  /** UIDs here of messages that no backend has given. */
+  readonly own: readonly Uid[]
+  /** UIDs here of messages that came under another UIDVALIDITY. */
+  readonly stale: readonly Uid[]
+  /** Of messages that left here and came under another UIDVALIDITY: origins and the UIDs that they had here. */
+  readonly staleDeparted: ReadonlyMap<string, Uid>
+  /** Messages that a client deleted after `until`: that is for the next pass. */
+  readonly later: boolean
+}
+
+/**
+ * `until`: what clients deleted up to this number. A move puts a message into its target before it takes it from its source; so what left up to
+ * a moment before any mailbox is looked at, is seen where it went to.
+ */
+export async function stateHere(
+  mailbox: Mailbox,
+  url: string,
+  uidValidity: number,
+  mark: MailboxMark | undefined,
+  until: ModSeq,
+): Promise<HereState> {
+  const slice = new Slice()
+  const here = new Map<Uid, HereMessage>()
+  const own: Uid[] = []
+  const stale: Uid[] = []
+  const { messages } = mailbox
+  for (let position = 0; position < messages.length; position += 1) {
+    if (slice.isOver()) await slice.next()
+    const uid = messages.uidAt(position)
+    const origin = messages.originAt(position)
+    if (origin === undefined) {
+      own.push(uid)
+      continue
+    }
+    const from = parseOrigin(url, origin)
+    if (from === undefined || from.uidValidity === 0) continue
+    if (from.uidValidity !== uidValidity) stale.push(uid)
+    else {
+      const modSeq = messages.modSeqAt(position)
+      const changed =
+        mark !== undefined &&
+        modSeq > mark.here &&
+        modSeq !== messages.addedModSeqAt(position) &&
+        !isAmong(mark.own, modSeq)
+      here.set(from.uid, { uid, flags: messages.flagsAt(position), changed })
+    }
+  }
+  const departed = new Map<Uid, ExpungeCause>()
+  const staleDeparted = new Map<string, Uid>()
+  let later = false
+  for (const [origin, { uid, cause, modSeq }] of mailbox.departed()) {
+    const from = parseOrigin(url, origin)
+    if (from === undefined || from.uidValidity === 0) continue
+    if (from.uidValidity !== uidValidity) staleDeparted.set(origin, uid)
+    else if (cause === 'client' && modSeq > until) {
+      later = true
+      // Neither deleted there nor fetched again.
+      departed.set(from.uid, 'window')
+    } else departed.set(from.uid, cause)
+  }
+  return { here, departed, own, stale, staleDeparted, later }
+}

@@ -1,0 +1,89 @@
+/** The tree of an IMAP backend, and where each mailbox stands: one LIST where the server has LIST-STATUS (RFC 5819), else a STATUS for each. */
+import { BackendError } from '../../backend/errors.ts'
+import type { ImapFlow } from '../../backend/imap/control.ts'
+import { printable } from '../../backend/reply-classifier.ts'
+import type { PassMark } from './observe.ts'
+import type { MailboxThere } from './tree.ts'
+
+export interface ListedMailbox extends MailboxThere {
+  /** Undefined where the server would not tell. */
+  readonly status: PassMark | undefined
+}
+
+export interface Listing {
+  readonly mailboxes: readonly ListedMailbox[]
+  /** Before the names of the user's own mailboxes, with the delimiter. */
+  readonly namespace: string
+}
+
+export const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true } as const
+
+/** Throws BackendError. */
+export async function listThere(control: ImapFlow): Promise<Listing> {
+  const listed = await control.list({ statusQuery }).catch((error: unknown) => {
+    throw listingError(control, error)
+  })
+  const { namespaces } = control as unknown as { namespaces?: Namespaces }
+  const others = [namespaces?.other, namespaces?.shared].flatMap((list) => (list || []).map(({ prefix }) => prefix))
+  const mailboxes = listed.flatMap(({ path, delimiter, flags, subscribed, status }): ListedMailbox[] => {
+    if (flags.has('\\Noselect') || flags.has('\\NonExistent')) return []
+    // What belongs to others, or to all, is not this user's to keep in step.
+    if (others.some((prefix) => prefix !== '' && path.startsWith(prefix))) return []
+    return [
+      {
+        path,
+        delimiter: delimiter || undefined,
+        id: undefined,
+        subscribed: subscribed === true,
+        status: status === undefined || 'error' in status ? undefined : markOf(status as Status),
+      },
+    ]
+  })
+  return { mailboxes, namespace: namespaces?.personal[0]?.prefix ?? '' }
+}
+
+/** Of one mailbox, as it is now; undefined where the server would not tell. */
+export async function statusThere(control: ImapFlow, path: string): Promise<PassMark | undefined> {
+  const status = await control.status(path, statusQuery).catch((error: unknown) => {
+    if (!control.usable) throw listingError(control, error)
+    return false as const
+  })
+  return status === false || status === undefined ? undefined : markOf(status as Status)
+}
+
+export const isSameMark = (a: PassMark | undefined, b: PassMark | undefined): boolean =>
+  a !== undefined &&
+  b !== undefined &&
+  a.uidValidity === b.uidValidity &&
+  a.uidNext === b.uidNext &&
+  a.exists === b.exists &&
+  a.modSeq === b.modSeq
+
+interface Namespaces {
+  readonly personal: readonly { readonly prefix: string }[]
+  readonly other: readonly { readonly prefix: string }[] | false
+  readonly shared: readonly { readonly prefix: string }[] | false
+}
+
+interface Status {
+  readonly messages?: number
+  readonly uidNext?: number
+  readonly uidValidity?: bigint
+  readonly highestModseq?: bigint
+}
+
+function markOf({ messages, uidNext, uidValidity, highestModseq }: Status): PassMark | undefined {
+  if (messages === undefined || uidNext === undefined || uidValidity === undefined) return undefined
+  // 0: the server keeps none for this mailbox. RFC 7162 §3.1.2.2
+  const modSeq = highestModseq === undefined || highestModseq === 0n ? undefined : highestModseq.toString()
+  return { uidValidity: Number(uidValidity), uidNext, exists: messages, modSeq }
+}
+
+function listingError(control: ImapFlow, error: unknown): BackendError {
+  if (error instanceof BackendError) return error
+  const { responseText } = error as { responseText?: string }
+  return new BackendError(control.usable ? 'temporary' : 'closed', 'the backend would not list its mailboxes', {
+    cause: error,
+    ...(responseText === undefined ? {} : { serverText: printable(responseText) }),
+  })
+}

@@ -1,0 +1,337 @@
+/**
+ * One mailbox of a pass: what is new on either side goes to the other. Deletions are only found here, and carried out when all mailboxes have
+ * been through this: a message that was moved is where it went to before it goes where it was.
+ */
+import type { ModSeq, Uid } from '#src/base/ids.ts'
+import type { Flag, Mailbox, MessageRecord } from '#src/store/types.ts'
+import { BackendError } from '../../backend/errors.ts'
+import type { ImapConnection } from '../../backend/imap/connection.ts'
+import { examine } from '../../backend/imap/examine.ts'
+import { fetchMessages } from './fetch.ts'
+import { type HereState, stateHere } from './here.ts'
+import { matchMessages } from './match.ts'
+import type { MailboxMark } from './memory.ts'
+import { type Observation, observe, type PassMark } from './observe.ts'
+import { originOf, originOfLost, parseOrigin } from './origin.ts'
+import { OwnChanges } from './own-changes.ts'
+import type { PassRequest } from './pass.ts'
+import { confirmPasses, confirmSeconds, type MailboxPlan, planMailbox, type Suspicion } from './plan.ts'
+import { storeFlags } from './remote.ts'
+import { sendMessages } from './send.ts'
+
+export interface MailboxCounts {
+  listed: number
+  fetched: number
+  fetchedOctets: number
+  sent: number
+  /** Refused by the backend. */
+  unsent: number
+  flags: number
+  failed: number
+  held: number
+}
+
+/** What is left to do when all mailboxes were looked into. */
+export interface MailboxRest {
+  readonly path: string
+  readonly mailbox: Mailbox
+  readonly uidValidity: number
+  readonly plan: Pick<MailboxPlan, 'expungeHere' | 'pushOut' | 'deleteThere' | 'forget'>
+  /** Of the time before anything was done. */
+  readonly here: ModSeq
+  readonly own: OwnChanges
+  /** As it will be when the rest is done. */
+  readonly mark: Omit<MailboxMark, 'own'>
+  readonly counts: MailboxCounts
+}
+
+export interface MailboxPassRequest extends PassRequest {
+  readonly path: string
+  /** Open. */
+  readonly mailbox: Mailbox
+  readonly mark: MailboxMark | undefined
+  /** Deletions by clients up to this one are told to the backend. */
+  readonly until: ModSeq
+  /** The mark becomes durable at once. */
+  readonly remember: (mark: MailboxMark) => Promise<void>
+}
+
+/** Throws BackendError and StoreError; whatever was done is not done again by the next pass. */
+export async function passMailbox(request: MailboxPassRequest): Promise<MailboxRest> {
+  const { session, url, path, mailbox, policy, clock, until, remember } = request
+  const { control } = session
+  await mailbox.refresh()
+  const mark = request.mark?.uidValidityHere === mailbox.uidValidity ? request.mark : undefined
+  const own = new OwnChanges(mailbox)
+  try {
+    const from = mailbox.highestModSeq
+    const validity = mark?.there?.uidValidity
+    const known = await stateHere(mailbox, url, validity ?? 0, mark, until)
+    const { there, mark: markThere } = await observe(
+      control,
+      path,
+      mark?.there,
+      new Set([...known.here.keys(), ...known.departed.keys(), ...(mark?.pending ?? [])]),
+    )
+    const { uidValidity } = markThere
+    let state = uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until)
+    const bulk = selected(session, path, uidValidity)
+    const now = Math.floor(clock.now() / 1000)
+    const lost = await findAgain(request, { there, mark: markThere }, state, mark, bulk, now)
+    if (lost.found) state = await stateHere(mailbox, url, uidValidity, mark, until)
+    // Where everything was listed, it tells what is gone; else the server has.
+    const vanished =
+      uidValidity === validity
+        ? there.vanished
+        : [...state.here.keys(), ...state.departed.keys()].filter((uid) => !there.flags.has(uid))
+    const plan = planMailbox({
+      here: state.here,
+      departed: state.departed,
+      own: lost.resend ? [...state.own, ...state.stale].sort((a, b) => a - b) : state.own,
+      there: { ...there, vanished },
+      suspicion: mark?.suspicion,
+      policy: { fetchLastN: policy.fetchLastN, deletionsPerPass },
+      now,
+    })
+    const counts = {
+      listed: there.exists,
+      fetched: 0,
+      fetchedOctets: 0,
+      sent: 0,
+      unsent: 0,
+      flags: 0,
+      failed: 0,
+      held: plan.held,
+    }
+
+    if (plan.flagsThere.length > 0) await storeFlags(control, plan.flagsThere)
+    counts.flags += plan.flagsThere.length
+
+    const gone = new Set(vanished)
+    const pending = (mark?.pending ?? []).filter((uid) => !gone.has(uid) && !state.here.has(uid))
+    const wanted = [...new Set([...plan.fetch, ...(uidValidity === validity ? pending : [])])].sort((a, b) => a - b)
+    let missed: readonly Uid[] = []
+    if (wanted.length > 0) {
+      const injector = request.injection.into({ account: request.account, mailbox, log: request.log })
+      const { setbacks, log } = request
+      const setSize = policy.fetchSetSize
+      const connection = await bulk()
+      const storable = (flags: readonly Flag[]) => storableFlags(mailbox, flags)
+      try {
+        ;({ missed } = await fetchMessages({
+          connection,
+          url,
+          uidValidity,
+          uids: wanted,
+          setSize,
+          injector,
+          setbacks,
+          storable,
+          clock,
+          log,
+        }))
+      } finally {
+        counts.fetched = injector.taken
+        counts.fetchedOctets = injector.takenOctets
+      }
+      counts.failed += missed.length
+    }
+    counts.flags += await flagsHere(mailbox, plan.flagsHere, from)
+
+    if (plan.upload.length > 0) {
+      const sentFrom = mark?.sentFrom ?? markThere.uidNext
+      await remember({ ...(mark ?? fresh(mailbox)), sentFrom })
+      const { permanent } = there
+      const { sent, untold, failed } = await sendMessages({
+        control,
+        path,
+        url,
+        uidValidity,
+        mailbox,
+        uids: plan.upload,
+        permanent,
+        log: request.log,
+      })
+      counts.sent = sent
+      counts.unsent = failed
+      counts.failed += failed
+      if (untold.length > 0) await findSent(request, untold, uidValidity, sentFrom, bulk)
+    }
+    const again = counts.failed > 0 || state.later || plan.deleteThere.length >= deletionsPerPass
+    return {
+      path,
+      mailbox,
+      uidValidity,
+      plan,
+      here: from,
+      own,
+      counts,
+      mark: {
+        // What is held back, or was left out, has to be told again.
+        there: plan.held > 0 || !there.complete ? mark?.there : markThere,
+        seenBelow: seenBelow(mailbox, url, markThere),
+        here: from,
+        uidValidityHere: mailbox.uidValidity,
+        ...(again ? { again } : {}),
+        ...(missed.length > 0 ? { pending: missed } : {}),
+        ...(plan.suspicion === undefined ? {} : { suspicion: plan.suspicion }),
+        ...(lost.suspicion === undefined ? {} : { lost: lost.suspicion }),
+      },
+    }
+  } catch (error) {
+    own[Symbol.dispose]()
+    throw error
+  }
+}
+
+/** GW-07's like for IMAP: the rest follows in the next pass. */
+const deletionsPerPass = 10_000
+
+const fresh = (mailbox: Mailbox): MailboxMark => ({
+  there: undefined,
+  seenBelow: 0,
+  here: mailbox.highestModSeq,
+  own: [],
+  uidValidityHere: mailbox.uidValidity,
+})
+
+/** What was sent there in this pass follows what was there before, unless others put something between. */
+function seenBelow(mailbox: Mailbox, url: string, { uidValidity, uidNext }: PassMark): number {
+  let uid = uidNext as Uid
+  while (mailbox.byOrigin(originOf(url, uidValidity, uid)) !== undefined) uid = (uid + 1) as Uid
+  return uid
+}
+
+/** The bulk connection with this mailbox selected; once. */
+function selected(session: PassRequest['session'], path: string, uidValidity: number): () => Promise<ImapConnection> {
+  let connection: Promise<ImapConnection> | undefined
+  return () => {
+    connection ??= session.bulk().then(async (bulk) => {
+      if ((await examine(bulk, path)) !== uidValidity)
+        throw new BackendError('temporary', 'a mailbox at the backend was replaced meanwhile')
+      return bulk
+    })
+    return connection
+  }
+}
+
+/** Messages here that may be there under UIDs that they are not known by. */
+async function findAgain(
+  request: MailboxPassRequest,
+  { there, mark: markThere }: Observation,
+  state: HereState,
+  mark: MailboxMark | undefined,
+  bulk: () => Promise<ImapConnection>,
+  now: number,
+): Promise<{ readonly found: boolean; readonly resend: boolean; readonly suspicion: Suspicion | undefined }> {
+  const { mailbox, url, session, policy } = request
+  const { uidValidity } = markThere
+  const unknown = [...there.flags.keys()].filter((uid) => !state.here.has(uid) && !state.departed.has(uid))
+  const sent = mark?.sentFrom !== undefined || mark === undefined
+  const own = sent ? state.own : []
+  const records = [...state.stale, ...own].flatMap((uid) => mailbox.byUid(uid) ?? [])
+  // What a client deleted while the backend changed its numbers is to be deleted there all the same.
+  const departedOrigins = new Set(state.staleDeparted.keys())
+  if (departedOrigins.size > 0)
+    for (const { message, cause } of mailbox.expunged())
+      if (cause === 'client' && message.origin !== undefined && departedOrigins.has(message.origin))
+        records.push(message)
+  let found = 0
+  const isSent = mark?.sentFrom !== undefined
+  await matchMessages({
+    mailbox,
+    here: records,
+    there: isSent && state.stale.length === 0 ? unknown.filter((uid) => uid >= mark.sentFrom!) : unknown,
+    control: session.control,
+    bulk,
+    setSize: policy.fetchSetSize,
+    anySize: state.stale.length + state.staleDeparted.size > 0 || isSent,
+    found: async (pairs) => {
+      found += pairs.length
+      await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
+    },
+  })
+  const forget = [...state.staleDeparted.keys()]
+  if (forget.length > 0 && there.complete) await mailbox.forget(forget)
+  const stale = state.stale.filter((uid) => isStale(mailbox.byUid(uid), url, uidValidity))
+  const suspicion =
+    stale.length === 0 ? undefined : { since: mark?.lost?.since ?? now, passes: (mark?.lost?.passes ?? 0) + 1 }
+  // They are gone there for good, or were never the same: they are sent, and nothing is lost.
+  const resend = suspicion !== undefined && suspicion.passes >= confirmPasses && now - suspicion.since >= confirmSeconds
+  if (suspicion !== undefined)
+    request.log.log(
+      'warning',
+      'the backend has given new numbers to a mailbox, and some messages are not found in it',
+      {
+        mailbox: request.path,
+        messages: stale.length,
+      },
+    )
+  return { found: found > 0 || forget.length > 0, resend, suspicion: resend ? undefined : suspicion }
+}
+
+function isStale(record: MessageRecord | undefined, url: string, uidValidity: number): boolean {
+  const from = record?.origin === undefined ? undefined : parseOrigin(url, record.origin)
+  return from !== undefined && from.uidValidity !== uidValidity && from.uidValidity !== 0
+}
+
+/** What a server without UIDPLUS took. Whatever is not found is not sent again. */
+async function findSent(
+  { session, mailbox, url, policy, log, path }: MailboxPassRequest,
+  untold: readonly Uid[],
+  uidValidity: number,
+  sentFrom: number,
+  bulk: () => Promise<ImapConnection>,
+): Promise<void> {
+  const fetched = (await session.control.search({ uid: `${sentFrom}:*` }, { uid: true })) as number[] | false
+  const there = (fetched || []).filter(
+    (uid) => uid >= sentFrom && mailbox.byOrigin(originOf(url, uidValidity, uid as Uid)) === undefined,
+  ) as Uid[]
+  const left = new Set(untold)
+  await matchMessages({
+    mailbox,
+    here: untold.flatMap((uid) => mailbox.byUid(uid) ?? []),
+    there,
+    control: session.control,
+    bulk,
+    setSize: policy.fetchSetSize,
+    anySize: true,
+    found: async (pairs) => {
+      for (const [{ uid }] of pairs) left.delete(uid)
+      await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
+    },
+  })
+  if (left.size === 0) return
+  log.log('warning', 'the backend took messages and changed them; they may appear a second time', {
+    mailbox: path,
+    messages: left.size,
+  })
+  await mailbox.giveOrigins([...left].map((uid) => [uid, originOfLost(url, uid)] as const))
+}
+
+/** Answers how many messages have other flags now. What a client changed meanwhile is left alone. */
+async function flagsHere(mailbox: Mailbox, changes: MailboxPlan['flagsHere'], from: ModSeq): Promise<number> {
+  const groups = new Map<string, { readonly flags: readonly Flag[]; readonly uids: Uid[] }>()
+  for (const { uid, flags } of changes) {
+    const storable = storableFlags(mailbox, flags)
+    const key = storable.toSorted().join(' ')
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { flags: storable, uids: [uid] })
+    else group.uids.push(uid)
+  }
+  for (const { flags, uids } of groups.values())
+    await mailbox.changeFlags({ uids, mode: 'set', flags, unchangedSince: from })
+  return changes.length
+}
+
+const systemFlags = new Set(['\\answered', '\\flagged', '\\deleted', '\\seen', '\\draft'])
+const maxKeywords = 1000
+
+/** Without what this store can't keep: system flags of the server's own, keywords that are no atoms, or too many of them. */
+function storableFlags(mailbox: Mailbox, flags: readonly Flag[]): readonly Flag[] {
+  return flags.filter((flag) => {
+    if (flag.startsWith('\\')) return systemFlags.has(flag.toLowerCase())
+    if (flag.length > 255 || !/^[^\x00-\x20\x7f-\uffff(){%*"\\\]]+$/.test(flag)) return false
+    return mailbox.keywords.size < maxKeywords || mailbox.keywords.has(flag)
+  })
+}

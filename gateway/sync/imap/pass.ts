@@ -1,0 +1,351 @@
+/**
+ * An IMAP backend and an account, brought into step once: the tree, then what is new in each mailbox, on both sides, then what is gone.
+ * Safe to stop at any instant: what it stands for is done before a mark becomes durable, and doing it again does nothing. GW-15, GW-22
+ * docs/decisions/0090-a-pass-over-an-imap-account.md
+ */
+import type { Clock } from '#src/base/clock.ts'
+import { StoreError } from '#src/base/errors.ts'
+import type { MailboxId, ModSeq } from '#src/base/ids.ts'
+import type { Log } from '#src/base/log.ts'
+import type { Account, Mailbox } from '#src/store/types.ts'
+import { BackendError } from '../../backend/errors.ts'
+import type { ImapSession } from '../../backend/imap/session.ts'
+import type { Injection } from '../inject/injector.ts'
+import type { Setbacks } from '../setbacks.ts'
+import type { SyncResult } from '../sync.ts'
+import { makeAndRename, remove } from './carry-out-tree.ts'
+import { finishMailbox } from './finish-mailbox.ts'
+import { isSameMark, type Listing, listThere, statusThere } from './list.ts'
+import { type MailboxRest, passMailbox } from './mailbox-pass.ts'
+import { BackendMemory, isAmong, type MailboxMark, type TreeMemory } from './memory.ts'
+import type { PassMark } from './observe.ts'
+import { parseOrigin } from './origin.ts'
+import { type MailboxHere, type Pair, planTree, type Rename } from './tree.ts'
+
+export interface ImapPolicy {
+  /** Before the names here. UDB-09 */
+  readonly prefix: string
+  /** GW-22 */
+  readonly inboxOnly: boolean
+  /** GW-20; 0: all. */
+  readonly fetchLastN: number
+  /** GW-19 */
+  readonly fetchSetSize: number
+}
+
+export interface PassRequest {
+  /** Of the backend, `imapUrl`: the beginning of its origins. */
+  readonly url: string
+  readonly session: ImapSession
+  readonly account: Account
+  readonly policy: ImapPolicy
+  readonly injection: Injection
+  readonly setbacks: Setbacks
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Throws BackendError when the session is lost, StoreError; whatever was done is not done again by the next pass. */
+export async function syncAccount(request: PassRequest): Promise<SyncResult> {
+  const { session, account, url, log } = request
+  const memory = new BackendMemory(account, url)
+  const listing = await listThere(session.control)
+  const tree = await bringTreesIntoStep(request, memory, listing)
+  const totals = new Totals()
+  totals.refused = tree.refused
+  const rests: { readonly rest: MailboxRest; readonly id: MailboxId }[] = []
+  try {
+    for (const pair of tree.pairs) {
+      const mark = await memory.mark(pair.idHere)
+      const until = tree.numbers.get(pair.idHere) ?? (0 as ModSeq)
+      totals.mailboxes += 1
+      if (isUnchanged(mark, pair.status, until)) {
+        totals.listed += pair.status?.exists ?? 0
+        continue
+      }
+      const rest = await oneMailbox(request, memory, pair, mark, until)
+      if (rest === undefined) {
+        totals.failed += 1
+        totals.unfinished = true
+        continue
+      }
+      totals.add(rest)
+      // Most have nothing left to do: what was found stands at once.
+      if (hasRest(rest)) rests.push({ rest, id: pair.idHere })
+      else await conclude(memory, rest, pair.idHere)
+    }
+    for (const { rest, id } of rests.splice(0)) {
+      try {
+        // A message that was moved and is not at its new place there is not deleted at the old one.
+        const done = await finishMailbox(request, rest, totals.unfinished)
+        totals.expungedHere += done.expungedHere
+        totals.pushedOut += done.pushedOut
+        totals.deletedThere += done.deletedThere
+        await conclude(memory, done.rest, id)
+      } finally {
+        await rest.mailbox.close()
+      }
+    }
+  } finally {
+    for (const { rest } of rests) {
+      rest.own[Symbol.dispose]()
+      await rest.mailbox.close()
+    }
+  }
+  await tree.finish(totals.unfinished)
+  if (totals.held > 0)
+    log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
+      missing: totals.held,
+    })
+  return totals.result()
+}
+
+class Totals {
+  mailboxes = 0
+  listed = 0
+  fetched = 0
+  fetchedOctets = 0
+  sent = 0
+  flags = 0
+  failed = 0
+  held = 0
+  expungedHere = 0
+  pushedOut = 0
+  deletedThere = 0
+  /** Something could not be made in the tree. */
+  refused = false
+  /** Something that may have been moved is not where it is to be. */
+  unfinished = false
+
+  add({ counts }: MailboxRest): void {
+    this.listed += counts.listed
+    this.fetched += counts.fetched
+    this.fetchedOctets += counts.fetchedOctets
+    this.sent += counts.sent
+    this.flags += counts.flags
+    this.failed += counts.failed
+    this.held += counts.held
+    if (counts.unsent > 0) this.unfinished = true
+  }
+
+  result(): SyncResult {
+    const { refused, unfinished, ...counts } = this
+    return counts
+  }
+}
+
+const hasRest = ({ plan }: MailboxRest): boolean =>
+  plan.expungeHere.length + plan.pushOut.length + plan.deleteThere.length + plan.forget.length > 0
+
+/** The mark, once everything that it stands for is done. */
+async function conclude(memory: BackendMemory, { mark, own, mailbox }: MailboxRest, id: MailboxId): Promise<void> {
+  const numbers = own.numbers
+  own[Symbol.dispose]()
+  await memory.put(new Map([[id, { ...mark, own: numbers }]]))
+  await mailbox.close()
+}
+
+/** Nothing happened on either side since the last pass: no need to look into the mailbox. */
+function isUnchanged(mark: MailboxMark | undefined, status: PassMark | undefined, here: ModSeq): boolean {
+  if (mark?.there === undefined || status?.modSeq === undefined || !isSameMark(mark.there, status)) return false
+  if (mark.again !== undefined || mark.sentFrom !== undefined || mark.suspicion !== undefined) return false
+  for (let number = mark.here + 1; number <= here; number += 1) if (!isAmong(mark.own, number)) return false
+  return true
+}
+
+/** Undefined when this mailbox can't be brought into step now, and others may. */
+async function oneMailbox(
+  request: PassRequest,
+  memory: BackendMemory,
+  { path, name, idHere }: ListedPair,
+  mark: MailboxMark | undefined,
+  until: ModSeq,
+): Promise<MailboxRest | undefined> {
+  const { account, session, log } = request
+  const complain = (error: Error) =>
+    log.log('warning', 'a mailbox is not in step with the backend; it is tried again', {
+      mailbox: name,
+      reason: error.message,
+      ...(error instanceof BackendError ? { reply: error.serverText } : {}),
+    })
+  let mailbox: Mailbox
+  try {
+    mailbox = await account.open(name)
+  } catch (error) {
+    // Removed or renamed since it was listed.
+    if (!(error instanceof StoreError) || error.kind !== 'not-found') throw error
+    return undefined
+  }
+  try {
+    if (mailbox.id !== idHere) return undefined
+    const remember = (changed: MailboxMark) => memory.put(new Map([[idHere, changed]]))
+    const rest = await passMailbox({ ...request, path, mailbox, mark, until, remember })
+    return rest
+  } catch (error) {
+    await mailbox.close()
+    const passing =
+      error instanceof BackendError && session.control.usable && (error.kind === 'temporary' || error.kind === 'gone')
+    const gone = error instanceof StoreError && error.kind === 'not-found'
+    if (!passing && !gone) throw error
+    complain(error)
+    return undefined
+  }
+}
+
+interface ListedPair extends Pair {
+  readonly status: PassMark | undefined
+}
+
+interface TreeInStep {
+  readonly pairs: readonly ListedPair[]
+  /** HIGHESTMODSEQ here of each mailbox, of a moment before any of them was looked into. */
+  readonly numbers: ReadonlyMap<MailboxId, ModSeq>
+  readonly refused: boolean
+  /** Removes what is to be removed. `unfinished`: not now. */
+  finish(unfinished: boolean): Promise<void>
+}
+
+async function bringTreesIntoStep(
+  request: PassRequest,
+  memory: BackendMemory,
+  { mailboxes: there, namespace }: Listing,
+): Promise<TreeInStep> {
+  const { account, session, policy, clock, log } = request
+  const before = withRenamesKnown(await memory.tree(), there)
+  const here = await listHere(request, before.pairs, there)
+  const changedThere = new Set<string>()
+  for (const pair of before.pairs) {
+    const status = there.find(({ path }) => path === pair.path)?.status
+    if (!isSeen(await memory.mark(pair.idHere), status)) changedThere.add(pair.path)
+  }
+  const plan = planTree({
+    there,
+    here,
+    subscribedHere: new Set(await account.subscriptions()),
+    pairs: before.pairs,
+    changedThere,
+    policy: { ...policy, namespace },
+    suspicion: before.suspicion,
+    now: Math.floor(clock.now() / 1000),
+  })
+  if (plan.held > 0)
+    log.log('warning', 'mailboxes are missing at the backend; they are kept until the backend proves reliable', {
+      missing: plan.held,
+    })
+  const sides = { control: session.control, account, log }
+  const made = await makeAndRename(sides, plan, there[0]?.delimiter, (renames) =>
+    memory.put(new Map(), {
+      ...before,
+      pairs: before.pairs.map((pair) => renamed(pair, renames, there[0]?.delimiter)),
+    }),
+  )
+  const listed = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
+  const numbers = new Map<MailboxId, ModSeq>()
+  const subscribed = new Set(await account.subscriptions())
+  const paired: (Pair & { readonly isListed: boolean })[] = []
+  for (const { path, name } of plan.paired) {
+    const id = await idOf(account, name, numbers)
+    const isListed = listed.has(path) || made.pathsThere.has(path)
+    // What is not listed now, and not believed to be gone, stays paired.
+    if (id === undefined || (!isListed && plan.held === 0)) continue
+    const idThere = listed.get(path)?.id
+    paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed })
+  }
+  const pairs = paired.map(({ isListed, ...pair }) => pair)
+  const gone = before.pairs.filter(({ idHere }) => !pairs.some((pair) => pair.idHere === idHere))
+  const removals = new Set([...plan.removeHere, ...plan.removeThere])
+  // What is still to be removed stays known until it is.
+  const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
+  const suspicion = plan.suspicion === undefined ? {} : { suspicion: plan.suspicion }
+  await memory.put(new Map(), { pairs: [...pairs, ...leaving], ...suspicion })
+  return {
+    pairs: paired
+      .filter(({ isListed }) => isListed)
+      .map(({ isListed, ...pair }) => ({ ...pair, status: listed.get(pair.path)?.status }))
+      .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX')),
+    numbers,
+    refused: made.refused,
+    async finish(unfinished) {
+      if (leaving.length === 0 || unfinished) return
+      const marks = new Map<string, MailboxMark | undefined>()
+      for (const { path, idHere } of leaving) marks.set(path, await memory.mark(idHere))
+      await remove(sides, plan, {
+        there: async (path) => isSeen(marks.get(path), await statusThere(session.control, path)),
+        here: async (name) => !(await hasOwn(request, name)),
+      })
+      await memory.put(new Map(leaving.map(({ idHere }) => [idHere, undefined])), { pairs, ...suspicion })
+    },
+  }
+}
+
+/** There is no message there that was not seen here. */
+const isSeen = (mark: MailboxMark | undefined, status: PassMark | undefined): boolean =>
+  mark?.there !== undefined &&
+  status !== undefined &&
+  mark.there.uidValidity === status.uidValidity &&
+  status.uidNext <= mark.seenBelow &&
+  (mark.pending ?? []).length === 0
+
+/** A RENAME there that was begun, and may not have been carried out. */
+function withRenamesKnown(memory: TreeMemory, there: Listing['mailboxes']): TreeMemory {
+  const paths = new Set(there.map(({ path }) => path))
+  return {
+    ...memory,
+    pairs: memory.pairs.map(({ formerPath, ...pair }) =>
+      formerPath !== undefined && !paths.has(pair.path) && paths.has(formerPath) ? { ...pair, path: formerPath } : pair,
+    ),
+  }
+}
+
+function renamed(pair: Pair, renames: readonly Rename[], delimiter: string | undefined): TreeMemory['pairs'][number] {
+  for (const { from, to } of renames) {
+    const isBelow = delimiter !== undefined && pair.path.startsWith(from + delimiter)
+    if (pair.path === from || isBelow)
+      return { ...pair, path: to + pair.path.slice(from.length), formerPath: pair.path }
+  }
+  return pair
+}
+
+async function listHere(
+  request: PassRequest,
+  pairs: readonly Pair[],
+  there: Listing['mailboxes'],
+): Promise<readonly MailboxHere[]> {
+  const { account } = request
+  const paths = new Set(there.map(({ path }) => path))
+  const missing = new Set(pairs.flatMap(({ path, idHere }) => (paths.has(path) ? [] : [idHere])))
+  const here: MailboxHere[] = []
+  for (const { name, selectable } of await account.list()) {
+    const id = selectable ? await idOf(account, name) : undefined
+    if (id !== undefined) here.push({ name, id, hasOwn: missing.has(id) && (await hasOwn(request, name)) })
+  }
+  return here
+}
+
+/** Undefined when there is no such mailbox (any more). Notes its HIGHESTMODSEQ. */
+async function idOf(account: Account, name: string, numbers?: Map<MailboxId, ModSeq>): Promise<MailboxId | undefined> {
+  try {
+    const { mailboxId, highestModSeq } = await account.status(name)
+    numbers?.set(mailboxId, highestModSeq)
+    return mailboxId
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'not-found') return undefined
+    throw error
+  }
+}
+
+/** Messages that this backend never had. */
+async function hasOwn({ account, url }: PassRequest, name: string): Promise<boolean> {
+  try {
+    await using mailbox = await account.open(name)
+    const { messages } = mailbox
+    for (let position = 0; position < messages.length; position += 1) {
+      const origin = messages.originAt(position)
+      if (origin === undefined || parseOrigin(url, origin) === undefined) return true
+    }
+    return false
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'not-found') return false
+    throw error
+  }
+}

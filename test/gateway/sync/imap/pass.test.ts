@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Uid } from '#src/base/ids.ts'
+import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
+import { bothSides, message, put, treeHere, treeThere } from './pass-support.ts'
+
+let dovecot: Dovecot
+const users = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`user${at}`, 'secret']))
+beforeAll(async () => {
+  dovecot = await startDovecot({ users, protocols: ['imap'] })
+})
+afterAll(() => dovecot.stop())
+
+let next = 0
+const fresh = (changes: Parameters<typeof bothSides>[1] = {}) =>
+  bothSides(dovecot, { user: `user${next++}`, ...changes })
+const uids = (...values: number[]) => values as Uid[]
+
+describe('an IMAP backend', () => {
+  it('GW-03 GW-15: all mailboxes come with their messages, flags, dates and subscriptions', async () => {
+    const both = await fresh()
+    const { other, account } = both
+    for (const path of ['Sent', 'Ablage/Büro', 'a & b']) await other.mailboxCreate(path)
+    // imapflow subscribes to what it makes.
+    for (const path of ['Ablage/Büro', 'a & b']) await other.mailboxUnsubscribe(path)
+    await other.append('INBOX', message('one'), ['\\Seen', '$Work'], new Date(1_600_000_000_000))
+    await other.append('INBOX', message('two', '\xfe\xff binary'))
+    await other.append('Ablage/Büro', message('three'), ['\\Flagged'])
+    const result = await both.pass()
+    expect(result).toMatchObject({ mailboxes: 4, listed: 3, fetched: 3, failed: 0 })
+    expect(await treeHere(both)).toEqual(await treeThere(both))
+    expect((await treeHere(both)).INBOX![0]!.date).toBe(1_600_000_000)
+    expect((await account.subscriptions()).filter((name) => name !== 'INBOX')).toEqual(['Sent'])
+    expect(await both.pass()).toMatchObject({ mailboxes: 4, fetched: 0, flags: 0, sent: 0 })
+  })
+
+  it('flags, new messages and deletions go both ways', async () => {
+    const both = await fresh()
+    const { other } = both
+    for (const subject of ['a', 'b', 'c', 'd', 'e']) await other.append('INBOX', message(subject))
+    await both.pass()
+    const inbox = await both.open()
+    await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Flagged', 'todo'] })
+    await inbox.expunge(uids(2), 'client')
+    await put(inbox, message('ours'), ['\\Draft'])
+    await other.mailboxOpen('INBOX')
+    await other.messageFlagsAdd('3', ['\\Seen'], { uid: true })
+    await other.messageDelete('4', { uid: true })
+    await other.append('INBOX', message('theirs'))
+    const result = await both.pass()
+    expect(result).toMatchObject({ fetched: 1, sent: 1, expungedHere: 1, deletedThere: 1, failed: 0 })
+    const here = await treeHere(both)
+    expect(here).toEqual(await treeThere(both))
+    expect(here.INBOX!.map(({ text, flags }) => [/Subject: (\S+)/.exec(text)![1], flags])).toEqual([
+      ['a', '\\Flagged todo'],
+      ['c', '\\Seen'],
+      ['e', ''],
+      ['ours', '\\Draft'],
+      ['theirs', ''],
+    ])
+    // Nothing is left to do, and what was sent does not come back.
+    await both.pass()
+    expect(await both.pass()).toMatchObject({ fetched: 0, sent: 0, flags: 0, deletedThere: 0, expungedHere: 0 })
+    expect(await treeHere(both)).toEqual(here)
+  })
+
+  it('mailboxes are made, renamed, removed and subscribed to on both sides', async () => {
+    const both = await fresh()
+    const { other, account } = both
+    for (const path of ['stays', 'goes there', 'moves there', 'goes here']) {
+      await other.mailboxCreate(path)
+      await other.append(path, message(path))
+    }
+    await both.pass()
+    const names = async () => [Object.keys(await treeHere(both)).sort(), Object.keys(await treeThere(both)).sort()]
+    await account.create('new here/below')
+    await put(await both.open('new here/below'), message('new'))
+    await account.remove('goes here')
+    await other.mailboxDelete('goes there')
+    await other.mailboxRename('moves there', 'moved there')
+    await other.mailboxCreate('new there')
+    await account.rename('stays', 'renamed/under/another')
+    await account.subscribe('new here/below')
+    await both.pass()
+    const wanted = ['INBOX', 'moved there', 'new here/below', 'new there', 'renamed/under/another']
+    expect(await names()).toEqual([wanted, wanted])
+    expect(await treeHere(both)).toEqual(await treeThere(both))
+    const subscribed = (await other.list()).filter((mailbox) => mailbox.subscribed).map(({ path }) => path)
+    expect(subscribed).toContain('new here/below')
+    await both.pass()
+    expect(await names()).toEqual([wanted, wanted])
+  })
+
+  it('a mailbox that was removed here goes there too, after messages moved into it and out of it', async () => {
+    const both = await fresh()
+    const { other, account } = both
+    for (const subject of ['a', 'b', 'c']) await other.append('INBOX', message(subject))
+    await both.pass()
+    await account.create('Ideas')
+    const inbox = await both.open()
+    const ideas = await both.open('Ideas')
+    await inbox.moveTo(uids(1, 2), ideas)
+    await both.pass()
+    expect(await treeHere(both)).toEqual(await treeThere(both))
+    expect((await treeThere(both)).Ideas!.length).toBe(2)
+    await both.pass()
+    await account.remove('Ideas')
+    await both.pass()
+    expect(Object.keys(await treeThere(both))).toEqual(['INBOX'])
+  })
+})
