@@ -1,7 +1,9 @@
-/** The way into the store that the configuration asks for. GW-23 */
+/** The way into the store that the configuration asks for. GW-23, GW-24 */
 import { defaultDomain } from '#src/auth/user-id.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Config } from '#src/config/config.ts'
+import { ContentChecker } from '../sync/inject/cccp.ts'
+import { convertingInjection } from '../sync/inject/converting.ts'
 import { directInjection } from '../sync/inject/direct.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import { smtpInjection } from '../sync/inject/smtp.ts'
@@ -12,6 +14,19 @@ const connectMs = 30_000
 const idleMs = 600_000
 
 export const injectionOf = (config: Config, clock: Clock): Injection => {
+  const next = withoutChecks(config, clock)
+  const host = config.get('cccp_host')
+  if (host === undefined) return next
+  const checker = new ContentChecker({
+    host,
+    port: config.get('cccp_port'),
+    timeoutMs: config.get('cccp_timeout') * 1_000,
+    maxOctets: config.get('cccp_max_size') * 1_024,
+  })
+  return convertingInjection({ checker, isFailOpen: config.get('cccp_failure') === 'pass' }, next, clock)
+}
+
+const withoutChecks = (config: Config, clock: Clock): Injection => {
   if (!config.get('smtp_injection')) return directInjection(clock)
   const submission = new Submission({
     host: config.get('submit_host'),

@@ -114,8 +114,8 @@ describe('reading ms.conf', () => {
       ':2: thread_pool_min: is above thread_pool_max; lower it, or raise thread_pool_max',
     ],
     [
-      '<cccp_host>c.example</cccp_host>',
-      ':2: cccp_host: needs content checking (CCCP), which this version does not have yet; remove the option',
+      '<auto_migrate>true</auto_migrate>',
+      ':2: auto_migrate: needs migration mode, which this version does not have yet; remove the option',
     ],
   ])('refuses %s', (body, message) => {
     expect(read(body).config).toBeUndefined()

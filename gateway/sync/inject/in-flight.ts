@@ -7,9 +7,9 @@ export class InFlight {
   #messages = 0
   #octets = 0
   #failure: unknown
-  #stir: () => void = () => {}
+  #change = Promise.withResolvers<void>()
 
-  /** Begins to count `work`; answers a promise when the next has to wait. Throws what an earlier one failed with. */
+  /** Begins to count `work`; answers a promise when the next has to wait. What it fails with is told by `check` and `done`. */
   add(octets: number, work: Promise<void>): void | Promise<void> {
     this.#messages++
     this.#octets += octets
@@ -20,9 +20,10 @@ export class InFlight {
       .finally(() => {
         this.#messages--
         this.#octets -= octets
-        this.#stir()
+        this.#change.resolve()
+        this.#change = Promise.withResolvers<void>()
       })
-    if (this.#messages < mostMessages && this.#octets < mostOctets) return this.check()
+    if (this.#messages < mostMessages && this.#octets < mostOctets) return
     return this.#until(() => this.#messages < mostMessages && this.#octets < mostOctets)
   }
 
@@ -32,16 +33,12 @@ export class InFlight {
   }
 
   /** Resolves when nothing is under way; throws as `check`. */
-  done(): Promise<void> {
-    return this.#until(() => this.#messages === 0)
+  async done(): Promise<void> {
+    await this.#until(() => this.#messages === 0)
+    this.check()
   }
 
   async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#stir = resolve
-      await promise
-    }
-    this.check()
+    while (!condition()) await this.#change.promise
   }
 }

@@ -14,6 +14,8 @@ export interface Incoming {
   readonly flags?: Iterable<Flag> | undefined
   /** The synchronisation needs the digest of what the backend has as long as it knows the origin: `readInjected` has it where it differs from the record's. */
   readonly isCompared?: boolean | undefined
+  /** SHA-256 of what the backend has, base64url, where the octets are others. */
+  readonly originalDigest?: string | undefined
 }
 
 /** Messages of one backend session on their way into one mailbox, in order. */

@@ -4,7 +4,6 @@
  * the message is submitted again, and the mark keeps the second one out. docs/decisions/0200-submitted-messages-carry-a-mark.md
  */
 import type { Clock } from '#src/base/clock.ts'
-import { RemoteError } from '#src/base/errors.ts'
 import { markField, markKey } from '#src/delivery/mark.ts'
 import type { BodySink } from '../../backend/types.ts'
 import { internalDateOf } from '../header.ts'
@@ -14,14 +13,12 @@ import { InFlight } from './in-flight.ts'
 import type { Incoming, Injection, Injector, Target } from './injector.ts'
 import { type Injected, Journal } from './journal.ts'
 import { noticeInstead } from './notice.ts'
+import { Postponed } from './postponed.ts'
 import type { Submission } from './submission.ts'
 
 export const smtpInjection = (submission: Submission, clock: Clock): Injection => ({
   into: (target) => new SmtpInjector(target, submission, clock),
 })
-
-/** So many in a row that the server takes none of for now: the others would be fetched for nothing. */
-const postponedInRow = 5
 
 class SmtpInjector implements Injector {
   readonly #target: Target
@@ -33,16 +30,16 @@ class SmtpInjector implements Injector {
   readonly #direct: DirectInjector
   #noticed: Promise<void> = Promise.resolve()
   #key: Promise<Buffer> | undefined
-  #inRow = 0
   #submitted = 0
   #submittedOctets = 0
-  readonly postponed: string[] = []
+  readonly #postponed: Postponed
 
   constructor(target: Target, submission: Submission, clock: Clock) {
     this.#target = target
     this.#submission = submission
     this.#clock = clock
     this.#journal = new Journal(target.account)
+    this.#postponed = new Postponed(target.log)
     this.#direct = new DirectInjector(target.mailbox, clock)
   }
 
@@ -52,6 +49,10 @@ class SmtpInjector implements Injector {
 
   get takenOctets(): number {
     return this.#submittedOctets + this.#direct.takenOctets
+  }
+
+  get postponed(): readonly string[] {
+    return this.#postponed.origins
   }
 
   get leftAway(): number {
@@ -102,21 +103,11 @@ class SmtpInjector implements Injector {
         yield* held.chunks()
       },
     })
-    if (verdict.kind === 'postponed') {
-      this.postponed.push(origin)
-      log.log('warning', 'the submission server does not take a message now; it will be asked again', {
-        reply: verdict.reply,
-      })
-      if (++this.#inRow < postponedInRow) return
-      throw new RemoteError('the submission server takes no messages now', {
-        retryable: true,
-        serverText: verdict.reply,
-      })
-    }
-    this.#inRow = 0
+    if (verdict.kind === 'postponed') return this.#postponed.add(origin, 'the submission server', verdict.reply)
+    this.#postponed.interrupt()
     const injected: Injected = {
       ...(verdict.kind === 'accepted' ? { submittedAt: now } : {}),
-      ...(message.isCompared === true ? { digest: held.digest } : {}),
+      ...(message.isCompared === true ? { digest: message.originalDigest ?? held.digest } : {}),
     }
     if (verdict.kind === 'accepted') {
       await this.#journal.record(origin, injected)

@@ -127,7 +127,6 @@ export const gatewayOptions = {
   ),
   cccp_host: server({
     section: '2.2.9.12',
-    refused: 'content checking (CCCP)',
     services: ['ms_syncd'],
     reload: 'live',
     doc: 'Host of the content checking server that every fetched message passes.',
@@ -137,7 +136,6 @@ export const gatewayOptions = {
     default: 18003,
     min: 1,
     max: 65535,
-    later: 'content checking (CCCP)',
     services: ['ms_syncd'],
     reload: 'live',
     doc: 'Port of the content checking server.',
