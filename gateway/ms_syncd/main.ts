@@ -6,6 +6,7 @@ import { openAccounts } from '#src/auth/accounts.ts'
 import { loadUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
 import { formatFinding } from '#src/config/finding.ts'
+import { type Consents, openConsents } from '#src/oauth/consents.ts'
 import { runDaemon } from '#src/server/daemon.ts'
 import { openMailStore } from '#src/server/mail-store.ts'
 import { exitCodes } from '#src/server/process.ts'
@@ -16,6 +17,7 @@ import type { BackendAccess } from '../backend/open-backend.ts'
 import { BackendProfiles } from '../backend/profile.ts'
 import { ProfileFiles } from '../backend/profile-files.ts'
 import type { TlsTrust } from '../backend/tls.ts'
+import { BackendTokens } from '../backend/tokens.ts'
 import { authenticate, serviceName } from './authenticate.ts'
 import { Gateway } from './gateway.ts'
 
@@ -34,7 +36,8 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   const profiles = new BackendProfiles()
   const readAccess = async (from: Config): Promise<BackendAccess> => {
     const trust = await trustOf(from)
-    return { profiles, ...(trust === undefined ? {} : { trust }) }
+    const tokens = new BackendTokens(await consentsOf(from), clock)
+    return { profiles, tokens, ...(trust === undefined ? {} : { trust }) }
   }
   const [users, access] = [await readUsers(config), await readAccess(config)]
   const store = openMailStore(runtime)
@@ -99,5 +102,11 @@ async function trustOf(config: Config): Promise<TlsTrust | undefined> {
   })
   return { ca: [...getCACertificates('default'), pem] }
 }
+
+/** Throws StartError for a key that can't be used. */
+const consentsOf = (config: Config): Promise<Consents> =>
+  openConsents(config).catch((cause: Error) => {
+    throw new StartError(cause.message, exitCodes.config)
+  })
 
 if (import.meta.main) await runDaemon(msSyncd)

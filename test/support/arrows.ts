@@ -12,6 +12,7 @@ const libraries = [
   'src/store',
   'src/auth',
   'src/events',
+  'src/oauth',
   'src/delivery',
 ]
 const server = [...libraries, 'src/server']
@@ -26,6 +27,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/base', 'src/mime', 'src/proto'],
   'src/auth': ['src/base', 'src/proto', 'src/config'],
   'src/events': ['src/base', 'src/proto'],
+  'src/oauth': ['src/base', 'src/config'],
   'src/delivery': ['src/base', 'src/mime', 'src/store'],
   'src/server': libraries,
   'src/imapd': server,

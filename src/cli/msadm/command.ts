@@ -27,6 +27,8 @@ export interface Context {
   readonly input: AsyncIterable<Buffer>
   /** The next line of standard input, without its end; for `-p -`. */
   readPassword(): Promise<Buffer>
+  /** The same, for what may be seen. */
+  readLine(): Promise<string>
 }
 
 export interface Command {

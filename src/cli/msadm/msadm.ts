@@ -98,6 +98,11 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
         return wanted ? (text) => text !== '' && err.write(`msadm: ${text}\n`) : undefined
       },
       input,
+      readLine: async () => {
+        const line = await lines.next()
+        if (line === undefined) throw new UsageError('standard input has no line with the answer')
+        return line.toString('utf8').trim()
+      },
       readPassword: async () => {
         if (input.isTTY) err.write('Password: ')
         const line = await withoutEcho(input, () => lines.next())
@@ -187,7 +192,9 @@ const denied = ['EACCES', 'EPERM', 'EROFS']
 const explained = (error: Error, config: Config): string => {
   const { code, path = '' } = ((error.cause as Error | undefined) ?? error) as NodeJS.ErrnoException
   if (code === undefined || !denied.includes(code)) return error.message
-  const option = (['account_db', 'userdir'] as const).find((option) => path.startsWith(dirname(config.get(option))))
+  const option = (['account_db', 'userdir', 'oauth_state'] as const).find((option) =>
+    path.startsWith(dirname(config.get(option))),
+  )
   const user = config.get('ms_user')
   const place = option === undefined ? path : formatFinding(findingAt(config, 'error', option, config.get(option)))
   return `${place} is not open to this user (${code}); run msadm as ${user} (ms_user) or root, or give the directory to ${user}`

@@ -80,6 +80,19 @@ export const ownOptions = {
     reload: 'live',
     doc: 'How long expunged messages and deleted mailboxes stay on disk, for `msadm undelete`; 0: messages go after a minute, mailboxes at once.',
   }),
+  oauth_state: path({
+    section: 'own',
+    default: '/var/isode/ms/oauth',
+    services: ['ms_syncd', 'msadm'],
+    reload: 'live',
+    doc: 'Directory of the consents (OAuth refresh tokens) for backends, one file each; readable by the services only.',
+  }),
+  oauth_key_file: path({
+    section: 'own',
+    services: ['ms_syncd', 'msadm'],
+    reload: 'live',
+    doc: 'File with 32 or more random octets: refresh tokens in oauth_state are sealed with it (AES-256-GCM). Unset: they are in clear, and the mode of the files protects them. Keep it where backups of oauth_state do not go.',
+  }),
   backend_connections: integer({
     section: 'own',
     default: 64,

@@ -1,4 +1,5 @@
 /** Where an OAuth 2.0 provider answers, and what has to be asked for to read mail. */
+import type { OAuthProviderRecord } from '../config/oauth-provider.ts'
 
 export interface Provider {
   /** RFC 6749 §3.2 */
@@ -43,3 +44,34 @@ export const microsoft = (tenant = 'common'): Provider => {
     authorizationParameters: {},
   }
 }
+
+/** What a record says, over its preset. */
+export const providerOf = (record: OAuthProviderRecord): Provider => {
+  const { preset, tenant, tokenEndpoint = '', authorizationEndpoint, deviceEndpoint, scope } = record
+  const base: Provider =
+    preset === 'google'
+      ? google
+      : preset === 'microsoft'
+        ? microsoft(tenant)
+        : {
+            tokenEndpoint,
+            authorizationEndpoint: undefined,
+            deviceEndpoint: undefined,
+            scope: '',
+            serviceScope: '',
+            authorizationParameters: {},
+          }
+  return {
+    ...base,
+    tokenEndpoint: record.tokenEndpoint ?? base.tokenEndpoint,
+    authorizationEndpoint: authorizationEndpoint ?? base.authorizationEndpoint,
+    deviceEndpoint: deviceEndpoint ?? base.deviceEndpoint,
+    scope: scope ?? base.scope,
+    serviceScope: scope ?? base.serviceScope,
+  }
+}
+
+export const clientOf = ({ clientId, clientSecret }: OAuthProviderRecord): Client => ({
+  id: clientId,
+  secret: clientSecret,
+})

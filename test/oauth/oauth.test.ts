@@ -1,9 +1,9 @@
 import nock from 'nock'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '#src/base/clock.ts'
-import { Access } from '../../../../gateway/backend/oauth/access.ts'
-import { google, microsoft } from '../../../../gateway/backend/oauth/provider.ts'
-import { TokenEndpoint } from '../../../../gateway/backend/oauth/token-endpoint.ts'
+import { Access, type Grant } from '#src/oauth/access.ts'
+import { google, microsoft } from '#src/oauth/provider.ts'
+import { TokenEndpoint } from '#src/oauth/token-endpoint.ts'
 
 const host = 'https://oauth2.googleapis.com'
 const endpoint = new TokenEndpoint(google, { id: 'our-id', secret: 'our-secret' })
@@ -136,14 +136,24 @@ const testClock = () => {
 describe('access to an account', () => {
   const start = () => {
     const kept: string[] = []
+    let refreshToken: string | undefined = 'r0'
     const time = testClock()
-    const access = new Access(
-      endpoint,
-      { type: 'user', refreshToken: 'r0' },
-      time.clock,
-      async (refreshToken) => void kept.push(refreshToken),
-    )
-    return { access, kept, ...time }
+    const consent = async (token: string | undefined) => {
+      refreshToken = token
+    }
+    const grant: Grant = {
+      type: 'user',
+      find: async () => refreshToken,
+      keep: async (token) => {
+        kept.push(token)
+        await consent(token)
+      },
+      ended: async (token) => {
+        if (refreshToken === token) refreshToken = undefined
+      },
+    }
+    const access = new Access(endpoint, grant, time.clock)
+    return { access, kept, consent, ...time }
   }
 
   it('asks once for all who want a token, and again before it ends', async () => {
@@ -183,17 +193,32 @@ describe('access to an account', () => {
     goOn(400)
     nock(host).post('/token').reply(503, 'busy')
     await expect(access.token()).rejects.toMatchObject({ kind: 'temporary' })
-    expect(access.state).toBe('ready')
+    nock(host).post('/token').reply(200, token('a2'))
+    expect(await access.token()).toBe('a2')
   })
 
   it('asks nobody any more once consent is gone, until somebody consents', async () => {
-    const { access, kept } = start()
+    const { access, consent } = start()
     nock(host).post('/token').reply(400, { error: 'invalid_grant' })
-    await expect(access.token()).rejects.toMatchObject({ kind: 'needs-consent' })
-    expect(access.state).toBe('needs-consent')
-    await expect(access.token()).rejects.toMatchObject({ kind: 'needs-consent' })
-    await access.consented({ accessToken: 'a9', expiresIn: 3600, refreshToken: 'r9' })
-    expect(kept).toEqual(['r9'])
+    for (let asked = 0; asked < 3; asked++)
+      await expect(access.token()).rejects.toMatchObject({ kind: 'needs-consent' })
+    await consent('r9')
+    nock(host)
+      .post('/token', form({ refresh_token: 'r9' }))
+      .reply(200, token('a9'))
     expect(await access.token()).toBe('a9')
+  })
+
+  it('renews tokens of a minute when half of it is left', async () => {
+    const { access, goOn } = start()
+    for (let minute = 0; minute < 3; minute++) {
+      nock(host)
+        .post('/token')
+        .reply(200, token(`m${minute}`, { expires_in: 60 }))
+      expect(await access.token()).toBe(`m${minute}`)
+      goOn(29)
+      expect(await access.token()).toBe(`m${minute}`)
+      goOn(2)
+    }
   })
 })

@@ -1,6 +1,5 @@
 /** What is asked of an OAuth token endpoint, and what its answers mean. RFC 6749, RFC 7636, RFC 8628. No answer and no secret is ever logged. */
 import { createHash, randomBytes } from 'node:crypto'
-import { printable } from '../reply-classifier.ts'
 import type { Client, Provider } from './provider.ts'
 
 export type OAuthErrorKind =
@@ -90,7 +89,7 @@ export class TokenEndpoint {
       response_type: 'code',
       client_id: this.#client.id,
       redirect_uri: redirectUri,
-      scope,
+      ...scopeOf(scope),
       state,
       code_challenge: createHash('sha256').update(verifier).digest('base64url'),
       code_challenge_method: 'S256',
@@ -111,7 +110,7 @@ export class TokenEndpoint {
 
   /** RFC 6749 §4.4 */
   async clientCredentials(): Promise<Tokens> {
-    return this.#ask({ grant_type: 'client_credentials', scope: this.#provider.serviceScope })
+    return this.#ask({ grant_type: 'client_credentials', ...scopeOf(this.#provider.serviceScope) })
   }
 
   /** RFC 8628 §3.1 */
@@ -119,7 +118,7 @@ export class TokenEndpoint {
     const { deviceEndpoint, scope } = this.#provider
     if (deviceEndpoint === undefined)
       throw new OAuthError('configuration', 'the provider has no device endpoint; give consent in a browser')
-    const answer = await post(deviceEndpoint, { client_id: this.#client.id, scope })
+    const answer = await post(deviceEndpoint, { client_id: this.#client.id, ...scopeOf(scope) })
     const uri = answer.verification_uri ?? answer.verification_url
     const { device_code: deviceCode, user_code: userCode } = answer
     if (typeof deviceCode !== 'string' || typeof userCode !== 'string' || typeof uri !== 'string')
@@ -157,6 +156,9 @@ export class TokenEndpoint {
   }
 }
 
+/** RFC 6749 §3.3: left out where the provider has a usual one. */
+const scopeOf = (scope: string): { readonly scope?: string } => (scope === '' ? {} : { scope })
+
 type Answer = Readonly<Record<string, unknown>>
 
 /** Some providers send numbers as text. */
@@ -189,7 +191,8 @@ const post = async (endpoint: string, parameters: Readonly<Record<string, string
   const kind =
     (code === undefined ? undefined : kinds[code]) ??
     (response.status >= 500 || response.status === 429 ? 'temporary' : undefined)
-  const why = code === undefined ? `status ${response.status}` : printable(code)
+  // RFC 6749 §5.2: what else is sent there is not for a log.
+  const why = code !== undefined && /^[\x20-\x7e]{1,100}$/.test(code) ? code : `status ${response.status}`
   throw new OAuthError(kind ?? (response.ok ? 'temporary' : 'configuration'), `${host} gave no token: ${why}`)
 }
 

@@ -1,18 +1,21 @@
 /** A working access token for one account, whenever a session needs one: fetched once for all who ask, and renewed before it ends. */
-import type { Clock } from '#src/base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { OAuthError, type TokenEndpoint, type Tokens } from './token-endpoint.ts'
 
 /** How tokens of an account are had. */
 export type Grant =
-  /** The user consented: the refresh token is kept by the caller. */
-  | { readonly type: 'user'; readonly refreshToken: string }
+  /** The user consented: where the refresh token is kept. It is read whenever it is needed: somebody else may have a newer one. */
+  | {
+      readonly type: 'user'
+      /** Undefined: nobody consented, or the provider refused what is kept. */
+      find(): Promise<string | undefined>
+      /** Makes a changed refresh token durable: the old one may be good for nothing from then on. */
+      keep(refreshToken: string): Promise<void>
+      /** The provider refuses this one for good: nothing asks it again until somebody consents. */
+      ended(refreshToken: string): Promise<void>
+    }
   /** A service acts for its users. */
   | { readonly type: 'service' }
-
-export interface AccessState {
-  /** `needs-consent`: no session can be opened before somebody consents again; nothing asks the provider until then. */
-  readonly state: 'ready' | 'needs-consent'
-}
 
 /** Renewed when a tenth of its life is left, but not in its last minute: a session that begins now must be able to log in. */
 const shortestLeftMs = 60_000
@@ -20,26 +23,19 @@ const shortestLeftMs = 60_000
 export class Access {
   readonly #endpoint: TokenEndpoint
   readonly #clock: Clock
-  readonly #keep: (refreshToken: string) => Promise<void>
-  #grant: Grant | undefined
+  readonly #grant: Grant
   #token: { readonly text: string; readonly renewMs: number; readonly endMs: number } | undefined
   #asking: Promise<string> | undefined
 
-  /** `keep` makes a changed refresh token durable: the old one may be good for nothing from then on. */
-  constructor(
-    endpoint: TokenEndpoint,
-    grant: Grant | undefined,
-    clock: Clock,
-    keep: (refreshToken: string) => Promise<void>,
-  ) {
+  constructor(endpoint: TokenEndpoint, grant: Grant, clock: Clock) {
     this.#endpoint = endpoint
     this.#grant = grant
     this.#clock = clock
-    this.#keep = keep
   }
 
-  get state(): AccessState['state'] {
-    return this.#grant === undefined ? 'needs-consent' : 'ready'
+  /** The token that was fetched last, working or not. */
+  get held(): string | undefined {
+    return this.#token?.text
   }
 
   /** Throws OAuthError. While a token still works, a provider that can't be asked is no obstacle. */
@@ -64,32 +60,24 @@ export class Access {
     if (this.#token?.text === token) this.#token = undefined
   }
 
-  /** Somebody consented. */
-  async consented(tokens: Tokens): Promise<void> {
-    if (tokens.refreshToken === undefined)
-      throw new OAuthError('needs-consent', 'the provider gave no refresh token; consent again, with offline access')
-    await this.#keep(tokens.refreshToken)
-    this.#grant = { type: 'user', refreshToken: tokens.refreshToken }
-    this.#remember(tokens)
-  }
-
   async #renew(): Promise<string> {
-    const grant = this.#grant
-    if (grant === undefined) throw new OAuthError('needs-consent', 'nobody has consented to the access to this mailbox')
+    if (this.#grant.type === 'service') return this.#remember(await this.#endpoint.clientCredentials())
+    const refreshToken = await this.#grant.find()
+    if (refreshToken === undefined)
+      throw new OAuthError(
+        'needs-consent',
+        'nobody has consented to the access to this mailbox, or the consent has ended',
+      )
     try {
-      const tokens =
-        grant.type === 'service'
-          ? await this.#endpoint.clientCredentials()
-          : await this.#endpoint.refresh(grant.refreshToken)
-      if (grant.type === 'user' && tokens.refreshToken !== undefined && tokens.refreshToken !== grant.refreshToken) {
-        await this.#keep(tokens.refreshToken)
-        this.#grant = { type: 'user', refreshToken: tokens.refreshToken }
-      }
+      const tokens = await this.#endpoint.refresh(refreshToken)
+      if (tokens.refreshToken !== undefined && tokens.refreshToken !== refreshToken)
+        await this.#grant.keep(tokens.refreshToken)
       return this.#remember(tokens)
     } catch (error) {
-      // Asking again would be refused again. The refresh token stays where it is kept until there is a new one.
-      if (error instanceof OAuthError && error.kind === 'needs-consent' && this.#grant === grant)
-        this.#grant = undefined
+      if (error instanceof OAuthError && error.kind === 'needs-consent') {
+        this.#token = undefined
+        await this.#grant.ended(refreshToken)
+      }
       throw error
     }
   }
