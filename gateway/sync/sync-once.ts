@@ -51,6 +51,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
   try {
     const account = store.account(userId)
     await account.ensure()
+    await needLive(store, account, onProven)
     const url = backendUrl(backend, userId)
     await using mailbox = await openMailbox(account, backend.mailbox, url)
     onProven?.()
@@ -59,6 +60,14 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
   } finally {
     client.close()
   }
+}
+
+/** Nothing is fetched for a user whose mail lies in an archive, nor deleted at the backend; but he may log in, and read it. Throws StoreError. */
+const needLive = async (store: Store, account: Account, onProven: (() => void) | undefined): Promise<void> => {
+  const { root } = await account.locate()
+  if (!store.archives.includes(root)) return
+  onProven?.()
+  throw new StoreError('no-permission', 'The mail of this user lies in an archive, which is only read')
 }
 
 const isImap = ({ protocol }: Backend): boolean => protocol === 'imap' || protocol === 'imaps'
@@ -81,6 +90,7 @@ const syncImap = async ({
   try {
     const account = store.account(userId)
     await account.ensure()
+    await needLive(store, account, onProven)
     onProven?.()
     const url = backendUrl(backend, userId)
     const { fetchLastN, fetchSetSize, inboxOnly } = policy

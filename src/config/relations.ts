@@ -33,12 +33,13 @@ export const checkRelations = (config: Config): readonly Fault[] => {
       error(`${service}_port`, (fault as RangeError).message)
     }
   }
-  const roots = [config.get('userdir'), ...config.all('partitions')]
+  const live = [config.get('userdir'), ...config.all('partitions')]
+  const roots = [...live, ...config.all('archives')]
   for (const [index, root] of roots.entries())
     for (const other of roots.slice(0, index))
       if (`${root}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${root}/`))
         error(
-          'partitions',
+          index < live.length ? 'partitions' : 'archives',
           `${root} and ${other} are the same, or one is inside the other; give each a directory of its own`,
         )
   if (config.get('pop_timeout') < 10)

@@ -62,7 +62,7 @@ function storeFailure(kind: StoreErrorKind, message: string): Failure {
     case 'too-big':
       return no('TOOBIG', 'Message is too big')
     case 'no-permission':
-      return no('NOPERM', 'Permission denied')
+      return no('NOPERM', plainText(message))
     case 'limit':
       return no('LIMIT', plainText(message))
     case 'invalid':

@@ -74,8 +74,11 @@ export class Maildrop {
     for (let index = 0; index < this.#messages.length; index++) if (!this.#deleted.has(index)) yield index + 1
   }
 
+  /** Throws Refusal, also where nothing can be deleted. */
   delete(number: number): void {
-    this.#sizeOctets -= this.message(number).sizeOctets
+    const { sizeOctets } = this.message(number)
+    if (this.mailbox.readOnly) throw new Refusal('the maildrop lies in an archive, which is only read', 'SYS/PERM')
+    this.#sizeOctets -= sizeOctets
     this.#deleted.add(number - 1)
   }
 

@@ -10,9 +10,10 @@ import type { Runtime } from './types.ts'
 /** Where mail lives. USR-05: the root in the user's own entry counts when his mail directory is made. */
 export const storePlaces = (
   config: Config,
-): Required<Pick<StoreOptions, 'root' | 'partitions' | 'partitionRule' | 'ownRoot'>> => ({
+): Required<Pick<StoreOptions, 'root' | 'partitions' | 'archives' | 'partitionRule' | 'ownRoot'>> => ({
   root: config.get('userdir'),
   partitions: config.all('partitions'),
+  archives: config.all('archives'),
   partitionRule: config.get('partition_rule'),
   ownRoot: async (userId: UserId) => {
     const account = await openAccounts(config.get('account_db')).find(userId)

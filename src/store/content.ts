@@ -1,8 +1,12 @@
+import { summarize, summarizeStream } from '../mime/summary.ts'
+import type { MessageSummary } from '../mime/types.ts'
 import type { OpenFile } from './fs.ts'
 import { storeError } from './fs.ts'
 import type { MessageContent } from './types.ts'
 
 const chunkOctets = 64 * 1024
+/** Messages up to this size are read and summarised at once. */
+const wholeOctets = 64 * 1024
 
 /** One open message file. */
 export class FileContent implements MessageContent {
@@ -33,4 +37,10 @@ export class FileContent implements MessageContent {
     this.closed = true
     await this.file.close()
   }
+}
+
+/** By one pass over the message; a large one in chunks, so that others get their turn. */
+export async function summaryOf(content: MessageContent): Promise<MessageSummary> {
+  if (content.sizeOctets > wholeOctets) return await summarizeStream(content.stream())
+  return summarize(await content.read(0, content.sizeOctets))
 }

@@ -2,12 +2,11 @@
 
 import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
-import { summarize, summarizeStream } from '../mime/summary.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import { inTurns } from './breath.ts'
 import type { Operation } from './change-set.ts'
 import { CommitLog, type CommitRequest } from './commit-log.ts'
-import { FileContent } from './content.ts'
+import { FileContent, summaryOf } from './content.ts'
 import type { StoreContext } from './context.ts'
 import { copyMessages } from './copy.ts'
 import type { ExpungedMessages } from './expunged.ts'
@@ -15,6 +14,7 @@ import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
+import { statusOf } from './mailbox-status.ts'
 import { checkOrigin } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { NameFilter } from './name-filter.ts'
@@ -44,11 +44,10 @@ const maxUid = 0xffffffff
 const uidsPerTurn = 50_000
 /** Given by one operation. */
 const originsPerOperation = 1000
-/** Messages up to this size are read and summarised at once. */
-const wholeOctets = 64 * 1024
 
 export class OpenMailbox implements Mailbox {
   name: string
+  readonly readOnly = false
   readonly userId: UserId
   private readonly context: StoreContext
   private readonly log: CommitLog<Outcome, MailboxState>
@@ -415,27 +414,12 @@ export class OpenMailbox implements Mailbox {
   summary(record: MessageRecord): Promise<MessageSummary> {
     return this.summaries.get(record, async () => {
       await using content = await this.content(record)
-      // A large one in chunks, so that others get their turn.
-      if (content.sizeOctets > wholeOctets) return await summarizeStream(content.stream())
-      return summarize(await content.read(0, content.sizeOctets))
+      return await summaryOf(content)
     })
   }
 
   status(): MailboxStatus {
-    const { messages } = this
-    const { unseen, deleted, sizeOctets } = messages.totals()
-    const recent = messages.length - messages.positionOf((this.recentAfter + 1) as Uid)
-    return {
-      messages: messages.length,
-      recent,
-      unseen,
-      deleted,
-      sizeOctets,
-      uidNext: this.uidNext,
-      uidValidity: this.uidValidity,
-      highestModSeq: this.highestModSeq,
-      mailboxId: this.id,
-    }
+    return statusOf(this, this.messages)
   }
 
   close(): Promise<void> {

@@ -10,7 +10,7 @@ import { applyEntry, type Replica } from './replica.ts'
 import { uniqueName } from './unique.ts'
 
 /** How far a log could be read. */
-interface Readable {
+export interface Readable {
   /** The highest number that is taken. */
   readonly number: number
   /** What has it, where that can be read. */
@@ -31,14 +31,9 @@ export async function saveWhatIsLeft<Outcome, State extends Replica<Outcome>>(
   const { fs, log } = reader.context
   const { directory } = reader.epochs
   for (;;) {
-    const epochs = await reader.list(id)
-    const newest = epochs.at(-1)
-    const base = await reader.newestState(epochs)
-    if (base === 'moved') continue
-    const state = base?.state ?? reader.fresh()
-    state.expectGaps()
-    const last = await applyReadable(reader, epochs, base?.epoch, state)
-    if (last === 'moved') continue
+    const left = await whatIsLeft(reader, id, (state) => state.expectGaps())
+    if (left === 'moved') continue
+    const { state, newest, last } = left
     // Somebody else has saved it already.
     if (newest !== undefined && last.sound && last.kind !== 'lost') return
     log.log('err', 'a commit log is damaged; going on with what can be read', { directory, upTo: last.number })
@@ -57,6 +52,21 @@ export async function saveWhatIsLeft<Outcome, State extends Replica<Outcome>>(
     if ((await reader.epochs.make(newest, next, 'saved', next.start, state)) === 'gone') continue
     return
   }
+}
+
+/** What can be read of a log, applied to the newest state that can be; nothing is changed. `prepared`: called with the state before that. */
+export async function whatIsLeft<Outcome, State extends Replica<Outcome>>(
+  reader: LogReader<Outcome, State>,
+  id: string | undefined,
+  prepared: (state: State) => void,
+): Promise<{ readonly state: State; readonly newest: Epoch | undefined; readonly last: Readable } | 'moved'> {
+  const epochs = await reader.list(id)
+  const base = await reader.newestState(epochs)
+  if (base === 'moved') return 'moved'
+  const state = base?.state ?? reader.fresh()
+  prepared(state)
+  const last = await applyReadable(reader, epochs, base?.epoch, state)
+  return last === 'moved' ? 'moved' : { state, newest: epochs.at(-1), last }
 }
 
 /** Ends an epoch with `lost` as entry `number`. False when somebody was first, or the epoch is gone. */

@@ -3,15 +3,19 @@
 import { randomInt } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
+import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import { StoredAccount } from './account.ts'
+import { archiveError } from './archive/archive-fs.ts'
+import { Archives } from './archive/archives.ts'
+import { LiveOrArchived } from './archive/live-or-archived.ts'
 import type { StoreContext } from './context.ts'
 import { nodeFs, type StoreFs, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { OpenMailbox } from './mailbox.ts'
 import { moveAccount } from './move-account.ts'
-import { accountOf } from './names.ts'
+import { accountDirectory, accountOf } from './names.ts'
 import { type PartitionOptions, type PartitionRule, Partitions } from './partitions.ts'
 import { Places } from './places.ts'
 import { RecentlyUsed } from './recently-used.ts'
@@ -24,6 +28,8 @@ export interface StoreOptions {
   readonly root: string
   /** Further directories of accounts, on other file systems for instance. They have to be there. */
   readonly partitions?: readonly string[]
+  /** Directories of accounts that are only read, copies of such a directory for instance. */
+  readonly archives?: readonly string[]
   /** `free` unless told. */
   readonly partitionRule?: PartitionRule
   /** Root that a user's own entry names, for when his account is made. */
@@ -66,10 +72,12 @@ const maxAccounts = 1000
 
 class MdirStore implements Store {
   readonly roots: readonly string[]
+  readonly archives: readonly string[]
+  private readonly archived: Archives
   private readonly places: Places
   private readonly context: StoreContext
   private readonly registry = new MailboxRegistry()
-  private readonly known = new Map<UserId, StoredAccount>()
+  private readonly known = new Map<UserId, Account>()
   private readonly closing = new AbortController()
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
 
@@ -89,6 +97,8 @@ class MdirStore implements Store {
       undeleteDays: options.undeleteDays ?? (() => undeleteDays),
       closing: this.closing.signal,
     }
+    this.archives = [...new Set((options.archives ?? []).map((path) => resolve(path)))]
+    this.archived = new Archives(this.context, this.archives)
     const { partitionRule: rule = 'free', ownRoot = async () => undefined } = options
     const partitions = new Partitions(this.context, { roots: this.roots, rule, ownRoot })
     this.places = new Places(this.context, partitions, options.moverSilenceMs ?? moverSilenceMs)
@@ -100,6 +110,7 @@ class MdirStore implements Store {
     let account = this.known.get(userId)
     if (account === undefined) {
       account = new StoredAccount(this.context, this.places, userId, this.registry, this.makeMailbox)
+      if (this.archives.length > 0) account = new LiveOrArchived(account, this.archived)
       const [oldest] = this.known.keys()
       if (this.known.size >= maxAccounts && oldest !== undefined) this.known.delete(oldest)
       this.known.set(userId, account)
@@ -121,12 +132,19 @@ class MdirStore implements Store {
         yield userId
       }
     }
+    for await (const userId of this.archived.userIds()) {
+      const name = accountDirectory(userId)
+      if (!seen.has(name)) yield userId
+      seen.add(name)
+    }
   }
 
   async move(userId: UserId, root: string, options?: MoveOptions): Promise<MoveResult> {
     try {
       return await moveAccount(this.context, this.places, userId, resolve(root), options)
     } catch (error) {
+      if (error instanceof StoreError && error.kind === 'not-found' && (await this.archived.find(userId)) !== undefined)
+        throw archiveError()
       throw storeError(error, 'Moving an account')
     }
   }

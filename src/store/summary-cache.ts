@@ -32,6 +32,7 @@ export class SummaryCache {
   private readonly context: StoreContext
   private readonly directory: () => string
   private readonly messages: () => MessageList
+  private readonly writes: boolean
   /** Lines not written yet. */
   private unwritten: NewLine[] = []
   private unwrittenOctets = 0
@@ -40,11 +41,12 @@ export class SummaryCache {
   private readonly making = new Map<string, Promise<MessageSummary>>()
   private readonly loading = new Map<string, Promise<SummaryBlock>>()
 
-  /** `directory`: the mailbox's present one; `messages`: its present messages. */
-  constructor(context: StoreContext, directory: () => string, messages: () => MessageList) {
+  /** `directory`: the mailbox's present one; `messages`: its present messages. `writes`: false where nothing may be changed. */
+  constructor(context: StoreContext, directory: () => string, messages: () => MessageList, writes = true) {
     this.context = context
     this.directory = directory
     this.messages = messages
+    this.writes = writes
   }
 
   /** `make` reads the message, when the cache doesn't have its summary. */
@@ -119,6 +121,11 @@ export class SummaryCache {
     const line = summaryLine(digest, summary)
     const block = this.context.summaryBlocks.get(this.pathOf(first))
     if (line === undefined || (block?.octets ?? 0) + line.length > maxBlockOctets) return
+    if (!this.writes) {
+      block?.add(line)
+      if (block !== undefined) this.remember(this.pathOf(first), block)
+      return
+    }
     this.pending.set(digest, summary)
     this.unwritten.push({ first, digest, line })
     this.unwrittenOctets += line.length
@@ -165,7 +172,7 @@ export class SummaryCache {
         } finally {
           await file.close()
         }
-        if (block.lineCount > 2 * this.countOf(first) || file.sizeOctets > maxBlockOctets)
+        if (this.writes && (block.lineCount > 2 * this.countOf(first) || file.sizeOctets > maxBlockOctets))
           block = await this.rewrite(first, path, block)
       }
     } catch (error) {

@@ -156,6 +156,8 @@ export interface MessageContent extends AsyncDisposable {
  */
 export interface Mailbox extends AsyncDisposable {
   readonly id: MailboxId
+  /** It lies in an archive: every write fails with StoreError no-permission, and nothing about it changes. */
+  readonly readOnly: boolean
   /** Unicode, '/' between levels, 'INBOX' for the inbox. */
   readonly name: string
   readonly uidValidity: number
@@ -330,6 +332,8 @@ export interface MoveResult {
 export interface Store extends AsyncDisposable {
   /** Directories that accounts live in, the home first. */
   readonly roots: readonly string[]
+  /** Directories of accounts that are only read: an account that is in none of the roots is looked for there. */
+  readonly archives: readonly string[]
   account(userId: UserId): Account
   /**
    * Moves an account to another root while it is in use. Throws StoreError not-found, already-exists (it is there), in-use (somebody else is

@@ -53,7 +53,7 @@ describe('msadm verify', () => {
       out: 'looked at 2 accounts, 2 mailboxes, 4 messages, 84 octets\nnothing was found\n',
       err: '',
     })
-    expect((await run(['verify', 'joe'])).out).toContain('looked at 1 accounts, 1 mailboxes, 2 messages, 42 octets')
+    expect((await run(['verify', 'joe'])).out).toContain('looked at 1 account, 1 mailbox, 2 messages, 42 octets')
   })
 
   it('tells damage a line each, sums it up, and ends with 1; with -r repairs it, and ends with 0', async () => {

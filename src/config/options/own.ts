@@ -29,6 +29,13 @@ export const ownOptions = {
     reload: 'restart',
     doc: 'A further directory below which mail of users lives, on a disk of its own for instance. It has to be there; `msadm move` moves users.',
   }),
+  archives: path({
+    section: 'own',
+    repeatable: true,
+    services: ['imapd', 'pop3d', 'lmtpd', 'sieved', 'msadmind', 'ms_syncd', 'msadm'],
+    reload: 'restart',
+    doc: 'A directory of archived users, a copy of userdir on a read-only medium for instance: only read, never written. A user whose mail is in neither userdir nor a partition is looked for there.',
+  }),
   partition_rule: choice({
     section: 'own',
     default: 'free',

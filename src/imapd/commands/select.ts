@@ -20,10 +20,11 @@ export const examine = command({
   run: (session, { mailbox }) => open(session, mailbox, true),
 })
 
-async function open(session: Session, name: string, readOnly: boolean): Promise<Completion> {
+async function open(session: Session, name: string, isExamined: boolean): Promise<Completion> {
   // Also when the new one can't be opened. RFC 3501 §6.3.1
   await session.unselect()
   const mailbox = await session.account.open(name)
+  const readOnly = isExamined || mailbox.readOnly
   let view: View
   try {
     await mailbox.refresh()

@@ -2,9 +2,10 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { UserId } from '../../base/ids.ts'
+import { archiveError, archiveFs } from '../archive/archive-fs.ts'
 import { directoryMode, type FileStatus, fileMode, type StoreFs } from '../fs.ts'
 import type { Store } from '../types.ts'
-import { type Finding, findingKinds, type Sighting } from './finding.ts'
+import { type Finding, type FindingKind, findingKinds, type Sighting } from './finding.ts'
 
 export interface RunOptions {
   readonly fs: StoreFs
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly onFinding: (finding: Finding) => void
   /** Messages and mailboxes come to their end one by one; see `Progress`. */
   readonly onStep: (step: Step) => void
+  /** An archive: nothing is repaired, and what only matters where mail is written is not looked for. False when undefined. */
+  readonly archived?: boolean | undefined
 }
 
 export type Step =
@@ -36,19 +39,23 @@ export interface Place {
 }
 
 const dayMs = 86_400_000
+/** Of no account in an archive. */
+const onlyWhereWritten: ReadonlySet<FindingKind> = new Set(['left-over', 'directory-missing', 'account-gone'])
 
 export class Run {
   readonly fs: StoreFs
   readonly clock: Clock
   readonly repair: boolean
   readonly deep: boolean
+  readonly archived: boolean
   readonly openStore: () => Store
   readonly step: (step: Step) => void
   private readonly onFinding: (finding: Finding) => void
   private readonly deferred: { readonly dueMs: number; readonly work: () => Promise<void> }[] = []
 
   constructor(options: RunOptions) {
-    this.fs = options.fs
+    this.archived = options.archived === true
+    this.fs = this.archived ? archiveFs(options.fs) : options.fs
     this.clock = options.clock
     this.repair = options.repair
     this.deep = options.deep
@@ -62,7 +69,9 @@ export class Run {
     const { severity, means, repair } = findingKinds[sighting.kind]
     let repaired: boolean | undefined
     let failure: string | undefined
-    if (this.repair) {
+    if (this.archived && onlyWhereWritten.has(sighting.kind)) return true
+    if (this.archived && this.repair) [repaired, failure] = [false, archiveError().message]
+    else if (this.repair) {
       repaired = mend !== undefined
       await mend?.().catch((error: unknown) => {
         repaired = false
@@ -94,6 +103,8 @@ export class Run {
 
   /** Looks at mode and owner of a file or directory. False when it can't be expected to be readable. */
   async checkAccess(path: string, status: FileStatus, place: Place): Promise<boolean> {
+    // Whatever the medium gives them.
+    if (this.archived) return true
     const { userId, mailbox } = place
     const wanted = status.kind === 'directory' ? directoryMode : fileMode
     let usable = true

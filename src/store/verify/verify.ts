@@ -1,7 +1,7 @@
 /** Checks the store while services work on it: every account, mailbox, message, log and cache. docs/decisions/0111-verify-looks-twice.md */
 
 import type { UserId } from '../../base/ids.ts'
-import { type StoreFs, unlessAbsent } from '../fs.ts'
+import { unlessAbsent } from '../fs.ts'
 import { goneMark } from '../leavings.ts'
 import { accountDirectory, accountOf } from '../names.ts'
 import { listName, markerName } from '../partitions.ts'
@@ -16,6 +16,8 @@ import { checkStray } from './stray.ts'
 export interface VerifyOptions extends RunOptions {
   /** Directories of accounts. */
   readonly roots: readonly string[]
+  /** Directories of accounts that are only read. */
+  readonly archives?: readonly string[]
   /** Only these; all accounts, and what else lies in the roots, when undefined. */
   readonly userIds?: readonly UserId[] | undefined
   /** How many accounts there are, and when one comes to its end. */
@@ -33,18 +35,22 @@ const ownOfRoot: ReadonlySet<string> = new Set([
 ])
 
 interface FoundAccount {
+  readonly run: Run
   readonly userId: UserId
   readonly directory: string
 }
 
 /** Tells what it finds, in the order of the tree. Answers the given user ids that have no mail here. Throws what keeps a root from being read. */
 export async function verify(options: VerifyOptions): Promise<readonly UserId[]> {
-  const run = new Run(options)
-  const { userIds } = options
-  const accounts =
-    userIds === undefined ? await checkRoots(run, options.roots) : await findAccounts(run.fs, options.roots, userIds)
+  const { userIds, roots, archives = [] } = options
+  const accounts: FoundAccount[] = []
+  for (const [run, directories] of [
+    [new Run(options), roots],
+    [new Run({ ...options, archived: true }), archives],
+  ] as const)
+    accounts.push(...(await accountsIn(run, directories, userIds)))
   options.onAccounts?.({ count: accounts.length })
-  for (const { userId, directory } of accounts) {
+  for (const { run, userId, directory } of accounts) {
     await checkAccount(run, userId, directory)
     options.onAccounts?.('ended')
   }
@@ -52,16 +58,18 @@ export async function verify(options: VerifyOptions): Promise<readonly UserId[]>
   return userIds?.filter((userId) => !found.has(userId)) ?? []
 }
 
-async function findAccounts(
-  fs: StoreFs,
+async function accountsIn(
+  run: Run,
   roots: readonly string[],
-  userIds: readonly UserId[],
-): Promise<FoundAccount[]> {
+  userIds: readonly UserId[] | undefined,
+): Promise<readonly FoundAccount[]> {
+  if (userIds === undefined) return await checkRoots(run, roots)
   const accounts: FoundAccount[] = []
   for (const userId of new Set(userIds))
     for (const root of roots) {
       const directory = `${root}/${accountDirectory(userId)}`
-      if ((await unlessAbsent(fs.status(directory)))?.isDirectory === true) accounts.push({ userId, directory })
+      if ((await unlessAbsent(run.fs.status(directory)))?.isDirectory === true)
+        accounts.push({ run, userId, directory })
     }
   return accounts
 }
@@ -78,7 +86,7 @@ async function checkRoots(run: Run, roots: readonly string[]): Promise<FoundAcco
     for await (const [name, status] of statuses(run, root)) {
       const path = `${root}/${name}`
       const userId = status.isDirectory ? accountOf(name) : undefined
-      if (userId !== undefined) accounts.push({ userId, directory: path })
+      if (userId !== undefined) accounts.push({ run, userId, directory: path })
       else if (ownOfRoot.has(name)) continue
       else if (name.startsWith(goneMark)) {
         if (run.isOld(status)) await run.found({ kind: 'account-gone', path }, () => removeTree(run.fs, path))

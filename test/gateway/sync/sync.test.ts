@@ -3,6 +3,9 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultLimits } from '#gateway/backend/types.ts'
+import { systemClock } from '#src/base/clock.ts'
+import { silentLog } from '#src/base/log.ts'
+import { openStore } from '#src/store/store.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 import { backendAt, clientExpunges, contents, Syncer, testStore, withMailbox } from './support.ts'
 
@@ -15,7 +18,7 @@ const message = (n: number) => Buffer.from(`Subject: ${n}\r\n\r\nmessage ${n}\r\
 const asSent = (octets: Buffer) => Buffer.from(octets.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1')
 
 let dovecot: Dovecot
-const users = ['samples', 'corpus', 'both', 'window', 'second']
+const users = ['samples', 'corpus', 'both', 'window', 'second', 'archived']
 beforeAll(async () => {
   dovecot = await startDovecot({
     users: Object.fromEntries(users.map((user) => [user, 'pw'])),
@@ -36,6 +39,26 @@ describe('with Dovecot as the backend', () => {
     const stored = (await contents(test.store)).map(sha256)
     expect(stored.sort()).toEqual(samples.map((octets) => sha256(asSent(octets))).sort())
     expect(await gateway.sync()).toMatchObject({ listed: samples.length, fetched: 0, expungedHere: 0, deletedThere: 0 })
+  })
+
+  it('fetches nothing for a user in an archive, deletes nothing of his, and lets him log in (MDIR-06)', async () => {
+    await dovecot.fill('archived', [message(1)])
+    await using filled = await testStore()
+    await syncer(filled.store, 'archived').sync()
+    await dovecot.fill('archived', [message(2)])
+    await using store = openStore({
+      root: join(filled.root, 'nobody'),
+      archives: [filled.root],
+      clock: systemClock,
+      log: silentLog,
+    })
+    let proven = false
+    const refused = syncer(store, 'archived').sync({}, { onProven: () => (proven = true) })
+    await expect(refused).rejects.toMatchObject({ kind: 'no-permission', message: /archive/ })
+    expect(proven).toBe(true)
+    expect(await contents(store)).toHaveLength(1)
+    await using test = await testStore()
+    expect(await syncer(test.store, 'archived').sync()).toMatchObject({ fetched: 2 })
   })
 
   it('POPS: the same', async () => {

@@ -22,7 +22,7 @@ const passwordSchemes = ({ verifiers }: AccountRecord): readonly string[] =>
         ...(verifiers.scramSha256 === undefined ? [] : ['SCRAM-SHA-256']),
       ]
 
-/** With partitions: the root that the mail is in, or why there is none to tell. */
+/** With partitions or archives: the directory that the mail is in, or why there is none to tell. */
 const placeOf = async (userId: UserId, context: Context): Promise<string> => {
   try {
     const { root, exists } = await context.store().account(userId).locate()
@@ -39,7 +39,7 @@ export const list: Command = {
   summary: 'lists accounts',
   details: `  -d regex     those whose domain matches
   -u regex     those whose name before the @ matches; expressions match anywhere unless they have ^ or $
-  -v           also state, rules for services, properties, and with partitions the one that has the mail
+  -v           also state, rules for services, properties, and with partitions or archives the directory that has the mail
   -p           also how the password is stored (never the password, nor its verifiers)`,
   run: async (args, context) => {
     const { values, positionals } = readArguments(args, {
@@ -63,7 +63,10 @@ export const list: Command = {
       const { userId, state, services, properties } = account
       const schemes = passwordSchemes(account)
       const lines = [userId as string]
-      const mail = values.v && context.store().roots.length > 1 ? await placeOf(userId, context) : undefined
+      const mail =
+        values.v && context.store().roots.length + context.store().archives.length > 1
+          ? await placeOf(userId, context)
+          : undefined
       if (values.v) {
         lines.push(`  state: ${state}`)
         for (const [service, access] of Object.entries(services)) lines.push(`  service ${service}: ${access}`)

@@ -14,6 +14,7 @@ export const verify: Command = {
   --deep       parses every message and compares it with the cache; else a sample
   --progress   tells on standard error how far it is, also when that is no terminal
 
+Archives are checked as well, and never repaired.
 Quarantine is the directory .quarantine in the account's own; nothing is ever deleted there.
 Severities: damage (mail or its order is lost or will be), warning, note (left-overs that cost room only).
 Exit status: 0 no damage, or all of it repaired; 1 damage is left.
@@ -44,6 +45,7 @@ Examples
       deep: values.deep === true,
       openStore: context.openStore,
       roots: [context.config.get('userdir'), ...context.config.all('partitions')],
+      archives: context.config.all('archives'),
       userIds: userIds.length === 0 ? undefined : userIds,
       onFinding: (finding) => {
         count(finding)
@@ -91,7 +93,8 @@ function summarise(
     ([kind, { severity, found, repaired }]) =>
       `${kind.padEnd(width)}  ${severity.padEnd(7)}  ${found} found${repair ? `, ${repaired} repaired` : ''}`,
   )
-  const looked = `looked at ${accounts} accounts, ${mailboxes} mailboxes, ${messages} messages, ${octets} octets`
+  const counted = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`
+  const looked = `looked at ${counted(accounts, 'account')}, ${counted(mailboxes, 'mailbox', 'mailboxes')}, ${counted(messages, 'message')}, ${counted(octets, 'octet')}`
   print([looked, ...(rows.length === 0 ? ['nothing was found'] : rows)].join('\n'), {
     summary: { ...checked, kinds: Object.fromEntries(counts) },
   })

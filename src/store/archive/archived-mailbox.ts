@@ -1,0 +1,166 @@
+/** A mailbox of an archive: the state that its log tells, which never moves. Every write fails with the same StoreError. */
+
+import { StoreError } from '../../base/errors.ts'
+import type { MailboxId, ModSeq, Uid } from '../../base/ids.ts'
+import type { MessageSummary } from '../../mime/types.ts'
+import { FileContent, summaryOf } from '../content.ts'
+import type { StoreContext } from '../context.ts'
+import { codeOf, storeError } from '../fs.ts'
+import type { MailboxState } from '../mailbox-state.ts'
+import { statusOf } from '../mailbox-status.ts'
+import { SummaryCache } from '../summary-cache.ts'
+import type {
+  CopyResult,
+  Delivery,
+  ExpungedMessage,
+  Mailbox,
+  MailboxDelta,
+  MailboxStatus,
+  MessageContent,
+  MessageList,
+  MessageRecord,
+  OriginState,
+} from '../types.ts'
+import { archiveError } from './archive-fs.ts'
+import type { ArchivedLog } from './archived-log.ts'
+
+export class ArchivedMailbox implements Mailbox {
+  readonly name: string
+  readonly readOnly = true
+  private readonly context: StoreContext
+  private readonly directory: string
+  private readonly log: ArchivedLog<MailboxState>
+  private readonly summaries: SummaryCache
+
+  constructor(context: StoreContext, name: string, directory: string, log: ArchivedLog<MailboxState>) {
+    this.context = context
+    this.name = name
+    this.directory = directory
+    this.log = log
+    this.summaries = new SummaryCache(
+      context,
+      () => directory,
+      () => this.messages,
+      false,
+    )
+  }
+
+  get id(): MailboxId {
+    return this.log.id as MailboxId
+  }
+  get uidValidity(): number {
+    return this.log.state.uidValidity
+  }
+  get uidNext(): Uid {
+    return this.log.state.uidNext
+  }
+  get highestModSeq(): ModSeq {
+    return this.log.number as ModSeq
+  }
+  get messages(): MessageList {
+    return this.log.state.messages
+  }
+  get keywords(): ReadonlySet<string> {
+    return this.log.state.keywords
+  }
+  get recentAfter(): Uid {
+    return this.log.state.recentAfter
+  }
+
+  status(): MailboxStatus {
+    return statusOf(this, this.log.state.messages)
+  }
+
+  byUid(uid: Uid): MessageRecord | undefined {
+    return this.log.state.byUid(uid)
+  }
+
+  byOrigin(origin: string): OriginState | undefined {
+    return this.log.state.byOrigin(origin)
+  }
+
+  departed(): Iterable<readonly [origin: string, state: OriginState & { present: false }]> {
+    return [...this.log.state.departed]
+  }
+
+  expunged(): Iterable<ExpungedMessage> {
+    return this.log.state.expunged
+  }
+
+  delta(since: ModSeq): MailboxDelta {
+    return this.log.state.delta(since, this.highestModSeq)
+  }
+
+  async refresh(): Promise<boolean> {
+    return false
+  }
+
+  onChange(): () => void {
+    return () => {}
+  }
+
+  async content(record: MessageRecord): Promise<MessageContent> {
+    try {
+      const content = new FileContent(await this.context.fs.open(`${this.directory}/msg/${record.file}`))
+      if (content.sizeOctets === record.sizeOctets) return content
+      await content[Symbol.asyncDispose]()
+      throw damaged(record, `has ${content.sizeOctets} octets instead of ${record.sizeOctets}`)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') throw damaged(record, 'is missing')
+      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw damaged(record, 'is no file')
+      throw storeError(error, 'Opening a message')
+    }
+  }
+
+  summary(record: MessageRecord): Promise<MessageSummary> {
+    return this.summaries.get(record, async () => {
+      await using content = await this.content(record)
+      return await summaryOf(content)
+    })
+  }
+
+  /** Nobody claims what is recent in an archive. */
+  async claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }> {
+    return { after: this.recentAfter, upTo: this.recentAfter }
+  }
+
+  deliver(): Delivery {
+    throw archiveError()
+  }
+
+  async changeFlags(): Promise<{ readonly modified: readonly Uid[] }> {
+    throw archiveError()
+  }
+
+  async expunge(): Promise<readonly Uid[]> {
+    throw archiveError()
+  }
+
+  async undelete(): Promise<CopyResult> {
+    throw archiveError()
+  }
+
+  async copyTo(): Promise<CopyResult> {
+    throw archiveError()
+  }
+
+  async moveTo(): Promise<CopyResult> {
+    throw archiveError()
+  }
+
+  async giveOrigins(): Promise<void> {
+    throw archiveError()
+  }
+
+  async forget(): Promise<void> {
+    throw archiveError()
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function damaged(record: MessageRecord, how: string): StoreError {
+  return new StoreError('damaged', `The file of the message with UID ${record.uid} ${how}`)
+}
