@@ -165,6 +165,11 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     })
   }
 
+  /** Removes epochs that nobody needs any more. */
+  async removeOldEpochs(): Promise<void> {
+    await this.reader.epochs.removeBefore(this.position.epoch, this.context.epochKeepMs)
+  }
+
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.turn.then(work)
     this.turn = result.catch(() => {})

@@ -19,6 +19,8 @@ export interface StoreContext {
   readonly statusTables: RecentlyUsed<StatusTable>
   /** Change sets after which a log is cut, later for a larger state. */
   readonly epochEntries: number
+  /** An epoch stays for so long after it was followed, as long as it is small. */
+  readonly epochKeepMs: number
   /** A factor on that, another one in each process: so that not all of them begin at once. */
   readonly cutSpread: number
   /** Cuts under way, by the identity of the log; the store waits for them when it closes. */

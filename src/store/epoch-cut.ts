@@ -72,5 +72,5 @@ export async function cutEpoch<Outcome, State extends Replica<Outcome>>(
     await unlessAbsent(context.fs.remove(sealPath)).catch(() => {})
     if (prepared !== undefined) await epochs.discard(epoch, prepared)
   }
-  await epochs.removeBefore(at.epoch)
+  await epochs.removeBefore(at.epoch, context.epochKeepMs)
 }

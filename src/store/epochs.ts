@@ -19,6 +19,7 @@ import {
   sealEntry,
 } from './change-set.ts'
 import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
+import { fileSystemTime } from './leavings.ts'
 import { removeTree } from './remove-tree.ts'
 import { applyEntry, type Replica } from './replica.ts'
 import { randomId, uniqueName } from './unique.ts'
@@ -60,6 +61,10 @@ const folderName = ({ start, id }: Epoch) => `${numberName(start)}.${id}`
 export const isLogFile = (name: string) => name === baseName || entryPattern.test(name)
 
 const always = async () => true
+
+/** What epochs that nobody needs may take on the disk for each log, by their bases and by the room that a small file takes. */
+const maxKeptOctets = 64 * 1_048_576
+const entryOctets = 4096
 
 /** The first entry of an epoch. */
 async function firstEntry(kind: 'state' | 'saved', base: number, replay: readonly Numbered[]): Promise<Buffer> {
@@ -305,15 +310,37 @@ export class EpochFolders<State extends Replica<unknown>> {
     throw error
   }
 
-  /** Removes all but `epoch` and the one before it, oldest first. */
-  async removeBefore(epoch: Epoch): Promise<void> {
+  /**
+   * Removes epochs older than the one before `epoch`, oldest first. Those that were followed less than `keepMs` ago stay as long as they are
+   * small together: a tool that copies the store reads now what it listed then. docs/decisions/0131-what-a-copy-under-load-holds.md
+   */
+  async removeBefore(epoch: Epoch, keepMs: number): Promise<void> {
     const old = (await this.list()).filter(({ start }) => start < epoch.start).slice(0, -1)
-    for (const one of old) {
+    for (const one of old.slice(0, old.length - (await this.countKept(old, keepMs)))) {
       const away = `${this.directory}/tmp/${uniqueName()}`
       // Somebody else may be at it.
       if ((await unlessAbsent(this.fs.rename(this.pathOf(one), away).then(() => true))) === undefined) continue
       await this.fs.syncDirectory(`${this.directory}/log`)
       await removeTree(this.fs, away)
     }
+  }
+
+  /** How many of these epochs, from the last one back, stay. */
+  private async countKept(old: readonly Epoch[], keepMs: number): Promise<number> {
+    if (keepMs === 0 || old.length === 0) return 0
+    const now = await fileSystemTime(this.fs, this.directory)
+    let octets = 0
+    let count = 0
+    for (let next: number | undefined; count < old.length; count += 1) {
+      const one = old[old.length - 1 - count]!
+      // It changed for the last time when the next one was renamed out of it.
+      const folder = await unlessAbsent(this.fs.status(this.pathOf(one)))
+      const base = await unlessAbsent(this.fs.status(`${this.pathOf(one)}/${baseName}`))
+      if (folder === undefined || base === undefined || now - folder.changedMs >= keepMs) break
+      octets += base.sizeOctets + ((next ?? one.start) - one.start) * entryOctets
+      if (octets > maxKeptOctets) break
+      next = one.start
+    }
+    return count
   }
 }

@@ -465,7 +465,9 @@ export class OpenMailbox implements Mailbox {
   }
 
   private async sweep(): Promise<void> {
-    if (await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles())) await this.summaries.sweep()
+    if (!(await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles()))) return
+    await this.summaries.sweep()
+    await this.log.removeOldEpochs().catch(() => {})
   }
 
   private async liveFiles(): Promise<NameFilter> {

@@ -40,6 +40,8 @@ export interface StoreOptions {
   readonly fs?: StoreFs
   /** Change sets after which a commit log is cut, later for a large mailbox; 256 unless a test wants to see it happen. */
   readonly epochEntries?: number
+  /** Milliseconds for which epochs stay that nobody needs but who copies the tree; an hour unless a test wants them to go. */
+  readonly epochKeepMs?: number
   /** How long expunged messages and removed mailboxes can be brought back; 7 days unless told otherwise. Asked whenever it matters. */
   readonly undeleteDays?: () => number
   /** Milliseconds without a sign of life after which a move counts as given up; three minutes unless a test wants to see it happen. */
@@ -63,6 +65,7 @@ export function openStore(options: StoreOptions): Store {
 
 /** A tail of this many entries takes a few ms to read. */
 const epochEntries = 256
+const epochKeepMs = 3_600_000
 /** Percent by which a process may cut its logs later than another one. */
 const maxSpread = 30
 const undeleteDays = 7
@@ -92,6 +95,7 @@ class MdirStore implements Store {
       summaryBlocks: new RecentlyUsed(summaryOctets),
       statusTables: new RecentlyUsed(statusOctets),
       epochEntries: options.epochEntries ?? epochEntries,
+      epochKeepMs: options.epochKeepMs ?? epochKeepMs,
       cutSpread: 1 + randomInt(maxSpread) / 100,
       cuts: new Map(),
       undeleteDays: options.undeleteDays ?? (() => undeleteDays),

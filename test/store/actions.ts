@@ -11,7 +11,7 @@ export const uid = (value: number) => value as Uid
 export const uids = (...values: number[]) => values as Uid[]
 
 export function storeIn(root: string, options: Partial<StoreOptions> = {}): Store {
-  return openStore({ root, clock: systemClock, log: silentLog, ...options })
+  return openStore({ root, clock: systemClock, log: silentLog, epochKeepMs: 0, ...options })
 }
 
 export async function deliver(mailbox: Mailbox, text: string, message: Partial<NewMessage> = {}) {

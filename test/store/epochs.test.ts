@@ -258,3 +258,31 @@ describe('the repair of a damaged log', () => {
     expect([...slow.inbox.messages]).toEqual([...others.inbox.messages])
   })
 })
+
+it('epochs that nobody needs stay for a while, for tools that copy the tree, and go an hour later', async () => {
+  const disk = new MemoryDisk()
+  const clock = { ...systemClock, now: () => disk.now }
+  /** Some cuts, which the store waits for when it closes. Answers the starts of the epochs that are there then. */
+  const work = async (deliveries: number): Promise<number[]> => {
+    await using store = storeIn('/s', { fs: disk.fs(), epochEntries, clock, epochKeepMs: 3_600_000 })
+    await store.account(user).ensure()
+    await using inbox = await store.account(user).open('INBOX')
+    for (let count = 0; count < deliveries; count += 1) {
+      await deliver(inbox, 'x')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await store.close()
+    const names = (await disk.fs().list(`/s/${user}/INBOX/log`)).map(({ name }) => name)
+    return names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b)
+  }
+  const kept = await work(30)
+  expect(kept.length).toBeGreaterThan(4)
+  expect(kept[0]).toBe(1)
+  disk.now += 3_599_000
+  expect((await work(10)).slice(0, kept.length)).toEqual(kept)
+  disk.now += 2000
+  const left = await work(10)
+  expect(left).not.toContain(1)
+  expect(left).not.toContain(kept.at(-2))
+  expect(left.length).toBeGreaterThan(2)
+})

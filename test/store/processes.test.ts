@@ -43,6 +43,7 @@ it(
   async () => {
     const report = await copies(6)
     expect(report.faults).toEqual([])
+    expect(report.copies).toEqual({ cp: 2, rsync: 2, tar: 2 })
     expect(report.messages).toBeGreaterThan(6 * 600)
     expect(report.listed).toBeGreaterThanOrEqual(report.messages)
   },

@@ -19,7 +19,9 @@ import { ReaderView } from './view.ts'
 
 const [root, name, size, lies, only] = process.argv.slice(2) as [string, string, string, string, string?]
 const fs = Number(lies) > 0 ? lyingFs(Number(lies)) : nodeFs
-const store = openStore({ root, clock: systemClock, log: silentLog, fs })
+/** Copies are made of the store as it ships; elsewhere epochs go while others stand on them. */
+const epochKeepMs = only === 'messages' ? 3_600_000 : 0
+const store = openStore({ root, clock: systemClock, log: silentLog, fs, epochKeepMs })
 const account = store.account('lena@example.com' as UserId)
 /** Things done at a time. */
 const loops = 3
@@ -128,7 +130,7 @@ async function read(mailbox: Mailbox): Promise<void> {
 
 /** A process that comes new to the mailbox must see what the others do. */
 async function openAnew(box: string): Promise<void> {
-  await using fresh = openStore({ root, clock: systemClock, log: silentLog, fs })
+  await using fresh = openStore({ root, clock: systemClock, log: silentLog, fs, epochKeepMs })
   await using mailbox = await fresh.account(account.userId).open(box)
   look(mailbox, new ReaderView(mailbox))
 }
