@@ -85,6 +85,8 @@ export async function createLog(
   start: number,
   id?: string,
 ): Promise<void> {
+  if (!Number.isInteger(start) || start < 1 || start > maxStart)
+    throw new StoreError('invalid', `A log can begin at 1 to ${maxStart}, not at ${start}`)
   const prepared = `${directory}/tmp/${uniqueName()}`
   await fs.makeDirectory(prepared)
   try {
@@ -97,7 +99,7 @@ export async function createLog(
   await fs.syncDirectory(directory)
 }
 
-/** Makes the first epoch of a log in `log`, an empty directory that nobody sees yet; durable when resolved. Throws StoreError invalid. */
+/** Makes the first epoch of a log in `log`, an empty directory that nobody sees yet; durable when resolved. */
 export async function beginLog(
   fs: StoreFs,
   log: string,
@@ -105,8 +107,6 @@ export async function beginLog(
   start: number,
   id: string = randomId(),
 ): Promise<void> {
-  if (!Number.isInteger(start) || start < 1 || start > maxStart)
-    throw new StoreError('invalid', `A log can begin at 1 to ${maxStart}, not at ${start}`)
   const folder = `${log}/${folderName({ start, id })}`
   await fs.makeDirectory(folder)
   await writeBase(fs, `${folder}/${baseName}`, start, state.image(), always)
