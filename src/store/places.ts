@@ -33,7 +33,10 @@ import { uniqueName } from './unique.ts'
 export const placesName = '.places'
 /** Of the home's folder for what the gateway keeps of all users together: hosts, and who polls whom. No account's name. */
 export const gatewayName = '.gateway'
-const claimName = 'claim'
+/** In an account's folder there: of whose turn it is. */
+export const claimName = 'claim'
+/** In the folder of an attempt. */
+export const attemptNames: ReadonlySet<string> = new Set(['new', 'tree', 'frozen', 'left', 'beat', 'ended'])
 /** What an attempt left is kept for so long: whoever begins again can use it. */
 const givenUpMs = 86_400_000
 const taken: readonly (string | undefined)[] = ['ENOTEMPTY', 'EEXIST']

@@ -12,7 +12,7 @@ import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import { CommitLog } from './commit-log.ts'
 import type { StoreContext } from './context.ts'
-import { codeOf, unlessAbsent } from './fs.ts'
+import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 import { fileSystemTime } from './leavings.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
 import { canonicalName, mailboxPath } from './names.ts'
@@ -26,7 +26,7 @@ import { uniqueName } from './unique.ts'
 export const removedName = '.removed'
 
 /** What is written of a removed mailbox. */
-interface About {
+export interface About {
   /** Its name, and behind it those under which it was to be brought back. */
   readonly names: readonly string[]
   /** Its message files are all here. */
@@ -217,24 +217,14 @@ export class RemovedMailboxes {
     return claimed
   }
 
-  /** Durable when resolved. */
-  private async describe(at: string, about: About): Promise<void> {
-    const { fs } = this.context
-    if ((await unlessAbsent(fs.status(`${at}/since`))) === undefined) await fs.write(`${at}/since`, Buffer.alloc(0))
-    const written = `${at}/tmp/${uniqueName()}`
-    await fs.write(written, Buffer.from(`${JSON.stringify(about)}\n`))
-    await fs.rename(written, `${at}/about`)
-    await fs.syncDirectory(at)
+  private describe(at: string, about: About): Promise<void> {
+    return writeAbout(this.context.fs, at, about)
   }
 
   private async aboutOf(at: string): Promise<About> {
-    const octets = await this.context.fs.read(`${at}/about`)
-    try {
-      const { names, complete } = JSON.parse(octets.toString('utf8')) as About
-      return { names: names.map(canonicalName), complete: complete === true }
-    } catch (error) {
-      throw new StoreError('damaged', `${at}/about is damaged`, { cause: error })
-    }
+    const about = parseAbout(await this.context.fs.read(`${at}/about`))
+    if (about === undefined) throw new StoreError('damaged', `${at}/about is damaged`)
+    return about
   }
 
   private async logOf(at: string): Promise<CommitLog<Outcome, MailboxState>> {
@@ -285,6 +275,25 @@ export class RemovedMailboxes {
     })
     return absent
   }
+}
+
+/** Undefined where the octets tell no name. */
+export function parseAbout(octets: Buffer): About | undefined {
+  try {
+    const { names, complete } = JSON.parse(octets.toString('utf8')) as About
+    return names.length === 0 ? undefined : { names: names.map(canonicalName), complete: complete === true }
+  } catch {
+    return undefined
+  }
+}
+
+/** Durable when resolved. `at`: the folder of the removed mailbox. */
+export async function writeAbout(fs: StoreFs, at: string, about: About): Promise<void> {
+  if ((await unlessAbsent(fs.status(`${at}/since`))) === undefined) await fs.write(`${at}/since`, Buffer.alloc(0))
+  const written = `${at}/tmp/${uniqueName()}`
+  await fs.write(written, Buffer.from(`${JSON.stringify(about)}\n`))
+  await fs.rename(written, `${at}/about`)
+  await fs.syncDirectory(at)
 }
 
 /** 'Lists', 'Lists (restored)', 'Lists (restored 2)' … */

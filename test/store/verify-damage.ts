@@ -21,8 +21,14 @@ import {
 import { createServer } from 'node:net'
 import { crc32 } from 'node:zlib'
 import { expect, onTestFinished } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
 import { encodeOperations, type Operation, sealEntry } from '#src/store/change-set.ts'
+import { beginLog } from '#src/store/epochs.ts'
+import { nodeFs } from '#src/store/fs.ts'
+import { MailboxState } from '#src/store/mailbox-state.ts'
+import { parseMessageFileName } from '#src/store/message-file.ts'
 import type { FindingKind } from '#src/store/verify/finding.ts'
+import { LogScan } from '#src/store/verify/log-scan.ts'
 import { user } from './support.ts'
 
 /** Paths in a planted store. */
@@ -36,6 +42,8 @@ export interface Damage {
   readonly what: string
   readonly kinds: readonly FindingKind[]
   readonly plant: (tree: Tree) => void | Promise<void>
+  /** What a repair meets besides. */
+  readonly inRepair?: readonly FindingKind[]
   /** The octets of this many messages are lost. */
   readonly lost?: number
 }
@@ -79,6 +87,26 @@ async function addEntry(directory: string, ...operations: Operation[]): Promise<
   writeFileSync(`${newest(directory)}/${String(number).padStart(12, '0')}`, octets, { mode: 0o600 })
 }
 
+/** Makes a log that begins with the mailbox's state as `change` leaves it, as of `before` entries before the last one. */
+async function forge(inbox: string, change: (state: MailboxState) => void, before = 0): Promise<void> {
+  const scan = new LogScan(
+    nodeFs,
+    'mailbox',
+    inbox,
+    () => new MailboxState(systemClock),
+    async () => '',
+  )
+  const { state, number, epoch } = (await scan.read()).newest!
+  change(state)
+  rmSync(`${inbox}/log`, { recursive: true })
+  mkdirSync(`${inbox}/log`, { mode: 0o700 })
+  await beginLog(nodeFs, `${inbox}/log`, state, number - before, epoch.id)
+}
+
+const device = (path: string) => void execFileSync('mknod', ['-m', '600', path, 'c', '1', '3'])
+/** Of the mailbox that was removed. */
+export const removedIn = ({ account }: Tree) => `${account}/.removed/${readdirSync(`${account}/.removed`)[0]}`
+
 function socketAt(path: string): Promise<void> {
   const server = createServer()
   onTestFinished(() => void server.close())
@@ -120,6 +148,68 @@ export const damages: readonly Damage[] = [
     kinds: ['message-special'],
     plant: (tree) => replace(aMessage(tree), (path) => execFileSync('mkfifo', ['-m', '600', path])),
     lost: 1,
+  },
+  {
+    what: 'a device in the place of a message',
+    kinds: ['message-special'],
+    plant: (tree) => replace(aMessage(tree), device),
+    lost: 1,
+  },
+  { what: 'a device', kinds: ['special-file'], plant: ({ inbox }) => device(`${inbox}/tmp/null`) },
+  {
+    what: 'a message at UIDNEXT',
+    kinds: ['uid-order'],
+    plant: ({ inbox }) =>
+      forge(inbox, (state) => {
+        state.uidNext = state.messages.at(state.messages.length - 1)!.uid
+      }),
+  },
+  {
+    what: 'a message that was changed later than the log goes',
+    kinds: ['mod-sequence'],
+    plant: ({ inbox }) => forge(inbox, () => {}, 1),
+  },
+  {
+    what: 'two messages with one origin',
+    kinds: ['origin-twice'],
+    inRepair: ['left-over'],
+    plant: (tree) => {
+      const first = messageFiles(tree).find((name) => name.includes('O=pop%3Ahost%2F1,'))!
+      const file = first.replace(/,[a-z0-9]+,([^,]*)$/, ',zzz,$1')
+      cpSync(`${tree.inbox}/msg/${first}`, `${tree.inbox}/msg/${file}`)
+      return forge(tree.inbox, (state) => {
+        const { flags, modSeq, origin } = state.messages.at(0)!
+        const row = { uid: state.uidNext, file, named: parseMessageFileName(file), modSeq, addedModSeq: modSeq, origin }
+        // No entry can do that.
+        const add = Reflect.get(state, 'addRow') as (row: object) => void
+        add.call(state, { ...row, flags: state.flagTable.number([...flags]), uidl: null })
+        state.applied(modSeq)
+      })
+    },
+  },
+  {
+    what: 'a file beside removed mailboxes',
+    kinds: ['stray-file'],
+    plant: ({ account }) => write(`${account}/.removed/notes`),
+  },
+  { what: 'a file in a removed mailbox', kinds: ['stray-file'], plant: (tree) => write(`${removedIn(tree)}/notes`) },
+  {
+    what: 'the name of a removed mailbox',
+    kinds: ['removed-about'],
+    plant: (tree) => flip(`${removedIn(tree)}/about`, 0),
+  },
+  {
+    what: 'the log of a removed mailbox',
+    kinds: ['log-entry'],
+    plant: (tree) => flip(entries(newest(removedIn(tree))).at(-1)!),
+  },
+  {
+    what: 'a file beside accounts that are made or moved',
+    kinds: ['stray-file'],
+    plant: ({ root }) => {
+      mkdirSync(`${root}/.places`, { mode: 0o700 })
+      write(`${root}/.places/notes`)
+    },
   },
   {
     what: 'all messages of a mailbox removed with their directory',

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
+import { encodeOperations, sealEntry } from '#src/store/change-set.ts'
 import { nodeFs, type StoreFs } from '#src/store/fs.ts'
 import type { Finding } from '#src/store/verify/finding.ts'
 import type { Step } from '#src/store/verify/run.ts'
 import { verify } from '#src/store/verify/verify.ts'
 import { deliverAll, freshRoot, storeIn, uids, user } from './support.ts'
-import { damages, messageFiles, type Tree, treeIn } from './verify-damage.ts'
+import { damages, messageFiles, removedIn, type Tree, treeIn } from './verify-damage.ts'
 
 /** Two days from now nothing is young any more. Nobody has to wait for that. */
 const later = { ...systemClock, now: () => Date.now() + 2 * 86_400_000, sleep: async () => {} }
@@ -21,7 +22,7 @@ async function check(root: string, options: { repair?: boolean; deep?: boolean; 
     clock,
     repair: options.repair ?? false,
     deep: options.deep ?? true,
-    openStore: () => storeIn(root, { clock }),
+    openStore: () => storeIn(root, { clock, ...(options.fs !== undefined && { fs: options.fs }) }),
     roots: [root],
     onFinding: (finding) => findings.push(finding),
     onStep: (step) => steps.push(step),
@@ -59,6 +60,11 @@ async function plantedStore(): Promise<Tree> {
     await using archive = await account.open('Archive/2024')
     await inbox.copyTo(uids(1, 2), archive)
     for (const mailbox of [inbox, archive]) for (const record of mailbox.messages) await mailbox.summary(record)
+    await account.create('Gone')
+    await using removed = await account.open('Gone')
+    await deliverAll(removed, [{ text: text('removed') }])
+    await removed.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Seen'] })
+    await account.remove('Gone')
     // As the end of its grace does.
     unlinkSync(`${root}/${user}/INBOX/msg/${gone.file}`)
   }
@@ -126,7 +132,7 @@ const without = (from: readonly string[], these: readonly string[]) => {
 describe('a check of planted damage', () => {
   it('has at least 25 kinds of it', () => expect(new Set(damages.map(({ what }) => what)).size).toBeGreaterThan(25))
 
-  for (const { what, kinds, plant, lost = 0 } of damages)
+  for (const { what, kinds, inRepair = [], plant, lost = 0 } of damages)
     it(`finds and repairs ${what}: ${[...new Set(kinds)].join(', ')}`, async () => {
       const tree = await plantedStore()
       const before = await readable(tree.root)
@@ -139,8 +145,8 @@ describe('a check of planted damage', () => {
       expect(snapshot(tree.root)).toEqual(planted)
 
       const { findings, kinds: again } = await check(tree.root, { repair: true })
-      expect(again).toEqual([...kinds].sort())
-      expect(findings.map(({ repaired, failure }) => [repaired, failure])).toEqual(kinds.map(() => [true, undefined]))
+      expect(again).toEqual([...kinds, ...inRepair].sort())
+      expect(findings.map(({ repaired, failure }) => [repaired, failure])).toEqual(again.map(() => [true, undefined]))
       const after = await readable(tree.root)
       expect(without(before, after)).toHaveLength(lost)
       expect(without(after, before).length).toBeGreaterThanOrEqual(lost)
@@ -167,6 +173,68 @@ describe('a check', () => {
     const names = readdirSync(root)
     expect((await check(root, { repair: true })).findings).toEqual([])
     expect(readdirSync(root)).toEqual(names)
+  })
+
+  it('leaves alone what a later version wrote (log-later)', async () => {
+    const tree = await plantedStore()
+    const epoch = readdirSync(`${tree.inbox}/log`).sort().at(-1)!
+    const folder = `${tree.inbox}/log/${epoch}`
+    const number = Number(readdirSync(folder).sort().at(-2)) + 1
+    const entry = sealEntry('change', 'planted', await encodeOperations([['colour', 1, 'red']]))
+    writeFileSync(`${folder}/${String(number).padStart(12, '0')}`, entry, { mode: 0o600 })
+    const before = snapshot(tree.root)
+    const { findings } = await check(tree.root, { repair: true })
+    expect(findings).toMatchObject([{ kind: 'log-later', severity: 'warning', repaired: false }])
+    expect(snapshot(tree.root)).toEqual(before)
+  })
+
+  it('tells of a damaged message of a removed mailbox, which is repaired when that is back', async () => {
+    const tree = await plantedStore()
+    const folder = `${removedIn(tree)}/msg`
+    const path = `${folder}/${readdirSync(folder)[0]}`
+    writeFileSync(path, 'short')
+    const { findings } = await check(tree.root, { repair: true })
+    expect(findings).toMatchObject([
+      { kind: 'message-size', repaired: false, failure: expect.stringContaining('msadm undelete') },
+    ])
+    expect(readFileSync(path, 'utf8')).toBe('short')
+    {
+      await using store = storeIn(tree.root, { clock: later })
+      const [removed] = await store.account(user).removed()
+      await store.account(user).restore(removed!.id)
+    }
+    expect((await check(tree.root, { repair: true })).findings).toMatchObject([
+      { kind: 'message-size', repaired: true },
+    ])
+    expect((await check(tree.root)).findings).toEqual([])
+  })
+
+  it('brings back a removed mailbox whose name was lost under another one', async () => {
+    const tree = await plantedStore()
+    writeFileSync(`${removedIn(tree)}/about`, '')
+    await check(tree.root, { repair: true })
+    await using store = storeIn(tree.root, { clock: later })
+    const [removed] = await store.account(user).removed()
+    expect(removed).toMatchObject({ name: 'Removed', messages: 1 })
+    expect(await store.account(user).restore(removed!.id)).toBe('Removed')
+  })
+
+  it('ends the making of an account that did not come to its end', async () => {
+    const { root } = await plantedStore()
+    const attempt = `${root}/.places/new@example.com/abc127`
+    mkdirSync(`${attempt}/new`, { recursive: true, mode: 0o700 })
+    expect((await check(root, { now: true })).findings).toEqual([])
+    const fs: StoreFs = {
+      ...nodeFs,
+      status: async (path) => {
+        const status = await nodeFs.status(path)
+        return path.startsWith(attempt) ? { ...status, changedMs: status.changedMs - 2 * 86_400_000 } : status
+      },
+    }
+    expect((await check(root, { fs })).kinds).toEqual(['account-way'])
+    const { findings } = await check(root, { fs, repair: true })
+    expect(findings).toMatchObject([{ kind: 'account-way', userId: 'new@example.com', repaired: true }])
+    expect(readdirSync(root)).not.toContain('.places')
   })
 
   it('repairs a damaged message where it is: flags and date stay, its origin is not deleted at the backend, no UID comes twice', async () => {

@@ -16,6 +16,7 @@ import { LogScan, Moved } from './log-scan.ts'
 import { MailboxCheck } from './mailbox-check.ts'
 import { checkMessages } from './messages-check.ts'
 import { quarantineName } from './quarantine.ts'
+import { checkRemoved } from './removed-check.ts'
 import type { Place, Run } from './run.ts'
 import { checkStray } from './stray.ts'
 import { UsageCheck, usageName } from './usage-check.ts'
@@ -52,6 +53,7 @@ export async function checkAccount(run: Run, userId: UserId, directory: string):
       const path = error instanceof Error && 'path' in error ? String(error.path) : level.directory
       await run.found({ kind: 'unreadable', path, userId, mailbox: level.name || undefined, detail: code })
     }
+  if (!run.archived) await checkRemoved(run, place, directory)
   await run.settle()
 }
 

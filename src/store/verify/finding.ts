@@ -25,6 +25,16 @@ export const findingKinds = {
     means: 'the disk does not give it out',
     repair: 'nothing: look at the disk, or at owner and mode, and try again',
   },
+  'removed-about': {
+    severity: 'damage',
+    means: 'the name of a removed mailbox is lost, so it can not be brought back',
+    repair: 'gives it another name',
+  },
+  'account-way': {
+    severity: 'warning',
+    means: 'the making or the move of an account did not come to its end',
+    repair: 'ends it, or gives up what is a day old',
+  },
   'log-missing': { severity: 'damage', means: 'message files without a log, which nobody can see', repair: rebuild },
   'log-entry': { severity: 'damage', means: 'an entry of the log is damaged', repair: rebuild },
   'log-hole': { severity: 'damage', means: 'an entry of the log is missing', repair: rebuild },

@@ -64,6 +64,9 @@ export class MailboxCheck {
     await mailbox.close()
   }
 
+  /** Throws where a damaged message can't be replaced by a notice of it. */
+  mayReplace(): void {}
+
   /** Reads what was committed since. False when the mailbox is gone. */
   refresh(): Promise<boolean> {
     return this.inTurn(() =>

@@ -26,9 +26,13 @@ interface Damage {
 }
 
 export async function checkMessages(check: MailboxCheck): Promise<void> {
-  const { run, directory } = check
-  const folder = `${directory}/msg`
-  if (check.sound) await checkUnknown(check, folder)
+  if (check.sound) await checkUnknown(check, `${check.directory}/msg`)
+  await checkKnown(check, ({ sizeOctets }) => check.run.step({ what: 'message', octets: sizeOctets }))
+}
+
+/** The messages that the log has; `onChecked` is told of each. */
+export async function checkKnown(check: MailboxCheck, onChecked: (record: MessageRecord) => void): Promise<void> {
+  const folder = `${check.directory}/msg`
   const { messages } = check.state
   let next = 0
   const one = async () => {
@@ -37,7 +41,7 @@ export async function checkMessages(check: MailboxCheck): Promise<void> {
       next += 1
       if (record === undefined || check.isGone) return
       await checkMessage(check, folder, record)
-      run.step({ what: 'message', octets: record.sizeOctets })
+      onChecked(record)
     }
   }
   await Promise.all(Array.from({ length: readsAtOnce }, one))
@@ -90,6 +94,7 @@ async function checkMessage(check: MailboxCheck, folder: string, record: Message
   const { kind, detail } = damage
   const { userId, mailbox } = place
   const mend = async () => {
+    check.mayReplace()
     const kept = kind === 'message-missing' ? undefined : await quarantine(run.fs, place.top, path)
     const stub = {
       record,

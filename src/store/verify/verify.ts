@@ -9,6 +9,7 @@ import { gatewayName, placesName } from '../places.ts'
 import { removeTree } from '../remove-tree.ts'
 import { checkAccount } from './account-check.ts'
 import { statuses } from './folders-check.ts'
+import { checkPlaces } from './places-check.ts'
 import { quarantine, quarantineName } from './quarantine.ts'
 import { type Place, Run, type RunOptions } from './run.ts'
 import { checkStray } from './stray.ts'
@@ -87,6 +88,7 @@ async function checkRoots(run: Run, roots: readonly string[]): Promise<FoundAcco
       const path = `${root}/${name}`
       const userId = status.isDirectory ? accountOf(name) : undefined
       if (userId !== undefined) accounts.push({ run, userId, directory: path })
+      else if (name === placesName && status.isDirectory) await checkPlaces(run, place, path)
       else if (ownOfRoot.has(name)) continue
       else if (name.startsWith(goneMark)) {
         if (run.isOld(status)) await run.found({ kind: 'account-gone', path }, () => removeTree(run.fs, path))
