@@ -13,6 +13,12 @@ import { silentLog } from '#src/base/log.ts'
 import { openStore } from '#src/store/store.ts'
 
 const [port, user, password, directory] = process.argv.slice(2) as [string, string, string, string]
+const profiles = new BackendProfiles()
+// A host that was used before, by whomever: what a new one costs once (decisions 180 and 182) is no matter of messages.
+Object.assign(profiles.of('127.0.0.1', Number(port)).learned, {
+  afterRetrieve: 'keeps',
+  nonsenseRefusedAt: Math.floor(Date.now() / 1_000),
+})
 await using store = openStore({ root: directory, clock: systemClock, log: silentLog })
 const result = await syncOnce({
   backend: {
@@ -29,7 +35,7 @@ const result = await syncOnce({
   userId: `${user}@bench.example` as UserId,
   password: Buffer.from(password),
   store,
-  access: { profiles: new BackendProfiles() },
+  access: { profiles },
   policy: { fetchLastN: 0, ignoreFrontendDeletes: false, fetchSetSize: 100, inboxOnly: false },
   injection: directInjection(systemClock),
   setbacks: new Setbacks(),

@@ -22,6 +22,8 @@ export interface Learned {
   afterRetrieve?: 'keeps' | 'removes'
   /** A POP3 server gives other unique-ids in every session: messages are told by their headers. */
   unstableUidls?: boolean
+  /** When it refused a password that nobody has, seconds since 1970. */
+  nonsenseRefusedAt?: number
   /** A POP3 server lists in another order in every session. */
   reorders?: boolean
   /** EXPIRE as last announced, in days. RFC 2449 §6.7 */
@@ -52,6 +54,7 @@ const valid: { readonly [K in keyof Required<Learned>]: (value: unknown) => bool
   afterRetrieve: oneOf('keeps', 'removes'),
   unstableUidls: isTrue,
   reorders: isTrue,
+  nonsenseRefusedAt: isCount,
   expireDays: isCount,
   connections: isCount,
   connectionsAt: isCount,

@@ -37,6 +37,8 @@ export interface PopClient {
   readonly protection: Protection
   /** From STAT right after the login. */
   readonly count: number
+  /** Messages of this session that had another size than the server said when it began to send them. */
+  readonly differing: number
   /**
    * In the server's order. Undefined when the server does not know UIDL and does not announce it; any other refusal is
    * 'temporary'. `complete`: it agrees with STAT.

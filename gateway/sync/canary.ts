@@ -30,7 +30,7 @@ export const paceOf = (
   if (learned.afterRetrieve === 'removes' || capabilities.expireDays === 0) return 'one-by-one'
   if (learned.afterRetrieve === 'keeps') return 'all'
   // Where one has been taken already nothing was learned of it; and some hosts don't want to be asked again at once.
-  const isTaken = memory.given !== undefined || isSecond
+  const isTaken = memory.given !== undefined || memory.givenAway !== undefined || isSecond
   return isTaken || capabilities.loginDelaySeconds > 0 || fetch.length <= fewMessages ? 'one-by-one' : 'one'
 }
 

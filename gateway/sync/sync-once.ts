@@ -4,6 +4,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
 import type { Account, Mailbox, Store } from '#src/store/types.ts'
+import { refuseAcceptAll } from '../backend/accept-all.ts'
 import { backendUrl } from '../backend/backend-url.ts'
 import { type BackendAccess, openBackend, openImapBackend } from '../backend/open-backend.ts'
 import { syncAccount } from './imap/pass.ts'
@@ -44,12 +45,17 @@ export interface SyncOnceRequest {
 export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> => {
   const { backend, userId, password, store, access, policy, injection, setbacks, clock, log, onProven, signal } =
     request
+  const profile = access.profiles.of(backend.host, backend.port)
+  const account = store.account(userId)
+  // A login in the user's place proves no password.
+  if (password !== undefined && !(await account.exists())) {
+    const openSession = isImap(backend) ? openImapBackend : openBackend
+    await refuseAcceptAll(profile, clock, (secret) => openSession(access, backend, secret, log, signal))
+  }
   if (isImap(backend)) return syncImap(request)
   const open = () => openBackend(access, backend, password, log, signal)
-  const profile = access.profiles.of(backend.host, backend.port)
   const client = await open()
   try {
-    const account = store.account(userId)
     await account.ensure()
     await needLive(store, account, onProven)
     const url = backendUrl(backend, userId)

@@ -299,6 +299,10 @@ const fetchMessages = async (
       lost = error
     }
   }
+  if (client.differing > 0)
+    log.log('info', 'the backend announces other sizes than it sends; what it sent is stored', {
+      messages: client.differing,
+    })
   await rememberContents(request)
   if (lost !== undefined) throw lost
   return {

@@ -42,7 +42,8 @@ describe('a backend that misbehaves', () => {
   beforeEach(() => {
     user = `user${++next}`
     backend.messages = [message('one'), message('two'), message('three')]
-    for (const word of ['USER', 'PASS', 'STAT', 'UIDL', 'RETR', 'LIST']) backend.on(word, (_exchange, usual) => usual())
+    for (const word of ['USER', 'PASS', 'STAT', 'UIDL', 'RETR', 'TOP', 'LIST'])
+      backend.on(word, (_exchange, usual) => usual())
   })
 
   /** The server's answer to an IMAP login. */
@@ -158,9 +159,10 @@ describe('a backend that misbehaves', () => {
     expect(await subjects()).toEqual(['one', 'two', 'three'])
   })
 
-  it('refuses one message: the others come', async () => {
-    backend.on('RETR', ({ argument }, usual) => (argument === '2' ? '-ERR message is corrupt\r\n' : usual()))
-    expect(await subjects()).toEqual(['one', 'three'])
+  it('refuses one message: the others come, and a stub for it', async () => {
+    for (const word of ['RETR', 'TOP'])
+      backend.on(word, ({ argument }, usual) => (/^2\b/.test(argument) ? '-ERR message is corrupt\r\n' : usual()))
+    expect(await subjects()).toEqual(['one', 'three', '[not available yet]'])
   })
 
   it('shows its dots as they were', async () => {

@@ -6,6 +6,7 @@ import { classifyRefusal } from '../reply-classifier.ts'
 import type { BodySink, Capabilities, Limits, Listed, PopClient } from '../types.ts'
 import type { PopConnection, Reply } from './connection.ts'
 import { type ListingSink, listInto, parseStat, uidlInto } from './listing.ts'
+import { framed, measured } from './message-sinks.ts'
 
 /**
  * Messages asked for ahead of the one that arrives. At 2 KB this is 1 MB in flight: enough for 40 ms of round trip
@@ -16,10 +17,6 @@ const windowSize = 512
 const topOctets = 65_536
 /** No message has so many, and every server reads it as a number. */
 const allLines = 99_999_999
-
-/** A reply behind a line that ends with a dot. */
-const swallowed = ['.\r\n+OK', '.\r\n-ERR']
-const swallowedOctets = 6
 
 /** The error that a refusal in the TRANSACTION state stands for. */
 const refusal = (command: string, reply: Reply): BackendError => {
@@ -34,6 +31,7 @@ export class PopSession implements PopClient {
   readonly capabilities: Capabilities
   readonly protection: PopClient['protection']
   readonly count: number
+  differing = 0
   readonly #connection: PopConnection
   readonly #profile: BackendProfile
   readonly #limits: Limits
@@ -142,14 +140,18 @@ export class PopSession implements PopClient {
     refused: (number: number, error: BackendError) => void,
     by: 'RETR' | 'TOP' = 'RETR',
   ): Promise<void> {
-    const lines = by === 'TOP' ? ` ${allLines}` : ''
-    return this.#many(numbers, (number) => `${by} ${number}${lines}`, open, refused)
+    if (by === 'TOP') return this.#many(numbers, (number) => `TOP ${number} ${allLines}`, open, refused)
+    const differs = () => {
+      this.differing++
+    }
+    const weigh = (number: number, reply: string) => measured(open(number), reply, differs)
+    return this.#many(numbers, (number) => `RETR ${number}`, weigh, refused)
   }
 
   #many(
     numbers: readonly number[],
     line: (number: number) => string,
-    open: (number: number) => BodySink,
+    open: (number: number, reply: string) => BodySink,
     refused: (number: number, error: BackendError) => void,
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -167,7 +169,10 @@ export class PopSession implements PopClient {
       multiline: true,
       bodyLimit: this.#limits.messageOctets,
       status: (reply: Reply) => {
-        if (reply.ok) return this.#window > 1 ? this.#framed(open(number)) : open(number)
+        if (reply.ok) {
+          const sink = open(number, reply.text)
+          return this.#window > 1 ? framed(sink, () => this.#glues()) : sink
+        }
         refused(number, refusal(line(number), reply))
         return undefined
       },
@@ -189,26 +194,8 @@ export class PopSession implements PopClient {
     return promise
   }
 
-  /**
-   * Some servers glue the terminating dot to a last line without CRLF; what follows looks like more of the message. With one
-   * command at a time such a message never ends; with several, the next reply is inside. No message is worth that doubt:
-   * the session ends, and one that has such lines by right is fetched by the next, which asks one by one.
-   */
-  #framed(sink: BodySink): BodySink {
-    let tail = ''
-    return {
-      write: (chunk) => {
-        const seam = tail + chunk.toString('latin1', 0, swallowedOctets)
-        if (swallowed.some((reply) => chunk.includes(reply) || seam.includes(reply))) {
-          this.#profile.learned.gluesTerminator = true
-          throw new BackendError('protocol', 'the backend seems to send a message without a terminating line')
-        }
-        tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - swallowedOctets))).slice(-swallowedOctets)
-        return sink.write(chunk)
-      },
-      end: () => sink.end(),
-      abort: (reason) => sink.abort(reason),
-    }
+  #glues(): void {
+    this.#profile.learned.gluesTerminator = true
   }
 
   #lostOnce = false

@@ -128,6 +128,9 @@ export const gatewayScene = async (
   const bus = new TestBus()
   const lines: LogLine[] = []
   const test = await testStore()
+  const profiles = new BackendProfiles()
+  // Its first account is not the first of the day.
+  profiles.of('127.0.0.1', port).learned.nonsenseRefusedAt = Math.floor(clock.now() / 1_000)
   const gateway = new Gateway({
     config: configOf({
       gateway_mode: true,
@@ -139,7 +142,7 @@ export const gatewayScene = async (
     users,
     store: test.store,
     events: bus,
-    access: { profiles: new BackendProfiles(), limits: quick },
+    access: { profiles, limits: quick },
     clock,
     log: recordingLog(lines),
     ...(accounts === undefined ? {} : { accounts }),

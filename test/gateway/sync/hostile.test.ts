@@ -607,4 +607,51 @@ describe('what a login proves (D4, B14)', () => {
       for await (const account of test.store.accounts()) accounts.push(account)
       expect(accounts).toEqual([])
     }))
+
+  const newHost = (gateway: Syncer, backend: ScriptedPop3) =>
+    delete gateway.access.profiles.of('127.0.0.1', backend.port).learned.nonsenseRefusedAt
+  const accounts = async (test: TestStore) => {
+    const all: string[] = []
+    for await (const account of test.store.accounts()) all.push(account)
+    return all
+  }
+  const passwords = (backend: ScriptedPop3) => backend.received.filter((line) => / PASS /.test(line))
+
+  it('a backend that accepts any password provisions nobody', () =>
+    scene(async (backend, gateway, test) => {
+      newHost(gateway, backend)
+      backend.on('PASS', ({ argument }, usual) => {
+        backend.options.password = argument
+        return usual()
+      })
+      for (let round = 0; round < 2; round++) {
+        await expect(gateway.sync()).rejects.toMatchObject({ kind: 'permanent', message: /accepts any password/ })
+        expect(await accounts(test)).toEqual([])
+      }
+      expect(passwords(backend).filter((line) => line.endsWith(' pw'))).toEqual([])
+    }))
+
+  it('an honest one is asked once a day, and only before an account is made', () =>
+    scene(async (backend, gateway, test) => {
+      newHost(gateway, backend)
+      await gateway.sync()
+      await gateway.sync()
+      expect(passwords(backend).map((line) => line.endsWith(' pw'))).toEqual([false, true, true])
+      await test.store.account(userId).destroy()
+      await gateway.sync()
+      expect(passwords(backend)).toHaveLength(4)
+      await test.store.account(userId).destroy()
+      gateway.clock = { ...systemClock, now: () => Date.now() + 86_400_000 }
+      await gateway.sync()
+      expect(passwords(backend)).toHaveLength(6)
+    }))
+
+  it('one that is busy has said nothing', () =>
+    scene(async (backend, gateway, test) => {
+      newHost(gateway, backend)
+      backend.on('PASS', () => '-ERR [SYS/TEMP] busy\r\n')
+      await expect(gateway.sync()).rejects.toMatchObject({ kind: 'temporary' })
+      expect(passwords(backend)).toHaveLength(1)
+      expect(await accounts(test)).toEqual([])
+    }))
 })

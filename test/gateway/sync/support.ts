@@ -69,6 +69,8 @@ export class Syncer {
     this.#store = store
     this.#backend = backend
     this.access = { profiles: new BackendProfiles(), limits: quick, ...access }
+    // Hosts that are new in this respect have a test of their own.
+    this.access.profiles.of(backend.host, backend.port).learned.nonsenseRefusedAt = Math.floor(Date.now() / 1_000)
   }
 
   sync(policy: Partial<SyncOnceRequest['policy']> = {}, changes: Partial<SyncOnceRequest> = {}): Promise<SyncResult> {
