@@ -26,14 +26,14 @@ import { Courtesy } from './courtesy.ts'
 import { cutEpoch, isLong } from './epoch-cut.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { LogReader } from './log-reader.ts'
+import { allDone, makeDurable, type NewFiles } from './new-files.ts'
 import type { Position } from './position.ts'
 import { operationsPerTurn, type Replica } from './replica.ts'
 import { processOf, uniqueName } from './unique.ts'
 
 /** A change that somebody wants committed. */
 export interface CommitRequest<Outcome, Result> {
-  /** Folder whose new names must be durable before the commit. */
-  readonly folder?: string
+  readonly files?: NewFiles
   /**
    * The operations that make the change from the present state; none when there is nothing to do. Called again after a lost race. The state
    * stands still while they are asked for; others run in between when they are many, and where one is undefined.
@@ -44,7 +44,7 @@ export interface CommitRequest<Outcome, Result> {
 }
 
 interface Waiting<Outcome> {
-  readonly folder: string | undefined
+  readonly files: NewFiles | undefined
   readonly plan: () => Iterable<Operation | undefined>
   readonly done: (outcomes: readonly Outcome[]) => void
   readonly fail: (error: unknown) => void
@@ -150,7 +150,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   commit<Result>(request: CommitRequest<Outcome, Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.waiting.push({
-        folder: request.folder,
+        files: request.files,
         plan: () => request.plan(),
         done: (outcomes) => {
           try {
@@ -183,6 +183,8 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
 
   private async commitWaiting(): Promise<void> {
     await this.courtesy.pause()
+    // Who just heard of the commit before and wants another one comes along.
+    await breath()
     const batch = this.waiting.splice(0)
     try {
       await this.commitBatch(batch)
@@ -219,7 +221,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
 
   private async commitBatch(batch: Waiting<Outcome>[]): Promise<void> {
     const { fs } = this.context
-    const synced = new Set<string>()
+    const ready = new Set<Waiting<Outcome>>()
     let written: Written | undefined
     let lostSince: number | undefined
     try {
@@ -232,10 +234,12 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
           return
         }
         const body = await encodeOperations(operations)
-        const folders = new Set(
-          batch.flatMap(({ folder }) => (folder === undefined || synced.has(folder) ? [] : folder)),
+        const fresh = batch.filter((request) => !ready.has(request))
+        const files = makeDurable(
+          fs,
+          fresh.map((request) => request.files),
         )
-        const steps = Array.from(folders, (folder) => fs.syncDirectory(folder))
+        const steps: Promise<unknown>[] = [files]
         if (written?.body.equals(body) !== true) {
           if (written !== undefined) void fs.remove(written.path).catch(() => {})
           const id = uniqueName()
@@ -243,7 +247,14 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
           steps.push(fs.write(written.path, written.octets))
         }
         await allDone(steps)
-        for (const folder of folders) synced.add(folder)
+        for (const [index, result] of (await files).entries()) {
+          const request = fresh[index]!
+          ready.add(request)
+          if (result.status === 'fulfilled') continue
+          batch.splice(batch.indexOf(request), 1)
+          request.fail(result.reason)
+        }
+        if (fresh.some((request) => !batch.includes(request))) continue
         if (lostSince !== undefined) this.courtesy.caughtUp(lostSince)
         const began = this.context.clock.monotonic()
         if (!(await this.put(written.path, written.octets))) {
@@ -335,9 +346,4 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       .finally(() => context.cuts.delete(id))
     context.cuts.set(id, cut)
   }
-}
-
-/** Waits for all before the first failure is told: nothing may still be writing when the caller cleans up. */
-async function allDone(steps: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(steps)) if (result.status === 'rejected') throw result.reason
 }

@@ -28,7 +28,7 @@ export async function copyMessages(
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
   for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])
   return await target.commit({
-    folder,
+    files: { folder },
     plan: () => {
       for (const [set] of flags) flags.set(set, target.canonicalFlags(set))
       return target.planAdditions(

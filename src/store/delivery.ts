@@ -1,8 +1,8 @@
 /**
  * Messages on their way into a mailbox. A small one is collected in memory and written at once under its final name; a large one goes to
  * `tmp/` as it comes. The octets are written from where they arrived, without a copy, and nobody waits for the disk before `settled`
- * unless too much is on its way there (`Slots.room`). The files are durable before the change set that names them is, and what never gets
- * named is swept later.
+ * unless too much is on its way there (`Slots.room`). The files are durable before the change set that names them is linked, and what never
+ * gets named is swept later.
  */
 
 import { createHash, hash } from 'node:crypto'
@@ -17,7 +17,7 @@ import { uniqueName } from './unique.ts'
 /** Above this a message goes to its file as it comes. */
 const inMemoryOctets = 256 * 1024
 
-/** A message that is complete and durable, but in no log yet. */
+/** A message that is complete, but in no log yet. */
 export interface Arrived {
   readonly file: string
   readonly flags: readonly Flag[]
@@ -29,8 +29,10 @@ export class ArrivingMessage implements MessageSink {
   readonly flags: readonly Flag[]
   /** Its origin is known already: the octets are not kept. */
   readonly duplicateOf: OriginState | undefined
-  /** Once complete. */
+  /** Once complete; its file may still be on its way to the disk. */
   arrived: Arrived | undefined
+  /** Resolves when the file that `arrived` tells of has its name, or never gets one, which `settled` then tells. */
+  named: Promise<void> = Promise.resolve()
   private readonly context: StoreContext
   private readonly directory: string
   private ended = false
@@ -80,7 +82,12 @@ export class ArrivingMessage implements MessageSink {
     if (this.ended) return
     this.ended = true
     if (this.duplicateOf !== undefined) return
-    this.follow(this.poured === undefined ? this.writeCollected() : this.finishPoured(this.poured))
+    if (this.poured !== undefined) this.follow(this.finishPoured(this.poured))
+    else {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.named = promise
+      this.follow(this.writeCollected(resolve))
+    }
     return this.context.slots.room()
   }
 
@@ -88,6 +95,11 @@ export class ArrivingMessage implements MessageSink {
     this.ended = true
     this.aborted = true
     return this.remove()
+  }
+
+  /** It has ended and is kept. */
+  get isComplete(): boolean {
+    return this.arrived !== undefined && !this.aborted
   }
 
   /** Resolves when the file is durable (its name is not yet); of an aborted message no failure counts. */
@@ -108,7 +120,7 @@ export class ArrivingMessage implements MessageSink {
     await this.poured?.remove()
   }
 
-  private async writeCollected(): Promise<void> {
+  private async writeCollected(named: () => void): Promise<void> {
     const { fs, slots } = this.context
     const { pieces, sizeOctets } = this
     this.pieces = []
@@ -116,8 +128,13 @@ export class ArrivingMessage implements MessageSink {
     const path = this.pathOf(this.arrived)
     slots.hold(sizeOctets)
     try {
-      await slots.run(() => fs.write(path, ...pieces))
+      await slots.run(async () => {
+        const { durable } = await fs.begin(path, ...pieces)
+        named()
+        await durable
+      })
     } finally {
+      named()
       slots.release(sizeOctets)
     }
   }

@@ -37,6 +37,12 @@ export interface OpenFile {
   close(): Promise<void>
 }
 
+/** A new file that has its name and gets its octets. */
+export interface ComingFile {
+  /** Resolves when they are durable. */
+  readonly durable: Promise<void>
+}
+
 /** A new file being written front to back. */
 export interface NewFile {
   /** Adds the pieces, in order, at the end. */
@@ -50,6 +56,8 @@ export interface NewFile {
 export interface StoreFs {
   /** Creates `path` with exactly these octets, piece by piece; durable when resolved, its name only after `syncDirectory`. EEXIST. */
   write(path: string, ...pieces: readonly Uint8Array[]): Promise<void>
+  /** The same for whoever has something to do meanwhile: resolves as soon as the name is there. Whoever asks looks at `durable` at once. */
+  begin(path: string, ...pieces: readonly Uint8Array[]): Promise<ComingFile>
   /** Opens `path` for streaming into. EEXIST. */
   create(path: string): Promise<NewFile>
   /** Adds octets at the end of a derived file, made when absent. Not durable. */
@@ -184,18 +192,25 @@ function closeNow(fd: number): Error | null {
   }
 }
 
-/** Writes a new file and closes it whatever happens; the first failure counts. */
-function writeDurably(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+/** Makes a new file and goes on to write it. */
+function begin(path: string, pieces: readonly Uint8Array[]): Promise<ComingFile> {
   return new Promise((resolve, reject) => {
     // O_DSYNC: durable at the return of write, one call less than fsync on every message.
-    fs.open(path, newFile | O_DSYNC, fileMode, (openError, fd) => {
-      if (openError) return reject(openError)
-      writeAll(fd, pieces, (error) => {
-        const closeError = closeNow(fd)
-        settle(resolve, reject)(error ?? closeError)
-      })
+    fs.open(path, newFile | O_DSYNC, fileMode, (error, fd) => {
+      if (error) reject(error)
+      else resolve({ durable: writeAndClose(fd, pieces) })
     })
   })
+}
+
+/** Closes whatever happens; the first failure counts. */
+function writeAndClose(fd: number, pieces: readonly Uint8Array[]): Promise<void> {
+  return new Promise((resolve, reject) =>
+    writeAll(fd, pieces, (error) => {
+      const closeError = closeNow(fd)
+      settle(resolve, reject)(error ?? closeError)
+    }),
+  )
 }
 
 function openFor(path: string, flags: number): Promise<number> {
@@ -308,7 +323,8 @@ function kindOf(stats: fs.Stats): FileKind {
 
 /** The machine's file system. */
 export const nodeFs: StoreFs = {
-  write: (path, ...pieces) => writeDurably(path, pieces),
+  write: (path, ...pieces) => begin(path, pieces).then(({ durable }) => durable),
+  begin: (path, ...pieces) => begin(path, pieces),
   create: async (path) => new StreamedFile(await openFor(path, newFile)),
   append: async (path, octets) => {
     const file = new StreamedFile(await openFor(path, O_CREAT | O_WRONLY | O_APPEND))

@@ -30,9 +30,11 @@ export class MailboxDelivery implements Delivery {
     this.over = true
     const complete: ArrivingMessage[] = []
     try {
-      await this.mailbox.changing(settleAll(this.messages))
+      // The name of a large message is known when all of it is on the disk; a small one gets there beside the change set.
+      const unnamed = this.messages.filter(({ arrived }) => arrived === undefined)
+      if (unnamed.length > 0) await this.mailbox.changing(settleAll(unnamed))
       for (const message of this.messages)
-        if (message.arrived !== undefined) complete.push(message)
+        if (message.isComplete) complete.push(message)
         else await message.remove()
     } catch (error) {
       await this.removeAll()
@@ -40,18 +42,25 @@ export class MailboxDelivery implements Delivery {
     }
     await this.nameHashed()
     if (complete.length === 0) return this.messages.map((message) => fate(message, undefined))
+    const durable = settleAll(complete)
+    const areWritten = succeeds(durable)
     try {
-      return await this.commitAll(complete)
+      return await this.commitAll(complete, durable)
     } catch (error) {
-      // Refused by the plan. From any other failure on the files stay: a commit that seems to have failed may have been made.
-      if (error instanceof StoreError && (error.kind === 'invalid' || error.kind === 'limit')) await this.removeAll()
+      const isRefused = error instanceof StoreError && (error.kind === 'invalid' || error.kind === 'limit')
+      // Not handed to the log. From any other failure on the files stay: a commit that seems to have failed may have been made.
+      if (isRefused || !(await areWritten)) await this.removeAll()
       throw error
     }
   }
 
-  private commitAll(complete: readonly ArrivingMessage[]): Promise<readonly Delivered[]> {
+  private commitAll(complete: readonly ArrivingMessage[], durable: Promise<void>): Promise<readonly Delivered[]> {
     return this.mailbox.commit({
-      folder: `${this.mailbox.directory}/msg`,
+      files: {
+        folder: `${this.mailbox.directory}/msg`,
+        named: Promise.all(complete.map(({ named }) => named)),
+        durable,
+      },
       plan: () =>
         this.mailbox.planAdditions(
           complete.map((arriving) => {
@@ -89,4 +98,11 @@ export class MailboxDelivery implements Delivery {
   private async removeAll(): Promise<void> {
     await Promise.all(this.messages.map((message) => message.remove()))
   }
+}
+
+function succeeds(work: Promise<void>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  )
 }

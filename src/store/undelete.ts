@@ -44,7 +44,7 @@ export async function undeleteMessages(
   let chosen: readonly number[] = []
   try {
     const result = await mailbox.commit<CopyResult>({
-      folder: `${directory}/msg`,
+      files: { folder: `${directory}/msg` },
       plan: () => {
         const there = mailbox.claimExpunged(messages.map(({ uid }) => uid))
         chosen = [...messages.keys()].filter((index) => there.has(messages[index]!.uid))

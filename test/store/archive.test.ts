@@ -108,6 +108,7 @@ describe('an archive (MDIR-06)', () => {
     }
     const changing = [
       'write',
+      'begin',
       'create',
       'append',
       'link',

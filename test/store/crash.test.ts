@@ -45,6 +45,36 @@ function stuckAt(matches: (call: Call) => boolean): { readonly gate: Gate; reado
 const texts = (mailbox: Mailbox) => Promise.all([...mailbox.messages].map((message) => textOf(mailbox, message.uid)))
 
 describe('a power cut', () => {
+  it('takes no message that came along with a commit whose race was lost', async () => {
+    const disk = await preparedDisk()
+    const go = Promise.withResolvers<void>()
+    let isLinking = false
+    const gate: Gate = (call) => {
+      if (call.operation !== 'link' || isLinking) return undefined
+      isLinking = true
+      return go.promise
+    }
+    await withInbox(
+      disk,
+      async (inbox) => {
+        const first = deliver(inbox, 'lost the race')
+        await until(() => isLinking)
+        await withInbox(disk, (other) => deliver(other, 'won the race').then(() => {}))
+        const second = deliver(inbox, 'came along')
+        await until(() => disk.files().filter((path) => path.includes('/INBOX/msg/')).length === 4)
+        const modSeq = inbox.highestModSeq
+        go.resolve()
+        await Promise.all([first, second])
+        expect(inbox.highestModSeq).toBe(modSeq + 2)
+        disk.cutPower(keepNothing)
+      },
+      gate,
+    )
+    await withInbox(disk, async (inbox) => {
+      expect(await texts(inbox)).toEqual(['first', 'won the race', 'lost the race', 'came along'])
+    })
+  })
+
   it('takes nothing that was acknowledged (invariant 1)', async () => {
     const disk = await preparedDisk()
     await withInbox(disk, async (inbox, account) => {

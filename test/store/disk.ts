@@ -230,15 +230,17 @@ export class MemoryDisk {
           isDirectory: node.kind === 'directory',
         })),
       )
+    const begin = async (path: string, ...pieces: readonly Uint8Array[]) => {
+      const file = await pass('write', path, () => {
+        const created = this.createFile(path)
+        created.octets = Buffer.concat(pieces)
+        return created
+      })
+      return { durable: pass('finish', path, () => this.syncFile(file)) }
+    }
     return {
-      write: async (path, ...pieces) => {
-        const file = await pass('write', path, () => {
-          const created = this.createFile(path)
-          created.octets = Buffer.concat(pieces)
-          return created
-        })
-        await pass('finish', path, () => this.syncFile(file))
-      },
+      write: async (path, ...pieces) => (await begin(path, ...pieces)).durable,
+      begin,
       create: (path) => pass('create', path, () => this.newFile(path, pass)),
       append: (path, octets) =>
         pass('append', path, () => {

@@ -13,11 +13,12 @@ function counting() {
   }
   const fs: StoreFs = {
     ...nodeFs,
-    write: (path, ...pieces) =>
+    begin: (path, ...pieces) =>
       counted(async () => {
         for (const piece of pieces) counts.written += piece.length
-        if (!isMessage(path)) await nodeFs.write(path, ...pieces)
+        return isMessage(path) ? { durable: Promise.resolve() } : await nodeFs.begin(path, ...pieces)
       }),
+    write: async (path, ...pieces) => (await fs.begin(path, ...pieces)).durable,
     read: (path) =>
       counted(async () => {
         const octets = await nodeFs.read(path)

@@ -9,7 +9,8 @@ const count = 50_000
 const later = () => new Promise<void>((resolve) => setImmediate(resolve))
 const fs: StoreFs = {
   ...nodeFs,
-  write: (path, ...pieces) => (path.includes('/msg/') ? later() : nodeFs.write(path, ...pieces)),
+  begin: async (path, ...pieces) =>
+    path.includes('/msg/') ? { durable: later() } : await nodeFs.begin(path, ...pieces),
   link: (from, to) => (to.includes('/msg/') ? later() : nodeFs.link(from, to)),
   syncDirectory: () => later(),
 }

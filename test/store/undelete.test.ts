@@ -102,9 +102,12 @@ describe('an expunged message', () => {
     const disk = new MemoryDisk()
     const go = Promise.withResolvers<void>()
     let held = false
-    const fs = disk.fs((call) =>
-      held && call.operation === 'link' && call.path.includes('/log/') ? go.promise : undefined,
-    )
+    let isLinking = false
+    const fs = disk.fs((call) => {
+      if (!held || call.operation !== 'link' || !call.path.includes('/log/')) return undefined
+      isLinking = true
+      return go.promise
+    })
     const account = storeIn(root, { fs }).account(user)
     await account.ensure()
     const inbox = await account.open('INBOX')
@@ -113,6 +116,7 @@ describe('an expunged message', () => {
     held = true
     const modSeq = inbox.highestModSeq
     const before = inbox.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Seen'] })
+    await until(() => isLinking)
     const both = [inbox.undelete(uids(1)), inbox.undelete(uids(1))]
     const links = () => disk.files().filter((path) => path.includes('/INBOX/msg/')).length
     await until(() => links() === 4)

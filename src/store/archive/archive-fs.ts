@@ -11,6 +11,7 @@ export function archiveFs(fs: StoreFs): StoreFs {
   }
   return {
     write: refuse,
+    begin: refuse,
     create: refuse,
     append: refuse,
     link: refuse,

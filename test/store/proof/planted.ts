@@ -53,9 +53,23 @@ export const planted: readonly PlantedBug[] = [
   {
     name: 'the folder of the message files is not synced',
     breaks: durable,
-    file: 'commit-log.ts',
-    text: 'const steps = Array.from(folders, (folder) => fs.syncDirectory(folder))',
-    replacement: 'const steps: Promise<void>[] = []',
+    file: 'new-files.ts',
+    text: '  await allDone(Array.from(folders, (folder) => fs.syncDirectory(folder)))\n',
+    replacement: '',
+  },
+  {
+    name: 'the folder of the message files is synced before the names are there',
+    breaks: durable,
+    file: 'new-files.ts',
+    text: '  await Promise.all(all.map((files) => files?.named))\n',
+    replacement: '',
+  },
+  {
+    name: 'a change set is linked before the files that it names are durable',
+    breaks: durable,
+    file: 'new-files.ts',
+    text: 'Promise.allSettled(all.map((files) => files?.durable))',
+    replacement: 'Promise.allSettled(all.map(() => undefined))',
   },
   {
     name: 'the folder of the log is not synced',
