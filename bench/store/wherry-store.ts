@@ -145,8 +145,11 @@ class Work {
   }
 }
 
+/** In the way of a session that was told `1:*`. */
 function uidsOf({ messages }: Mailbox): Uid[] {
-  return Array.from({ length: messages.length }, (_, position) => messages.uidAt(position))
+  const uids: Uid[] = []
+  for (let position = 0; position < messages.length; position += 1) uids.push(messages.uidAt(position))
+  return uids
 }
 
 async function cost(work: () => Promise<unknown>): Promise<Cost> {

@@ -10,6 +10,7 @@ import { FileContent, summaryOf } from './content.ts'
 import type { StoreContext } from './context.ts'
 import { copyMessages } from './copy.ts'
 import type { ExpungedMessages } from './expunged.ts'
+import { FlagPlans } from './flag-change.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
@@ -18,7 +19,7 @@ import { statusOf } from './mailbox-status.ts'
 import { checkOrigin } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { NameFilter } from './name-filter.ts'
-import { type Addition, operations } from './operations.ts'
+import { type Addition, inPieces, operations } from './operations.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
@@ -40,8 +41,6 @@ import { sortedUids } from './uid-set.ts'
 import { Purger, undeleteMessages } from './undelete.ts'
 
 const maxUid = 0xffffffff
-/** UIDs planned before others get their turn: a few ms. */
-const uidsPerTurn = 50_000
 /** Given by one operation. */
 const originsPerOperation = 1000
 
@@ -55,8 +54,8 @@ export class OpenMailbox implements Mailbox {
   private readonly purger: Purger
   private readonly summaries: SummaryCache
   private readonly listeners = new Set<(own: boolean) => void>()
-  /** What the requests of the present commit that are planned already do: UIDs whose flags they change, origins and UIDs that they add, UIDs that they bring back. */
-  private readonly touched: (readonly Uid[])[] = []
+  private readonly flagPlans = new FlagPlans()
+  /** What the requests of the present commit that are planned already do: origins and UIDs that they add, UIDs that they bring back. */
   private readonly arriving = new Set<string>()
   private readonly returning = new Set<Uid>()
   private nextUid = 1 as Uid
@@ -91,7 +90,7 @@ export class OpenMailbox implements Mailbox {
     }
     this.log = new CommitLog(context, 'mailbox', directory, () => new MailboxState(context.clock), moved)
     this.log.planned = () => {
-      this.touched.length = 0
+      this.flagPlans.clear()
       this.arriving.clear()
       this.returning.clear()
       this.nextUid = this.uidNext
@@ -211,35 +210,12 @@ export class OpenMailbox implements Mailbox {
 
   async changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }> {
     const flags = this.canonicalFlags(change.flags)
-    const { mode, unchangedSince } = change
     const uids = sortedUids(change.uids)
     let modified: Uid[] = []
     return await this.commit({
       plan: () => {
         modified = []
-        const touched = new Set(this.touched.flat())
-        /** Of shared sets: found once, not for every message. */
-        const differs = new Map<ReadonlySet<Flag>, boolean>()
-        const { messages } = this
-        return inPieces(uids, (piece) => {
-          const wanted: Uid[] = []
-          for (const uid of piece) {
-            const position = messages.positionOf(uid)
-            if (position === messages.length || messages.uidAt(position) !== uid) continue
-            const from = messages.flagsAt(position)
-            let different = differs.get(from)
-            if (different === undefined) {
-              different = changes(from, mode, flags)
-              differs.set(from, different)
-            }
-            const isTouched = touched.has(uid)
-            if (unchangedSince !== undefined && (isTouched || messages.modSeqAt(position) > unchangedSince))
-              modified.push(uid)
-            else if (isTouched || different) wanted.push(uid)
-          }
-          this.touched.push(wanted)
-          return wanted.length === 0 ? undefined : operations.flags(mode, flags, wanted)
-        })
+        return this.flagPlans.plan(this.messages, uids, change, flags, modified)
       },
       done: () => ({ modified }),
     })
@@ -497,22 +473,4 @@ export class OpenMailbox implements Mailbox {
       throw storeError(error, what)
     }
   }
-}
-
-/** For the plan of a commit: an operation for each piece of the UIDs, with a turn for others after it; undefined where there is nothing to do. */
-function* inPieces(
-  uids: readonly Uid[],
-  operationFor: (piece: readonly Uid[]) => Operation | undefined,
-): Iterable<Operation | undefined> {
-  for (let at = 0; at < uids.length; at += uidsPerTurn) {
-    if (at > 0) yield undefined
-    const operation = operationFor(uids.slice(at, at + uidsPerTurn))
-    if (operation !== undefined) yield operation
-  }
-}
-
-/** The flag change would make a difference. `flags` are canonical. */
-function changes(from: ReadonlySet<Flag>, mode: FlagChange['mode'], flags: readonly Flag[]): boolean {
-  if (mode === 'remove') return flags.some((flag) => from.has(flag))
-  return flags.some((flag) => !from.has(flag)) || (mode === 'set' && from.size !== flags.length)
 }

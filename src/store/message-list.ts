@@ -9,7 +9,7 @@ export class StoredMessages implements MessageList {
   /** Ascending UID, none empty. */
   readonly chunks: readonly Chunk[]
   /** What the numbers in the chunks' flags mean; grows, but what is there stays. */
-  private readonly sets: readonly ReadonlySet<Flag>[]
+  readonly sets: readonly ReadonlySet<Flag>[]
   /** Position of the first row of each chunk, and the length. */
   private readonly starts: Uint32Array
   /** The chunk of the last question: the next one is mostly about it as well. */
@@ -75,12 +75,17 @@ export class StoredMessages implements MessageList {
   }
 
   positionOf(uid: Uid): number {
+    const chunk = this.chunks[this.chunkOf(uid)]
+    return chunk === undefined ? this.length : this.starts[this.near]! + chunk.rowOf(uid)
+  }
+
+  /** Index of the first chunk that ends with this UID or a higher one. */
+  chunkOf(uid: Uid): number {
     const { chunks } = this
     const near = chunks[this.near]
     if (near === undefined || uid > near.lastUid || (this.near > 0 && uid <= chunks[this.near - 1]!.lastUid))
       this.near = chunkOf(chunks, uid)
-    const chunk = chunks[this.near]
-    return chunk === undefined ? this.length : this.starts[this.near]! + chunk.rowOf(uid)
+    return this.near
   }
 
   has(uid: Uid): boolean {

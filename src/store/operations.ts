@@ -59,3 +59,18 @@ export const operations = {
   forget: (origins: readonly string[]): Operation => ['forget', ...origins],
   recent: (upTo: Uid): Operation => ['recent', upTo],
 }
+
+/** UIDs planned before others get their turn: a few ms. */
+const uidsPerTurn = 50_000
+
+/** For the plan of a commit: an operation for each piece of the UIDs, with a turn for others after it; undefined where there is nothing to do. */
+export function* inPieces(
+  uids: readonly Uid[],
+  operationFor: (piece: readonly Uid[]) => Operation | undefined,
+): Iterable<Operation | undefined> {
+  for (let at = 0; at < uids.length; at += uidsPerTurn) {
+    if (at > 0) yield undefined
+    const operation = operationFor(uids.length <= uidsPerTurn ? uids : uids.slice(at, at + uidsPerTurn))
+    if (operation !== undefined) yield operation
+  }
+}

@@ -50,9 +50,9 @@ export function isAmong(ranges: readonly UidRange[], uid: Uid): boolean {
 }
 
 /** Ascending, each once. */
-export function sortedUids(uids: Iterable<Uid>): Uid[] {
-  const all = [...uids]
+export function sortedUids(uids: readonly Uid[]): readonly Uid[] {
   // As they mostly come.
-  if (all.every((uid, at) => at === 0 || uid > all[at - 1]!)) return all
-  return [...new Set(all)].sort((a, b) => a - b)
+  let at = 1
+  while (at < uids.length && uids[at]! > uids[at - 1]!) at += 1
+  return at >= uids.length ? uids : [...new Set(uids)].sort((a, b) => a - b)
 }

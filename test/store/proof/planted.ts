@@ -189,9 +189,9 @@ export const planted: readonly PlantedBug[] = [
   {
     name: 'a conditional change is not conditional',
     breaks: 'RFC 7162 §3.1.3',
-    file: 'mailbox.ts',
-    text: '(isTouched || messages.modSeqAt(position) > unchangedSince)',
-    replacement: '(isTouched && messages.modSeqAt(position) > unchangedSince)',
+    file: 'flag-change.ts',
+    text: '(isTouched && isConditional) || modSeqs[row]! > since',
+    replacement: 'isTouched && modSeqs[row]! > since',
   },
   {
     name: 'MOVE expunges the source first',
