@@ -14,8 +14,8 @@ import { uniqueName } from './unique.ts'
 
 /** A state costs its weight to write down, and each change set time to whoever opens: this many of them for each of its things. */
 const entriesPerWeight = 1 / 300
-/** The same for change sets that are large: so many octets of them, at least so many, take some ms and a few dozen to read. */
-const tailOctetsPerWeight = 8
+/** The same for change sets that are large: so many octets of them, at least so many, take some ms to read. A base has some 60 for each thing. */
+const tailOctetsPerWeight = 3
 const minTailOctets = 262_144
 /** Of the change sets that a base lacks. Past that it is old, and another one cheaper for all who read it. */
 const maxReplayOctets = 8 * 1_048_576

@@ -155,16 +155,22 @@ export class SectionReader {
   }
 
   private column<Of extends Column>(type: ColumnType<Of>, length: number): Of {
-    const { buffer, byteOffset } = this.text(length * type.BYTES_PER_ELEMENT)
-    return new type(buffer, byteOffset, length)
+    const start = this.take(length * type.BYTES_PER_ELEMENT)
+    return new type(this.octets.buffer, this.octets.byteOffset + start, length)
   }
 
   private text(octets: number): Buffer {
-    const end = this.at + octets
+    const start = this.take(octets)
+    return this.octets.subarray(start, start + octets)
+  }
+
+  /** Where the next so many octets begin. */
+  private take(octets: number): number {
+    const start = this.at
+    const end = start + octets
     if (end > this.octets.length) throw damaged()
-    const text = this.octets.subarray(this.at, end)
     this.at = end + paddingOf(octets)
-    return text
+    return start
   }
 }
 
