@@ -40,7 +40,7 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
       setSize,
       open: ({ uid, flags, internalDate }) => {
         const origin = originOf(url, uidValidity, uid)
-        return injector.open({ origin, internalDate, flags: request.storable(flags) }, () => {
+        return injector.open({ origin, internalDate, flags: request.storable(flags), isCompared: true }, () => {
           missed.push(uid)
           troubles.set(origin, { why: 'ended the session in the middle of it', isRefused: false })
         })
@@ -64,7 +64,15 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
     lost = ours ? (error.cause ?? error) : error
     if (ours) troubles.clear()
   }
-  await injector.finish()
+  try {
+    await injector.finish()
+  } catch (error) {
+    lost ??= error
+  }
+  const postponed = new Set(injector.postponed)
+  for (const { uid, origin } of now) if (postponed.has(origin)) missed.push(uid)
+  for (const origin of postponed)
+    troubles.set(origin, { why: 'gave it, but the mail server of this site did not take it', isRefused: false })
   for (const [origin, trouble] of troubles) setbacks.add(origin, clock.now(), trouble)
   if (lost !== undefined) throw lost
   return { missed }

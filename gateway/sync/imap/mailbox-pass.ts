@@ -7,6 +7,8 @@ import type { Flag, Mailbox, MessageRecord } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
+import { forgetInjected, type Injected, Journal, readInjected } from '../inject/journal.ts'
+import { readAway } from './away.ts'
 import { fetchMessages } from './fetch.ts'
 import { type HereState, stateHere } from './here.ts'
 import { matchMessages } from './match.ts'
@@ -108,8 +110,12 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     counts.flags += plan.flagsThere.length
 
     const gone = new Set(vanished)
+    const away = await readAway(request.account, { url, uidValidity }, state, there, now)
+    let isAwaited = away.isAwaited
     const pending = (mark?.pending ?? []).filter((uid) => !gone.has(uid) && !state.here.has(uid))
-    const wanted = [...new Set([...plan.fetch, ...(uidValidity === validity ? pending : [])])].sort((a, b) => a - b)
+    const wanted = [...new Set([...plan.fetch, ...(uidValidity === validity ? pending : [])])]
+      .filter((uid) => !away.uids.has(uid))
+      .sort((a, b) => a - b)
     let missed: readonly Uid[] = []
     if (wanted.length > 0) {
       const injector = request.injection.into({ account: request.account, mailbox, log: request.log })
@@ -133,6 +139,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       } finally {
         counts.fetched = injector.taken
         counts.fetchedOctets = injector.takenOctets
+        isAwaited ||= injector.leftAway > 0
       }
       counts.failed += missed.length
     }
@@ -168,7 +175,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       counts,
       mark: {
         // What is held back, or was left out, has to be told again.
-        there: plan.held > 0 || !there.complete ? mark?.there : markThere,
+        there: plan.held > 0 || !there.complete || isAwaited ? mark?.there : markThere,
         seenBelow: seenBelow(mailbox, url, markThere),
         here: from,
         uidValidityHere: mailbox.uidValidity,
@@ -237,6 +244,8 @@ async function findAgain(
       if (cause === 'client' && message.origin !== undefined && departedOrigins.has(message.origin))
         records.push(message)
   let found = 0
+  const originals = records.length > 0 ? await readInjected(request.account, url) : new Map<string, Injected>()
+  const journal = new Journal(request.account)
   const isSent = mark?.sentFrom !== undefined
   await matchMessages({
     mailbox,
@@ -246,9 +255,20 @@ async function findAgain(
     bulk,
     setSize: policy.fetchSetSize,
     anySize: state.stale.length + state.staleDeparted.size > 0 || isSent,
+    originalDigest: ({ origin }) => (origin === undefined ? undefined : originals.get(origin)?.digest),
     found: async (pairs) => {
       found += pairs.length
+      const entries = pairs.flatMap(([{ origin = '' }, there]) => {
+        const entry = originals.get(origin)
+        return entry === undefined ? [] : [{ from: origin, to: originOf(url, uidValidity, there), entry }]
+      })
+      // In this order: a message is never without its entry.
+      await Promise.all(entries.map(({ to, entry }) => journal.record(to, entry)))
       await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
+      await forgetInjected(
+        request.account,
+        entries.map(({ from }) => from),
+      )
     },
   })
   const forget = [...state.staleDeparted.keys()]
@@ -296,6 +316,7 @@ async function findSent(
     bulk,
     setSize: policy.fetchSetSize,
     anySize: true,
+    originalDigest: () => undefined,
     found: async (pairs) => {
       for (const [{ uid }] of pairs) left.delete(uid)
       await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))

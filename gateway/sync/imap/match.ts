@@ -26,6 +26,8 @@ export interface MatchRequest {
   readonly setSize: number
   /** Also where the backend tells another size than a message here has: it may be wrong about that. */
   readonly anySize: boolean
+  /** SHA-256 of what the backend had, base64url, where that is not what is stored here. */
+  readonly originalDigest: (record: MessageRecord) => string | undefined
   /** Called with pairs as they are found; they are durable when it resolves. */
   readonly found: (pairs: readonly (readonly [here: MessageRecord, there: Uid])[]) => Promise<void>
 }
@@ -33,7 +35,7 @@ export interface MatchRequest {
 export async function matchMessages(request: MatchRequest): Promise<void> {
   const { control, found } = request
   if (request.here.length === 0 || request.there.length === 0) return
-  const left = new Left(request.here)
+  const left = new Left(request.here, request.originalDigest)
   const facts = await factsOf(control, request.there)
   const slice = new Slice()
   const unmatched: Uid[] = []
@@ -78,9 +80,11 @@ interface Facts {
 class Left {
   readonly #records: Set<MessageRecord>
   readonly #bySize = new Map<number, MessageRecord[]>()
+  readonly #originalDigest: MatchRequest['originalDigest']
   #digests: Map<string, MessageRecord[]> | undefined
 
-  constructor(records: readonly MessageRecord[]) {
+  constructor(records: readonly MessageRecord[], originalDigest: MatchRequest['originalDigest']) {
+    this.#originalDigest = originalDigest
     this.#records = new Set(records)
     for (const record of records) {
       const same = this.#bySize.get(record.sizeOctets)
@@ -109,8 +113,9 @@ class Left {
     if (this.#digests === undefined) {
       this.#digests = new Map()
       for (const record of this.#records) {
-        const same = this.#digests.get(record.digest)
-        if (same === undefined) this.#digests.set(record.digest, [record])
+        const digest = this.#originalDigest(record) ?? record.digest
+        const same = this.#digests.get(digest)
+        if (same === undefined) this.#digests.set(digest, [record])
         else same.push(record)
       }
     }

@@ -1,0 +1,113 @@
+import { once } from 'node:events'
+import { readdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { injectionOf } from '#gateway/ms_syncd/injection.ts'
+import type { Injection } from '#gateway/sync/inject/injector.ts'
+import { systemClock } from '#src/base/clock.ts'
+import { configOf } from '#src/config/config.ts'
+import { deliver } from '#src/delivery/deliver.ts'
+import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
+import { type ScriptedSmtp, scriptedSmtp } from '#test/support/smtp-script.ts'
+import { type Both, bothSides, message, treeHere, treeThere } from './pass-support.ts'
+
+let dovecot: Dovecot
+const users = Object.fromEntries(Array.from({ length: 4 }, (_, at) => [`user${at}`, 'secret']))
+beforeAll(async () => {
+  dovecot = await startDovecot({ users, protocols: ['imap'] })
+})
+afterAll(() => dovecot.stop())
+
+const submittingTo = ({ port }: ScriptedSmtp): Injection =>
+  injectionOf(configOf({ smtp_injection: true, submit_host: '127.0.0.1', submit_port: port }), systemClock)
+
+const comesBack = async ({ account }: Both, text: string) => {
+  async function* octets() {
+    yield Buffer.from(`Received: from gw\r\n\tby mx.example.org; Tue, 14 Nov 2023 22:13:20 +0000\r\n${text}`, 'latin1')
+  }
+  await deliver(account, octets(), systemClock)
+}
+
+/** Without what the way added. */
+const withoutTrace = (tree: Awaited<ReturnType<typeof treeHere>>) =>
+  Object.fromEntries(
+    Object.entries(tree).map(([name, seen]) => [
+      name,
+      seen.map((one) => ({ ...one, text: one.text.replace(/^Received:.*\r\n\t.*\r\n/, '') })),
+    ]),
+  )
+
+describe.each([
+  ['with CONDSTORE and QRESYNC', 'user0', []],
+  ['without', 'user1', ['CONDSTORE', 'QRESYNC']],
+])('GW-23: messages of an IMAP backend, %s', (_, user, without) => {
+  it('come back into their mailboxes, and follow what happened there meanwhile', async () => {
+    await using server = await scriptedSmtp()
+    const both = await bothSides(dovecot, { user, without })
+    const { other } = both
+    const injection = submittingTo(server)
+    await other.mailboxCreate('Archive')
+    for (const subject of ['a', 'b', 'c']) await other.append('INBOX', message(subject), ['\\Flagged', 'todo'])
+    await other.append('Archive', message('old'), ['\\Seen'], new Date(1_500_000_000_000))
+    expect(await both.pass({}, { injection })).toMatchObject({ fetched: 4, failed: 0 })
+    expect((await treeHere(both)).INBOX).toEqual([])
+    expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, sent: 0, deletedThere: 0 })
+    await other.mailboxOpen('INBOX')
+    await other.messageFlagsAdd('1', ['\\Answered'], { uid: true })
+    await other.messageDelete('2', { uid: true })
+    expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, sent: 0, deletedThere: 0 })
+    expect(server.messages).toHaveLength(4)
+    for (const text of server.messages) await comesBack(both, text)
+    expect((await treeHere(both)).Archive).toMatchObject([{ flags: '\\Seen', date: 1_500_000_000 }])
+    expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, sent: 0, expungedHere: 1, deletedThere: 0 })
+    const there = await treeThere(both)
+    expect(withoutTrace(await treeHere(both))).toEqual(there)
+    expect(there.INBOX!.map(({ flags }) => flags)).toEqual(['\\Answered \\Flagged todo', '\\Flagged todo'])
+    const inbox = await both.open()
+    await inbox.refresh()
+    await inbox.expunge([inbox.messages.uidAt(0)], 'client')
+    expect(await both.pass({}, { injection })).toMatchObject({ deletedThere: 1, fetched: 0, sent: 0 })
+    expect(withoutTrace(await treeHere(both))).toEqual(await treeThere(both))
+    expect(server.messages).toHaveLength(4)
+  })
+})
+
+it('GW-23: what the submission server does not take now is asked for again, by an IMAP backend as well', async () => {
+  await using server = await scriptedSmtp()
+  const both = await bothSides(dovecot, { user: 'user2' })
+  const injection = submittingTo(server)
+  for (const subject of ['a', 'b', 'c']) await both.other.append('INBOX', message(subject))
+  server.on('.', ({ message }) => (message.includes('Subject: b\r\n') ? '451 4.7.1 later\r\n' : '250 ok\r\n'))
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 2, failed: 1 })
+  server.on('.', undefined)
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 1, failed: 0 })
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, failed: 0 })
+})
+
+it('GW-24: what a filter changed is known again after a change of UIDVALIDITY by what the backend has', async () => {
+  await using filter = createServer(async (request, response) => {
+    const chunks: Buffer[] = [Buffer.from('X-Checked: yes\r\n')]
+    for await (const chunk of request) chunks.push(chunk)
+    response.writeHead(200, { 'Content-Type': 'message/rfc822' }).end(Buffer.concat(chunks))
+  }).listen(0, '127.0.0.1')
+  await once(filter, 'listening')
+  const { port } = filter.address() as AddressInfo
+  const injection = injectionOf(configOf({ cccp_host: '127.0.0.1', cccp_port: port }), systemClock)
+  const both = await bothSides(dovecot, { user: 'user3' })
+  for (const subject of ['a', 'b', 'c']) await both.other.append('INBOX', message(subject))
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 3 })
+  const inbox = await both.open()
+  await inbox.refresh()
+  const before = [...inbox.messages].map(({ uid, digest }) => [uid, digest])
+  await both.other.logout()
+  const maildir = join(dovecot.home('user3'), 'Maildir')
+  for (const name of await readdir(maildir)) if (name.startsWith('dovecot')) await rm(join(maildir, name))
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, sent: 0, expungedHere: 0, deletedThere: 0 })
+  await inbox.refresh()
+  expect([...inbox.messages].map(({ uid, digest }) => [uid, digest])).toEqual(before)
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, sent: 0, expungedHere: 0 })
+  await inbox.expunge([inbox.messages.uidAt(1)], 'client')
+  expect(await both.pass({}, { injection })).toMatchObject({ deletedThere: 1, fetched: 0 })
+})
