@@ -35,6 +35,10 @@ export class BackendLink {
   #failures = 0
   /** The password was refused: no session before somebody logs in, or before the record has another one where it is from there. */
   stopped = false
+  /** Of the session that waits or runs; undefined: it was not due, but asked for. */
+  #wasDueMs: number | undefined
+  /** From when the last session was due to its begin, ms. */
+  #lateMs: number | undefined
   #phase: 'resting' | 'queued' | 'running' = 'resting'
   #isProven = false
   #outcome: Outcome | undefined
@@ -95,6 +99,8 @@ export class BackendLink {
 
   /** A session waits for its turn. */
   begun(): void {
+    const { dueMs } = this
+    this.#wasDueMs = dueMs <= this.#clock.monotonic() ? dueMs : undefined
     this.#phase = 'queued'
     this.#dueBeforeMs = this.#dueMs
     this.#dueMs = Infinity
@@ -103,6 +109,7 @@ export class BackendLink {
   /** It runs. */
   started(): void {
     this.#phase = 'running'
+    this.#lateMs = this.#wasDueMs === undefined ? undefined : Math.round(this.#clock.monotonic() - this.#wasDueMs)
     this.#isProven = false
     this.host.begun()
   }
@@ -215,6 +222,7 @@ export class BackendLink {
       ...(this.#outcome === undefined ? {} : { reason: outcomeText(this.#outcome) }),
       ...(this.#doneAt === undefined ? {} : { last: this.#doneAt }),
       ...(isPolled && dueMs !== Infinity ? { next: toWall(Math.max(dueMs, monotonic)) } : {}),
+      ...(this.#lateMs === undefined ? {} : { late: this.#lateMs }),
       failures: this.#failures,
       ...this.#totals,
     }

@@ -37,6 +37,8 @@ export interface LinkStatus {
   /** End of the last session that went well, and begin of the next one: milliseconds since 1970. */
   readonly last?: number
   readonly next?: number
+  /** Milliseconds from when the last session was due to its begin. */
+  readonly late?: number
   /** In a row. */
   readonly failures: number
   /** Since ms_syncd was started: sessions that went well, messages and octets that were fetched. */
