@@ -10,6 +10,7 @@ import { BackendError } from '../backend/errors.ts'
 import { Setbacks } from '../sync/setbacks.ts'
 import type { SyncResult } from '../sync/sync.ts'
 import type { BackendHost } from './host.ts'
+import type { Progress } from './progress.ts'
 import { type LinkStatus, linkState, type Outcome, outcomeText } from './status.ts'
 
 const firstRetryMs = 2_000
@@ -41,6 +42,9 @@ export class BackendLink {
   #lateMs: number | undefined
   #phase: 'resting' | 'queued' | 'running' = 'resting'
   #isProven = false
+  /** Of the session that runs, and when it began. */
+  #progress: Progress | undefined
+  #startedAt: number | undefined
   #outcome: Outcome | undefined
   #doneAt: number | undefined
   #totals = { sessions: 0, listed: 0, fetched: 0, octets: 0 }
@@ -107,8 +111,10 @@ export class BackendLink {
   }
 
   /** It runs. */
-  started(): void {
+  started(progress: Progress): void {
     this.#phase = 'running'
+    this.#progress = progress
+    this.#startedAt = this.#clock.now()
     this.#lateMs = this.#wasDueMs === undefined ? undefined : Math.round(this.#clock.monotonic() - this.#wasDueMs)
     this.#isProven = false
     this.host.begun()
@@ -139,17 +145,21 @@ export class BackendLink {
     const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed } = result
     this.#doneAt = this.#clock.now()
     this.#totals = {
+      ...this.#totals,
       sessions: this.#totals.sessions + 1,
       listed,
-      fetched: this.#totals.fetched + fetched,
-      octets: this.#totals.octets + fetchedOctets,
     }
     const changed = fetched + failed + expungedHere + pushedOut + deletedThere > 0
     const counts = { listed, fetched, octets: fetchedOctets, failed, expungedHere, pushedOut, deletedThere }
     this.#log.log(changed ? 'info' : 'debug', 'synchronised', counts)
   }
 
+  /** What the session took counts, however it ended. */
   #end(): void {
+    const { messages = 0, octets = 0 } = this.#progress?.taken ?? {}
+    const { fetched, octets: before } = this.#totals
+    this.#totals = { ...this.#totals, fetched: fetched + messages, octets: before + octets }
+    this.#progress = undefined
     if (this.#phase === 'running') this.host.ended()
     this.#phase = 'resting'
   }
@@ -215,6 +225,8 @@ export class BackendLink {
       isDelayed: allowedMs > monotonic && allowedMs >= dueMs,
       held: isHeld ? held.why : undefined,
     })
+    const { messages = 0, octets = 0 } = this.#progress?.taken ?? {}
+    const { sessions, listed } = this.#totals
     return {
       backend: this.#url,
       mailbox: this.backend.mailbox,
@@ -223,8 +235,12 @@ export class BackendLink {
       ...(this.#doneAt === undefined ? {} : { last: this.#doneAt }),
       ...(isPolled && dueMs !== Infinity ? { next: toWall(Math.max(dueMs, monotonic)) } : {}),
       ...(this.#lateMs === undefined ? {} : { late: this.#lateMs }),
+      ...(this.#phase === 'running' && this.#startedAt !== undefined ? { since: this.#startedAt } : {}),
       failures: this.#failures,
-      ...this.#totals,
+      sessions,
+      listed,
+      fetched: this.#totals.fetched + messages,
+      octets: this.#totals.octets + octets,
     }
   }
 }

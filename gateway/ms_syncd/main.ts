@@ -20,6 +20,7 @@ import type { TlsTrust } from '../backend/tls.ts'
 import { BackendTokens } from '../backend/tokens.ts'
 import { authenticate, serviceName } from './authenticate.ts'
 import { Gateway } from './gateway.ts'
+import { isStatusRequest, statusAnswer } from './status-request.ts'
 
 /** One process: the passwords of users who are connected are in its memory, and nowhere else. */
 export const msSyncd: Daemon = { name: 'ms_syncd', workers: 'one', start }
@@ -55,7 +56,9 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   })
   // In this order: sessions of an earlier ms_syncd are told of this one before it lets anybody in (src/events/replacement.ts).
   const announcement = events.announce({ service: 'gw' })
-  const unserve = events.serve(serviceName, (request) => authenticate(gateway, request))
+  const unserve = events.serve(serviceName, async (request) =>
+    isStatusRequest(request) ? statusAnswer(gateway, request) : authenticate(gateway, request),
+  )
   await gateway.pollStanding()
   return {
     async stop() {

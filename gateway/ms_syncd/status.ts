@@ -1,4 +1,5 @@
 /** What is told of the backends of users: in events, to msstat. Never a reply, which is the backend's text, and never a credential. */
+import type { EventFields } from '#src/events/types.ts'
 import type { BackendErrorKind } from '../backend/errors.ts'
 
 /** How the last session ended, when it did not go well. */
@@ -37,6 +38,8 @@ export interface LinkStatus {
   /** End of the last session that went well, and begin of the next one: milliseconds since 1970. */
   readonly last?: number
   readonly next?: number
+  /** While it is syncing: since when, milliseconds since 1970. */
+  readonly since?: number
   /** Milliseconds from when the last session was due to its begin. */
   readonly late?: number
   /** In a row. */
@@ -51,6 +54,35 @@ export interface LinkStatus {
 
 export interface UserStatus extends LinkStatus {
   readonly user: string
+}
+
+/** Fields of a `backend` event. */
+export const eventFields = (user: string, status: LinkStatus): EventFields => ({ user, ...status })
+
+/** Users and what was fetched, in all; how many backends are in each state. */
+export interface Totals {
+  readonly users: number
+  readonly backends: number
+  readonly fetched: number
+  readonly octets: number
+  readonly states: Readonly<Partial<Record<LinkState, number>>>
+  /** Sessions that run, and that wait for a slot. */
+  readonly running: number
+  readonly waiting: number
+}
+
+export const totalsOf = (
+  statuses: readonly UserStatus[],
+  counts: { readonly users: number; readonly running: number; readonly waiting: number },
+): Totals => {
+  const states: Partial<Record<LinkState, number>> = {}
+  let [fetched, octets] = [0, 0]
+  for (const status of statuses) {
+    states[status.state] = (states[status.state] ?? 0) + 1
+    fetched += status.fetched
+    octets += status.octets
+  }
+  return { ...counts, backends: statuses.length, fetched, octets, states }
 }
 
 interface Facts {

@@ -8,22 +8,18 @@ import type { Log } from '#src/base/log.ts'
 import type { Backend, UserBackends } from '#src/config/backends.ts'
 import type { MailEvent } from '#src/events/types.ts'
 import { pollPassword, pollsAlone } from '../backend/credentials.ts'
-import { BackendError } from '../backend/errors.ts'
-import { syncOnce } from '../sync/sync-once.ts'
 import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { BackendLink } from './link.ts'
 import { UserLinks } from './links.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
-import type { LinkStatus } from './status.ts'
+import { beginSession } from './session.ts'
+import { eventFields, type LinkStatus } from './status.ts'
 import { type Attempt, type BackendSession, recentMs, Verdicts } from './verdicts.ts'
 
 /** How often a user without polling is looked at, to forget the password of one who left. */
 const lookMs = 300_000
-
-/** Part of the interval by which a poll that nobody waits for may come sooner: polls that fell together part again. */
-const standingJitter = 0.1
 
 /** Who decides about the passwords of the last login. */
 type Decider = 'backend' | 'account'
@@ -175,64 +171,28 @@ export class GatewayUser {
     isOwn: boolean,
     stop?: AbortSignal,
   ): BackendSession {
-    const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
-    proven.catch(() => {})
-    const { scheduler, store, access, policy, injection, clock } = this.#gateway
-    const signal = stop === undefined ? this.#gateway.signal : AbortSignal.any([this.#gateway.signal, stop])
-    const { backend, log, setbacks, host } = link
-    const password = given === undefined ? undefined : Buffer.from(given)
-    let isProven = false
-    let isAwaited = priority > pollPriority
-    link.begun()
-    const session = () =>
-      syncOnce({
-        backend,
-        userId: this.userId,
-        password,
-        store,
-        access,
-        policy,
-        injection,
-        setbacks,
-        clock,
-        log,
-        signal,
-        onProven: () => {
-          isProven = true
-          link.proven()
-          resolve()
-        },
-      })
-    // What the host is to be asked for has to be known before its next session begins: in here.
-    const work = async () => {
-      if (!isAwaited && host.pollsFromMs > clock.monotonic()) {
-        link.heldBack()
-        throw new BackendError('stopped', 'polls of the host are held')
-      }
-      link.started()
-      try {
-        link.done(await session(), this.#clients.expected ? 0 : standingJitter)
-      } catch (error) {
-        if (isOwn || isProven) link.failed(error, signal.aborted)
-        else link.abandoned(error)
-        throw error
-      }
-    }
-    const limit = (isLogin: boolean) => host.limit(isLogin)
-    const { done: result, hurry } = scheduler.run({ host: host.key, priority, signal, limit, work })
-    result.catch(reject)
-    const done = result.finally(() => {
-      password?.fill(0)
-      this.#plan()
+    const session = beginSession({
+      gateway: this.#gateway,
+      userId: this.userId,
+      link,
+      password: given,
+      priority,
+      isOwn,
+      ...(stop === undefined ? {} : { stop }),
+      hasClients: () => this.#clients.expected,
+      onNews: () => this.#tell(link),
+      onOver: () => this.#plan(),
     })
-    const settled = done.catch(() => {})
+    const settled = session.done.catch(() => {})
     this.#sessions.add(settled)
     settled.then(() => this.#sessions.delete(settled))
-    const awaited = () => {
-      isAwaited = true
-      hurry()
-    }
-    return { proven, done, hurry: awaited }
+    return session
+  }
+
+  /** To whoever follows. */
+  #tell(link: BackendLink): void {
+    const fields = eventFields(this.userId, link.status(this.#polls(link)))
+    this.#gateway.events.publish({ topic: `backend:${this.userId}`, name: 'backend', fields })
   }
 
   #onEvent({ fields }: MailEvent): void {

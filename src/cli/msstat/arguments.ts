@@ -3,10 +3,11 @@ import { parseArgs } from 'node:util'
 
 export interface Arguments {
   readonly configFile: string | undefined
-  /** What to do; `users` and `follow` carry the argument of -u and -f, `raise` the user of -e. */
+  /** What to do; `users`, `backends` and `follow` carry the argument of -u, -b and -f, `raise` the user of -e. */
   readonly action:
     | { readonly kind: 'services' }
     | { readonly kind: 'users'; readonly pattern: RegExp }
+    | { readonly kind: 'backends'; readonly pattern: RegExp }
     | { readonly kind: 'follow'; readonly topic: string }
     | { readonly kind: 'raise'; readonly user: string }
     | { readonly kind: 'help' }
@@ -20,10 +21,12 @@ export const usage = `msstat: what the mail services are doing
 
   msstat [-p] [-n] [-d] [--json] [-c FILE]    running services
   msstat -u REGEX [...]                       client connections of the users that match
-  msstat -f USER|mbox:USER|ALL [...]          events as they happen, until interrupted
+  msstat -b REGEX [--json] [-c FILE]          backends of the users that match: state, last and next look, what came
+  msstat -f USER|mbox:USER|backend:USER|ALL   events as they happen, until interrupted
   msstat -e ms_sync:USER [...]                has ms_syncd synchronise a connected user now
 
   -u REGEX  plain text matches anywhere in the name; ^joe@ finds the names that begin so; . all logged in users
+  -b REGEX  the same for the users of ms_syncd; . all of them; totals and hosts that are held follow
   -p        also the date and time of the start
   -n        client addresses instead of host names
   -d        with -u: also the server host that the user is connected to
@@ -45,7 +48,7 @@ export class UsageError extends Error {
 
 export function parseArguments(argv: readonly string[]): Arguments {
   const { values } = read(argv.length === 1 && argv[0] === 'help' ? ['--help'] : argv)
-  const actions = (['u', 'f', 'e'] as const).filter((name) => values[name] !== undefined)
+  const actions = (['u', 'b', 'f', 'e'] as const).filter((name) => values[name] !== undefined)
   if (actions.length > 1) throw new UsageError(`-${actions.join(' and -')} can't be used together`)
   return {
     configFile: values.c,
@@ -68,6 +71,7 @@ function read(argv: readonly string[]) {
         n: { type: 'boolean', short: 'n' },
         d: { type: 'boolean', short: 'd' },
         u: { type: 'string', short: 'u' },
+        b: { type: 'string', short: 'b' },
         f: { type: 'string', short: 'f' },
         e: { type: 'string', short: 'e' },
         c: { type: 'string', short: 'c' },
@@ -80,16 +84,21 @@ function read(argv: readonly string[]) {
   }
 }
 
-function actionOf({ u, f, e }: { readonly u?: string; readonly f?: string; readonly e?: string }): Arguments['action'] {
-  if (u !== undefined) {
-    try {
-      return { kind: 'users', pattern: new RegExp(u) }
-    } catch (error) {
-      throw new UsageError(`-u: ${(error as Error).message}`)
-    }
-  }
+function actionOf({
+  u,
+  b,
+  f,
+  e,
+}: {
+  readonly u?: string
+  readonly b?: string
+  readonly f?: string
+  readonly e?: string
+}): Arguments['action'] {
+  if (u !== undefined) return { kind: 'users', pattern: patternOf('-u', u) }
+  if (b !== undefined) return { kind: 'backends', pattern: patternOf('-b', b) }
   if (f !== undefined) {
-    if (f === '') throw new UsageError('-f takes USER, mbox:USER or ALL')
+    if (f === '') throw new UsageError('-f takes USER, mbox:USER, backend:USER or ALL')
     return { kind: 'follow', topic: f }
   }
   if (e !== undefined) {
@@ -97,4 +106,12 @@ function actionOf({ u, f, e }: { readonly u?: string; readonly f?: string; reado
     return { kind: 'raise', user: e.slice('ms_sync:'.length) }
   }
   return { kind: 'services' }
+}
+
+function patternOf(name: string, text: string): RegExp {
+  try {
+    return new RegExp(text)
+  } catch (error) {
+    throw new UsageError(`${name}: ${(error as Error).message}`)
+  }
 }

@@ -63,7 +63,7 @@ export function connectionLines(
   )
 }
 
-function columns(rows: readonly (readonly string[])[], padded: boolean): readonly string[] {
+export function columns(rows: readonly (readonly string[])[], padded: boolean): readonly string[] {
   if (!padded) return rows.map((row) => row.join(' '))
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? []
   return rows.map((row) =>

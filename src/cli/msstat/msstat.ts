@@ -14,6 +14,7 @@ import { eventsOf } from '../../server/events-address.ts'
 import { exitCodes } from '../../server/process.ts'
 import { TlsError } from '../../server/tls.ts'
 import { type Arguments, parseArguments, UsageError, usage } from './arguments.ts'
+import { backendJson, backendLines, readBackends } from './backends.ts'
 import { connectionLines, eventLine, presenceJson, serviceLines } from './format.ts'
 import { hostNames } from './host-names.ts'
 
@@ -100,6 +101,12 @@ async function act(bus: EventBus, args: Arguments, config: Config, surroundings:
       )
       return 0
     }
+    case 'backends': {
+      const view = await readBackends(bus)
+      const backends = view.backends.filter(({ user }) => action.pattern.test(user))
+      print(args.json ? backendJson({ ...view, backends }) : backendLines({ ...view, backends }, clock.now()))
+      return 0
+    }
     case 'follow':
       await follow(bus, action.topic, args.json, surroundings)
       return 0
@@ -110,16 +117,27 @@ async function act(bus: EventBus, args: Arguments, config: Config, surroundings:
       bus.publish({ topic: `ms_sync:${user}`, name: 'sync', fields: { user } })
       // Answered after the publication was taken.
       const sessions = await bus.presences(user)
-      if (isRunning && sessions.length > 0) return 0
+      if (isRunning && (sessions.length > 0 || (await isPolled(bus, user)))) return 0
       err.write(
         isRunning
-          ? `msstat: nobody took the event: ${user} has no session; others than connected users are synchronised at their next login\n`
+          ? `msstat: nobody took the event: ${user} has no session; others than connected and polled users are synchronised at their next login\n`
           : 'msstat: no ms_syncd is running: the event reached nobody\n',
       )
       return 1
     }
     default:
       throw new TypeError(`no such action: ${action.kind}`)
+  }
+}
+
+/** Whether ms_syncd polls a user who has no session. */
+const isPolled = async (bus: EventBus, user: string): Promise<boolean> => {
+  try {
+    const { backends } = await readBackends(bus)
+    return backends.some((view) => view.user === user && view.state !== 'idle')
+  } catch (error) {
+    if (error instanceof RemoteError) return false
+    throw error
   }
 }
 

@@ -107,6 +107,29 @@ describe('ms_syncd', () => {
     expect(await front.presences(null)).toEqual([])
   })
 
+  it('tells how backends are: by events, and to who asks', async () => {
+    const { front, login, syncd, lines } = await installation({ ms_sync_interval: 300 })
+    const told: MailEvent[] = []
+    const inForce = Promise.withResolvers<void>()
+    front.subscribe(['backend:'], (event) => void told.push(event), inForce.resolve)
+    await inForce.promise
+    await login()
+    await until(async () => told.some(({ fields }) => fields.state === 'waiting'))
+    expect(told.map(({ topic, name, fields }) => [topic, name, fields.state])).toEqual([
+      ['backend:anna@example.org', 'backend', 'syncing'],
+      ['backend:anna@example.org', 'backend', 'waiting'],
+    ])
+    const answer = await front.ask('ms_sync', { type: 'status', from: 0 }, { timeoutMs: 5_000 })
+    expect(answer).toMatchObject({
+      backends: [
+        { user: 'anna@example.org', mailbox: 'INBOX', state: 'waiting', sessions: 1, last: expect.any(Number) },
+      ],
+      totals: { users: 1, backends: 1, states: { waiting: 1 }, running: 0, waiting: 0 },
+    })
+    expect(JSON.stringify([told, answer, lines])).not.toContain('"pw"')
+    await syncd.stop(1_000)
+  })
+
   it('POPS with tls_ca_file', async () => {
     const tls = { ms_syncd_protocol: 'pops', ms_syncd_port: dovecot.pop3sPort! } as const
     const { login, syncd } = await installation({ ...tls, tls_ca_file: dovecot.certificateFile! })

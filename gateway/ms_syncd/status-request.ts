@@ -1,0 +1,31 @@
+/** Answers msstat's question how the backends of users are. docs/mpp.md */
+import type { Json } from '#src/events/types.ts'
+import type { Gateway } from './gateway.ts'
+import { totalsOf } from './status.ts'
+
+/** An answer of so many backends stays well below the limit of a frame. */
+const pageLength = 1_000
+
+export const isStatusRequest = (request: Json): boolean =>
+  typeof request === 'object' && request !== null && 'type' in request && request.type === 'status'
+
+/** A page of backends, from `from` on; the first one carries totals and hosts. `next` is missing in the last. */
+export const statusAnswer = (gateway: Gateway, request: Json): Json => {
+  const asked = typeof request === 'object' && request !== null && 'from' in request ? request.from : 0
+  const from = typeof asked === 'number' && Number.isSafeInteger(asked) && asked > 0 ? asked : 0
+  const statuses = gateway.statuses()
+  const next = from + pageLength
+  return {
+    backends: statuses.slice(from, next).map((status) => ({ ...status })),
+    ...(next < statuses.length ? { next } : {}),
+    ...(from > 0 ? {} : { totals: { ...totalsOf(statuses, gateway.counts) }, hosts: hostsOf(gateway) }),
+  }
+}
+
+/** Those that are held, or have sessions. */
+const hostsOf = (gateway: Gateway): Json =>
+  [...gateway.hosts].flatMap((host) => {
+    const { key, running, hold } = host
+    if (hold === undefined && running === 0) return []
+    return [{ host: key, running, ...(hold === undefined ? {} : { held: hold.why, until: hold.until }) }]
+  })
