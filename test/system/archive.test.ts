@@ -98,4 +98,4 @@ it('IMAP and POP3 serve an archive from a read-only mount and say what it is; ms
     stdout: expect.stringContaining('looked at 1 account, 2 mailboxes, 5 messages'),
   })
   expect(wherry.log()).not.toMatch(/SERVERBUG|EROFS|command failed|not written/)
-}, 60_000)
+}, 120_000)
