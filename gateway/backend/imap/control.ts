@@ -9,7 +9,7 @@ import { printable } from '../reply-classifier.ts'
 import { defaultLimits, type Limits } from '../types.ts'
 import type { ImapLogin } from './open.ts'
 
-export type { ExpungeEvent, ImapFlow } from 'imapflow'
+export type { ExpungeEvent, ImapFlow, ListResponse } from 'imapflow'
 
 /** A message body never comes this way, only what describes mailboxes and messages. */
 const literalOctets = 4 * 1_048_576

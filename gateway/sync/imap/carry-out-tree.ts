@@ -5,7 +5,7 @@ import type { Account } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapFlow } from '../../backend/imap/control.ts'
 import { printable } from '../../backend/reply-classifier.ts'
-import type { Rename, TreePlan } from './tree.ts'
+import type { TreePlan } from './tree.ts'
 
 export interface BothSides {
   readonly control: ImapFlow
@@ -25,7 +25,7 @@ export async function makeAndRename(
   plan: TreePlan,
   delimiter: string | undefined,
   /** Durable before the backend is asked: a rename that was carried out and not remembered looks like a deletion. */
-  renaming: (renames: readonly Rename[]) => Promise<void>,
+  announce: () => Promise<void>,
 ): Promise<Made> {
   const pathsThere = new Set<string>()
   let refused = false
@@ -44,7 +44,7 @@ export async function makeAndRename(
   }
   for (const { from, to } of plan.renameHere) await attempt('renamed here', from, () => account.rename(from, to))
   for (const name of plan.createHere) await attempt('made here', name, () => account.create(name))
-  if (plan.renameThere.length > 0) await renaming(plan.renameThere)
+  if (plan.renameThere.length + plan.createThere.length > 0) await announce()
   for (const { from, to } of plan.renameThere)
     if (await attempt('renamed at the backend', from, () => control.mailboxRename(from, to))) {
       pathsThere.add(to)

@@ -1,7 +1,7 @@
 /** The tree of an IMAP backend, and where each mailbox stands: one LIST where the server has LIST-STATUS (RFC 5819), else a STATUS for each. */
 import { BackendError } from '../../backend/errors.ts'
-import type { ImapFlow } from '../../backend/imap/control.ts'
-import { printable } from '../../backend/reply-classifier.ts'
+import type { ImapFlow, ListResponse } from '../../backend/imap/control.ts'
+import { classifyRefusal, printable } from '../../backend/reply-classifier.ts'
 import type { PassMark } from './observe.ts'
 import type { MailboxThere } from './tree.ts'
 
@@ -25,8 +25,9 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
   })
   const { namespaces } = control as unknown as { namespaces?: Namespaces }
   const others = [namespaces?.other, namespaces?.shared].flatMap((list) => (list || []).map(({ prefix }) => prefix))
+  const levels = await levelsAmong(control, listed)
   const mailboxes = listed.flatMap(({ path, delimiter, flags, subscribed, status }): ListedMailbox[] => {
-    if (flags.has('\\Noselect') || flags.has('\\NonExistent')) return []
+    if (!isMailbox(flags) || levels.has(path)) return []
     // What belongs to others, or to all, is not this user's to keep in step.
     if (others.some((prefix) => prefix !== '' && path.startsWith(prefix))) return []
     return [
@@ -40,6 +41,25 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
     ]
   })
   return { mailboxes, namespace: namespaces?.personal[0]?.prefix ?? '' }
+}
+
+const isMailbox = (flags: ReadonlySet<string>): boolean => !flags.has('\\Noselect') && !flags.has('\\NonExistent')
+
+/**
+ * Names that are no mailboxes, only have some below them. Dovecot lists a mailbox that was removed, and had others below it, as if it were there;
+ * it has no status, and can't be opened.
+ */
+async function levelsAmong(control: ImapFlow, listed: readonly ListResponse[]): Promise<ReadonlySet<string>> {
+  const levels = new Set<string>()
+  for (const { path, flags, status } of listed) {
+    if (!isMailbox(flags) || status?.uidValidity !== undefined) continue
+    await control.mailboxOpen(path, { readOnly: true }).catch((error: unknown) => {
+      if (!control.usable) throw listingError(control, error)
+      const { responseText = '' } = error as { responseText?: string }
+      if (classifyRefusal(responseText, 'transaction').kind === 'gone') levels.add(path)
+    })
+  }
+  return levels
 }
 
 /** Of one mailbox, as it is now; undefined where the server would not tell. */

@@ -54,6 +54,8 @@ export interface MailboxPassRequest extends PassRequest {
   readonly mark: MailboxMark | undefined
   /** Deletions by clients up to this one are told to the backend. */
   readonly until: ModSeq
+  /** The mailbox was removed there and made again: messages of before are gone. */
+  readonly remade: boolean
   /** The mark becomes durable at once. */
   readonly remember: (mark: MailboxMark) => Promise<void>
 }
@@ -79,7 +81,9 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     let state = uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until)
     const bulk = selected(session, path, uidValidity)
     const now = Math.floor(clock.now() / 1000)
-    const lost = await findAgain(request, { there, mark: markThere }, state, mark, bulk, now)
+    const lost = request.remade
+      ? nothingLost
+      : await findAgain(request, { there, mark: markThere }, state, mark, bulk, now)
     if (lost.found) state = await stateHere(mailbox, url, uidValidity, mark, until)
     // Where everything was listed, it tells what is gone; else the server has.
     const vanished =
@@ -169,7 +173,9 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       path,
       mailbox,
       uidValidity,
-      plan,
+      plan: request.remade
+        ? { ...plan, expungeHere: [...plan.expungeHere, ...state.stale].sort((a, b) => a - b) }
+        : plan,
       here: from,
       own,
       counts,
@@ -193,6 +199,8 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 
 /** GW-07's like for IMAP: the rest follows in the next pass. */
 const deletionsPerPass = 10_000
+
+const nothingLost = { found: false, resend: false, suspicion: undefined }
 
 const fresh = (mailbox: Mailbox): MailboxMark => ({
   there: undefined,

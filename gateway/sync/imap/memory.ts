@@ -30,11 +30,15 @@ export interface MailboxMark {
   readonly lost?: Suspicion
 }
 
+export interface KnownPair extends Pair {
+  /** A RENAME there was begun from this path. */
+  readonly formerPath?: string
+  /** It was removed there, and is made again for what was put into it here: what came from there is gone. */
+  readonly remade?: true
+}
+
 export interface TreeMemory {
-  readonly pairs: readonly (Pair & {
-    /** A RENAME there was begun from this path. */
-    readonly formerPath?: string
-  })[]
+  readonly pairs: readonly KnownPair[]
   readonly suspicion?: Suspicion
 }
 

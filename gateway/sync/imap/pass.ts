@@ -17,10 +17,10 @@ import { makeAndRename, remove } from './carry-out-tree.ts'
 import { finishMailbox } from './finish-mailbox.ts'
 import { isSameMark, type Listing, listThere, statusThere } from './list.ts'
 import { type MailboxRest, passMailbox } from './mailbox-pass.ts'
-import { BackendMemory, isAmong, type MailboxMark, type TreeMemory } from './memory.ts'
+import { BackendMemory, isAmong, type KnownPair, type MailboxMark, type TreeMemory } from './memory.ts'
 import type { PassMark } from './observe.ts'
 import { parseOrigin } from './origin.ts'
-import { type MailboxHere, type Pair, planTree, type Rename } from './tree.ts'
+import { type MailboxHere, type Pair, planTree, type TreePlan } from './tree.ts'
 
 export interface ImapPolicy {
   /** Before the names here. UDB-09 */
@@ -59,14 +59,14 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       const mark = await memory.mark(pair.idHere)
       const until = tree.numbers.get(pair.idHere) ?? (0 as ModSeq)
       totals.mailboxes += 1
-      if (isUnchanged(mark, pair.status, until)) {
+      if (pair.remade === undefined && isUnchanged(mark, pair.status, until)) {
         totals.listed += pair.status?.exists ?? 0
         continue
       }
       const rest = await oneMailbox(request, memory, pair, mark, until)
       if (rest === undefined) {
         totals.failed += 1
-        totals.unfinished = true
+        if (await hasOwn(request, pair.name)) totals.unfinished = true
         continue
       }
       totals.add(rest)
@@ -148,7 +148,9 @@ async function conclude(memory: BackendMemory, { mark, own, mailbox }: MailboxRe
 /** Nothing happened on either side since the last pass: no need to look into the mailbox. */
 function isUnchanged(mark: MailboxMark | undefined, status: PassMark | undefined, here: ModSeq): boolean {
   if (mark?.there === undefined || status?.modSeq === undefined || !isSameMark(mark.there, status)) return false
-  if (mark.again !== undefined || mark.sentFrom !== undefined || mark.suspicion !== undefined) return false
+  if (mark.again !== undefined || mark.sentFrom !== undefined) return false
+  // Suspicions end by being looked at again.
+  if (mark.suspicion !== undefined || mark.lost !== undefined) return false
   for (let number = mark.here + 1; number <= here; number += 1) if (!isAmong(mark.own, number)) return false
   return true
 }
@@ -157,7 +159,7 @@ function isUnchanged(mark: MailboxMark | undefined, status: PassMark | undefined
 async function oneMailbox(
   request: PassRequest,
   memory: BackendMemory,
-  { path, name, idHere }: ListedPair,
+  { path, name, idHere, remade }: ListedPair,
   mark: MailboxMark | undefined,
   until: ModSeq,
 ): Promise<MailboxRest | undefined> {
@@ -179,7 +181,7 @@ async function oneMailbox(
   try {
     if (mailbox.id !== idHere) return undefined
     const remember = (changed: MailboxMark) => memory.put(new Map([[idHere, changed]]))
-    const rest = await passMailbox({ ...request, path, mailbox, mark, until, remember })
+    const rest = await passMailbox({ ...request, path, mailbox, mark, until, remember, remade: remade === true })
     return rest
   } catch (error) {
     await mailbox.close()
@@ -192,7 +194,7 @@ async function oneMailbox(
   }
 }
 
-interface ListedPair extends Pair {
+interface ListedPair extends KnownPair {
   readonly status: PassMark | undefined
 }
 
@@ -208,10 +210,13 @@ interface TreeInStep {
 async function bringTreesIntoStep(
   request: PassRequest,
   memory: BackendMemory,
-  { mailboxes: there, namespace }: Listing,
+  { mailboxes, namespace }: Listing,
 ): Promise<TreeInStep> {
   const { account, session, policy, clock, log } = request
-  const before = withRenamesKnown(await memory.tree(), there)
+  const before = withRenamesKnown(await memory.tree(), mailboxes)
+  // What is listed and tells no status may be none: only of one that is known it is taken for a passing failure.
+  const known = new Set(before.pairs.map(({ path }) => path))
+  const there = mailboxes.filter(({ path, status }) => status !== undefined || known.has(path))
   const here = await listHere(request, before.pairs, there)
   const changedThere = new Set<string>()
   for (const pair of before.pairs) {
@@ -233,31 +238,31 @@ async function bringTreesIntoStep(
       missing: plan.held,
     })
   const sides = { control: session.control, account, log }
-  const made = await makeAndRename(sides, plan, there[0]?.delimiter, (renames) =>
-    memory.put(new Map(), {
-      ...before,
-      pairs: before.pairs.map((pair) => renamed(pair, renames, there[0]?.delimiter)),
-    }),
+  const announced = before.pairs.map((pair) => changing(pair, plan, there[0]?.delimiter))
+  const remade = new Set(announced.flatMap(({ idHere, remade }) => (remade === true ? [idHere] : [])))
+  const made = await makeAndRename(sides, plan, there[0]?.delimiter, () =>
+    memory.put(new Map(), { ...before, pairs: announced }),
   )
   const listed = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
   const numbers = new Map<MailboxId, ModSeq>()
   const subscribed = new Set(await account.subscriptions())
-  const paired: (Pair & { readonly isListed: boolean })[] = []
+  const paired: (KnownPair & { readonly isListed: boolean })[] = []
   for (const { path, name } of plan.paired) {
     const id = await idOf(account, name, numbers)
     const isListed = listed.has(path) || made.pathsThere.has(path)
     // What is not listed now, and not believed to be gone, stays paired.
     if (id === undefined || (!isListed && plan.held === 0)) continue
     const idThere = listed.get(path)?.id
-    paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed })
+    const isRemade = remade.has(id) ? { remade: true as const } : {}
+    paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed, ...isRemade })
   }
-  const pairs = paired.map(({ isListed, ...pair }) => pair)
+  const pairs = paired.map(({ isListed, remade, ...pair }) => pair)
   const gone = before.pairs.filter(({ idHere }) => !pairs.some((pair) => pair.idHere === idHere))
   const removals = new Set([...plan.removeHere, ...plan.removeThere])
   // What is still to be removed stays known until it is.
   const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
   const suspicion = plan.suspicion === undefined ? {} : { suspicion: plan.suspicion }
-  await memory.put(new Map(), { pairs: [...pairs, ...leaving], ...suspicion })
+  await memory.put(new Map(), { pairs: [...paired.map(({ isListed, ...pair }) => pair), ...leaving], ...suspicion })
   return {
     pairs: paired
       .filter(({ isListed }) => isListed)
@@ -266,7 +271,10 @@ async function bringTreesIntoStep(
     numbers,
     refused: made.refused,
     async finish(unfinished) {
-      if (leaving.length === 0 || unfinished) return
+      if (leaving.length === 0 || unfinished) {
+        if (remade.size > 0) await memory.put(new Map(), { pairs: [...pairs, ...leaving], ...suspicion })
+        return
+      }
       const marks = new Map<string, MailboxMark | undefined>()
       for (const { path, idHere } of leaving) marks.set(path, await memory.mark(idHere))
       await remove(sides, plan, {
@@ -297,8 +305,10 @@ function withRenamesKnown(memory: TreeMemory, there: Listing['mailboxes']): Tree
   }
 }
 
-function renamed(pair: Pair, renames: readonly Rename[], delimiter: string | undefined): TreeMemory['pairs'][number] {
-  for (const { from, to } of renames) {
+/** As it is to be known while the plan is carried out. */
+function changing(pair: KnownPair, plan: TreePlan, delimiter: string | undefined): KnownPair {
+  if (plan.createThere.includes(pair.path)) return { ...pair, remade: true }
+  for (const { from, to } of plan.renameThere) {
     const isBelow = delimiter !== undefined && pair.path.startsWith(from + delimiter)
     if (pair.path === from || isBelow)
       return { ...pair, path: to + pair.path.slice(from.length), formerPath: pair.path }

@@ -11,7 +11,8 @@ import { configOf } from '#src/config/config.ts'
 import { deliver } from '#src/delivery/deliver.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 import { type ScriptedSmtp, scriptedSmtp } from '#test/support/smtp-script.ts'
-import { type Both, bothSides, message, treeHere, treeThere } from './pass-support.ts'
+import { type Both, bothSides } from './pass-support.ts'
+import { message, treeHere, treeThere } from './trees.ts'
 
 let dovecot: Dovecot
 const users = Object.fromEntries(Array.from({ length: 4 }, (_, at) => [`user${at}`, 'secret']))

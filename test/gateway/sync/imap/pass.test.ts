@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
 import type { Uid } from '#src/base/ids.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
-import { bothSides, message, put, treeHere, treeThere } from './pass-support.ts'
+import { bothSides } from './pass-support.ts'
+import { clientOf } from './support.ts'
+import { message, put, treeHere, treeThere } from './trees.ts'
+import { twoWays } from './two-ways.ts'
 
 let dovecot: Dovecot
 const users = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`user${at}`, 'secret']))
@@ -108,3 +112,98 @@ describe('an IMAP backend', () => {
     expect(Object.keys(await treeThere(both))).toEqual(['INBOX'])
   })
 })
+
+describe('UIDVALIDITY there changes (D7)', () => {
+  /** Dovecot numbers a mailbox anew when it has lost its index and list of UIDs. */
+  async function renumber(user: string): Promise<void> {
+    const { readdirSync, rmSync } = await import('node:fs')
+    const maildir = `${dovecot.home(user)}/Maildir`
+    for (const name of readdirSync(maildir)) if (name.startsWith('dovecot')) rmSync(`${maildir}/${name}`)
+  }
+
+  it('messages are found again by what they are: none is fetched, deleted or doubled, and UIDs here stay', async () => {
+    const both = await fresh()
+    const { other } = both
+    for (let at = 0; at < 30; at += 1) await other.append('INBOX', message(`m${at}`), at % 2 === 0 ? ['\\Seen'] : [])
+    // Without Message-ID, and two that are alike but for their bodies.
+    for (const body of ['one', 'two', 'one']) await other.append('INBOX', `Subject: same\r\n\r\n${body}\r\n`)
+    await both.pass()
+    const inbox = await both.open()
+    const look = () => [...inbox.messages].map(({ uid, digest }) => [uid, digest])
+    const before = look()
+    const validity = inbox.uidValidity
+    await inbox.expunge(uids(3), 'client')
+    await inbox.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Flagged'] })
+    other.close()
+    await renumber(`user${next - 1}`)
+    const again = await clientOf(dovecot, { user: `user${next - 1}` })
+    await again.append('INBOX', message('new'))
+    const result = await both.pass()
+    expect(result).toMatchObject({ fetched: 1, sent: 0, expungedHere: 0, deletedThere: 0, held: 0 })
+    // What was deleted here is known again, and goes there with the next pass.
+    expect(await both.pass()).toMatchObject({ fetched: 0, sent: 0, expungedHere: 0, deletedThere: 1 })
+    await inbox.refresh()
+    expect(look().slice(0, -1)).toEqual(before.filter(([uid]) => uid !== 3))
+    expect(inbox.uidValidity).toBe(validity)
+    expect(await treeHere(both)).toEqual(await treeThere({ other: again }))
+    expect((await treeHere(both)).INBOX!.filter(({ flags }) => flags.includes('\\Flagged')).length).toBe(1)
+    expect(await both.pass()).toMatchObject({ fetched: 0, sent: 0, expungedHere: 0, deletedThere: 0 })
+    again.close()
+  })
+})
+
+it('what a server without UIDPLUS takes is found again, and not fetched', async () => {
+  const both = await fresh({ without: ['UIDPLUS', 'IMAP4REV2'] })
+  const { other } = both
+  await both.pass()
+  const inbox = await both.open()
+  for (const subject of ['a', 'b', 'c']) await put(inbox, message(subject))
+  expect(await both.pass()).toMatchObject({ sent: 3, fetched: 0 })
+  await other.append('INBOX', message('d'))
+  expect(await both.pass()).toMatchObject({ sent: 0, fetched: 1 })
+  expect(await treeHere(both)).toEqual(await treeThere(both))
+})
+
+it('D9: nothing is deleted here because a mailbox is empty there, before that was seen in three passes and a day', async () => {
+  const both = await fresh()
+  const { other } = both
+  for (let at = 0; at < 20; at += 1) await other.append('INBOX', message(`m${at}`))
+  await both.pass()
+  await other.mailboxOpen('INBOX')
+  await other.messageDelete('1:*')
+  let offsetMs = 0
+  const clock = { ...systemClock, now: () => systemClock.now() + offsetMs } as typeof systemClock
+  for (let pass = 0; pass < 3; pass += 1) {
+    expect(await both.pass({}, { clock })).toMatchObject({ held: 20, expungedHere: 0 })
+    offsetMs += 40_000_000
+  }
+  expect((await treeHere(both)).INBOX!.length).toBe(20)
+  offsetMs += 40_000_000
+  expect(await both.pass({}, { clock })).toMatchObject({ held: 0, expungedHere: 20 })
+})
+
+it('GW-22 GW-20 UDB-09: INBOX alone, its newest messages, below a prefix', async () => {
+  const both = await fresh({ mailbox: 'Provider/' })
+  const { other, account } = both
+  await other.mailboxCreate('Sent')
+  for (let at = 0; at < 5; at += 1) await other.append('INBOX', message(`m${at}`))
+  await account.create('Own')
+  expect(await both.pass({ inboxOnly: true, fetchLastN: 2 })).toMatchObject({ mailboxes: 1, fetched: 2 })
+  expect((await treeHere(both))['Provider/INBOX']!.length).toBe(2)
+  await other.append('INBOX', message('m5'))
+  expect(await both.pass({ inboxOnly: true, fetchLastN: 2 })).toMatchObject({
+    fetched: 1,
+    pushedOut: 1,
+    deletedThere: 0,
+  })
+  expect(Object.keys(await treeHere(both)).sort()).toEqual(['INBOX', 'Own', 'Provider/INBOX'])
+  await both.pass()
+  expect(Object.keys(await treeHere(both)).sort()).toEqual(['INBOX', 'Own', 'Provider/INBOX', 'Provider/Sent'])
+  expect(Object.keys(await treeThere(both)).sort()).toEqual(['INBOX', 'Sent'])
+})
+
+it('passes that are killed at any call lose nothing and double nothing, whatever both sides change meanwhile', async () => {
+  const { violations, kills } = await twoWays(20, 42)
+  expect(violations).toEqual([])
+  expect(kills).toBeGreaterThan(3)
+}, 120_000)
