@@ -1,60 +1,18 @@
 /** The programs that a first synchronisation is measured against: how each is told to fetch a whole maildrop into a fresh Maildir. */
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-
-export interface Maildrop {
-  readonly port: number
-  readonly user: string
-  readonly password: string
-}
-
-export interface Peer {
-  readonly name: string
-  /** At most this many messages are put to it: the slow ones would take hours. */
-  readonly mostMessages: number
-  /** Argument vector; `directory` is fresh and empty. */
-  command(from: Maildrop, directory: string): readonly string[]
-}
-
-const nobody = 65534
-
-function maildir(directory: string): string {
-  const path = join(directory, 'Maildir')
-  for (const part of ['cur', 'new', 'tmp']) mkdirSync(join(path, part), { recursive: true })
-  return path
-}
-
-function file(directory: string, name: string, content: string): string {
-  const path = join(directory, name)
-  writeFileSync(path, content)
-  chmodSync(path, 0o600)
-  return path
-}
+import { chownSync } from 'node:fs'
+import { join } from 'node:path'
+import { asNobody, doveadmBackup, file, maildir, nobody, type Peer, wherry } from './peer.ts'
 
 const node = process.execPath
 const here = import.meta.dirname
 
-export const peers: readonly Peer[] = [
+export const pop3Peers: readonly Peer[] = [
   {
     name: 'raw reader, window 64',
     mostMessages: Number.POSITIVE_INFINITY,
     command: (from) => [node, join(here, 'raw-reader.ts'), String(from.port), from.user, from.password, '64'],
   },
-  {
-    name: 'wherry',
-    mostMessages: Number.POSITIVE_INFINITY,
-    // as the commands of the product are started: same Node, same environment
-    command: (from, directory) => [
-      'sh',
-      '-c',
-      'main=bench/wherry-sync.ts; . "$0"',
-      resolve(here, '../bin/launch.sh'),
-      String(from.port),
-      from.user,
-      from.password,
-      directory,
-    ],
-  },
+  wherry('pop'),
   {
     name: 'mpop',
     mostMessages: Number.POSITIVE_INFINITY,
@@ -99,7 +57,8 @@ export const peers: readonly Peer[] = [
       // getmail refuses to deliver as root
       for (const owned of [directory, path, target, ...['cur', 'new', 'tmp'].map((part) => join(target, part))])
         chownSync(owned, nobody, nobody)
-      return ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', ...run]
+      return asNobody(run)
     },
   },
+  doveadmBackup('pop3c', []),
 ]

@@ -1,6 +1,6 @@
 /**
  * One first synchronisation as ms_syncd does it, as a program of its own, so that it can be measured like one:
- * `node wherry-sync.ts PORT USER PASSWORD DIRECTORY`; prints `messages octets`.
+ * `node wherry-sync.ts pop|imap PORT USER PASSWORD DIRECTORY`; prints `messages octets`.
  */
 
 import { BackendProfiles } from '#gateway/backend/profile.ts'
@@ -12,7 +12,13 @@ import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { openStore } from '#src/store/store.ts'
 
-const [port, user, password, directory] = process.argv.slice(2) as [string, string, string, string]
+const [protocol, port, user, password, directory] = process.argv.slice(2) as [
+  'pop' | 'imap',
+  string,
+  string,
+  string,
+  string,
+]
 const profiles = new BackendProfiles()
 // A host that was used before, by whomever: what a new one costs once (decisions 180 and 182) is no matter of messages.
 Object.assign(profiles.of('127.0.0.1', Number(port)).learned, {
@@ -22,12 +28,12 @@ Object.assign(profiles.of('127.0.0.1', Number(port)).learned, {
 await using store = openStore({ root: directory, clock: systemClock, log: silentLog })
 const result = await syncOnce({
   backend: {
-    protocol: 'pop',
+    protocol,
     host: '127.0.0.1',
     port: Number(port),
     user,
     password: undefined,
-    mailbox: 'INBOX',
+    mailbox: protocol === 'pop' ? 'INBOX' : '',
     intervalSeconds: -1,
     startTls: 'never',
     tlsVerify: false,

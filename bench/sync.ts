@@ -1,8 +1,9 @@
 /**
- * First synchronisation of a whole POP3 maildrop from a private Dovecot: Wherry beside mpop, fetchmail and getmail, in one run.
+ * First synchronisation of a whole POP3 maildrop, or of an IMAP account with ten mailboxes, from a private Dovecot: Wherry beside others, in one run.
  *
- *   node bench/first-sync.ts [--set small,mixed] [--count N] [--delay MS,MS] [--repeat N] [--peers a,b] [--json]
+ *   node bench/sync.ts [--from pop3,imap] [--again] [--set small,mixed] [--count N] [--delay MS,MS] [--repeat N] [--peers a,b] [--json]
  *
+ * With --again each program runs a second time on what it has, when nothing is new: that time is told beside the rates.
  * Every set is fetched with every delay. The peers take turns, so that drift of the machine meets all alike; each run has a fresh
  * destination, and nothing is deleted before the end: some file systems make files slowly for minutes after a large deletion. Rates are
  * medians; what is claimed is a ratio within one run. CPU and peak memory are those of the program and its children, from GNU time. A
@@ -11,15 +12,19 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDovecot } from '#test/support/dovecot.ts'
 import { freePort } from '#test/support/free-port.ts'
+import { imapPeers } from './imap-peers.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
-import { type Maildrop, type Peer, peers } from './pop3-peers.ts'
+import type { Peer, Source } from './peer.ts'
+import { pop3Peers } from './pop3-peers.ts'
 
 const { values: options } = parseArgs({
   options: {
+    from: { type: 'string', default: 'pop3' },
+    again: { type: 'boolean', default: false },
     set: { type: 'string', default: 'small' },
     count: { type: 'string' },
     delay: { type: 'string', default: '0' },
@@ -31,10 +36,13 @@ const { values: options } = parseArgs({
 const sets = options.set.split(',').map((set) => (set === 'mixed' ? set : 'small'))
 const delays = options.delay.split(',').map(Number)
 const repeat = Number(options.repeat)
-const chosen =
-  options.peers === undefined
-    ? peers
-    : peers.filter((peer) => options.peers!.split(',').some((name) => peer.name.startsWith(name)))
+type Protocol = 'pop3' | 'imap'
+const protocols = options.from.split(',').map((name): Protocol => (name === 'imap' ? name : 'pop3'))
+const chosen = (protocol: Protocol): readonly Peer[] =>
+  (protocol === 'imap' ? imapPeers : pop3Peers).filter(
+    ({ name }) => options.peers === undefined || options.peers.split(',').some((wanted) => name.startsWith(wanted)),
+  )
+const imapMailboxes = 10
 
 interface Run {
   readonly messages: number
@@ -42,6 +50,8 @@ interface Run {
   readonly wallSeconds: number
   readonly cpuSeconds: number
   readonly peakMiB: number
+  /** Of the second run, with nothing new. */
+  readonly againSeconds: number | undefined
 }
 
 const work = mkdtempSync(join(tmpdir(), 'first-sync-'))
@@ -49,40 +59,41 @@ const work = mkdtempSync(join(tmpdir(), 'first-sync-'))
 chmodSync(work, 0o755)
 let runs = 0
 
-/** Messages and octets that a Maildir peer stored. */
+/** Messages and octets in all Maildirs below a directory. */
 function stored(directory: string): { messages: number; octets: number } {
   let messages = 0
   let octets = 0
-  for (const part of ['new', 'cur']) {
-    const path = join(directory, 'Maildir', part)
-    for (const name of readdirSync(path)) {
-      messages++
-      octets += statSync(join(path, name)).size
-    }
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/(?:^|\/)(?:new|cur)$/.test(entry.parentPath)) continue
+    messages++
+    octets += statSync(join(entry.parentPath, entry.name)).size
   }
   return { messages, octets }
 }
 
-function measure(peer: Peer, from: Maildrop): Run {
-  const directory = join(work, `run-${runs++}`)
-  mkdirSync(directory, { mode: 0o755 })
+function timed(command: readonly string[]) {
   const timing = join(work, 'time')
   const started = performance.now()
-  const result = spawnSync('/usr/bin/time', ['-q', '-o', timing, '-f', '%U %S %M', ...peer.command(from, directory)], {
+  const result = spawnSync('/usr/bin/time', ['-q', '-o', timing, '-f', '%U %S %M', ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
     maxBuffer: 1 << 26,
   })
   const wallSeconds = (performance.now() - started) / 1000
-  const [user, system, peak] = readFileSync(timing, 'utf8').trim().split('\n').at(-1)!.split(' ').map(Number) as [
-    number,
-    number,
-    number,
-  ]
+  const times = readFileSync(timing, 'utf8').trim().split('\n').at(-1)!.split(' ').map(Number)
+  const [user, system, peak] = times as [number, number, number]
+  return { result, wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
+}
+
+function measure(peer: Peer, from: Source, again = false): Run {
+  const directory = join(work, `run-${runs++}`)
+  mkdirSync(directory, { mode: 0o755 })
+  const command = peer.command(from, directory)
+  const { result, ...run } = timed(command)
   const printed = /^(\d+) (\d+)$/m.exec(result.stdout.toString())
   const got = printed === null ? stored(directory) : { messages: Number(printed[1]), octets: Number(printed[2]) }
   if (got.messages === 0) throw new Error(`${peer.name} fetched nothing:\n${result.stdout}${result.stderr}`)
-  return { ...got, wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
+  return { ...got, ...run, againSeconds: again ? timed(command).wallSeconds : undefined }
 }
 
 async function behindDelay(backendPort: number, delayMs: number): Promise<{ port: number; proxy: ChildProcess }> {
@@ -103,33 +114,55 @@ const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[
 const password = 'pw'
 const countOf = (set: MessageSet, peer: Peer) =>
   Math.min(Number(options.count ?? (set === 'mixed' ? 3000 : 10_000)), peer.mostMessages)
-const userOf = (set: MessageSet, peer: Peer) => `${set}-${countOf(set, peer)}`
+const userOf = (protocol: Protocol, set: MessageSet, peer: Peer) => `${protocol}-${set}-${countOf(set, peer)}`
 const users = new Map(
-  sets.flatMap((set) => chosen.map((peer) => [userOf(set, peer), { set, count: countOf(set, peer) }] as const)),
+  protocols.flatMap((protocol) =>
+    sets.flatMap((set) =>
+      chosen(protocol).map(
+        (peer) => [userOf(protocol, set, peer), { protocol, set, count: countOf(set, peer) }] as const,
+      ),
+    ),
+  ),
 )
 await using dovecot = await startDovecot({
   users: Object.fromEntries([...users.keys()].map((user) => [user, password])),
-  protocols: ['pop3'],
+  protocols: ['pop3', 'imap'],
 })
+const baseDirectory = resolve(dovecot.home('any'), '../../run')
+const portOf = (protocol: Protocol) => (protocol === 'imap' ? dovecot.imapPort : dovecot.pop3Port)
 
-async function compare(set: MessageSet, delayMs: number): Promise<void> {
+async function compare(protocol: Protocol, set: MessageSet, delayMs: number): Promise<void> {
   const { port, proxy } =
-    delayMs > 0 ? await behindDelay(dovecot.pop3Port, delayMs) : { port: dovecot.pop3Port, proxy: undefined }
-  const results = new Map<Peer, Run[]>(chosen.map((peer) => [peer, []]))
+    delayMs > 0 ? await behindDelay(portOf(protocol), delayMs) : { port: portOf(protocol), proxy: undefined }
+  const results = new Map<Peer, Run[]>(chosen(protocol).map((peer) => [peer, []]))
   try {
     for (let turn = 0; turn < repeat; turn++)
-      for (const peer of chosen) {
-        const run = measure(peer, { port, user: userOf(set, peer), password })
-        results.get(peer)!.push(run)
+      for (const [peer, done] of results) {
+        const run = measure(peer, { port, user: userOf(protocol, set, peer), password, baseDirectory }, options.again)
+        done.push(run)
         if (!options.json) console.error(`${peer.name}: ${run.messages} messages in ${run.wallSeconds.toFixed(2)} s`)
       }
   } finally {
     proxy?.kill()
   }
-  report(set, delayMs, results)
+  report(protocol, set, delayMs, results)
 }
 
-function report(set: MessageSet, delayMs: number, results: ReadonlyMap<Peer, readonly Run[]>): void {
+/** All into the inbox for POP3, evenly over the mailboxes for IMAP. */
+async function fill(user: string, protocol: Protocol, messages: Iterable<Buffer>): Promise<void> {
+  if (protocol === 'pop3') return dovecot.fill(user, messages)
+  const all = [...messages]
+  const share = Math.ceil(all.length / imapMailboxes)
+  for (let at = 0; at < imapMailboxes; at++)
+    await dovecot.fill(user, all.slice(at * share, (at + 1) * share), at === 0 ? 'INBOX' : `Folder ${at}`)
+}
+
+function report(
+  protocol: Protocol,
+  set: MessageSet,
+  delayMs: number,
+  results: ReadonlyMap<Peer, readonly Run[]>,
+): void {
   const rows = [...results].map(([peer, done]) => ({
     peer: peer.name,
     messages: median(done.map((run) => run.messages)),
@@ -138,12 +171,13 @@ function report(set: MessageSet, delayMs: number, results: ReadonlyMap<Peer, rea
     cpuSeconds: Number(median(done.map((run) => run.cpuSeconds)).toFixed(2)),
     cpuMsPerMessage: Number(median(done.map((run) => (run.cpuSeconds * 1000) / run.messages)).toFixed(3)),
     peakMiB: Math.round(median(done.map((run) => run.peakMiB))),
+    ...(options.again ? { againSeconds: Number(median(done.map((run) => run.againSeconds ?? 0)).toFixed(2)) } : {}),
   }))
   if (options.json) {
-    console.log(JSON.stringify({ set, delayMs, repeat, rows }))
+    console.log(JSON.stringify({ protocol, set, delayMs, repeat, rows }))
     return
   }
-  console.log(`\nfirst sync over POP3, ${set} messages, ${delayMs} ms each way, medians of ${repeat}`)
+  console.log(`\nfirst sync by ${protocol}, ${set} messages, ${delayMs} ms each way, medians of ${repeat}`)
   console.table(rows)
   const ours = rows.find((row) => row.peer === 'wherry')
   if (ours !== undefined)
@@ -155,12 +189,13 @@ function report(set: MessageSet, delayMs: number, results: ReadonlyMap<Peer, rea
 }
 
 try {
-  for (const [user, { set, count }] of users) {
-    await dovecot.fill(user, benchMessages(set, count))
+  for (const [user, { protocol, set, count }] of users) {
+    await fill(user, protocol, benchMessages(set, count))
     // Dovecot builds its index at the first visit; no peer shall pay for that
-    measure(peers[0]!, { port: dovecot.pop3Port, user, password })
+    measure(chosen(protocol)[0]!, { port: portOf(protocol), user, password, baseDirectory })
   }
-  for (const set of sets) for (const delayMs of delays) await compare(set, delayMs)
+  for (const protocol of protocols)
+    for (const set of sets) for (const delayMs of delays) await compare(protocol, set, delayMs)
 } finally {
   rmSync(work, { recursive: true, force: true })
 }
