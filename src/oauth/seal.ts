@@ -18,12 +18,12 @@ export class Sealer {
   /** `file`: at least 32 octets that nobody can guess. Throws OAuthError configuration. */
   static async from(file: string): Promise<Sealer> {
     const secret = await readFile(file).catch((cause: Error) => {
-      throw new OAuthError('configuration', `oauth_key_file: ${file} can not be read: ${cause.message}`, { cause })
+      throw new OAuthError('configuration', `${file} (oauth_key_file) can not be read: ${cause.message}`, { cause })
     })
     if (secret.length < keyOctets)
       throw new OAuthError(
         'configuration',
-        `oauth_key_file: ${file} has ${secret.length} octets; it needs ${keyOctets} or more, for example: head -c 32 /dev/urandom > ${file}`,
+        `${file} (oauth_key_file) has ${secret.length} octets; it needs ${keyOctets} or more, for example: head -c 32 /dev/urandom > ${file}`,
       )
     const sealer = new Sealer(secret)
     secret.fill(0)

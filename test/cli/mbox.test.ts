@@ -321,6 +321,11 @@ describe('mbox', () => {
     const json = await mbox(at, 'check-config', '--json')
     expect(JSON.parse(json.output)[0]).toMatchObject({ severity: 'error', option: 'imap_port', file: at.configFile })
     expect((await mbox(at, 'run')).code).toBe(78)
+    at.configure({ oauth_key_file: at.configFile.replace('ms.conf', 'short.key') })
+    writeFileSync(at.configFile.replace('ms.conf', 'short.key'), 'short')
+    expect((await mbox(at, 'check-config')).output).toMatch(
+      /^error: .*ms\.conf:\d+: oauth_key_file: .* has 5 octets; it needs 32 or more/,
+    )
   })
 
   it.each([
