@@ -1,4 +1,7 @@
-/** 10,000 users polled from one process: `npm run bench:poll -- --users 10000 --hosts 50 --hanging 5 --interval 300 --seconds 300`. */
+/**
+ * 10,000 users polled from one process: `npm run bench:poll -- --users 10000 --hosts 50 --hanging 5 --interval 300 --seconds 300`,
+ * and once more with the store that it left: `--store DIR`, for what goes on day by day.
+ */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
@@ -12,6 +15,7 @@ const { values } = parseArgs({
     interval: { type: 'string', default: '300' },
     seconds: { type: 'string', default: '300' },
     connections: { type: 'string', default: '64' },
+    store: { type: 'string' },
     messages: { type: 'string', default: '3' },
   },
 })
@@ -28,6 +32,7 @@ const figures = await runPolls({
   intervalSeconds: Number(values.interval),
   measureSeconds: Number(values.seconds),
   connections: Number(values.connections),
+  ...(values.store === undefined ? {} : { store: values.store }),
 })
 double.disconnect()
 const round = (numbers: Readonly<Record<string, number>>) =>

@@ -27,6 +27,8 @@ export interface PollSettings {
   readonly limits?: Limits
   /** Where the store is made; the directory of temporary files unless told. */
   readonly root?: string
+  /** A store that a run left: its accounts are there already. */
+  readonly store?: string
 }
 
 export interface PollFigures {
@@ -53,7 +55,7 @@ const hostOf = (index: number, { hosts, hanging }: PollSettings): string => {
 }
 
 export const runPolls = async (settings: PollSettings): Promise<PollFigures> => {
-  const directory = await mkdtemp(join(settings.root ?? tmpdir(), 'wherry-poll-'))
+  const directory = settings.store ?? (await mkdtemp(join(settings.root ?? tmpdir(), 'wherry-poll-')))
   const users = makeUserDatabase(
     undefined,
     Array.from({ length: settings.users }, (_, index) => ({

@@ -21,6 +21,7 @@ import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
+import type { Shares, SharesOptions } from './shares.ts'
 import type { UserStatus } from './status.ts'
 import { GatewayUser } from './user.ts'
 
@@ -34,6 +35,8 @@ export interface GatewayParts {
   readonly log: Log
   /** Accounts of synchronisation mode; as none where they are not given. */
   readonly accounts?: Pick<Accounts, 'find'> | undefined
+  /** Joins the nodes of the store; without it this is the only one. */
+  readonly joinShares?: ((parts: Pick<SharesOptions, 'here' | 'onChange'>) => Promise<Shares>) | undefined
   /** Something may have been learned of a backend host. */
   readonly keepProfile?: (key: string, profile: BackendProfile) => void
 }
@@ -56,6 +59,8 @@ export class Gateway {
   #access: BackendAccess
   #accounts: Pick<Accounts, 'find'> | undefined
   #quietHours: QuietHours
+  readonly #joinShares: GatewayParts['joinShares']
+  #shares: Shares | undefined
   #config: Config
   #injection: Injection
   #userDatabase: UserDatabase
@@ -63,7 +68,7 @@ export class Gateway {
   readonly #users = new Map<UserId, GatewayUser>()
   readonly #unsubscribe: () => void
 
-  constructor({ config, users, store, events, access, clock, log, accounts, keepProfile }: GatewayParts) {
+  constructor({ config, users, store, events, access, clock, log, accounts, keepProfile, joinShares }: GatewayParts) {
     this.#config = config
     this.#injection = injectionOf(config, clock)
     this.#userDatabase = users
@@ -73,6 +78,7 @@ export class Gateway {
     this.clock = clock
     this.log = log
     this.#accounts = accounts
+    this.#joinShares = joinShares
     this.#quietHours = new QuietHours(config.all('backend_quiet_hours'))
     this.hosts = new Hosts(
       access.profiles,
@@ -192,6 +198,22 @@ export class Gateway {
     }
   }
 
+  /** Takes its share of the users, and begins to poll those who are polled without a client. */
+  async start(): Promise<void> {
+    this.#shares = await this.#joinShares?.({
+      here: () => [...this.#users.values()].filter(({ hasClients }) => hasClients).map(({ userId }) => userId),
+      onChange: () => {
+        for (const user of this.#users.values()) user.plan()
+      },
+    })
+    await this.pollStanding()
+  }
+
+  /** Whether this node polls the user, of all that share the store. */
+  isMine(userId: UserId, hasClients: boolean): boolean {
+    return this.#shares === undefined || this.#shares.isMine(userId, hasClients)
+  }
+
   /** Begins to poll those who are polled without a client, and ends it for those who are not any more. */
   async pollStanding(): Promise<void> {
     const slice = new Slice()
@@ -250,6 +272,7 @@ export class Gateway {
   /** Ends sessions at once; what has arrived whole is stored. */
   async stop(): Promise<void> {
     this.#unsubscribe()
+    await this.#shares?.[Symbol.asyncDispose]()
     this.#closing.abort(new AuthError('unavailable', 'the gateway is stopping'))
     await Promise.all([...this.#users.values()].map((user) => user.stopped()))
   }

@@ -209,8 +209,8 @@ export class BackendLink {
     this.#log.log('warning', outcomeText(kind), retry)
   }
 
-  /** For whoever looks; `isPolled`: sessions begin by themselves. */
-  status(isPolled: boolean): LinkStatus {
+  /** For whoever looks; `isPolled`: sessions begin by themselves, and `isMine`: in this process. */
+  status(isPolled: boolean, isMine: boolean): LinkStatus {
     const [now, monotonic] = [this.#clock.now(), this.#clock.monotonic()]
     const toWall = (ms: number) => Math.round(now + ms - monotonic)
     const { dueMs, allowedMs } = this
@@ -221,6 +221,7 @@ export class BackendLink {
       stopped: this.stopped,
       outcome: this.#outcome,
       isPolled: isPolled && dueMs !== Infinity,
+      isMine,
       isPaused: this.#pauseUntilMs > monotonic,
       isDelayed: allowedMs > monotonic && allowedMs >= dueMs,
       held: isHeld ? held.why : undefined,
@@ -233,7 +234,7 @@ export class BackendLink {
       state,
       ...(this.#outcome === undefined ? {} : { reason: outcomeText(this.#outcome) }),
       ...(this.#doneAt === undefined ? {} : { last: this.#doneAt }),
-      ...(isPolled && dueMs !== Infinity ? { next: toWall(Math.max(dueMs, monotonic)) } : {}),
+      ...(isPolled && isMine && dueMs !== Infinity ? { next: toWall(Math.max(dueMs, monotonic)) } : {}),
       ...(this.#lateMs === undefined ? {} : { late: this.#lateMs }),
       ...(this.#phase === 'running' && this.#startedAt !== undefined ? { since: this.#startedAt } : {}),
       failures: this.#failures,

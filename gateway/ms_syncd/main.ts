@@ -20,6 +20,7 @@ import type { TlsTrust } from '../backend/tls.ts'
 import { BackendTokens } from '../backend/tokens.ts'
 import { authenticate, serviceName } from './authenticate.ts'
 import { Gateway } from './gateway.ts'
+import { placeOfProcess, Shares } from './shares.ts'
 import { isStatusRequest, statusAnswer } from './status-request.ts'
 
 /** One process: the passwords of users who are connected are in its memory, and nowhere else. */
@@ -42,7 +43,8 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   }
   const [users, access] = [await readUsers(config), await readAccess(config)]
   const store = openMailStore(runtime)
-  const profileFiles = await ProfileFiles.open(join(store.roots[0]!, gatewayName, 'hosts'), profiles, clock, log)
+  const shared = (name: string) => join(store.roots[0]!, gatewayName, name)
+  const profileFiles = await ProfileFiles.open(shared('hosts'), profiles, clock, log)
   const gateway = new Gateway({
     config,
     users,
@@ -52,6 +54,8 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     clock,
     log,
     ...accountsOf(config),
+    joinShares: async (parts) =>
+      Shares.join({ directory: shared('shares'), clock, log, place: await placeOfProcess(), ...parts }),
     keepProfile: (key, profile) => profileFiles.touch(key, profile),
   })
   // In this order: sessions of an earlier ms_syncd are told of this one before it lets anybody in (src/events/replacement.ts).
@@ -59,7 +63,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   const unserve = events.serve(serviceName, async (request) =>
     isStatusRequest(request) ? statusAnswer(gateway, request) : authenticate(gateway, request),
   )
-  await gateway.pollStanding()
+  await gateway.start()
   return {
     async stop() {
       unserve()

@@ -8,6 +8,8 @@ export type Outcome = BackendErrorKind | 'store'
 export type LinkState =
   /** No session before somebody logs in or asks. */
   | 'idle'
+  /** Another node of the store polls the user. */
+  | 'elsewhere'
   /** For the next session. */
   | 'waiting'
   /** For other sessions to end. */
@@ -90,17 +92,19 @@ interface Facts {
   readonly stopped: boolean
   readonly outcome: Outcome | undefined
   readonly isPolled: boolean
+  readonly isMine: boolean
   readonly isPaused: boolean
   readonly isDelayed: boolean
   readonly held: 'throttled' | 'away' | 'quiet' | undefined
 }
 
 export const linkState = (facts: Facts): LinkState => {
-  const { phase, stopped, outcome, isPolled, isPaused, isDelayed, held } = facts
+  const { phase, stopped, outcome, isPolled, isMine, isPaused, isDelayed, held } = facts
   if (phase === 'running') return 'syncing'
   if (phase === 'queued') return 'queued'
   if (stopped) return outcome === 'needs-consent' ? 'needs-consent' : 'refused'
   if (!isPolled) return outcome === undefined ? 'idle' : 'failing'
+  if (!isMine) return 'elsewhere'
   if (held !== undefined) return held
   if (isPaused || outcome === 'throttled') return 'throttled'
   if (outcome !== undefined) return 'failing'

@@ -74,7 +74,7 @@ export class GatewayUser {
     } finally {
       this.#asking--
       // Nobody was let in: nothing to remember, however many passwords are tried.
-      this.#plan()
+      this.plan()
     }
   }
 
@@ -131,7 +131,7 @@ export class GatewayUser {
           link.promptAt(now + Math.random() * link.backend.intervalSeconds * 1_000)
     }
     this.#isStanding = backends !== undefined
-    this.#plan()
+    this.plan()
   }
 
   get isStanding(): boolean {
@@ -147,7 +147,7 @@ export class GatewayUser {
       if (now - link.loginMs >= recentMs) link.promptNow()
     }
     this.#syncDue(links, loginPriority)
-    this.#plan()
+    this.plan()
   }
 
   /** A client session is there: from now on the password is needed for polling. */
@@ -156,7 +156,7 @@ export class GatewayUser {
     this.#forgetPassword()
     if (password !== undefined) this.#password = Buffer.from(password)
     this.#lookAgainMs = this.#gateway.clock.monotonic() + lookMs
-    this.#plan()
+    this.plan()
   }
 
   #decide(session: BackendSession, digest: PasswordDigest): Attempt {
@@ -181,7 +181,7 @@ export class GatewayUser {
       ...(stop === undefined ? {} : { stop }),
       hasClients: () => this.#clients.expected,
       onNews: () => this.#tell(link),
-      onOver: () => this.#plan(),
+      onOver: () => this.plan(),
     })
     const settled = session.done.catch(() => {})
     this.#sessions.add(settled)
@@ -191,26 +191,27 @@ export class GatewayUser {
 
   /** To whoever follows. */
   #tell(link: BackendLink): void {
-    const fields = eventFields(this.userId, link.status(this.#polls(link)))
+    const fields = eventFields(this.userId, link.status(this.#polls(link), this.#isMine))
     this.#gateway.events.publish({ topic: `backend:${this.userId}`, name: 'backend', fields })
   }
 
   #onEvent({ fields }: MailEvent): void {
     for (const link of this.#links.all) if (concerns(link.backend, fields)) link.prompt()
-    this.#plan()
+    this.plan()
   }
 
   /** GW-06, EVT-14: as soon as LOGIN-DELAY allows. False when there is no password that a backend accepts. */
   syncNow(): boolean {
     const links = this.#links.all.filter((link) => this.#polls(link))
-    for (const link of links) link.prompt()
-    this.#plan()
+    // The node that polls the user hears it too.
+    if (this.#isMine) for (const link of links) link.prompt()
+    this.plan()
     return links.length > 0
   }
 
   #look(): void {
     this.#lookAgainMs = this.#gateway.clock.monotonic()
-    this.#plan()
+    this.plan()
   }
 
   /** Whether there is a password to poll with, and somebody to poll for. */
@@ -218,11 +219,22 @@ export class GatewayUser {
     return pollsAlone(backend) ? this.#isStanding || this.#clients.expected : this.#password !== undefined
   }
 
-  /** Says when the user is to be looked at next, or that he is gone. */
-  #plan(): void {
+  /** Another node of the store may poll the user. */
+  get #isMine(): boolean {
+    return this.#gateway.isMine(this.userId, this.#clients.expected)
+  }
+
+  /** Clients may be served here. */
+  get hasClients(): boolean {
+    return this.#clients.expected
+  }
+
+  /** Says when the user is to be looked at next, or that he is gone. Called when anything changed that this hangs on. */
+  plan(): void {
     const { agenda, signal } = this.#gateway
     if (this.#isActing || signal.aborted) return
-    const due = this.#links.all.map((link) => (this.#polls(link) ? link.dueMs : Infinity))
+    const isMine = this.#isMine
+    const due = this.#links.all.map((link) => (isMine && this.#polls(link) ? link.dueMs : Infinity))
     const look = this.#clients.expected ? this.#lookAgainMs : this.#isStanding ? Infinity : this.#keptUntilMs()
     const nextMs = Math.min(look, ...due)
     if (nextMs === -Infinity) {
@@ -248,7 +260,7 @@ export class GatewayUser {
       )
       .finally(() => {
         this.#isActing = false
-        this.#plan()
+        this.plan()
       })
   }
 
@@ -267,6 +279,8 @@ export class GatewayUser {
 
   #syncDue(links: readonly BackendLink[], priority: number): void {
     const now = this.#gateway.clock.monotonic()
+    // What a login waits for is done here, whoever polls.
+    if (priority === pollPriority && !this.#isMine) return
     for (const link of links) {
       if (!this.#polls(link) || link.dueMs > now) continue
       const password = pollPassword(link.backend, this.#password)
@@ -295,7 +309,7 @@ export class GatewayUser {
   }
 
   status(): readonly LinkStatus[] {
-    return this.#links.all.map((link) => link.status(this.#polls(link)))
+    return this.#links.all.map((link) => link.status(this.#polls(link), this.#isMine))
   }
 
   #forgetPassword(): void {
