@@ -43,6 +43,8 @@ export interface Dialogue<E extends Exchange> {
   usual(exchange: E): Answer
   /** It knows what to answer. */
   knows(word: string): boolean
+  /** The answer of a handler as it goes out; undefined: as it is. */
+  tagged?(exchange: E, answer: Answer): Answer
   /** What follows an answer. */
   after(exchange: E, answer: Answer): 'tls' | 'end' | undefined
 }
@@ -120,7 +122,8 @@ export const scriptedServer = async <E extends Exchange>(
       const { word } = exchange
       const handler = handlers.get(word) ?? (correct.knows(word) ? undefined : anyHandler)
       const usual = () => correct.usual(exchange)
-      const answer = await (handler === undefined ? usual() : handler(exchange, usual))
+      const given = await (handler === undefined ? usual() : handler(exchange, usual))
+      const answer = correct.tagged === undefined ? given : correct.tagged(exchange, given)
       const next = correct.after(exchange, answer)
       const { tls } = manner
       if (next === 'tls' && tls !== undefined && !secure) {
