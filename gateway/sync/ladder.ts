@@ -1,34 +1,36 @@
 /**
- * Messages that a maildrop lists and RETR doesn't give: TOP may, and if it gives no more than the header, that is shown until the message comes.
- * docs/decisions/0181-a-stub-until-the-message-comes.md
+ * Messages that a backend lists and doesn't give in the usual way: the protocol may have others, and if they give no more than the header, that is
+ * shown until the message comes. docs/decisions/0181-a-stub-until-the-message-comes.md
  */
 import type { Clock } from '#src/base/clock.ts'
 import type { Mailbox } from '#src/store/types.ts'
-import { BackendError } from '../backend/errors.ts'
-import type { BodySink, PopClient } from '../backend/types.ts'
-import { headerLimit } from './header.ts'
 import type { Injector } from './inject/injector.ts'
-import { hasUniqueId, type Identified } from './origin.ts'
-import type { Setbacks } from './setbacks.ts'
+import type { Setbacks, Trouble } from './setbacks.ts'
 import { type Stub, showStubs, stubOrigin } from './stub.ts'
 
 /** A server that refuses more than this has trouble of another kind: each has to fail so often before it is looked at closely. */
 const mostAtOnce = 20
 const patience = 4
 
-export interface LadderRequest {
-  readonly client: PopClient
+/** What another way led to: the whole message, which the injector has then, or what is known of its beginning. */
+export type Rescued = 'whole' | Buffer | undefined
+
+export interface LadderRequest<Entry extends { readonly origin: string }> {
   readonly mailbox: Mailbox
   readonly injector: Injector
   readonly setbacks: Setbacks
   readonly clock: Clock
   /** Did not come, in this session or before; all have a setback. */
-  readonly missed: readonly Identified[]
+  readonly missed: readonly Entry[]
+  /** Tries the other ways. Throws BackendError when the session is lost. */
+  rescue(entry: Entry, trouble: Trouble): Promise<Rescued>
 }
 
-/** Answers how many came after all. Throws BackendError and StoreError; stubs that could be made are there then. */
-export const climb = async (request: LadderRequest): Promise<number> => {
-  const { client, mailbox, injector, setbacks, clock, missed } = request
+/** Answers those that came after all. Throws BackendError and StoreError; stubs that could be made are there then. */
+export const climb = async <Entry extends { readonly origin: string }>(
+  request: LadderRequest<Entry>,
+): Promise<readonly Entry[]> => {
+  const { mailbox, injector, setbacks, clock, missed, rescue } = request
   const many = missed.length > mostAtOnce
   const due = missed.flatMap((entry) => {
     const trouble = setbacks.of(entry.origin)
@@ -36,24 +38,20 @@ export const climb = async (request: LadderRequest): Promise<number> => {
     if (trouble === undefined || isKnown) return []
     return trouble.count >= (many ? patience : trouble.isRefused ? 1 : 2) ? [{ entry, trouble }] : []
   })
-  if (due.length === 0) return 0
+  if (due.length === 0) return []
   const stubs: Stub[] = []
-  let healed = 0
+  const healed: Entry[] = []
   try {
-    const sizes = due.some(({ trouble }) => trouble.isRefused) ? await announcedSizes(client) : new Map()
     for (const { entry, trouble } of due) {
-      const { origin, number } = entry
-      const { why, isRefused } = trouble
+      const { origin } = entry
+      const { why } = trouble
       if (!setbacks.risk(origin)) {
         stubs.push({ origin, why, header: undefined })
         continue
       }
-      // What ends a session in the middle of a message does so again; a header is harmless.
-      const found = isRefused
-        ? await wholeByTop(client, injector, entry, sizes.get(number))
-        : await headerByTop(client, number)
+      const found = await rescue(entry, trouble)
       setbacks.survived(origin)
-      if (found === 'whole') healed++
+      if (found === 'whole') healed.push(entry)
       else stubs.push({ origin, why, header: found })
     }
     await injector.finish()
@@ -61,59 +59,4 @@ export const climb = async (request: LadderRequest): Promise<number> => {
     await showStubs(mailbox, stubs, Math.floor(clock.now() / 1_000))
   }
   return healed
-}
-
-const announcedSizes = async (client: PopClient): Promise<ReadonlyMap<number, number>> => {
-  try {
-    return await client.list()
-  } catch (error) {
-    if (error instanceof BackendError && !error.retryable) return new Map()
-    throw error
-  }
-}
-
-const headerByTop = async (client: PopClient, number: number): Promise<Buffer | undefined> => {
-  let header: Buffer | undefined
-  const take = (_: number, octets: Buffer) => {
-    if (octets.length > 0) header = octets
-  }
-  await client.top([number], 0, take, () => {})
-  return header
-}
-
-/**
- * With more lines than a message has, TOP is RETR under another name. Some servers cut it, so it counts as the message only when it has as many
- * octets as were announced; else its beginning is the answer, and undefined where nothing came.
- */
-const wholeByTop = async (
-  client: PopClient,
-  injector: Injector,
-  entry: Identified,
-  size: number | undefined,
-): Promise<Buffer | 'whole' | undefined> => {
-  const start: Buffer[] = []
-  let octets = 0
-  let isWhole = false
-  await client.retrieve(
-    [entry.number],
-    (): BodySink => {
-      const sink = injector.open({ ...entry, isCompared: !hasUniqueId(entry.origin) }, () => {})
-      return {
-        write: (chunk) => {
-          if (octets < headerLimit) start.push(chunk.subarray(0, headerLimit - octets))
-          octets += chunk.length
-          return sink.write(chunk)
-        },
-        end: () => {
-          isWhole = octets > 0 && octets === size
-          return isWhole ? sink.end() : sink.abort(new Error('not the whole message'))
-        },
-        abort: (reason) => sink.abort(reason),
-      }
-    },
-    () => {},
-    'TOP',
-  )
-  if (isWhole) return 'whole'
-  return octets === 0 ? undefined : Buffer.concat(start)
 }

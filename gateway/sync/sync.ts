@@ -11,6 +11,7 @@ import { BackendError } from '../backend/errors.ts'
 import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
+import { rescueByTop } from './by-top.ts'
 import { learnFromListings, learnFromPlan, type Pace, paceOf } from './canary.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import type { Injection } from './inject/injector.ts'
@@ -294,7 +295,8 @@ const fetchMessages = async (
   let healed = 0
   if (lost === undefined && unread.length > 0) {
     try {
-      healed = await climb({ client, mailbox, injector, setbacks, clock, missed: unread })
+      const rescue = rescueByTop(client, injector)
+      healed = (await climb({ mailbox, injector, setbacks, clock, missed: unread, rescue })).length
     } catch (error) {
       lost = error
     }

@@ -4,7 +4,7 @@
  */
 import type { Uid } from '#src/base/ids.ts'
 import { formatUids } from '#src/store/uid-set.ts'
-import { BackendError } from '../errors.ts'
+import { BackendError, type BackendErrorKind } from '../errors.ts'
 import { classifyRefusal } from '../reply-classifier.ts'
 import type { BodySink } from '../types.ts'
 import type { ImapConnection, Status } from './connection.ts'
@@ -71,6 +71,9 @@ async function fetchSet(
     literal: (before) => answers.sinkFor(before),
   })
   await answers.settled()
+  // A server that asks for less is not asked for each message by itself.
+  const refused = status.condition === 'OK' ? undefined : refusal(status, false)
+  if (refused !== undefined && asksForLess.has(refused.kind)) throw refused
   const missing = uids.filter((uid) => answers.wanted.has(uid))
   if (missing.length === 0) return
   if (missing.length === 1) {
@@ -86,6 +89,8 @@ async function fetchSet(
   await fetchSet(connection, missing.slice(0, half), request, answers)
   await fetchSet(connection, missing.slice(half), request, answers)
 }
+
+const asksForLess: ReadonlySet<BackendErrorKind> = new Set(['throttled', 'login-delay', 'in-use', 'needs-consent'])
 
 function refusal(status: Status, empty: boolean): BackendError {
   if (status.condition === 'OK')
@@ -131,13 +136,10 @@ class FetchAnswers {
 
   /** The rest of a response: a body that was not streamed, or none. */
   take(parts: readonly Part[]): void {
-    const head = parts[0]
-    if (typeof head !== 'string' || !/^[0-9]+ FETCH /i.test(head)) return
-    const [, , list] = parseValues(parts)
-    if (!Array.isArray(list)) return
-    const values = attributes(list)
-    const facts = factsOf(values)
-    if (facts === undefined || !this.wanted.has(facts.uid) || !values.has('BODY[]')) return
+    const message = messageIn(parts)
+    if (message === undefined) return
+    const { facts, values } = message
+    if (!this.wanted.has(facts.uid) || !values.has('BODY[]')) return
     const body = values.get('BODY[]')
     if (!(body instanceof Uint8Array) || body.length === 0) {
       this.empty.add(facts.uid)
@@ -150,6 +152,19 @@ class FetchAnswers {
     taken.catch(() => {})
     this.#taking.push(taken)
   }
+}
+
+/** What a complete FETCH response says; undefined for other responses, and where it says nothing of a UID. */
+export function messageIn(
+  parts: readonly Part[],
+): { readonly facts: MessageFacts; readonly values: ReadonlyMap<string, Value> } | undefined {
+  const head = parts[0]
+  if (typeof head !== 'string' || !/^[0-9]+ FETCH /i.test(head)) return undefined
+  const [, , list] = parseValues(parts)
+  if (!Array.isArray(list)) return undefined
+  const values = attributes(list)
+  const facts = factsOf(values)
+  return facts === undefined ? undefined : { facts, values }
 }
 
 const discard: BodySink = { write: () => {}, end: () => {}, abort: () => {} }

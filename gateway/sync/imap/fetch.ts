@@ -2,11 +2,13 @@
 import type { Clock } from '#src/base/clock.ts'
 import type { Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
-import type { Flag } from '#src/store/types.ts'
+import type { Flag, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
-import { fetchBodies } from '../../backend/imap/bulk.ts'
+import { fetchBodies, type MessageFacts } from '../../backend/imap/bulk.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
+import { otherWays } from '../../backend/imap/other-ways.ts'
 import type { Injector } from '../inject/injector.ts'
+import { climb, type Rescued } from '../ladder.ts'
 import type { Setbacks, Trouble } from '../setbacks.ts'
 import { originOf } from './origin.ts'
 
@@ -19,6 +21,8 @@ export interface FetchRequest {
   readonly uids: readonly Uid[]
   readonly setSize: number
   readonly injector: Injector
+  /** That they go into. */
+  readonly mailbox: Mailbox
   readonly setbacks: Setbacks
   /** The flags that can be kept here. */
   readonly storable: (flags: readonly Flag[]) => readonly Flag[]
@@ -75,5 +79,18 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
     troubles.set(origin, { why: 'gave it, but the mail server of this site did not take it', isRefused: false })
   for (const [origin, trouble] of troubles) setbacks.add(origin, clock.now(), trouble)
   if (lost !== undefined) throw lost
-  return { missed }
+  if (missed.length === 0) return { missed }
+  const healed = await climb({
+    ...request,
+    missed: missed.map((uid) => ({ uid, origin: originOf(url, uidValidity, uid) })),
+    rescue: ({ uid, origin }) => rescue(request, uid, origin),
+  })
+  const whole = new Set(healed.map(({ uid }) => uid))
+  return { missed: missed.filter((uid) => !whole.has(uid)) }
+}
+
+function rescue(request: FetchRequest, uid: Uid, origin: string): Promise<Rescued> {
+  const open = ({ internalDate, flags }: MessageFacts) =>
+    request.injector.open({ origin, internalDate, flags: request.storable(flags) }, () => {})
+  return otherWays(request.connection, uid, open)
 }

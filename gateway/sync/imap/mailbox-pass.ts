@@ -8,6 +8,7 @@ import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
 import { forgetInjected, type Injected, Journal, readInjected } from '../inject/journal.ts'
+import { clearStubs } from '../stub.ts'
 import { readAway } from './away.ts'
 import { fetchMessages } from './fetch.ts'
 import { type HereState, stateHere } from './here.ts'
@@ -135,6 +136,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
           uids: wanted,
           setSize,
           injector,
+          mailbox,
           setbacks,
           storable,
           clock,
@@ -147,6 +149,13 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       }
       counts.failed += missed.length
     }
+    const open = new Set(wanted.map((uid) => originOf(url, uidValidity, uid)))
+    const isSure = there.complete && plan.held === 0
+    await clearStubs(
+      mailbox,
+      url,
+      (origin) => mailbox.byOrigin(origin)?.present === true || (isSure && !open.has(origin)),
+    )
     counts.flags += await flagsHere(mailbox, plan.flagsHere, from)
 
     if (plan.upload.length > 0) {

@@ -99,6 +99,8 @@ async function flagsOf(client: ImapFlow, changedSince: string | undefined): Prom
   const shared = new Map<string, ReadonlySet<Flag>>()
   const since = changedSince === undefined ? {} : { changedSince: BigInt(changedSince) }
   for await (const message of client.fetch('1:*', { uid: true, flags: true }, { uid: true, ...since })) {
+    // Some servers tell flags of numbers that are none: without a UID that is of no message. RFC 9051 §7.5.2
+    if ((message.uid as number | undefined) === undefined) continue
     const own = [...(message.flags ?? [])].filter((flag) => flag.toLowerCase() !== '\\recent').sort()
     const key = own.join(' ')
     let set = shared.get(key)

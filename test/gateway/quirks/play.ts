@@ -6,7 +6,7 @@ import type { Backend } from '#src/config/backends.ts'
 import { follow, type Row, type Rule } from '#test/support/script.ts'
 import type { Exchange, ScriptedServer } from '#test/support/scripted-server.ts'
 import { quick } from '../backend/maildrop.ts'
-import { backendAt, contents, Syncer, testStore } from '../sync/support.ts'
+import { backendAt, contents, Syncer, testStore, userId } from '../sync/support.ts'
 
 export interface Stage<E extends Exchange> {
   readonly server: ScriptedServer<E>
@@ -33,7 +33,7 @@ export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promi
   await using test = await testStore()
   const { server } = stage
   const syncer = new Syncer(test.store, backendAt(server.port, stage.backend), { limits })
-  const exists = () => test.store.account('anna@example.org' as never).exists()
+  const exists = () => test.store.account(userId).exists()
   const here = async () => ((await exists()) ? await contents(test.store) : [])
   const rules: Rule[] = []
   let ended = false
@@ -64,7 +64,10 @@ export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promi
         server.received.filter((line) => pattern.test(line)),
         step.line,
       ).toEqual([])
-    else if (verb === 'end') ended = true
+    else if (verb === 'mailboxes') {
+      const list = await test.store.account(userId).list()
+      expect(list.map(({ name }) => name).sort(), step.line).toEqual(words.join(' ').split(', ').sort())
+    } else if (verb === 'end') ended = true
     else throw new Error(`a row says ${step.line}`)
   }
   if (ended) return
