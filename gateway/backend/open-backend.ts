@@ -2,7 +2,7 @@ import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
 import { loginOf, type SessionLogin, type TokenSource } from './credentials.ts'
 import { BackendError } from './errors.ts'
-import { openImap } from './imap/open.ts'
+import { type ImapLogin, openImap } from './imap/open.ts'
 import { ImapSession } from './imap/session.ts'
 import { type OpenRequest, openMaildrop } from './pop3/open.ts'
 import type { BackendProfiles } from './profile.ts'
@@ -42,12 +42,20 @@ export const openImapBackend = (
   log: Log,
   signal?: AbortSignal,
 ): Promise<ImapSession> => {
-  const unused = new Set(access.withoutCapabilities)
-  const login = async () => {
-    const { capabilities, ...rest } = await withLogin(access, backend, password, log, signal, openImap)
-    return { ...rest, capabilities: capabilities.difference(unused) }
-  }
+  const login = () => openImapLogin(access, backend, password, log, signal)
   return ImapSession.open(login, log, access.limits, signal)
+}
+
+/** One connection alone. Throws BackendError. */
+export const openImapLogin = async (
+  access: BackendAccess,
+  backend: Backend,
+  password: Buffer | undefined,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<ImapLogin> => {
+  const { capabilities, ...rest } = await withLogin(access, backend, password, log, signal, openImap)
+  return { ...rest, capabilities: capabilities.difference(new Set(access.withoutCapabilities)) }
 }
 
 /** Opens a session as whom `password` says; once more with another token, where the backend refused one that was kept. */

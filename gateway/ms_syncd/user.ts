@@ -17,6 +17,7 @@ import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
 import { eventFields, type LinkStatus } from './status.ts'
 import { type Attempt, type BackendSession, recentMs, Verdicts } from './verdicts.ts'
+import { Watches } from './watches.ts'
 
 /** How often a user without polling is looked at, to forget the password of one who left. */
 const lookMs = 300_000
@@ -44,6 +45,7 @@ export class GatewayUser {
   #ownPoll: { readonly stop: AbortController; readonly over: Promise<void> } | undefined
   #lookAgainMs = Infinity
   #isActing = false
+  readonly #watches: Watches
 
   constructor(userId: UserId, backends: UserBackends, gateway: Gateway, onGone: () => void) {
     const { clock, events, log } = gateway
@@ -63,6 +65,14 @@ export class GatewayUser {
       () => this.#look(),
     )
     this.#verdicts = new Verdicts(clock)
+    this.#watches = new Watches(
+      gateway,
+      (link) => {
+        link.prompt()
+        this.plan()
+      },
+      ({ backend }) => pollPassword(backend, this.#password),
+    )
   }
 
   /** The backend decides: resolves when the login is good (and, without backend_fast_login, the mail is here). Throws AuthError. */
@@ -232,6 +242,8 @@ export class GatewayUser {
   /** Says when the user is to be looked at next, or that he is gone. Called when anything changed that this hangs on. */
   plan(): void {
     const { agenda, signal } = this.#gateway
+    // As long as a client is here, backends that can tell what changed are waited for.
+    this.#watches.keep(this.#clients.expected ? this.#links.all.filter((link) => this.#polls(link)) : [])
     if (this.#isActing || signal.aborted) return
     const isMine = this.#isMine
     const due = this.#links.all.map((link) => (isMine && this.#polls(link) ? link.dueMs : Infinity))

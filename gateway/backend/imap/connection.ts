@@ -33,6 +33,8 @@ export interface Command {
   readonly words: readonly Word[]
   /** Answers a challenge (AUTHENTICATE), both without base64; undefined gives up. RFC 9051 §6.2.2 */
   readonly respond?: (challenge: Buffer) => Buffer | undefined | Promise<Buffer | undefined>
+  /** Of IDLE: when it is to end. Until then the server owes no answer. RFC 2177 */
+  readonly until?: Promise<void>
   /** Untagged responses, without their `* `, while this is the oldest command. */
   readonly untagged?: (parts: readonly Part[]) => void
   /** Where a literal of an untagged response goes; undefined: collected with it. */
@@ -47,6 +49,8 @@ interface Pending extends Command {
   readonly tag: string
   /** Words not sent yet: the first is a literal that waits for `+`. */
   left: Word[]
+  /** The server said `+` to IDLE, and was not told that it is over. */
+  isIdle?: boolean
   readonly done: (status: Status) => void
   readonly failed: (error: BackendError) => void
 }
@@ -274,7 +278,7 @@ export class ImapConnection {
     if (this.#reader.stalled) return undefined
     if (this.#greeting !== undefined || this.#handshake !== undefined) return this.#limits.replyMs
     const [oldest] = this.#pending
-    return oldest === undefined ? undefined : (oldest.replyMs ?? this.#limits.replyMs)
+    return oldest === undefined || oldest.isIdle ? undefined : (oldest.replyMs ?? this.#limits.replyMs)
   }
 
   /** Sends words up to a literal that the server has to ask for. RFC 9051 §4.3 */
@@ -329,9 +333,12 @@ export class ImapConnection {
   }
 
   #continue(text: string): void {
-    const waiting = this.#pending.find((command) => command.left.length > 0 || command.respond !== undefined)
+    const waiting = this.#pending.find(
+      ({ left, respond, until }) => left.length > 0 || respond !== undefined || until !== undefined,
+    )
     if (waiting === undefined) return
     if (waiting.left.length > 0) this.#send(waiting)
+    else if (waiting.until !== undefined) this.#idle(waiting, waiting.until)
     else
       void Promise.resolve(waiting.respond!(Buffer.from(text, 'base64')))
         .catch(() => undefined)
@@ -341,6 +348,16 @@ export class ImapConnection {
           answer?.fill(0)
           this.#socket.write(octets, () => octets.fill(0))
         })
+  }
+
+  #idle(command: Pending, until: Promise<void>): void {
+    command.isIdle = true
+    void until.then(() => {
+      command.isIdle = false
+      if (this.#failure !== undefined) return
+      this.#deadline.begin()
+      this.#socket.write('DONE\r\n')
+    })
   }
 
   #tagged(line: string): void {
