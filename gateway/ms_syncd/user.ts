@@ -108,7 +108,9 @@ export class GatewayUser {
       return
     }
     this.#links.use(backends)
-    const started = this.#start(this.#links.master, password, loginPriority, this.#verdicts.isOwn(digest))
+    // What polls by a right of the gateway's own is not refused when a password is.
+    const isOwn = this.#links.master.backend.service === undefined && this.#verdicts.isOwn(digest)
+    const started = this.#start(this.#links.master, password, loginPriority, isOwn)
     await this.#follow(this.#decide(started, digest), password, fastLogin)
   }
 
@@ -316,6 +318,8 @@ export class GatewayUser {
       )
       .then(() => {
         this.#ownPoll = undefined
+        // The login that it gave way to may be refused: then nothing else says when the next one is due.
+        if (stop.signal.aborted) link.prompt()
       })
     this.#ownPoll = { stop, over }
   }
