@@ -38,6 +38,7 @@ import {
   submissionConfirmed,
   underPolicy,
 } from './plan.ts'
+import { rematch } from './rematch.ts'
 import type { Setbacks, Trouble } from './setbacks.ts'
 import { clearStubs } from './stub.ts'
 
@@ -113,6 +114,11 @@ const syncSession = async (
   if (before !== undefined) learnFromListings(before, listing.listed, profile, log)
   const named = profile.learned.unstableUidls === true ? withoutUidls(listing.listed) : listing.listed
   const listed = await identify(url, named, known, client)
+  const found = await rematch({ client, mailbox, listed, known, present: known.present })
+  if (found > 0)
+    log.log('notice', 'the backend lists messages under other names than before; they are not fetched again', {
+      messages: found,
+    })
   const complete = listing.complete && listed.length === listing.listed.length
   const steps = await plan({
     listed,

@@ -540,6 +540,27 @@ describe('unique-ids that are none (P5, P6, P7, B9)', () => {
       expect(await subjects(test)).toEqual(['1', '1'])
     }))
 
+  it('all of them are others, since the provider moved: nothing is fetched again, and everything keeps its UID', () =>
+    scene(async (backend, gateway, test) => {
+      // Two of them have the same header.
+      backend.messages.push({ uidl: 'id7', octets: Buffer.from('Subject: 6\r\n\r\nanother body\r\n') })
+      await gateway.sync()
+      await gateway.sync()
+      const uids = () =>
+        withMailbox(test.store, async ({ messages }) => [...messages].map(({ uid, uidl }) => [uid, uidl]))
+      const before = await uids()
+      backend.messages = [...backend.messages.map((each) => ({ ...each, uidl: `new-${each.uidl}` })), message(8)]
+      expect(await gateway.sync()).toMatchObject({ fetched: 1, expungedHere: 0, held: 0 })
+      expect((await uids()).slice(0, -1)).toEqual(before)
+      const asked = backend.received.length
+      expect(await gateway.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+      expect(backend.received.slice(asked).filter((line) => /TOP|RETR/.test(line))).toEqual([])
+      await clientExpunges(test.store, ({ uid }) => uid === 7)
+      expect(await gateway.sync()).toMatchObject({ deletedThere: 1, fetched: 0 })
+      expect(backend.messages.map(({ uidl }) => uidl)).not.toContain('new-id7')
+      expect(backend.messages).toHaveLength(7)
+    }))
+
   it('another order in every session changes nothing', () =>
     scene(async (backend, gateway, test) => {
       await gateway.sync()

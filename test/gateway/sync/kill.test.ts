@@ -24,7 +24,7 @@ it('B3, F30: killed with SIGKILL at random moments, everything is there exactly 
       })
       await once(sync.stdout, 'data')
       // A moment later each time, so that some kills meet every phase: login, listing, fetching, committing.
-      const timer = setTimeout(() => sync.kill('SIGKILL'), 20 + kills * 25 + Math.random() * 40)
+      const timer = setTimeout(() => sync.kill('SIGKILL'), 20 + kills * 60 + Math.random() * 60)
       const [code, signal] = await once(sync, 'exit')
       clearTimeout(timer)
       if (signal === 'SIGKILL') kills++
@@ -47,4 +47,4 @@ it('B3, F30: killed with SIGKILL at random moments, everything is there exactly 
   } finally {
     await rm(root, { recursive: true, force: true })
   }
-}, 120_000)
+}, 300_000)
