@@ -10,9 +10,12 @@ import { createLog } from '#src/store/epochs.ts'
 import { Slots } from '#src/store/slots.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { type Call, type Gate, MemoryDisk } from './disk.ts'
+import { Ledger } from './proof/ledger.ts'
+import { interleave, type Waiting } from './proof/schedule.ts'
+import { delivers, works } from './proof/steps.ts'
+import { inOneTurn } from './proof/turns.ts'
 import { deliver, deliverAll, storeIn, textOf, uids, user } from './support.ts'
 import { until } from './until.ts'
-import { inInbox, interleave, Ledger, noteDelivered } from './world.ts'
 
 const root = '/s'
 /** So few that no process cuts later than another one. */
@@ -211,19 +214,14 @@ describe('a log that is cut', () => {
         const disk = prepared.clone()
         const ledger = new Ledger()
         let bases = 0
-        const works = [0, 1].map((index) =>
-          inInbox(async (inbox, actor) => {
-            for (const text of ['a', 'b', 'c'])
-              noteDelivered(actor, inbox, await deliver(inbox, `${index}${text}`), `${index}${text}`)
-          }),
-        )
+        const work = works(['a', 'b', 'c'].map((text) => delivers(text)))
         let at = 0
-        await interleave(disk, works, ledger, (options) => choices[at++ % choices.length]! % options, {
-          store: { epochEntries },
-          onCall: (call) => {
-            if (isBase(call, 'create')) bases += 1
-          },
-        })
+        const choose = (waiting: readonly Waiting[]) => {
+          const next = choices[at++ % choices.length]! % waiting.length
+          if (isBase(waiting[next]!.call, 'create')) bases += 1
+          return next
+        }
+        await inOneTurn(() => interleave({ disk, works: [work, work], ledger, store: { epochEntries } }, choose))
         if (bases > 1) both += 1
         expect(await ledger.check(disk)).toEqual([])
         expect(epochsOn(disk).length).toBeGreaterThan(1)

@@ -55,6 +55,12 @@ export interface CutChoice {
   octets(index: number, synced: number, written: number): number | undefined
 }
 
+/** Where each change, and each unsynced file, is met after a power cut; nowhere when nobody can come to it. */
+export interface Met {
+  readonly changes: readonly (readonly string[])[]
+  readonly files: readonly (readonly string[])[]
+}
+
 export function systemError(code: string, path = ''): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${path}`), { code })
 }
@@ -79,6 +85,8 @@ export class MemoryDisk {
   freeOctets: (path: string) => number = () => 1e12
   /** Grows with every change. */
   version = 0
+  /** Sees every call that is made. */
+  watch: ((call: Call) => void) | undefined
 
   /** A copy that goes its own way. */
   clone(): MemoryDisk {
@@ -146,8 +154,14 @@ export class MemoryDisk {
     }
   }
 
-  cut(choice: CutChoice): void {
+  /** Answers where what could have been lost is met afterwards: paths by change, and by file. */
+  cut(choice: CutChoice): Met {
     const { changes, files } = this.volatile()
+    const places = changes.map((change) =>
+      change.directories.flatMap((directory) =>
+        directory.pending.flatMap((one) => (one.change === change ? [{ directory, name: one.name }] : [])),
+      ),
+    )
     const kept = new Set(changes.filter((_, index) => choice.keeps(index)))
     for (const [index, file] of files.entries()) {
       const { octets, durable } = file
@@ -172,6 +186,23 @@ export class MemoryDisk {
     }
     visit(this.root, new Set())
     this.version += 1
+    const paths = this.paths()
+    return {
+      changes: places.map((of) =>
+        of.flatMap(({ directory, name }) => (paths.get(directory) ?? []).map((path) => `${path}/${name}`)),
+      ),
+      files: files.map((file) => paths.get(file) ?? []),
+    }
+  }
+
+  private paths(): ReadonlyMap<Node, readonly string[]> {
+    const found = new Map<Node, string[]>()
+    const visit = (path: string, node: Node) => {
+      found.set(node, [...(found.get(node) ?? []), path])
+      if (node.kind === 'directory') for (const [name, child] of node.entries) visit(`${path}/${name}`, child)
+    }
+    visit('', this.root)
+    return found
   }
 
   /** Names and contents, as one text: equal for disks that nobody can tell apart. */
@@ -218,7 +249,9 @@ export class MemoryDisk {
   /** The disk as one actor sees it. */
   fs(gate: Gate = () => undefined): StoreFs {
     const pass: Pass = async (operation, path, work, from) => {
-      const verdict = await gate(from === undefined ? { operation, path } : { operation, path, from })
+      const call = from === undefined ? { operation, path } : { operation, path, from }
+      const verdict = await gate(call)
+      this.watch?.(call)
       const result = work()
       if (verdict !== undefined) throw verdict.madeButTold
       return result

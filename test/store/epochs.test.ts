@@ -3,9 +3,9 @@ import { systemClock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import { type Call, MemoryDisk, systemError } from './disk.ts'
+import { Ledger } from './proof/ledger.ts'
 import { deliver, storeIn, textOf, user } from './support.ts'
 import { until } from './until.ts'
-import { Ledger } from './world.ts'
 
 const codes = ['ENOSPC', 'EIO', 'EMFILE']
 /** Cut often, so that a short history goes over many ends of epochs. */

@@ -33,11 +33,14 @@ export interface Report {
   readonly seconds: number
   readonly steps: Readonly<Record<string, number>>
   readonly refused: Readonly<Record<string, number>>
+  /** Steps that were under way when their process was killed. */
+  readonly under: Readonly<Record<string, number>>
   readonly faults: readonly string[]
 }
 
-/** A worker is killed within this time after its first news. */
-const lifeMs = 500
+/** A worker is killed after so many pieces of news at most, some three a step, and this time. */
+const mostNews = 60
+const lifeMs = 20
 
 export async function campaign(
   kills: number,
@@ -46,6 +49,7 @@ export async function campaign(
 ): Promise<Report> {
   const root = mkdtempSync(join(tmpdir(), 'wherry-campaign-'))
   const ledger = new Ledger()
+  const under = new Map<string, number>()
   try {
     await fill(root, messages, ledger)
     const began = performance.now()
@@ -54,12 +58,12 @@ export async function campaign(
       Array.from({ length: processes }, async (_, index) => {
         while (left > 0 && ledger.faults.length === 0) {
           left -= 1
-          const { child, busy, ended } = startWorker({ root, name: `worker-${index}`, ledger, messages, lies })
-          await busy
-          // Any moment in the middle of its work will do.
+          const { child, told, ended } = startWorker({ root, name: `worker-${index}`, ledger, messages, lies })
+          // Any moment in the middle of its work will do, however fast the machine is; also before its first word.
+          await told(Math.floor(Math.random() * mostNews))
           await systemClock.sleep(Math.random() * lifeMs)
           child.kill('SIGKILL')
-          await ended
+          for (const step of await ended) under.set(step, 1 + (under.get(step) ?? 0))
           done += 1
           progress?.(done, ledger)
         }
@@ -76,6 +80,7 @@ export async function campaign(
       seconds,
       steps: Object.fromEntries(ledger.steps),
       refused: Object.fromEntries(ledger.refused),
+      under: Object.fromEntries(under),
       faults: ledger.faults,
     }
   } finally {

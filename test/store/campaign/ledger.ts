@@ -78,11 +78,13 @@ export class Ledger {
       case 'removed':
         this.removed.add(told[2])
         break
+      case 'does':
+        break
       case 'did':
         this.steps.set(told[1], 1 + (this.steps.get(told[1]) ?? 0))
         break
       case 'refused':
-        this.refused.set(told[1], 1 + (this.refused.get(told[1]) ?? 0))
+        this.refused.set(`${told[1]}: ${told[2]}`, 1 + (this.refused.get(`${told[1]}: ${told[2]}`) ?? 0))
         break
       case 'fault':
         this.fault(told[1])

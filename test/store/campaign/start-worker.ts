@@ -22,8 +22,10 @@ export interface Worker {
   readonly child: ChildProcess
   /** Resolves when it is at work. */
   readonly busy: Promise<void>
-  /** Resolves when it is gone and all that it said was taken. */
-  readonly ended: Promise<void>
+  /** Resolves when it said so much, or is gone. */
+  told(count: number): Promise<void>
+  /** Resolves when it is gone and all that it said was taken, with the steps that it had begun and never ended. */
+  readonly ended: Promise<readonly string[]>
 }
 
 export function startWorker({ root, name, ledger, messages, lies = 0, only }: WorkerOptions): Worker {
@@ -40,7 +42,10 @@ export function startWorker({ root, name, ledger, messages, lies = 0, only }: Wo
     env: { ...process.env, NODE_COMPILE_CACHE: compiled },
   })
   const { promise: busy, resolve: isBusy } = Promise.withResolvers<void>()
-  const { promise: ended, resolve: hasEnded } = Promise.withResolvers<void>()
+  const { promise: ended, resolve: hasEnded } = Promise.withResolvers<readonly string[]>()
+  const under: string[] = []
+  let count = 0
+  let wake: { readonly at: number; readonly resolve: () => void } | undefined
   createInterface({ input: child.stdout })
     .on('line', (line) => {
       let told: Told
@@ -51,11 +56,21 @@ export function startWorker({ root, name, ledger, messages, lies = 0, only }: Wo
         return
       }
       ledger.take(told)
+      count += 1
+      if (wake !== undefined && count >= wake.at) wake.resolve()
+      if (told[0] === 'does') under.push(told[1])
+      if (told[0] === 'did' || told[0] === 'refused') under.splice(under.indexOf(told[1]), 1)
       if (told[0] === 'did') isBusy()
     })
     .on('close', () => {
       isBusy()
-      hasEnded()
+      wake?.resolve()
+      hasEnded(under)
     })
-  return { child, busy, ended }
+  const told = (at: number) =>
+    new Promise<void>((resolve) => {
+      wake = { at, resolve }
+      if (count >= at || child.exitCode !== null || child.signalCode !== null) resolve()
+    })
+  return { child, busy, told, ended }
 }

@@ -5,9 +5,11 @@ export type Key = `${string}/${number}`
 
 export type Told =
   | readonly ['ready']
+  /** A step begins, and one ended. */
+  | readonly ['does', step: string]
   | readonly ['did', step: string]
   /** An error that may come: of a message that another one expunged, of a mailbox that was renamed. */
-  | readonly ['refused', why: string]
+  | readonly ['refused', step: string, why: string]
   | readonly ['fault', what: string]
   | readonly ['delivered', Key, digest: string, origin: string | null]
   | readonly ['duplicate', Key, origin: string]

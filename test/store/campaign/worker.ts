@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto'
 import { writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { systemClock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { Uid, UserId } from '#src/base/ids.ts'
@@ -226,6 +227,7 @@ function isExpected(word: string, error: unknown): error is StoreError {
 async function work(): Promise<void> {
   for (;;) {
     const { word, step } = oneOf(wheel)!
+    tell('does', word)
     try {
       await step()
       tell('did', word)
@@ -234,11 +236,13 @@ async function work(): Promise<void> {
         tell('fault', `${name}, ${word}: ${error instanceof Error ? error.stack : error}`)
         throw error
       }
-      tell('refused', `${word}: ${error.kind}: ${error.message}`)
+      tell('refused', word, `${error.kind}: ${error.message}`)
     }
     for (const [mailbox, view] of views) look(mailbox, view)
   }
 }
 
 tell('ready')
+// No worker ever ends by itself, which is when it would be written.
+flushCompileCache()
 await Promise.all(Array.from({ length: loops }, work))

@@ -1,10 +1,14 @@
 /**
  * Every state that a crash of the machine can leave at any call of an operation: each change of directories that is not synced is kept or
- * lost, each file that is not synced has any part of its octets, or zeros in their place. Each state is opened and must be one of those that the
- * acknowledged steps allow, and the store must go on from there.
+ * lost, each file that is not synced has none, a half or all of what was written, or zeros in its place; and each of them alone every length. Each
+ * state is opened and must be one of those that the acknowledged steps allow, and the store must go on from there.
+ *
+ * States that differ only in what nobody looks at afterwards are one case: whoever opens it, checks it and goes on makes the same calls and gets
+ * the same answers. So a state is opened with a change kept, and another one with the change lost only when something looked where it was made.
  */
 
-import type { MemoryDisk } from '../disk.ts'
+import { hash } from 'node:crypto'
+import type { Call, MemoryDisk } from '../disk.ts'
 import { below, chances, type Job, type Result } from './jobs.ts'
 import {
   contents,
@@ -12,22 +16,15 @@ import {
   type Operation,
   operations,
   preparedAccount,
+  type Stage,
   stages,
   unlessAllowed,
   worksOn,
 } from './operations.ts'
 import { breathe, inOneTurn } from './turns.ts'
 
-/** Choices at one point of time above which a part of them is tried. */
-const maxStates = 4096
 /** Lengths of one file that are tried alone. */
 const maxLengths = 300
-
-interface State {
-  readonly kept: ReadonlySet<number>
-  /** Octets of each unsynced file; -1: zeros of full length. */
-  readonly lengths: readonly number[]
-}
 
 interface Moment {
   readonly disk: MemoryDisk
@@ -35,48 +32,124 @@ interface Moment {
   readonly call: string
 }
 
-/** The states at one moment, and whether they are all. */
-function statesOf(disk: MemoryDisk, chance: () => number, random: number): { states: State[]; complete: boolean } {
-  const { changes, files } = disk.unsynced()
-  const ends = files.map(({ synced, written }) => [synced, synced + ((written - synced) >> 1), written, -1])
-  const count = 2 ** changes.length * 4 ** files.length
-  const indices = changes.map((_, index) => index)
-  const states: State[] = []
-  const whole = files.map(({ written }) => written)
-  const cut = files.map(({ synced }) => synced)
-  if (count <= maxStates)
-    for (let number = 0; number < count; number += 1) {
-      const kept = new Set(indices.filter((index) => (number >> index) & 1))
-      states.push({ kept, lengths: ends.map((of, at) => of[(number >> (changes.length + 2 * at)) & 3]!) })
+/** One choice for each change (kept, lost) and then each unsynced file (of its lengths), as numbers from 0. */
+type Choices = readonly number[]
+
+/** What was looked at while a state was opened and worked on. */
+class Footprint {
+  private readonly names = new Set<string>()
+  private readonly listed = new Set<string>()
+  private readonly moved: string[] = []
+
+  readonly take = ({ operation, path, from }: Call): void => {
+    for (const one of from === undefined ? [path] : [from, path]) {
+      for (let end = one.length; end > 0; end = one.lastIndexOf('/', end - 1)) this.names.add(one.slice(0, end))
+      // What is moved is met somewhere else.
+      if (operation === 'rename') this.moved.push(one)
     }
-  else {
-    const subsets: number[][] = [[], indices]
-    for (const one of indices) {
-      subsets.push(
-        [one],
-        indices.filter((index) => index !== one),
-      )
-      for (const other of indices.slice(one + 1)) subsets.push([one, other])
-    }
-    for (let at = 0; at < random; at += 1) subsets.push(indices.filter(() => chance() < 0.5))
-    for (const subset of subsets)
-      for (const lengths of [whole, cut, ends.map((of) => of[below(chance, 4)]!)])
-        states.push({ kept: new Set(subset), lengths })
+    if (operation === 'list' || operation === 'removeDirectory') this.listed.add(path)
   }
-  // Every length of each file, with all names kept: only a file that has a name can be met.
-  for (const [at, { synced, written }] of files.entries())
-    for (let length = synced; length < written; length += Math.max(1, Math.ceil((written - synced) / maxLengths)))
-      states.push({ kept: new Set(indices), lengths: whole.map((full, index) => (index === at ? length : full)) })
-  return { states, complete: count <= maxStates }
+
+  meets(path: string): boolean {
+    if (this.names.has(path) || this.listed.has(path.slice(0, path.lastIndexOf('/')))) return true
+    return this.moved.some((top) => path.startsWith(`${top}/`))
+  }
 }
 
-function materialise(disk: MemoryDisk, { kept, lengths }: State): MemoryDisk {
-  const dark = disk.clone()
-  dark.cut({
-    keeps: (index) => kept.has(index),
-    octets: (index) => (lengths[index]! < 0 ? undefined : lengths[index]!),
-  })
-  return dark
+interface Opened {
+  readonly faults: readonly string[]
+  readonly footprint: Footprint
+}
+
+class CrashStates {
+  private readonly operation: Operation
+  private readonly allowed: readonly Stage[]
+  /** By what was acknowledged and what the disk holds. */
+  private readonly known = new Map<string, Opened>()
+  /** Of all changes and files in all combinations; more than anybody can count through. */
+  states = 0
+  /** Cases that had to be told apart. */
+  cases = 0
+
+  constructor(operation: Operation, allowed: readonly Stage[]) {
+    this.operation = operation
+    this.allowed = allowed
+  }
+
+  get opened(): number {
+    return this.known.size
+  }
+
+  /** The first violation at one moment. */
+  async find(moment: Moment): Promise<string | undefined> {
+    const { changes, files } = moment.disk.unsynced()
+    const lengths = files.map(({ synced, written }) => [written, synced, synced + ((written - synced) >> 1), undefined])
+    const options = [...changes.map(() => 2), ...files.map(() => 4)]
+    this.states += options.reduce((product, count) => product * count, 1)
+    const lengthOf = (choices: Choices) => (index: number) => lengths[index]![choices[changes.length + index]!]
+    const whole: Choices = options.map(() => 0)
+    const todo: { readonly choices: Choices; readonly fixed: ReadonlySet<number> }[] = [
+      { choices: whole, fixed: new Set() },
+    ]
+    let met: readonly boolean[] = []
+    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+      const { choices, fixed } = next
+      const { faults, places } = await this.open(moment, choices, lengthOf(choices))
+      if (faults.length > 0) return this.tell(moment, faults, choices, changes)
+      if (choices === whole) met = places
+      const taken = new Set(fixed)
+      for (const [place, count] of options.entries()) {
+        if (fixed.has(place) || !places[place]) continue
+        for (let choice = 1; choice < count; choice += 1)
+          todo.push({ choices: choices.with(place, choice), fixed: new Set(taken).add(place) })
+        taken.add(place)
+      }
+    }
+    for (const [index, { synced, written }] of files.entries()) {
+      if (!met[changes.length + index]) continue
+      for (let length = synced; length < written; length += Math.max(1, Math.ceil((written - synced) / maxLengths))) {
+        const { faults } = await this.open(moment, whole, (of) => (of === index ? length : files[of]!.written))
+        if (faults.length > 0) return this.tell(moment, [...faults, `with ${length} octets`], whole, changes)
+      }
+    }
+    return undefined
+  }
+
+  private tell(moment: Moment, faults: readonly string[], choices: Choices, changes: readonly string[]): string {
+    const lost = changes.filter((_, index) => choices[index] === 1)
+    const lengths = choices.slice(changes.length).join()
+    return [`before ${moment.call}`, ...faults, 'lost:', ...lost, `lengths: ${lengths}`].join('\n  ')
+  }
+
+  /** Also which choices made a difference, or could have. */
+  private async open(
+    { disk, acknowledged }: Moment,
+    choices: Choices,
+    octets: (index: number) => number | undefined,
+  ): Promise<{ readonly faults: readonly string[]; readonly places: readonly boolean[] }> {
+    const dark = disk.clone()
+    const { changes, files } = dark.cut({ keeps: (index) => choices[index] === 0, octets })
+    this.cases += 1
+    const signature = hash('sha1', `${acknowledged} ${dark.signature()}`)
+    let opened = this.known.get(signature)
+    if (opened === undefined) {
+      opened = await this.examine(dark, acknowledged)
+      this.known.set(signature, opened)
+    }
+    const { faults, footprint } = opened
+    return { faults, places: [...changes, ...files].map((paths) => paths.some((path) => footprint.meets(path))) }
+  }
+
+  private async examine(dark: MemoryDisk, acknowledged: number): Promise<Opened> {
+    const footprint = new Footprint()
+    dark.watch = footprint.take
+    try {
+      const faults = unlessAllowed(await contents(dark, this.operation), this.allowed, acknowledged)
+      return { faults: faults.length > 0 ? faults : await worksOn(dark, this.operation), footprint }
+    } catch (error) {
+      return { faults: [String(error)], footprint }
+    }
+  }
 }
 
 /** In which order calls that an operation makes at once are made. */
@@ -111,53 +184,23 @@ async function run(name: string, operation: Operation, order: string, seed: numb
   )
   if (failure !== undefined) return { cases: 1, details: {}, faults: [`${name}: ${String(failure)}`] }
   note('the end', acknowledged)
+  const states = new CrashStates(operation, allowed)
   const faults: string[] = []
-  const known = new Set<string>()
-  let cases = 0
-  let incomplete = 0
+  let tried = 0
   for (const moment of moments) {
-    const { states, complete } = statesOf(moment.disk, chance, Math.ceil(1000 * share))
-    if (!complete) incomplete += 1
-    for (const state of states) {
-      if (share < 1 && chance() > share) continue
-      cases += 1
-      const dark = materialise(moment.disk, state)
-      const signature = `${moment.acknowledged} ${dark.signature()}`
-      if (known.has(signature)) continue
-      known.add(signature)
-      const found = await examine(dark, operation, (is) => unlessAllowed(is, allowed, moment.acknowledged))
-      if (found.length === 0) continue
-      const lost = moment.disk.unsynced().changes.filter((_, index) => !state.kept.has(index))
-      faults.push(
-        [
-          `${name}, calls ${order}, before ${moment.call}`,
-          ...found,
-          'lost:',
-          ...lost,
-          `lengths: ${state.lengths.join()}`,
-        ].join('\n  '),
-      )
-      return { cases, details: { opened: known.size, moments: moments.length, incomplete }, faults }
-    }
+    if (share < 1 && chance() > share) continue
+    tried += 1
+    const found = await states.find(moment)
+    if (found === undefined) continue
+    faults.push(`${name}, calls ${order}, ${found}`)
+    break
   }
   await breathe()
-  return { cases, details: { opened: known.size, moments: moments.length, incomplete }, faults }
+  const details = { moments: tried, opened: states.opened }
+  return { cases: states.cases, details: { ...details, states: states.states }, faults }
 }
 
-async function examine(
-  dark: MemoryDisk,
-  operation: Operation,
-  allows: (found: string) => readonly string[],
-): Promise<readonly string[]> {
-  try {
-    const faults = allows(await contents(dark, operation))
-    return faults.length > 0 ? faults : await worksOn(dark, operation)
-  } catch (error) {
-    return [String(error)]
-  }
-}
-
-/** `share`: of the states, 0 to 1. */
+/** `share`: of the moments, 0 to 1. */
 export function crashStates(share: number): Job[] {
   return Object.entries(operations).flatMap(([name, operation]) =>
     Object.keys(orders).map((order) => ({

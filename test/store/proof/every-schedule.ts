@@ -27,6 +27,8 @@ interface Point {
 export interface Counted {
   /** Histories that came to their end and were checked. */
   readonly histories: number
+  /** Orders of calls that they stand for, those that differ only in calls that don't meet included. */
+  readonly orders: number
   /** Histories that were given up, since they could only repeat another one. */
   readonly repeated: number
   /** There are no others. */
@@ -128,6 +130,11 @@ class Schedules {
     wanted.add(beginner!)
   }
 
+  /** Orders of the calls of the history that just ended, all those in which calls that meet come as in it. */
+  orders(): number {
+    return ordersOf(this.points.slice(0, this.depth), this.actors)
+  }
+
   /** Goes to the next schedule; false when there is none. */
   next(): boolean {
     this.depth = 0
@@ -146,6 +153,41 @@ class Schedules {
   }
 }
 
+/** The number of ways to go through the calls of all actors, one by one, none before what comes before it in every order. */
+function ordersOf(points: readonly Point[], actors: number): number {
+  // By actor, for each of its calls, how many of each other one's come before it.
+  const needs: number[][][] = Array.from({ length: actors }, () => [])
+  // By the number of calls made, how many of them are whose.
+  const made: number[][] = [new Array<number>(actors).fill(0)]
+  for (const { taken, clock } of points) {
+    needs[taken]!.push(clock.map((time, actor) => (actor === taken ? 0 : made[time]![actor]!)))
+    const last = made.at(-1)!
+    made.push(last.with(taken, last[taken]! + 1))
+  }
+  const lengths = needs.map((of) => of.length + 1)
+  const strides = lengths.map((_, actor) => lengths.slice(0, actor).reduce((size, length) => size * length, 1))
+  const ways = new Float64Array(lengths.reduce((size, length) => size * length, 1))
+  const at = new Array<number>(actors).fill(0)
+  ways[0] = 1
+  for (let cell = 0; cell < ways.length; cell += 1) {
+    const count = ways[cell]!
+    if (count === 0) continue
+    for (let actor = 0; actor < actors; actor += 1) at[actor] = Math.floor(cell / strides[actor]!) % lengths[actor]!
+    for (let actor = 0; actor < actors; actor += 1) {
+      const need = needs[actor]![at[actor]!]
+      if (need === undefined || !isReached(need, at)) continue
+      const next = cell + strides[actor]!
+      ways[next] = ways[next]! + count
+    }
+  }
+  return ways.at(-1)!
+}
+
+function isReached(need: readonly number[], at: readonly number[]): boolean {
+  for (let actor = 0; actor < need.length; actor += 1) if (at[actor]! < need[actor]!) return false
+  return true
+}
+
 const callOf = ({ heads, taken }: Point) => heads.get(taken)!
 
 /**
@@ -161,13 +203,17 @@ export async function everySchedule(
 ): Promise<Counted> {
   const schedules = new Schedules(actors, before, reduced)
   let histories = 0
+  let orders = 0
   let repeated = 0
   for (;;) {
     const outcome = await run(schedules.choose)
     if (outcome === 'repeats') repeated += 1
-    else histories += 1
+    else {
+      histories += 1
+      orders += reduced ? schedules.orders() : 1
+    }
     if (outcome === 'stop' || histories + repeated >= 2 * limit || histories === limit)
-      return { histories, repeated, complete: false }
-    if (!schedules.next()) return { histories, repeated, complete: true }
+      return { histories, orders, repeated, complete: false }
+    if (!schedules.next()) return { histories, orders, repeated, complete: true }
   }
 }

@@ -16,6 +16,7 @@ const inInbox: readonly steps.Step[] = [
   steps.delivers('m1', 'o-m1'),
   steps.expunges(1, 2),
   steps.expunges(2),
+  steps.undeletes(1),
   steps.flags(1),
   steps.flagsUnchanged(1),
   steps.claimsRecent,
@@ -76,7 +77,7 @@ function exhaustive(proof: string, history: History, limit: number, store: Parti
 async function runEvery(name: string, history: History, limit: number, store: Partial<StoreOptions>): Promise<Result> {
   const disk = await diskFor(history)
   const faults: string[] = []
-  const { histories, repeated, complete } = await everySchedule(
+  const { histories, orders, repeated, complete } = await everySchedule(
     history.length,
     steps.namesOn(disk),
     limit,
@@ -96,7 +97,7 @@ async function runEvery(name: string, history: History, limit: number, store: Pa
     },
   )
   await breathe()
-  return { cases: histories, details: { repeated, ...(complete ? { exhausted: 1 } : { sampled: 1 }) }, faults }
+  return { cases: histories, details: { orders, repeated, ...(complete ? { exhausted: 1 } : { sampled: 1 }) }, faults }
 }
 
 /** What fails is a violation as well. */
@@ -186,14 +187,19 @@ function* together<T>(of: readonly T[], count: number, from = 0): Iterable<reado
 /** Schedules of one history, of those that have very many. */
 const manySchedules = 1000
 
-/** Every schedule of short histories. `share`: of the histories, 0 to 1. */
+/** Every schedule of every two steps by two processes. */
+export function pairs(): Job[] {
+  const histories = [...together([...sequences(all, 1)], 2)]
+  return histories.map((history) => exhaustive('interleavings', history, 2 * manySchedules))
+}
+
+/** Every schedule of short histories. `share`: of the longer ones, 0 to 1. */
 export function shortHistories(share: number): Job[] {
-  const pairs = [...together([...sequences(all, 1)], 2)]
   const triples = [...together([...sequences(all, 1)], 3)]
   const longer = [...together([...sequences(inInbox, 2)], 2)]
-  const cut = [...together([...sequences([inInbox[0]!, inInbox[1]!, inInbox[3]!, inInbox[5]!], 2)], 2)]
+  const cut = [...together([...sequences([inInbox[0]!, inInbox[1]!, inInbox[3]!, steps.flags(1)], 2)], 2)]
   return [
-    ...pairs.map((history) => exhaustive('interleavings', history, 2 * manySchedules)),
+    ...pairs(),
     ...sample(triples, share).map((history) => exhaustive('interleavings', history, manySchedules)),
     ...sample(longer, share).map((history) => exhaustive('interleavings', history, manySchedules)),
     ...sample(cut, share).map((history) => exhaustive('interleavings', history, manySchedules, { epochEntries: 2 })),

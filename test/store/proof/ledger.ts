@@ -41,6 +41,8 @@ export class Ledger {
   readonly flagged = new Map<string, Set<string>>()
   /** Acknowledged changes that were conditional on the same MODSEQ of the same message. */
   readonly conditional = new Map<string, number>()
+  /** Expunged messages that were brought back. */
+  readonly broughtBack = new Set<string>()
   /** Ranges that became \Recent, by box. */
   readonly recent = new Map<string, (readonly [after: number, upTo: number])[]>()
   /** Names of mailboxes whose making was acknowledged, or that were there. */
@@ -64,6 +66,7 @@ export class Ledger {
     for (const [key, value] of this.expunged) copy.expunged.set(key, value)
     for (const [key, value] of this.flagged) copy.flagged.set(key, new Set(value))
     for (const [key, value] of this.conditional) copy.conditional.set(key, value)
+    for (const key of this.broughtBack) copy.broughtBack.add(key)
     for (const [key, value] of this.recent) copy.recent.set(key, [...value])
     for (const key of this.made) copy.made.add(key)
     for (const key of this.leaving) copy.leaving.add(key)
@@ -81,6 +84,11 @@ export class Ledger {
     const count = (this.conditional.get(key) ?? 0) + 1
     this.conditional.set(key, count)
     if (count > 1) this.faults.push(`${key} was found unchanged twice`)
+  }
+
+  noteBroughtBack(key: string): void {
+    if (this.broughtBack.has(key)) this.faults.push(`${key} was brought back twice`)
+    this.broughtBack.add(key)
   }
 
   noteRecent(mailbox: Mailbox, after: Uid, upTo: Uid): void {

@@ -201,11 +201,67 @@ export const planted: readonly PlantedBug[] = [
     replacement:
       "    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])\n    await this.expunge(uids, 'client')\n    const result = await copyMessages(this.context, this.directory, messages, target as OpenMailbox)\n",
   },
+  {
+    name: 'what is brought back is committed before its file has a durable name',
+    breaks: durable,
+    file: 'undelete.ts',
+    text: `      folder: \`\${directory}/msg\`,\n`,
+    replacement: '',
+  },
+  {
+    name: 'what is brought back loses both names of its file',
+    breaks: 'nothing is lost',
+    file: 'undelete.ts',
+    text: 'mailbox.removeFilesLater(chosen.map((index) => messages[index]!.file))',
+    replacement: 'await remove(chosen)',
+  },
+  {
+    name: 'an expunged message can be brought back twice',
+    breaks: 'exactly once',
+    file: 'undelete.ts',
+    text: 'return [...mailbox.planAdditions(additions), operations.purge(chosen.map((index) => messages[index]!.uid))]',
+    replacement: 'return mailbox.planAdditions(additions)',
+  },
+  {
+    name: 'a removed mailbox is given up when its rename is reported as failed',
+    breaks: 'nothing is lost',
+    file: 'removed-mailboxes.ts',
+    text: `if ((await unlessAbsent(fs.status(\`\${at}/log\`))) === undefined) {\n        await removeTree`,
+    replacement: 'if (at.length > 0) {\n        await removeTree',
+  },
+  {
+    name: 'a mailbox is restored before its message files are durable',
+    breaks: durable,
+    file: 'removed-mailboxes.ts',
+    text: `    await fs.syncDirectory(\`\${directory}/msg\`)\n    try {\n`,
+    replacement: '    try {\n',
+  },
+  {
+    name: 'a restored mailbox is taken for durable before it is',
+    breaks: durable,
+    file: 'removed-mailboxes.ts',
+    text: '    await fs.syncDirectory(directory)\n    await fs.syncDirectory(at)\n    await removeTree(fs, at)\n',
+    replacement: '    await removeTree(fs, at)\n',
+  },
+  {
+    name: 'an account is moved before its copy is synced',
+    breaks: durable,
+    file: 'mirror.ts',
+    text: '    if (changes > 0 || thorough) await fs.syncDirectory(to)\n',
+    replacement: '',
+  },
+  {
+    name: 'an account whose move was interrupted is not put back',
+    breaks: 'nothing is lost',
+    file: 'places.ts',
+    text: "    for (const attempt of attempts) {\n      if (!attempt.has.has('frozen')) continue\n",
+    replacement: '    for (const attempt of attempts) {\n      if (attempt.id.length > 0) continue\n',
+  },
 ]
 
 const root = resolve(import.meta.dirname, '../../..')
 /** A proof that doesn't end has not found the bug. */
-const longestMs = 240_000
+const longestMs = 900_000
 
 /** Which check found the bug; undefined when none did. Throws when its text is not there exactly once. */
 export async function tryPlanted(bug: PlantedBug): Promise<string | undefined> {

@@ -1,26 +1,30 @@
 /**
- * The proofs of the store, as a table: `npm run prove:store -- [--seed n] [--scale x] [--only text]`.
+ * The proofs of the store, as a table: `npm run prove:store -- [--seed n] [--scale x] [--only text] [--no-kills] [--no-planted] [--json]`.
  *
  * `--scale` is the share of the whole (1): 0.01 takes a minute. `--only` leaves out the jobs whose proof and name don't contain the text. A
- * violation tells the job; with the same seed it comes again, with its order of calls.
+ * violation tells the job; with the same seed it comes again, with its order of calls. Exit code 1: a violation, or a planted bug that was not caught.
  */
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { systemClock } from '#src/base/clock.ts'
 import { campaign } from '../campaign/campaign.ts'
 import { crashStates } from './crash-states.ts'
 import { failingCalls } from './failing-calls.ts'
 import { fileChecks } from './files.ts'
-import { endings, longHistory, shortHistories } from './interleavings.ts'
+import { endings, shortHistories } from './interleavings.ts'
 import type { Job, Result } from './jobs.ts'
 import { planted, tryPlanted } from './planted.ts'
+import { runJobs, serve } from './pool.ts'
+import { aligned, Table } from './table.ts'
 
 /** Of a whole proof. */
 const interleavingsWanted = 1_000_000
 const endingsWanted = 4_000
 const killsWanted = 10_000
+/** Processes that are killed work at the same time, on mailboxes of so many messages; of so many kills, the rest on small ones. */
+const killedAtOnce = 4
+const largeMessages = 50_000
+const killsAtLarge = 500
 
 interface Options {
   readonly seed: number
@@ -29,133 +33,100 @@ interface Options {
 }
 
 /** All jobs that are known before the first one ran; the same in every process. */
-export function jobsOf({ scale, only }: Options): readonly Job[] {
+function jobsOf({ scale, only }: Options): readonly Job[] {
   const jobs = [
     ...fileChecks,
+    ...crashStates(Math.min(1, scale * 50)),
     ...failingCalls(Math.min(1, scale * 10)),
-    ...crashStates(Math.min(1, scale * 5)),
     ...endings(Math.ceil(endingsWanted * Math.min(1, scale * 3))),
     ...shortHistories(Math.min(1, scale)),
   ]
   return jobs.filter(({ proof, name }) => proof.includes(only) || name.includes(only))
 }
 
-/** A job: by its number among all, or, beyond them, as one more long history. */
-function jobAt(jobs: readonly Job[], { seed }: Options, index: number): Job {
-  return jobs[index] ?? longHistory(seed, index - jobs.length)
+/** A terminal is told every second, a file every minute. */
+const tellMs = process.stderr.isTTY ? 1000 : 60_000
+
+/** Says on one line how far everything is, and how long the slowest of it will take. */
+class Progress {
+  private toldMs = 0
+  private readonly began = systemClock.monotonic()
+  private readonly parts = new Map<string, { readonly text: string; readonly share: number }>()
+
+  tell(part: string, text: string, share: number): void {
+    this.parts.set(part, { text, share })
+    const now = systemClock.monotonic()
+    if (now - this.toldMs < tellMs) return
+    this.toldMs = now
+    const seconds = (now - this.began) / 1000
+    const least = Math.min(...Array.from(this.parts.values(), (one) => one.share))
+    const left = least > 0.005 ? `, ${Math.ceil((seconds / least - seconds) / 60)} min left` : ''
+    const texts = Array.from(this.parts.values(), (one) => one.text)
+    const line = `${texts.join('; ')}${left}`
+    process.stderr.write(process.stderr.isTTY ? `\r${line}   ` : `${line}\n`)
+  }
 }
 
-class Table {
-  readonly rows = new Map<string, { cases: number; busyMs: number; faults: number; details: Record<string, number> }>()
-  readonly faults: string[] = []
-
-  add(proof: string, result: Result, busyMs: number): void {
-    let row = this.rows.get(proof)
-    if (row === undefined) {
-      row = { cases: 0, busyMs: 0, faults: 0, details: {} }
-      this.rows.set(proof, row)
-    }
-    row.cases += result.cases
-    row.busyMs += busyMs
-    row.faults += result.faults.length
-    for (const [name, count] of Object.entries(result.details)) row.details[name] = (row.details[name] ?? 0) + count
-    this.faults.push(...result.faults.map((fault) => `${proof}: ${fault}`))
-  }
-
-  cases(proof: string): number {
-    return this.rows.get(proof)?.cases ?? 0
-  }
-
-  toString(): string {
-    const lines = [['proof', 'cases', 'violations', 'cases per CPU second', 'of which']]
-    for (const [proof, { cases, busyMs, faults, details }] of this.rows)
-      lines.push([
-        proof,
-        String(cases),
-        String(faults),
-        busyMs === 0 ? '' : String(Math.round((cases / busyMs) * 1000)),
-        Object.entries(details)
-          .map(([name, count]) => `${name} ${count}`)
-          .join(', '),
-      ])
-    const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
-    return lines
-      .map((line) =>
-        line
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join('  ')
-          .trimEnd(),
+async function proveByJobs(options: Options, args: readonly string[], table: Table, progress: Progress): Promise<void> {
+  const jobs = jobsOf(options).length
+  const interleavings = 'interleavings'.includes(options.only) ? interleavingsWanted * options.scale : 0
+  await runJobs(import.meta.filename, args, {
+    jobs,
+    interleavings,
+    table,
+    progress: (done) => {
+      const seen = table.cases('interleavings')
+      const share = Math.min(done / jobs, interleavings === 0 ? 1 : (0.2 * done) / jobs + (0.8 * seen) / interleavings)
+      const violations = `${table.faults.length} violations`
+      progress.tell(
+        'jobs',
+        `${Math.min(done, jobs)} of ${jobs} jobs, ${seen} of ${interleavings} interleavings, ${violations}`,
+        share,
       )
-      .join('\n')
-  }
-}
-
-interface Answer {
-  readonly index: number
-  readonly proof: string
-  readonly result: Result
-  readonly busyMs: number
-}
-
-/** The work of a child process: jobs by number, one after another. */
-function serve(options: Options): void {
-  const jobs = jobsOf(options)
-  process.on('message', (index: number) => {
-    const job = jobAt(jobs, options, index)
-    const began = process.cpuUsage()
-    job
-      .run(options.seed)
-      .catch((error: unknown): Result => ({ cases: 1, details: {}, faults: [`${job.name}: ${String(error)}`] }))
-      .then((result) => {
-        const { user, system } = process.cpuUsage(began)
-        process.send!({ index, proof: job.proof, result, busyMs: (user + system) / 1000 } satisfies Answer)
-      })
+    },
   })
 }
 
-/** Gives the jobs to as many processes as there are cores, and takes more long histories until enough interleavings were seen. */
-async function runAll(options: Options, table: Table, args: readonly string[]): Promise<void> {
-  const jobs = jobsOf(options)
-  const wanted = 'interleavings'.includes(options.only) ? interleavingsWanted * options.scale : 0
-  const began = systemClock.monotonic()
-  let next = 0
-  let done = 0
-  const progress = () => {
-    const seconds = (systemClock.monotonic() - began) / 1000
-    const seen = table.cases('interleavings')
-    const share = Math.min(
-      done / Math.max(1, jobs.length),
-      wanted === 0 ? 1 : (0.3 * done) / jobs.length + (0.7 * seen) / wanted,
-    )
-    const left = share > 0.01 ? `${Math.ceil((seconds / share - seconds) / 60)} min left` : ''
-    process.stderr.write(
-      `\r${done} of ${jobs.length} jobs, ${seen} of ${wanted} interleavings, ${table.faults.length} violations, ${left}   `,
-    )
+async function proveByKills(scale: number, table: Table, progress: Progress): Promise<void> {
+  const kills = Math.ceil(killsWanted * scale)
+  const atLarge = scale < 1 ? 0 : killsAtLarge
+  const tell = (done: number) => progress.tell('kills', `${done} of ${kills} kills`, done / kills)
+  const parts = [
+    { count: kills - atLarge, messages: 200 },
+    { count: atLarge, messages: largeMessages },
+  ]
+  let before = 0
+  for (const { count, messages } of parts) {
+    if (count === 0 || table.faults.length > 0) continue
+    const began = systemClock.monotonic()
+    const report = await campaign(count, killedAtOnce, { messages, progress: (done) => tell(before + done) })
+    before += count
+    table.add('kills', killsOf(report, messages), systemClock.monotonic() - began)
   }
-  const child = async (worker: ChildProcess) => {
-    while (table.faults.length === 0 && (next < jobs.length || table.cases('interleavings') < wanted)) {
-      worker.send(next)
-      next += 1
-      const answer = await new Promise<Answer | undefined>((resolve) => {
-        worker.once('message', (message: Answer) => resolve(message))
-        worker.once('exit', () => resolve(undefined))
-      })
-      worker.removeAllListeners()
-      if (answer === undefined) {
-        table.faults.push('a process of the proof ended')
-        return
-      }
-      done += 1
-      table.add(answer.proof, answer.result, answer.busyMs)
-      progress()
-    }
-    worker.kill()
+}
+
+function killsOf(report: Awaited<ReturnType<typeof campaign>>, messages: number): Result {
+  const { kills, faults, delivered, operations, under } = report
+  const details: Record<string, number> = { 'acknowledged steps': operations, delivered }
+  if (messages === largeMessages) details[`on mailboxes of ${messages}`] = kills
+  for (const [step, count] of Object.entries(under)) details[`during ${step}`] = count
+  return { cases: kills, details, faults }
+}
+
+interface Tried {
+  readonly bug: string
+  readonly breaks: string
+  /** undefined: by nothing. */
+  readonly caughtBy: string | undefined
+}
+
+async function provePlanted(progress: Progress): Promise<readonly Tried[]> {
+  const tried: Tried[] = []
+  for (const bug of planted) {
+    progress.tell('planted', `${tried.length} of ${planted.length} planted bugs`, tried.length / planted.length)
+    tried.push({ bug: bug.name, breaks: bug.breaks, caughtBy: await tryPlanted(bug) })
   }
-  const workers = Array.from({ length: availableParallelism() }, () =>
-    fork(import.meta.filename, ['--serve', ...args], { serialization: 'advanced' }),
-  )
-  await Promise.all(workers.map(child))
-  process.stderr.write('\n')
+  return tried
 }
 
 async function main(): Promise<void> {
@@ -167,32 +138,35 @@ async function main(): Promise<void> {
       serve: { type: 'boolean', default: false },
       'no-kills': { type: 'boolean', default: false },
       'no-planted': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
     },
   })
   const options = { seed: Number(values.seed), scale: Number(values.scale), only: values.only }
-  if (values.serve) return serve(options)
+  if (values.serve) return serve(jobsOf(options), options.seed)
   const args = [`--seed=${options.seed}`, `--scale=${options.scale}`, `--only=${options.only}`]
   const table = new Table()
-  await runAll(options, table, args)
-  if (!values['no-kills'] && 'kills'.includes(options.only)) {
-    const began = systemClock.monotonic()
-    const kills = Math.ceil(killsWanted * options.scale)
-    const { faults, delivered, messages } = await campaign(kills, 4)
-    const result = { cases: kills, details: { delivered, messages }, faults }
-    table.add('kills', result, systemClock.monotonic() - began)
+  const began = systemClock.monotonic()
+  const progress = new Progress()
+  const kills = !values['no-kills'] && 'kills'.includes(options.only)
+  await Promise.all([
+    proveByJobs(options, args, table, progress),
+    ...(kills ? [proveByKills(options.scale, table, progress)] : []),
+  ])
+  const minutes = () => Math.round((systemClock.monotonic() - began) / 6000) / 10
+  if (!values.json) {
+    console.log(`seed ${options.seed}, scale ${options.scale}, ${minutes()} minutes\n${table}`)
+    for (const fault of table.faults) console.log(`\nviolation of ${fault}`)
   }
-  console.log(`seed ${options.seed}, scale ${options.scale}\n${table}`)
-  for (const fault of table.faults) console.log(`\nviolation of ${fault}`)
-  let caught = true
-  if (!values['no-planted'] && 'planted'.includes(options.only)) {
-    console.log('\nplanted bugs')
-    for (const bug of planted) {
-      const by = await tryPlanted(bug)
-      caught &&= by !== undefined
-      console.log(`  ${bug.name.padEnd(60)} ${by ?? 'NOT CAUGHT'}`)
-    }
+  const tried = !values['no-planted'] && 'planted'.includes(options.only) ? await provePlanted(new Progress()) : []
+  const caught = tried.filter(({ caughtBy }) => caughtBy !== undefined).length
+  if (values.json)
+    console.log(JSON.stringify({ ...options, minutes: minutes(), ...table.toJSON(), planted: tried }, null, 2))
+  else if (tried.length > 0) {
+    const rows = tried.map(({ bug, breaks, caughtBy }) => [bug, breaks, caughtBy ?? 'NOT CAUGHT'])
+    console.log(`\n${aligned([['planted bug', 'what it breaks', 'caught by'], ...rows])}`)
+    console.log(`\n${caught} of ${tried.length} planted bugs caught; ${minutes()} minutes in all`)
   }
-  if (table.faults.length > 0 || !caught) process.exitCode = 1
+  if (table.faults.length > 0 || caught < tried.length) process.exitCode = 1
 }
 
 if (import.meta.main) await main()

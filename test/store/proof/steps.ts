@@ -119,6 +119,23 @@ export function expunges(...values: number[]): Step {
   }
 }
 
+/** One expunged message, by somebody. */
+export function undeletes(value: number): Step {
+  return {
+    name: `undelete ${value}`,
+    opens: [],
+    run: async (process) => {
+      const inbox = process.open('INBOX')
+      const { pairs } = await inbox.undelete(uids(value))
+      for (const [source, copy] of pairs) {
+        const key = keyOf(inbox, source)
+        process.ledger.noteBroughtBack(key)
+        noteDelivered(process, inbox, copy, process.ledger.shown.get(key) ?? '')
+      }
+    },
+  }
+}
+
 export function flags(value: number): Step {
   return {
     name: `flag ${value}`,
