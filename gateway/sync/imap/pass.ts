@@ -20,6 +20,7 @@ import { type MailboxRest, passMailbox } from './mailbox-pass.ts'
 import { BackendMemory, isAmong, type KnownPair, type MailboxMark, type TreeMemory } from './memory.ts'
 import type { PassMark } from './observe.ts'
 import { parseOrigin } from './origin.ts'
+import { withRenamesFound } from './renamed.ts'
 import { type MailboxHere, type Pair, planTree, type TreePlan } from './tree.ts'
 
 export interface ImapPolicy {
@@ -213,15 +214,21 @@ async function bringTreesIntoStep(
   { mailboxes, namespace }: Listing,
 ): Promise<TreeInStep> {
   const { account, session, policy, clock, log } = request
-  const before = withRenamesKnown(await memory.tree(), mailboxes)
+  const remembered = withRenamesKnown(await memory.tree(), mailboxes)
   // What is listed and tells no status may be none: only of one that is known it is taken for a passing failure.
-  const known = new Set(before.pairs.map(({ path }) => path))
-  const there = mailboxes.filter(({ path, status }) => status !== undefined || known.has(path))
+  const known = new Set(remembered.pairs.map(({ path }) => path))
+  const listedThere = mailboxes.filter(({ path, status }) => status !== undefined || known.has(path))
+  const { pairs, mailboxes: there } = await withRenamesFound(
+    { control: session.control, account, url: request.url, memory },
+    { pairs: remembered.pairs, mailboxes: listedThere },
+  )
+  const before = { ...remembered, pairs }
   const here = await listHere(request, before.pairs, there)
   const changedThere = new Set<string>()
   for (const pair of before.pairs) {
-    const status = there.find(({ path }) => path === pair.path)?.status
-    if (!isSeen(await memory.mark(pair.idHere), status)) changedThere.add(pair.path)
+    const mailbox =
+      there.find(({ id }) => id !== undefined && id === pair.idThere) ?? there.find(({ path }) => path === pair.path)
+    if (!isSeen(await memory.mark(pair.idHere), mailbox?.status)) changedThere.add(mailbox?.path ?? pair.path)
   }
   const plan = planTree({
     there,
@@ -243,7 +250,7 @@ async function bringTreesIntoStep(
   const made = await makeAndRename(sides, plan, there[0]?.delimiter, () =>
     memory.put(new Map(), { ...before, pairs: announced }),
   )
-  const listed = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
+  const listed = new Map(listedThere.map((mailbox) => [mailbox.path, mailbox]))
   const numbers = new Map<MailboxId, ModSeq>()
   const subscribed = new Set(await account.subscriptions())
   const paired: (KnownPair & { readonly isListed: boolean })[] = []
@@ -256,8 +263,8 @@ async function bringTreesIntoStep(
     const isRemade = remade.has(id) ? { remade: true as const } : {}
     paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed, ...isRemade })
   }
-  const pairs = paired.map(({ isListed, remade, ...pair }) => pair)
-  const gone = before.pairs.filter(({ idHere }) => !pairs.some((pair) => pair.idHere === idHere))
+  const agreed = paired.map(({ isListed, remade, ...pair }) => pair)
+  const gone = before.pairs.filter(({ idHere }) => !agreed.some((pair) => pair.idHere === idHere))
   const removals = new Set([...plan.removeHere, ...plan.removeThere])
   // What is still to be removed stays known until it is.
   const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
@@ -272,7 +279,7 @@ async function bringTreesIntoStep(
     refused: made.refused,
     async finish(unfinished) {
       if (leaving.length === 0 || unfinished) {
-        if (remade.size > 0) await memory.put(new Map(), { pairs: [...pairs, ...leaving], ...suspicion })
+        if (remade.size > 0) await memory.put(new Map(), { pairs: [...agreed, ...leaving], ...suspicion })
         return
       }
       const marks = new Map<string, MailboxMark | undefined>()
@@ -281,7 +288,7 @@ async function bringTreesIntoStep(
         there: async (path) => isSeen(marks.get(path), await statusThere(session.control, path)),
         here: async (name) => !(await hasOwn(request, name)),
       })
-      await memory.put(new Map(leaving.map(({ idHere }) => [idHere, undefined])), { pairs, ...suspicion })
+      await memory.put(new Map(leaving.map(({ idHere }) => [idHere, undefined])), { pairs: agreed, ...suspicion })
     },
   }
 }

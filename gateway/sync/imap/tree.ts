@@ -145,8 +145,9 @@ export function planTree(input: TreeInput): TreePlan {
       occupied.add(name)
     }
   }
+  const renamed = new Set(renameHere.map(({ from }) => from))
   const kept = new Set([
-    ...input.here.map(({ name }) => name).filter((name) => !removeHere.includes(name)),
+    ...input.here.map(({ name }) => name).filter((name) => !removeHere.includes(name) && !renamed.has(name)),
     ...renameHere.map(({ to }) => to),
   ])
   const createHere = [...names.values()].filter((name) => !kept.has(name))

@@ -94,6 +94,21 @@ describe('an IMAP backend', () => {
     expect(await names()).toEqual([wanted, wanted])
   })
 
+  it('a mailbox that was renamed there is renamed here, and another one of its old name is another one', async () => {
+    const both = await fresh()
+    const { other, account } = both
+    await other.mailboxCreate('old')
+    for (const subject of ['a', 'b']) await other.append('old', message(subject))
+    await both.pass()
+    const { mailboxId, uidValidity } = await account.status('old')
+    await other.mailboxRename('old', 'new')
+    await other.mailboxCreate('old')
+    await other.append('old', message('c'))
+    expect(await both.pass()).toMatchObject({ fetched: 1, sent: 0, expungedHere: 0, deletedThere: 0 })
+    expect(await account.status('new')).toMatchObject({ mailboxId, uidValidity, messages: 2 })
+    expect(await treeHere(both)).toEqual(await treeThere(both))
+  })
+
   it('a mailbox that was removed here goes there too, after messages moved into it and out of it', async () => {
     const both = await fresh()
     const { other, account } = both
