@@ -1,6 +1,6 @@
 /**
  * A POP3 server of the least cost, for any number of users on any number of loopback addresses: each user has the same messages.
- * As a program (`node double.ts MESSAGES`) it prints its port, and is told of users by nobody: every name and password is right.
+ * As a program (`node double.ts MESSAGES`) it prints its port, and is told of users by nobody: every name is right, with the password `pw`.
  * `127.0.66.*` is a host that hangs: connections are taken, and nothing is ever said.
  */
 import { createServer, type Server, type Socket } from 'node:net'
@@ -30,8 +30,9 @@ export const startDouble = async (messages: number): Promise<{ readonly port: nu
       case 'RETR':
       case 'TOP':
         return `+OK\r\n${bodies[Number(argument) - 1]!.toString('latin1')}.\r\n`
-      case 'USER':
       case 'PASS':
+        return argument === 'pw' ? '+OK\r\n' : '-ERR [AUTH] wrong\r\n'
+      case 'USER':
       case 'QUIT':
       case 'NOOP':
         return '+OK\r\n'
