@@ -45,23 +45,21 @@ export const learnFromPlan = (plan: Plan, { learned }: BackendProfile, log: Log)
 /** Fewer tell nothing. */
 const comparedMessages = 3
 
-/** What two listings in a row say of unique-ids and order. Mail that comes or goes between them changes neither. */
+/** What two listings in a row say of unique-ids and order. Mail that comes or goes between them changes neither. Answers whether the unique-ids are others. */
 export const learnFromListings = (
   before: readonly Listed[],
   after: readonly Listed[],
   { learned }: BackendProfile,
   log: Log,
-): void => {
+): boolean => {
   const places = new Map(after.map(({ uidl }, place) => [uidl, place]))
   const known = before.filter(({ uidl }) => uidl !== '')
   const found = known.flatMap(({ uidl }) => places.get(uidl) ?? [])
-  if (known.length < comparedMessages) return
-  if (found.length < known.length / 2 && after.length >= known.length / 2) {
-    if (learned.unstableUidls !== true)
-      log.log('notice', 'the backend gives other unique-ids in every session; messages are told by their headers')
-    learned.unstableUidls = true
-  } else if (found.some((place, index) => index > 0 && place < found[index - 1]!)) {
+  if (known.length < comparedMessages) return false
+  if (found.length < known.length / 2 && after.length >= known.length / 2) return true
+  if (found.some((place, index) => index > 0 && place < found[index - 1]!)) {
     if (learned.reorders !== true) log.log('notice', 'the backend lists its messages in another order in every session')
     learned.reorders = true
   }
+  return false
 }

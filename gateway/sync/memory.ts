@@ -13,6 +13,8 @@ export interface BackendMemory {
   readonly givenAway?: number
   /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
   readonly missing?: { readonly since: number; readonly sessions: number }
+  /** Unique-ids of this maildrop don't last: its messages are told by their headers. */
+  readonly byHeaders?: true
   /** Marked with DELE in sessions that no QUIT has confirmed. */
   readonly asked?: SizesByUid
   /** Marked with DELE and confirmed by QUIT: if the origin is listed again, the deletion is not for what it names now. */
@@ -38,6 +40,7 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
   const keeps = value.keeps === true
   const always = {
     ...(value.ignoring === true ? ({ ignoring: true } as const) : {}),
+    ...(value.byHeaders === true ? ({ byHeaders: true } as const) : {}),
     ...(typeof value.givenAway === 'number' ? { givenAway: value.givenAway } : {}),
   }
   const { missing, ignoredUpTo } = value

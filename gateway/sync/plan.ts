@@ -167,6 +167,7 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     forgetAway: plausible ? [...away.keys()].filter((origin) => !origins.has(origin)) : [],
     memory: {
       keeps,
+      ...(input.memory.byHeaders === true ? { byHeaders: true } : {}),
       ...(keeps || given === undefined ? {} : { given }),
       ...(keeps || input.memory.givenAway === undefined ? {} : { givenAway }),
       ...(missingNow === undefined ? {} : { missing: missingNow }),

@@ -41,6 +41,7 @@ import {
 import { rematch } from './rematch.ts'
 import type { Setbacks, Trouble } from './setbacks.ts'
 import { clearStubs } from './stub.ts'
+import { goesByHeaders, nameByHeaders } from './unstable-ids.ts'
 
 export interface SyncRequest {
   /** Of the maildrop, `backendUrl`: the beginning of its origins. */
@@ -106,13 +107,30 @@ const syncSession = async (
   await mailbox.refresh()
   const memoryKey = `backend ${url}`
   const stored = readMemory(await account.get(memoryKey), mailbox.id)
-  const memory = underPolicy(stored, policy, mailbox.highestModSeq)
+  let written = stored
+  const remember = async (now: BackendMemory): Promise<void> => {
+    if (!isDeepStrictEqual(now, written)) await account.put({ [memoryKey]: writtenMemory(now, mailbox.id) })
+    written = now
+  }
+  let memory = underPolicy(stored, policy, mailbox.highestModSeq)
   const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
   const injected = await readInjected(account, url)
-  const known = await knownOrigins(mailbox, url, contents, injected, (left) => isPending(left, memory, policy))
+  const look = () => knownOrigins(mailbox, url, contents, injected, (left) => isPending(left, memory, policy))
+  let known = await look()
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
-  if (before !== undefined) learnFromListings(before, listing.listed, profile, log)
-  const named = profile.learned.unstableUidls === true ? withoutUidls(listing.listed) : listing.listed
+  const changed = before !== undefined && learnFromListings(before, listing.listed, profile, log)
+  const byHeaders = await goesByHeaders({ url, memory, profile, client, listed: listing.listed, changed, known })
+  if (byHeaders) {
+    if (memory.byHeaders !== true) {
+      log.log('notice', 'the backend gives other unique-ids in every session; messages are told by their headers')
+      profile.learned.unstableUidls = true
+      memory = { ...memory, byHeaders }
+      // Before any origin changes: what is known by its header is never looked for by a unique-id.
+      await remember({ ...stored, byHeaders })
+    }
+    if (await nameByHeaders(mailbox, url, known.present, known)) known = await look()
+  }
+  const named = byHeaders ? withoutUidls(listing.listed) : listing.listed
   const listed = await identify(url, named, known, client)
   const found = await rematch({ client, mailbox, listed, known, present: known.present })
   if (found > 0)
@@ -132,11 +150,6 @@ const syncSession = async (
     policy,
     now: Math.floor(clock.now() / 1_000),
   })
-  let written = stored
-  const remember = async (now: BackendMemory): Promise<void> => {
-    if (!isDeepStrictEqual(now, written)) await account.put({ [memoryKey]: writtenMemory(now, mailbox.id) })
-    written = now
-  }
   // What guards an origin against a second DELE goes only after the mailbox has forgotten the origin.
   await remember(withDeletionsOf(memory, steps.memory))
   if (steps.forget.length + steps.readmit.length > 0) await mailbox.forget([...steps.forget, ...steps.readmit])

@@ -136,6 +136,40 @@ describe('a new host', () => {
   })
 })
 
+describe('unique-ids that are others in every session', () => {
+  const renewing = (backend: ScriptedPop3) => {
+    backend.on('UIDL', ({ session }, usual) => {
+      backend.messages = backend.messages.map((each, index) => ({ ...each, uidl: `s${session}-${index}` }))
+      return usual()
+    })
+  }
+
+  it.each([3, count])('%s messages come once, and later mail too', async (many) => {
+    await using backend = await start({ messages: all.slice(0, many).map(message) })
+    renewing(backend)
+    await using test = await testStore()
+    const gateway = new Syncer(test.store, backendAt(backend.port))
+    for (let round = 0; round < 4; round++) await gateway.sync()
+    expect((await subjects(test.store)).sort()).toEqual(all.slice(0, many).toSorted())
+    backend.messages = [...backend.messages, message('later')]
+    for (let round = 0; round < 2; round++) expect(await gateway.sync()).toMatchObject({ fetched: 1 - round })
+    // The host is forgotten with time; what an account is known by is not.
+    const anew = new Syncer(test.store, backendAt(backend.port))
+    for (let round = 0; round < 2; round++) expect(await anew.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+  })
+
+  it('of one account make no mail of another one new', async () => {
+    const access = { profiles: new BackendProfiles() }
+    await using backend = await start()
+    await using test = await testStore()
+    const gateway = new Syncer(test.store, backendAt(backend.port), access)
+    await gateway.sync()
+    access.profiles.of('127.0.0.1', backend.port).learned.unstableUidls = true
+    for (let round = 0; round < 3; round++) expect(await gateway.sync()).toMatchObject({ fetched: 0, held: 0 })
+    expect(await subjects(test.store)).toEqual(all)
+  })
+})
+
 it('killed at every command while a server removes what it gave: nothing is lost or doubled', async () => {
   await using backend = await start()
   removes(backend, 'at the next command')
