@@ -2,6 +2,7 @@
  * What was learned of backend hosts, kept over restarts: a JSON file for each host in a directory that all nodes of a store share.
  * docs/decisions/0163-what-is-learned-of-hosts.md. A file has no user, no reply and no credential in it: names of known properties with plain values.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
@@ -9,8 +10,12 @@ import type { Log } from '#src/base/log.ts'
 import { BackendProfile, type BackendProfiles, isLearned, type Learned } from './profile.ts'
 
 const daySeconds = 86_400
-/** What is not confirmed by then may have changed: it is learned again. */
-const longestDays = { protection: 365, other: 30 } as const
+/** A file that was not used for so long goes, and all that is in it. */
+const longestUnusedDays = 365
+/** What is still the same by then may have changed: it is learned again. Not the protection that logins had: then one could be had with less. */
+const longestSameDays = 30
+/** When a host was used is written so often. */
+const usedSeconds = daySeconds
 /** Files that are kept; beyond that, those that were used longest ago go. */
 const maxFiles = 10_000
 const maxOctets = 16_384
@@ -21,8 +26,10 @@ type Dated = Readonly<Record<string, { readonly value: unknown; readonly at: num
 
 interface Kept {
   readonly profile: BackendProfile
-  /** As in the file; undefined: there is none that we know. */
+  /** As in the file. */
   dated: Dated
+  /** Seconds since 1970. */
+  usedAt: number
 }
 
 export class ProfileFiles implements AsyncDisposable {
@@ -32,6 +39,7 @@ export class ProfileFiles implements AsyncDisposable {
   readonly #kept = new Map<string, Kept>()
   readonly #touched = new Set<string>()
   readonly #closing = new AbortController()
+  readonly #node = randomUUID()
   #writing: Promise<void> | undefined
 
   private constructor(directory: string, clock: Clock, log: Log) {
@@ -52,24 +60,24 @@ export class ProfileFiles implements AsyncDisposable {
     const found: { readonly key: string; readonly dated: Dated; readonly usedAt: number }[] = []
     for (const name of names) {
       const read = await this.#read(keyOf(name))
-      if (read !== undefined && now(this.#clock) - read.usedAt < longestDays.protection * daySeconds)
+      if (read !== undefined && now(this.#clock) - read.usedAt < longestUnusedDays * daySeconds)
         found.push({ key: keyOf(name), ...read })
       else await this.#remove(name)
     }
     found.sort((a, b) => b.usedAt - a.usedAt)
     for (const { key } of found.splice(maxFiles)) await this.#remove(nameOf(key))
-    for (const { key, dated } of found) {
+    for (const { key, dated, usedAt } of found) {
       const profile = new BackendProfile(valuesOf(dated))
       profiles.put(key, profile)
-      this.#kept.set(key, { profile, dated })
+      this.#kept.set(key, { profile, dated, usedAt })
     }
   }
 
   /** The host was used: what was learned is written within a second or so. */
   touch(key: string, profile: BackendProfile): void {
     const kept = this.#kept.get(key)
-    if (kept === undefined) this.#kept.set(key, { profile, dated: {} })
-    else if (same(kept.dated, profile.learned)) return
+    if (kept === undefined) this.#kept.set(key, { profile, dated: {}, usedAt: 0 })
+    else if (same(kept.dated, profile.learned) && now(this.#clock) - kept.usedAt < usedSeconds) return
     this.#touched.add(key)
     this.#writing ??= this.#clock
       .sleep(flushMs, this.#closing.signal)
@@ -111,9 +119,11 @@ export class ProfileFiles implements AsyncDisposable {
     if (theirs.protection?.value === 'tls') merged.protection = theirs.protection
     Object.assign(learned, valuesOf(merged))
     kept.dated = merged
+    kept.usedAt = at
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })
     const path = join(this.#directory, nameOf(key))
-    const temporary = `${path}.${process.pid}`
+    // Nodes on several machines may have the same process id.
+    const temporary = `${path}.${this.#node}`
     const handle = await open(temporary, 'w', 0o600)
     try {
       await handle.writeFile(JSON.stringify({ host: key, usedAt: at, learned: merged }))
@@ -146,8 +156,8 @@ export class ProfileFiles implements AsyncDisposable {
     const dated: Record<string, { value: unknown; at: number }> = {}
     for (const [name, entry] of Object.entries(learned)) {
       if (!isObject(entry) || typeof entry.at !== 'number' || !isLearned(name, entry.value)) continue
-      const days = name === 'protection' ? longestDays.protection : longestDays.other
-      if (now(this.#clock) - entry.at < days * daySeconds) dated[name] = { value: entry.value, at: entry.at }
+      const isSame = name === 'protection' || now(this.#clock) - entry.at < longestSameDays * daySeconds
+      if (isSame) dated[name] = { value: entry.value, at: entry.at }
     }
     return dated
   }

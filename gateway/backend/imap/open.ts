@@ -43,7 +43,7 @@ export const openImap = async (request: ImapRequest): Promise<ImapLogin> => {
   const { connection, protection } = ready
   noteProtection(request, connection)
   try {
-    const capabilities = ready.preauthenticated ? ready.capabilities : await authenticate(ready, request)
+    const capabilities = await authenticate(ready, request)
     connection.literalPlus = capabilities.has('LITERAL+')
     if (capabilities.has('ID')) await introduce(connection)
     await prove(connection)
@@ -55,25 +55,20 @@ export const openImap = async (request: ImapRequest): Promise<ImapLogin> => {
   }
 }
 
-interface Ready extends ImapLogin {
-  readonly preauthenticated: boolean
-}
-
-const protect = async (request: ImapRequest, limits: Limits): Promise<Ready> => {
+/** Greeted and protected, nobody logged in. */
+const protect = async (request: ImapRequest, limits: Limits): Promise<ImapLogin> => {
   let startTls = !request.implicitTls && request.startTls !== 'never'
   for (let attempt = 0; ; attempt++) {
     const { trust, tlsVerify, signal } = request
     const { connection, greeting } = await ImapConnection.open(request, limits, trust, tlsVerify, signal)
     try {
-      const preauthenticated = greeting.condition === 'PREAUTH'
+      if (greeting.condition === 'PREAUTH') refusePreauth(request)
       const capabilities = capabilitiesIn(greeting) ?? (await askCapabilities(connection))
-      if (request.implicitTls) return { connection, capabilities, protection: connection.protection, preauthenticated }
-      // Nobody logged in, and TLS is not possible any more: somebody wants us to go on in clear. RFC 9051 §11.1
-      if (preauthenticated) goOnInClear(request, 'is past the login (PREAUTH)')
-      const protection = startTls && !preauthenticated ? await upgrade(request, connection, capabilities) : undefined
-      if (protection === undefined) return { connection, capabilities, protection: 'none', preauthenticated }
+      if (request.implicitTls) return { connection, capabilities, protection: connection.protection }
+      const protection = startTls ? await upgrade(request, connection, capabilities) : undefined
+      if (protection === undefined) return { connection, capabilities, protection: 'none' }
       // What was said in clear does not count. RFC 9051 §6.2.1
-      return { connection, capabilities: await askCapabilities(connection), protection, preauthenticated }
+      return { connection, capabilities: await askCapabilities(connection), protection }
     } catch (error) {
       connection.close()
       if (!(error instanceof BackendError) || error.kind !== 'tls' || attempt > 0 || mustProtect(request)) throw error
@@ -83,6 +78,15 @@ const protect = async (request: ImapRequest, limits: Limits): Promise<Ready> => 
       startTls = false
     }
   }
+}
+
+/** No password was asked for, so none is proven, and whose mailboxes these are only the server knows. RFC 9051 §7.1.4, §11.1 */
+const refusePreauth = (request: ImapRequest): never => {
+  if (!request.implicitTls) goOnInClear(request, 'is past the login (PREAUTH)')
+  throw new BackendError(
+    'permanent',
+    'the backend lets anybody in without a login (PREAUTH), so it can not tell whether a password is right: make it ask for one',
+  )
 }
 
 /** Undefined where it goes on in clear: not offered, or refused, and the policy lets it. */
@@ -99,7 +103,7 @@ const upgrade = async (
 
 /** Answers the capabilities behind the login. */
 const authenticate = async (
-  ready: Ready,
+  ready: ImapLogin,
   { credentials, method = 'password' }: ImapRequest,
 ): Promise<ReadonlySet<string>> => {
   const { connection, capabilities, protection } = ready

@@ -83,6 +83,18 @@ describe('what was learned of hosts', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
+  it('the protection of a host that is in use is never forgotten, though nothing new is learned of it', async () => {
+    const directory = await folder()
+    for (let days = 0; days <= 600; days += 200) {
+      const each = await node(directory, days * day)
+      if (days === 0) each.host().learned.protection = 'tls'
+      expect(each.host().learned.protection).toBe('tls')
+      each.host().touch()
+      await each.close()
+    }
+    expect(await readdir(directory)).toEqual(['pop.example.net%3A110.json'])
+  })
+
   it.each([
     ['no JSON', 'x'],
     ['not an object', '[]'],

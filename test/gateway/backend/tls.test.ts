@@ -181,6 +181,17 @@ const login = async (
   }
 }
 
+it.each([true, false])(
+  'a session without a login (PREAUTH) proves no password (TLS from the first octet: %s)',
+  async (implicit) => {
+    const greeting = '* PREAUTH [CAPABILITY IMAP4rev1] welcome\r\n'
+    await using backend = await double({ protocol: 'imap', tls: context('good'), implicit, greeting })
+    const changes = { implicitTls: implicit, startTls: 'offered' } as const
+    expect(await login('imap', backend.port, changes)).toMatch(/^permanent: .*PREAUTH/)
+    expect(backend.leaked()).toBe(false)
+  },
+)
+
 describe.each(['pop3', 'imap'] as const)('%s', (protocol) => {
   /** Required; and in the default policy once the host had TLS. */
   const policies: readonly [string, () => Partial<ProtectionRequest>][] = [
