@@ -31,7 +31,9 @@ export class ArrivingMessage implements MessageSink {
   readonly duplicateOf: OriginState | undefined
   /** Once complete; its file may still be on its way to the disk. */
   arrived: Arrived | undefined
-  /** Resolves when the file that `arrived` tells of has its name, or never gets one, which `settled` then tells. */
+  /** Resolves when the file that `arrived` tells of has its turn at the disk. */
+  begun: Promise<void> = Promise.resolve()
+  /** Resolves when the file has its name, or never gets one, which `settled` then tells. */
   named: Promise<void> = Promise.resolve()
   private readonly context: StoreContext
   private readonly directory: string
@@ -84,9 +86,11 @@ export class ArrivingMessage implements MessageSink {
     if (this.duplicateOf !== undefined) return
     if (this.poured !== undefined) this.follow(this.finishPoured(this.poured))
     else {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.named = promise
-      this.follow(this.writeCollected(resolve))
+      const begun = Promise.withResolvers<void>()
+      const named = Promise.withResolvers<void>()
+      this.begun = begun.promise
+      this.named = named.promise
+      this.follow(this.writeCollected(begun.resolve, named.resolve))
     }
     return this.context.slots.room()
   }
@@ -120,7 +124,7 @@ export class ArrivingMessage implements MessageSink {
     await this.poured?.remove()
   }
 
-  private async writeCollected(named: () => void): Promise<void> {
+  private async writeCollected(begun: () => void, named: () => void): Promise<void> {
     const { fs, slots } = this.context
     const { pieces, sizeOctets } = this
     this.pieces = []
@@ -129,6 +133,7 @@ export class ArrivingMessage implements MessageSink {
     slots.hold(sizeOctets)
     try {
       await slots.run(async () => {
+        begun()
         const { durable } = await fs.begin(path, ...pieces)
         named()
         await durable

@@ -44,11 +44,13 @@ export class MailboxDelivery implements Delivery {
     if (complete.length === 0) return this.messages.map((message) => fate(message, undefined))
     const durable = settleAll(complete)
     const areWritten = succeeds(durable)
+    // While they wait for their turn at the disk, which others may have for long, no other change of the mailbox waits for them.
+    await Promise.all(complete.map(({ begun }) => begun))
     try {
       return await this.commitAll(complete, durable)
     } catch (error) {
       const isRefused = error instanceof StoreError && (error.kind === 'invalid' || error.kind === 'limit')
-      // Not handed to the log. From any other failure on the files stay: a commit that seems to have failed may have been made.
+      // Refused, or not written: it was not handed to the log. From any other failure on the files stay: a commit that seems to have failed may have been made.
       if (isRefused || !(await areWritten)) await this.removeAll()
       throw error
     }

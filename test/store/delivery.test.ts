@@ -1,17 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { type Gate, MemoryDisk, systemError } from './disk.ts'
-import { storeIn, textOf, user } from './support.ts'
+import { deliver, deliverAll, storeIn, textOf, uid, uids, user } from './support.ts'
+import { until } from './until.ts'
 
 const large = 300_000
+/** Of one process. */
+const writesAtOnce = 64
 
-/** An INBOX on a simulated disk whose calls pass `gate`, once there is one. */
+/** An INBOX, and another mailbox, on a simulated disk whose calls pass `gate`, once there is one. */
 async function inboxBehind() {
   const disk = new MemoryDisk()
   const here: { gate: Gate } = { gate: () => undefined }
   const store = storeIn('/s', { fs: disk.fs((call) => here.gate(call)) })
   const account = store.account(user)
   await account.ensure()
-  return { disk, here, inbox: await account.open('INBOX') }
+  await account.create('other')
+  return { disk, here, inbox: await account.open('INBOX'), other: await account.open('other') }
 }
 
 describe('messages on their way', () => {
@@ -37,6 +41,30 @@ describe('messages on their way', () => {
     const texts = await Promise.all([...inbox.messages].map(({ uid }) => textOf(inbox, uid)))
     expect(texts).toEqual(['a'.repeat(large), 'small', 'b'.repeat(large), ''])
     expect(disk.files().filter((path) => path.includes('/msg/'))).toHaveLength(4)
+  })
+
+  it('hold up no other change while they wait for their turn at the disk', async () => {
+    const { here, inbox, other } = await inboxBehind()
+    await deliver(inbox, 'here')
+    const free = Promise.withResolvers<void>()
+    let writing = 0
+    here.gate = ({ operation, path }) => {
+      if (operation !== 'finish' || !path.includes('/other/msg/')) return undefined
+      writing += 1
+      return free.promise
+    }
+    const many = deliverAll(
+      other,
+      Array.from({ length: writesAtOnce }, () => ({ text: 'x' })),
+    )
+    await until(() => writing === writesAtOnce)
+    const delivered = deliver(inbox, 'waits')
+    await inbox.refresh()
+    await inbox.changeFlags({ uids: uids(1), mode: 'add', flags: ['\\Seen'] })
+    expect([...inbox.byUid(uid(1))!.flags]).toEqual(['\\Seen'])
+    free.resolve()
+    expect(await delivered).toEqual({ uid: 2 })
+    expect(await many).toHaveLength(writesAtOnce)
   })
 
   it('hold their sender back once 16 MiB wait for the disk, until they are written', async () => {
