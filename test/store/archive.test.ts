@@ -211,6 +211,24 @@ describe('an archive (MDIR-06)', () => {
     expect(snapshot(root)).toEqual(before)
   })
 
+  it('that is replaced while a log is read shows what is there then, and repairs nothing', async () => {
+    const root = await archivedRoot()
+    await using archive = withArchive(root)
+    const wanted = await seen(archive.account(user))
+    let isReplaced = false
+    const fs: StoreFs = {
+      ...nodeFs,
+      list: async (path) => {
+        if (isReplaced || !/INBOX\/log\/[0-9]+\./.test(path)) return await nodeFs.list(path)
+        isReplaced = true
+        throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+      },
+    }
+    await using other = withArchive(root, { fs })
+    expect(await seen(other.account(user))).toEqual(wanted)
+    expect(isReplaced).toBe(true)
+  })
+
   it('is checked, and never repaired: nothing false on a read-only medium, damage told', async () => {
     const root = await archivedRoot()
     const check = async (archive: string, repair: boolean) => {

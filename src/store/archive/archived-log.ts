@@ -28,14 +28,17 @@ export async function readArchivedLog<State extends Replica<unknown>>(
     moved: () => {},
     ended: archiveError,
   })
-  for (let isWhole = true; ; isWhole = false) {
+  for (let isWhole = true; ; ) {
     const left = await whatIsLeft(reader, undefined, isWhole ? () => {} : (state) => state.expectGaps())
     // Nobody removes an epoch of an archive: it is the directory that changed, see what is there now.
     if (left === 'moved') continue
     const { state, newest, last } = left
     if (newest !== undefined && last.sound && last.kind !== 'lost' && isWhole)
       return { state, number: lastNumber(last), id: newest.id }
-    if (isWhole) continue
+    if (isWhole) {
+      isWhole = false
+      continue
+    }
     context.log.log('warning', 'a commit log in an archive is damaged; showing what can be read', {
       directory,
       upTo: last.number,
