@@ -209,6 +209,44 @@ describe('a check', () => {
     expect((await check(tree.root)).findings).toEqual([])
   })
 
+  it('takes a removed mailbox that is brought back while it is looked at for no damage', async () => {
+    const tree = await plantedStore()
+    const [claimed, look, emptied, done] = Array.from({ length: 4 }, () => Promise.withResolvers<void>())
+    await using store = storeIn(tree.root, {
+      fs: {
+        ...nodeFs,
+        write: async (path, ...pieces) => {
+          claimed!.resolve()
+          await look!.promise
+          return await nodeFs.write(path, ...pieces)
+        },
+        rename: async (from, to) => {
+          if (/gone\/log$/.test(to)) {
+            emptied!.resolve()
+            await done!.promise
+          }
+          return await nodeFs.rename(from, to)
+        },
+      },
+    })
+    const [removed] = await store.account(user).removed()
+    const restored = store.account(user).restore(removed!.id)
+    await claimed!.promise
+    const fs: StoreFs = {
+      ...nodeFs,
+      status: async (path) => {
+        if (/\.removed\/[^/]+\/msg\//.test(path)) {
+          look!.resolve()
+          await emptied!.promise
+        }
+        return await nodeFs.status(path)
+      },
+    }
+    expect((await check(tree.root, { fs, now: true })).findings).toEqual([])
+    done!.resolve()
+    expect(await restored).toBe('Gone')
+  })
+
   it('brings back a removed mailbox whose name was lost under another one', async () => {
     const tree = await plantedStore()
     writeFileSync(`${removedIn(tree)}/about`, '')

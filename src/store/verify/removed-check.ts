@@ -2,8 +2,9 @@
 
 import { StoreError } from '../../base/errors.ts'
 import { unlessAbsent } from '../fs.ts'
-import { parseAbout, removedName, writeAbout } from '../removed-mailboxes.ts'
+import { type About, parseAbout, removedName, writeAbout } from '../removed-mailboxes.ts'
 import { folders } from '../tree.ts'
+import type { MessageRecord } from '../types.ts'
 import { checkDirectory, checkLogFolder, checkTmp, statuses } from './folders-check.ts'
 import { MailboxCheck } from './mailbox-check.ts'
 import { checkKnown } from './messages-check.ts'
@@ -47,8 +48,7 @@ async function checkOne(run: Run, place: Place, at: string): Promise<void> {
 /** True when all its message files are here. */
 async function checkAbout(run: Run, place: Place, at: string): Promise<boolean> {
   const path = `${at}/about`
-  const octets = await unlessAbsent(run.fs.read(path))
-  const about = octets === undefined ? undefined : parseAbout(octets)
+  const about = await aboutAt(run, at)
   if (about !== undefined) return about.complete
   // Restored or purged meanwhile.
   if ((await unlessAbsent(run.fs.status(`${at}/log`))) === undefined) return false
@@ -57,6 +57,11 @@ async function checkAbout(run: Run, place: Place, at: string): Promise<boolean> 
     writeAbout(run.fs, at, { names: [standInName], complete: false }),
   )
   return false
+}
+
+async function aboutAt(run: Run, at: string): Promise<About | undefined> {
+  const octets = await unlessAbsent(run.fs.read(`${at}/about`))
+  return octets === undefined ? undefined : parseAbout(octets)
 }
 
 async function checkMailbox(run: Run, place: Place, at: string, isComplete: boolean): Promise<void> {
@@ -78,6 +83,11 @@ class RemovedCheck extends MailboxCheck {
   override async open(): Promise<void> {
     await using store = this.run.openStore()
     await store.account(this.place.userId!).removed()
+  }
+
+  /** Whoever brings the mailbox back takes the files first, and says so before. */
+  override async hasStill(record: MessageRecord): Promise<boolean> {
+    return (await super.hasStill(record)) && (await aboutAt(this.run, this.directory))?.complete === true
   }
 
   override mayReplace(): void {
