@@ -247,14 +247,15 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
           steps.push(fs.write(written.path, written.octets))
         }
         await allDone(steps)
-        for (const [index, result] of (await files).entries()) {
-          const request = fresh[index]!
-          ready.add(request)
-          if (result.status === 'fulfilled') continue
-          batch.splice(batch.indexOf(request), 1)
-          request.fail(result.reason)
+        for (const request of fresh) ready.add(request)
+        const failed = new Map<Waiting<Outcome>, unknown>()
+        for (const [index, result] of (await files).entries())
+          if (result.status === 'rejected') failed.set(fresh[index]!, result.reason)
+        if (failed.size > 0) {
+          batch.splice(0, batch.length, ...batch.filter((request) => !failed.has(request)))
+          for (const [request, reason] of failed) request.fail(reason)
+          continue
         }
-        if (fresh.some((request) => !batch.includes(request))) continue
         if (lostSince !== undefined) this.courtesy.caughtUp(lostSince)
         const began = this.context.clock.monotonic()
         if (!(await this.put(written.path, written.octets))) {

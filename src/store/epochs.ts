@@ -315,8 +315,9 @@ export class EpochFolders<State extends Replica<unknown>> {
    * small together: a tool that copies the store reads now what it listed then. docs/decisions/0131-what-a-copy-under-load-holds.md
    */
   async removeBefore(epoch: Epoch, keepMs: number): Promise<void> {
-    const old = (await this.list()).filter(({ start }) => start < epoch.start).slice(0, -1)
-    for (const one of old.slice(0, old.length - (await this.countKept(old, keepMs)))) {
+    const before = (await this.list()).filter(({ start }) => start < epoch.start)
+    const old = before.slice(0, -1)
+    for (const one of old.slice(0, old.length - (await this.countKept(before, keepMs)))) {
       const away = `${this.directory}/tmp/${uniqueName()}`
       // Somebody else may be at it.
       if ((await unlessAbsent(this.fs.rename(this.pathOf(one), away).then(() => true))) === undefined) continue
@@ -325,19 +326,20 @@ export class EpochFolders<State extends Replica<unknown>> {
     }
   }
 
-  /** How many of these epochs, from the last one back, stay. */
-  private async countKept(old: readonly Epoch[], keepMs: number): Promise<number> {
+  /** How many of these epochs, from the one before the last back, stay. */
+  private async countKept(before: readonly Epoch[], keepMs: number): Promise<number> {
+    const old = before.slice(0, -1)
     if (keepMs === 0 || old.length === 0) return 0
     const now = await fileSystemTime(this.fs, this.directory)
     let octets = 0
     let count = 0
-    for (let next: number | undefined; count < old.length; count += 1) {
+    for (let next = before.at(-1)!.start; count < old.length; count += 1) {
       const one = old[old.length - 1 - count]!
       // It changed for the last time when the next one was renamed out of it.
       const folder = await unlessAbsent(this.fs.status(this.pathOf(one)))
       const base = await unlessAbsent(this.fs.status(`${this.pathOf(one)}/${baseName}`))
       if (folder === undefined || base === undefined || now - folder.changedMs >= keepMs) break
-      octets += base.sizeOctets + ((next ?? one.start) - one.start) * entryOctets
+      octets += base.sizeOctets + (next - one.start) * entryOctets
       if (octets > maxKeptOctets) break
       next = one.start
     }

@@ -27,9 +27,12 @@ export class FlagPlans {
     const isConditional = unchangedSince !== undefined
     const since: number = unchangedSince ?? Number.POSITIVE_INFINITY
     const touched = new Set(this.touched.flat())
-    /** By the number of the set: found once, not for every message. */
+    /** By the number of the set: found once, not for every message, and not for the sets of others. */
     const differs: boolean[] = []
-    for (const set of messages.sets) differs.push(makesDifference(set, mode, flags))
+    const isDifferent = (number: number): boolean => {
+      differs[number] ??= makesDifference(messages.sets[number]!, mode, flags)
+      return differs[number]
+    }
     return inPieces(uids, (piece) => {
       const wanted: Uid[] = []
       for (let at = 0; at < piece.length; ) {
@@ -45,7 +48,7 @@ export class FlagPlans {
           if (present[row] !== uid) continue
           const isTouched = touched.size > 0 && touched.has(uid)
           if ((isTouched && isConditional) || modSeqs[row]! > since) modified.push(uid)
-          else if (isTouched || differs[numbers[row]!]!) wanted.push(uid)
+          else if (isTouched || isDifferent(numbers[row]!)) wanted.push(uid)
         }
       }
       this.touched.push(wanted)
