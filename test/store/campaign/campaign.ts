@@ -20,6 +20,8 @@ export interface CampaignOptions {
   readonly messages?: number
   /** Of the links and renames that succeed and are said to have failed. */
   readonly lies?: number
+  /** Ends it before all kills. */
+  readonly signal?: AbortSignal
   /** Called now and then. */
   readonly progress?: (kills: number, ledger: Ledger) => void
 }
@@ -45,7 +47,7 @@ const lifeMs = 20
 export async function campaign(
   kills: number,
   processes: number,
-  { messages = 200, lies = 0, progress }: CampaignOptions = {},
+  { messages = 200, lies = 0, signal, progress }: CampaignOptions = {},
 ): Promise<Report> {
   const root = mkdtempSync(join(tmpdir(), 'wherry-campaign-'))
   const ledger = new Ledger()
@@ -56,7 +58,7 @@ export async function campaign(
     let [left, done] = [kills, 0]
     await Promise.all(
       Array.from({ length: processes }, async (_, index) => {
-        while (left > 0 && ledger.faults.length === 0) {
+        while (left > 0 && ledger.faults.length === 0 && signal?.aborted !== true) {
           left -= 1
           const { child, told, ended } = startWorker({ root, name: `worker-${index}`, ledger, messages, lies })
           // Any moment in the middle of its work will do, however fast the machine is; also before its first word.

@@ -16,7 +16,7 @@ const inInbox: readonly steps.Step[] = [
   steps.delivers('m1', 'o-m1'),
   steps.expunges(1, 2),
   steps.expunges(2),
-  steps.undeletes(1),
+  steps.undeletes,
   steps.flags(1),
   steps.flagsUnchanged(1),
   steps.claimsRecent,

@@ -144,10 +144,10 @@ export const planted: readonly PlantedBug[] = [
     replacement: '.filter(({ start }) => start <= epoch.start)',
   },
   {
-    name: 'a new log is not synced',
+    name: 'a new mailbox is not synced',
     breaks: durable,
-    file: 'epochs.ts',
-    text: '  await fs.syncDirectory(directory)\n',
+    file: 'mailbox-directory.ts',
+    text: '  await fs.syncDirectory(parent)\n',
     replacement: '',
   },
   {
@@ -205,7 +205,7 @@ export const planted: readonly PlantedBug[] = [
     name: 'what is brought back is committed before its file has a durable name',
     breaks: durable,
     file: 'undelete.ts',
-    text: `      folder: \`\${directory}/msg\`,\n`,
+    text: `      files: { folder: \`\${directory}/msg\` },\n`,
     replacement: '',
   },
   {

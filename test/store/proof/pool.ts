@@ -20,6 +20,8 @@ function jobAt(jobs: readonly Job[], seed: number, index: number): Job {
 /** The work of a child process: jobs by number, one after another. */
 export function serve(jobs: readonly Job[], seed: number): void {
   process.on('disconnect', () => process.exit())
+  // Meant for the parent, which still wants the answer.
+  process.on('SIGINT', () => {})
   process.on('message', (index: number) => {
     const job = jobAt(jobs, seed, index)
     const began = process.cpuUsage()
@@ -38,17 +40,20 @@ export interface Pool {
   /** Long histories follow the jobs until there were so many interleavings. */
   readonly interleavings: number
   readonly table: Table
+  /** Ends it before all jobs. */
+  readonly signal: AbortSignal
   /** `done`: of the jobs and those histories. */
   readonly progress: (done: number) => void
 }
 
 /** Runs this program in several processes with `--serve` and these arguments; ends at the first violation. */
 export async function runJobs(program: string, args: readonly string[], pool: Pool): Promise<void> {
-  const { table, interleavings, progress } = pool
+  const { table, interleavings, signal, progress } = pool
   let next = 0
   let done = 0
   const give = async (worker: ChildProcess) => {
-    while (table.faults.length === 0 && (next < pool.jobs || table.cases('interleavings') < interleavings)) {
+    const isDone = () => signal.aborted || table.faults.length > 0
+    while (!isDone() && (next < pool.jobs || table.cases('interleavings') < interleavings)) {
       worker.send(next)
       next += 1
       const answer = await new Promise<Answer | undefined>((resolve) => {

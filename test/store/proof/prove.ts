@@ -1,7 +1,7 @@
 /**
- * The proofs of the store, as a table: `npm run prove:store -- [--seed n] [--scale x] [--only text] [--no-kills] [--no-planted] [--json]`.
+ * The proofs of the store, as a table: `npm run prove:store -- [--seed n] [--scale x] [--only text] [--minutes n] [--no-kills] [--no-planted] [--json]`.
  *
- * `--scale` is the share of the whole (1): 0.01 takes a minute. `--only` leaves out the jobs whose proof and name don't contain the text. A
+ * `--scale` is the share of the whole (1): 0.01 takes a minute. After `--minutes`, or at SIGINT, it ends with what it has tried (but for the planted bugs). `--only` leaves out the jobs whose proof and name don't contain the text. A
  * violation tells the job; with the same seed it comes again, with its order of calls. Exit code 1: a violation, or a planted bug that was not caught.
  */
 
@@ -67,13 +67,24 @@ class Progress {
   }
 }
 
-async function proveByJobs(options: Options, args: readonly string[], table: Table, progress: Progress): Promise<void> {
+interface Proving {
+  readonly table: Table
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+async function proveByJobs(
+  options: Options,
+  args: readonly string[],
+  { table, progress, signal }: Proving,
+): Promise<void> {
   const jobs = jobsOf(options).length
   const interleavings = 'interleavings'.includes(options.only) ? interleavingsWanted * options.scale : 0
   await runJobs(import.meta.filename, args, {
     jobs,
     interleavings,
     table,
+    signal,
     progress: (done) => {
       const seen = table.cases('interleavings')
       const share = Math.min(done / jobs, interleavings === 0 ? 1 : (0.2 * done) / jobs + (0.8 * seen) / interleavings)
@@ -87,7 +98,7 @@ async function proveByJobs(options: Options, args: readonly string[], table: Tab
   })
 }
 
-async function proveByKills(scale: number, table: Table, progress: Progress): Promise<void> {
+async function proveByKills(scale: number, { table, progress, signal }: Proving): Promise<void> {
   const kills = Math.ceil(killsWanted * scale)
   const atLarge = scale < 1 ? 0 : killsAtLarge
   const tell = (done: number) => progress.tell('kills', `${done} of ${kills} kills`, done / kills)
@@ -97,9 +108,13 @@ async function proveByKills(scale: number, table: Table, progress: Progress): Pr
   ]
   let before = 0
   for (const { count, messages } of parts) {
-    if (count === 0 || table.faults.length > 0) continue
+    if (count === 0 || table.faults.length > 0 || signal.aborted) continue
     const began = systemClock.monotonic()
-    const report = await campaign(count, killedAtOnce, { messages, progress: (done) => tell(before + done) })
+    const report = await campaign(count, killedAtOnce, {
+      messages,
+      signal,
+      progress: (done) => tell(before + done),
+    })
     before += count
     table.add('kills', killsOf(report, messages), systemClock.monotonic() - began)
   }
@@ -135,6 +150,7 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '1' },
       scale: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
+      minutes: { type: 'string', default: '10000' },
       serve: { type: 'boolean', default: false },
       'no-kills': { type: 'boolean', default: false },
       'no-planted': { type: 'boolean', default: false },
@@ -146,12 +162,13 @@ async function main(): Promise<void> {
   const args = [`--seed=${options.seed}`, `--scale=${options.scale}`, `--only=${options.only}`]
   const table = new Table()
   const began = systemClock.monotonic()
-  const progress = new Progress()
+  const ending = new AbortController()
+  process.once('SIGINT', () => ending.abort())
+  const timeout = setTimeout(() => ending.abort(), Number(values.minutes) * 60_000)
+  const proving = { table, progress: new Progress(), signal: ending.signal }
   const kills = !values['no-kills'] && 'kills'.includes(options.only)
-  await Promise.all([
-    proveByJobs(options, args, table, progress),
-    ...(kills ? [proveByKills(options.scale, table, progress)] : []),
-  ])
+  await Promise.all([proveByJobs(options, args, proving), ...(kills ? [proveByKills(options.scale, proving)] : [])])
+  clearTimeout(timeout)
   const minutes = () => Math.round((systemClock.monotonic() - began) / 6000) / 10
   if (!values.json) {
     console.log(`seed ${options.seed}, scale ${options.scale}, ${minutes()} minutes\n${table}`)

@@ -24,20 +24,22 @@ export interface Step {
   readonly run: (process: Process) => Promise<void>
 }
 
-/** An account whose INBOX holds two messages; `a/b` and `x`, where asked for, hold one each. */
-export async function preparedDisk(mailboxes: readonly string[] = [], tail = 0): Promise<MemoryDisk> {
+/** Of the message with UID 3, which is expunged. */
+const expungedText = 'gone'
+
+/** An account whose INBOX holds two messages, and one that was expunged; `a/b` and `x`, where asked for, hold one each. */
+export async function preparedDisk(mailboxes: readonly string[] = []): Promise<MemoryDisk> {
   const disk = new MemoryDisk()
   await using store = storeIn(root, { fs: disk.fs(), clock: new DiskClock(disk) })
   const account = store.account(user)
   await account.ensure()
   const inbox = await account.open('INBOX')
-  await deliverAll(inbox, [{ text: 'm1', origin: 'o-m1' }, { text: 'm2' }])
+  await deliverAll(inbox, [{ text: 'm1', origin: 'o-m1' }, { text: 'm2' }, { text: expungedText }])
+  await inbox.expunge(uids(3), 'client')
   for (const name of mailboxes) {
     await account.create(name)
     await deliver(await account.open(name), `in ${name}`)
   }
-  for (let at: number = inbox.highestModSeq; at < tail; at += 1)
-    await inbox.changeFlags({ uids: uids(1), mode: at % 2 === 0 ? 'add' : 'remove', flags: ['\\Flagged'] })
   return disk
 }
 
@@ -119,21 +121,18 @@ export function expunges(...values: number[]): Step {
   }
 }
 
-/** One expunged message, by somebody. */
-export function undeletes(value: number): Step {
-  return {
-    name: `undelete ${value}`,
-    opens: [],
-    run: async (process) => {
-      const inbox = process.open('INBOX')
-      const { pairs } = await inbox.undelete(uids(value))
-      for (const [source, copy] of pairs) {
-        const key = keyOf(inbox, source)
-        process.ledger.noteBroughtBack(key)
-        noteDelivered(process, inbox, copy, process.ledger.shown.get(key) ?? '')
-      }
-    },
-  }
+/** The message that was expunged before. */
+export const undeletes: Step = {
+  name: 'undelete 3',
+  opens: [],
+  run: async (process) => {
+    const inbox = process.open('INBOX')
+    const { pairs } = await inbox.undelete(uids(3))
+    for (const [source, copy] of pairs) {
+      process.ledger.noteBroughtBack(keyOf(inbox, source))
+      noteDelivered(process, inbox, copy, expungedText)
+    }
+  },
 }
 
 export function flags(value: number): Step {
