@@ -67,6 +67,43 @@ describe('messages on their way', () => {
     expect(await many).toHaveLength(writesAtOnce)
   })
 
+  for (const [what, operation, place] of [
+    ['octets', 'finish', '/INBOX/msg/'],
+    ['names', 'syncDirectory', '/INBOX/msg'],
+  ] as const)
+    it(`fail alone when their ${what} do not become durable: what is committed beside them is`, async () => {
+      const { here, inbox } = await inboxBehind()
+      await deliver(inbox, 'here')
+      const go = Promise.withResolvers<void>()
+      let isLinking = false
+      let isNamed = false
+      let isHurt = false
+      here.gate = (call) => {
+        if (call.operation === 'link' && !isLinking) {
+          isLinking = true
+          return go.promise
+        }
+        isNamed ||= call.operation === 'write' && call.path.includes('/INBOX/msg/')
+        if (call.operation !== operation || !call.path.includes(place)) return undefined
+        isHurt = true
+        return Promise.reject(systemError('EIO'))
+      }
+      const change = (flag: string) => inbox.changeFlags({ uids: uids(1), mode: 'add', flags: [flag] })
+      const before = change('\\Seen')
+      await until(() => isLinking)
+      const modSeq = inbox.highestModSeq
+      const refused = expect(deliver(inbox, 'hurt')).rejects.toMatchObject({ kind: 'unavailable' })
+      await until(() => isNamed)
+      const beside = change('\\Flagged')
+      go.resolve()
+      await Promise.all([before, beside, refused])
+      expect(isHurt).toBe(true)
+      expect(inbox.highestModSeq).toBe(modSeq + 2)
+      expect(Array.from(inbox.messages, ({ uid, flags }) => [uid, [...flags].sort()])).toEqual([
+        [1, ['\\Flagged', '\\Seen']],
+      ])
+    })
+
   it('hold their sender back once 16 MiB wait for the disk, until they are written', async () => {
     const { here, inbox } = await inboxBehind()
     const free = Promise.withResolvers<void>()
