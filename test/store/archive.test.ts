@@ -1,4 +1,4 @@
-import { cpSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, lstatSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -185,6 +185,18 @@ describe('an archive (MDIR-06)', () => {
         message: expect.stringContaining('mount it'),
       })
     }
+  })
+
+  it('whose medium is taken out has no damaged messages, and has them again when it is back', async () => {
+    const root = await archivedRoot()
+    await using store = withArchive(root)
+    await using inbox = await store.account(user).open('INBOX')
+    const { uid } = inbox.messages.at(0)!
+    renameSync(root, `${root}.away`)
+    await expect(textOf(inbox, uid)).rejects.toMatchObject({ kind: 'unavailable' })
+    await expect(store.account(user).open('INBOX')).rejects.toMatchObject({ kind: 'unavailable' })
+    renameSync(`${root}.away`, root)
+    expect(await textOf(inbox, uid)).toBe(message('one'))
   })
 
   it('with a damaged log shows what can be read, the same each time; a damaged message fails alone', async () => {

@@ -5,7 +5,7 @@ import type { MailboxId, ModSeq, Uid } from '../../base/ids.ts'
 import type { MessageSummary } from '../../mime/types.ts'
 import { FileContent, summaryOf } from '../content.ts'
 import type { StoreContext } from '../context.ts'
-import { codeOf, storeError } from '../fs.ts'
+import { codeOf, storeError, unlessAbsent } from '../fs.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { statusOf } from '../mailbox-status.ts'
 import { SummaryCache } from '../summary-cache.ts'
@@ -106,7 +106,11 @@ export class ArchivedMailbox implements Mailbox {
       await content[Symbol.asyncDispose]()
       throw damaged(record, `has ${content.sizeOctets} octets instead of ${record.sizeOctets}`)
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') throw damaged(record, 'is missing')
+      if (codeOf(error) === 'ENOENT') {
+        const { fs } = this.context
+        if ((await unlessAbsent(fs.status(`${this.directory}/log`))) !== undefined) throw damaged(record, 'is missing')
+        throw new StoreError('unavailable', 'The archive is not there any more; mount it again', { cause: error })
+      }
       if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw damaged(record, 'is no file')
       throw storeError(error, 'Opening a message')
     }
