@@ -6,7 +6,7 @@ import type { Clock } from '#src/base/clock.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import type { Injector } from './inject/injector.ts'
 import type { Setbacks, Trouble } from './setbacks.ts'
-import { type Stub, showStubs, stubOrigin } from './stub.ts'
+import { missingStub, type Stub, showStubs, stubOrigin } from './stub.ts'
 
 /** A server that refuses more than this has trouble of another kind: each has to fail so often before it is looked at closely. */
 const mostAtOnce = 20
@@ -46,13 +46,13 @@ export const climb = async <Entry extends { readonly origin: string }>(
       const { origin } = entry
       const { why } = trouble
       if (!setbacks.risk(origin)) {
-        stubs.push({ origin, why, header: undefined })
+        stubs.push(missingStub(origin, undefined, why))
         continue
       }
       const found = await rescue(entry, trouble)
       setbacks.survived(origin)
       if (found === 'whole') healed.push(entry)
-      else stubs.push({ origin, why, header: found })
+      else stubs.push(missingStub(origin, found, why))
     }
     await injector.finish()
   } finally {

@@ -9,7 +9,7 @@ export interface BackendMemory {
   readonly keeps: boolean
   /** UIDs of the last session that retrieved something and whose QUIT was confirmed; until `keeps`. */
   readonly given?: { readonly from: Uid; readonly below: Uid }
-  /** What a submission server took up to then (seconds since 1970) was retrieved in sessions whose QUIT was confirmed; until `keeps`. */
+  /** What a submission server took, or a server of the site refused, up to then (seconds since 1970) was retrieved in sessions whose QUIT was confirmed; until `keeps`. */
   readonly givenAway?: number
   /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
   readonly missing?: { readonly since: number; readonly sessions: number }

@@ -26,7 +26,7 @@ export interface PlanInput {
   /** Of this backend only. */
   readonly present: ReadonlyMap<string, Uid>
   readonly departed: ReadonlyMap<string, Departed>
-  /** Of messages that a submission server took and that have not come back: when, in seconds since 1970. */
+  /** Of messages that a submission server took and that have not come back, or that were refused: when, in seconds since 1970. */
   readonly away: ReadonlyMap<string, number>
   /** Announced octets by message number; empty where they were not asked for. */
   readonly sizes: ReadonlyMap<number, number>

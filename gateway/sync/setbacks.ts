@@ -16,7 +16,7 @@ interface Setback extends Trouble {
 }
 
 /**
- * Messages of one maildrop that a backend would not give, or that were arriving when a session broke. They come last and
+ * Messages of one backend account that a backend would not give, or that were arriving when a session broke. They come last and
  * ever more rarely, so that one bad message keeps no other from being fetched. In memory: a restart tries them again.
  */
 export class Setbacks {
@@ -45,15 +45,16 @@ export class Setbacks {
     this.#risked.delete(origin)
   }
 
-  /** `now` in the order to fetch them; `later` are in their pause. Forgets what is not wanted any more. */
+  /** `now` in the order to fetch them; `later` are in their pause. Of the origins that begin with `prefix`, forgets what is not wanted any more. */
   order<Wanted extends { readonly origin: string }>(
     wanted: readonly Wanted[],
     nowMs: number,
+    prefix: string,
   ): { now: readonly Wanted[]; later: readonly Wanted[] } {
     if (this.#setbacks.size === 0) return { now: wanted, later: [] }
     const still = new Set(wanted.map(({ origin }) => origin))
     for (const origin of this.#setbacks.keys())
-      if (!still.has(origin)) {
+      if (origin.startsWith(prefix) && !still.has(origin)) {
         this.#setbacks.delete(origin)
         this.#risked.delete(origin)
       }

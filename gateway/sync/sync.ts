@@ -114,7 +114,7 @@ const syncSession = async (
   }
   let memory = underPolicy(stored, policy, mailbox.highestModSeq)
   const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
-  const injected = await readInjected(account, url)
+  const injected = await readInjected(account, mailbox.id, url)
   const look = () => knownOrigins(mailbox, url, contents, injected, (left) => isPending(left, memory, policy))
   let known = await look()
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
@@ -154,7 +154,7 @@ const syncSession = async (
   await remember(withDeletionsOf(memory, steps.memory))
   if (steps.forget.length + steps.readmit.length > 0) await mailbox.forget([...steps.forget, ...steps.readmit])
   await remember(steps.memory)
-  await forgetInjected(account, noLongerInjected(injected, known, new Set(steps.forgetAway)))
+  await forgetInjected(account, mailbox.id, noLongerInjected(injected, known, new Set(steps.forgetAway)))
   if (steps.held > 0)
     log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
       missing: steps.held,
@@ -168,7 +168,8 @@ const syncSession = async (
   learnFromPlan(steps, profile, log)
   const pace = paceOf(steps, profile, client.capabilities, before !== undefined)
   const { result, leftAway, deleted } = await apply(request, steps, pace, listed.length)
-  const wanted = new Set(steps.fetch.map(({ origin }) => origin))
+  const wanted = new Set([...steps.fetch.map(({ origin }) => origin), ...known.away.keys()])
+  for (const origin of steps.forgetAway) wanted.delete(origin)
   const isListed = (origin: string) => wanted.has(origin) || !complete || steps.held > 0
   await clearStubs(mailbox, url, (origin) => mailbox.byOrigin(origin)?.present === true || !isListed(origin))
   await client.quit()
@@ -249,7 +250,7 @@ const fetchMessages = async (
   pace: Pace,
 ): Promise<{ fetched: number; fetchedOctets: number; leftAway: number; failed: number }> => {
   const { client, mailbox, setbacks, clock, log } = request
-  const { now: ready, later } = setbacks.order(wanted, clock.now())
+  const { now: ready, later } = setbacks.order(wanted, clock.now(), request.url)
   const now = pace === 'one' ? ready.slice(0, 1) : ready
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
   const injector = request.injection.into(request)
@@ -368,9 +369,10 @@ const knownOrigins = async (
   }
   const departed = new Map([...mailbox.departed()].filter(([origin]) => origin.startsWith(url)))
   const away = new Map(
-    [...injected].flatMap(([origin, { submittedAt }]) =>
-      submittedAt === undefined || present.has(origin) || departed.has(origin) ? [] : [[origin, submittedAt] as const],
-    ),
+    [...injected].flatMap(([origin, { submittedAt, refusedAt }]) => {
+      const at = submittedAt ?? refusedAt
+      return at === undefined || present.has(origin) || departed.has(origin) ? [] : [[origin, at] as const]
+    }),
   )
   const known: KnownOrigins = {
     has: (origin) => present.has(origin) || away.has(origin),

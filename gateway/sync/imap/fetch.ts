@@ -34,7 +34,7 @@ export interface FetchRequest {
 export async function fetchMessages(request: FetchRequest): Promise<{ readonly missed: readonly Uid[] }> {
   const { connection, url, uidValidity, setSize, injector, setbacks, clock, log } = request
   const origins = request.uids.map((uid) => ({ uid, origin: originOf(url, uidValidity, uid) }))
-  const { now, later } = setbacks.order(origins, clock.now())
+  const { now, later } = setbacks.order(origins, clock.now(), `${url}${uidValidity}/`)
   const missed = later.map(({ uid }) => uid)
   const troubles = new Map<string, Trouble>()
   let lost: unknown

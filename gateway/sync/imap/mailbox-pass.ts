@@ -9,7 +9,7 @@ import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
 import { forgetInjected, type Injected, Journal, readInjected } from '../inject/journal.ts'
 import { clearStubs } from '../stub.ts'
-import { readAway } from './away.ts'
+import { readAway, uidsInjected } from './away.ts'
 import { fetchMessages } from './fetch.ts'
 import { type HereState, stateHere } from './here.ts'
 import { matchMessages } from './match.ts'
@@ -72,11 +72,12 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const from = mailbox.highestModSeq
     const validity = mark?.there?.uidValidity
     const known = await stateHere(mailbox, url, validity ?? 0, mark, until)
+    const injected = await uidsInjected(request.account, { url, uidValidity: validity ?? 0, mailbox })
     const { there, mark: markThere } = await observe(
       control,
       path,
       mark?.there,
-      new Set([...known.here.keys(), ...known.departed.keys(), ...(mark?.pending ?? [])]),
+      new Set([...known.here.keys(), ...known.departed.keys(), ...(mark?.pending ?? []), ...injected]),
     )
     const { uidValidity } = markThere
     let state = uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until)
@@ -115,7 +116,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     counts.flags += plan.flagsThere.length
 
     const gone = new Set(vanished)
-    const away = await readAway(request.account, { url, uidValidity }, state, there, now)
+    const away = await readAway(request.account, { url, uidValidity, mailbox }, state, there, now)
     let isAwaited = away.isAwaited
     const pending = (mark?.pending ?? []).filter((uid) => !gone.has(uid) && !state.here.has(uid))
     const wanted = [...new Set([...plan.fetch, ...(uidValidity === validity ? pending : [])])]
@@ -149,7 +150,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       }
       counts.failed += missed.length
     }
-    const open = new Set(wanted.map((uid) => originOf(url, uidValidity, uid)))
+    const open = new Set([...wanted, ...away.uids].map((uid) => originOf(url, uidValidity, uid)))
     const isSure = there.complete && plan.held === 0
     await clearStubs(
       mailbox,
@@ -261,8 +262,9 @@ async function findAgain(
       if (cause === 'client' && message.origin !== undefined && departedOrigins.has(message.origin))
         records.push(message)
   let found = 0
-  const originals = records.length > 0 ? await readInjected(request.account, url) : new Map<string, Injected>()
-  const journal = new Journal(request.account)
+  const originals =
+    records.length > 0 ? await readInjected(request.account, mailbox.id, url) : new Map<string, Injected>()
+  const journal = new Journal(request.account, mailbox.id)
   const isSent = mark?.sentFrom !== undefined
   await matchMessages({
     mailbox,
@@ -284,6 +286,7 @@ async function findAgain(
       await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
       await forgetInjected(
         request.account,
+        mailbox.id,
         entries.map(({ from }) => from),
       )
     },

@@ -12,6 +12,7 @@ import { BackendError } from '../../backend/errors.ts'
 import type { ImapSession } from '../../backend/imap/session.ts'
 import type { Injection } from '../inject/injector.ts'
 import type { Setbacks } from '../setbacks.ts'
+import { isStub } from '../stub.ts'
 import type { SyncResult } from '../sync.ts'
 import { makeAndRename, remove } from './carry-out-tree.ts'
 import { finishMailbox } from './finish-mailbox.ts'
@@ -358,7 +359,7 @@ async function hasOwn({ account, url }: PassRequest, name: string): Promise<bool
     const { messages } = mailbox
     for (let position = 0; position < messages.length; position += 1) {
       const origin = messages.originAt(position)
-      if (origin === undefined || parseOrigin(url, origin) === undefined) return true
+      if (origin === undefined || (parseOrigin(url, origin) === undefined && !isStub(origin))) return true
     }
     return false
   } catch (error) {

@@ -7,8 +7,8 @@ import { type HeldMessage, Holding } from './held.ts'
 import { InFlight } from './in-flight.ts'
 import type { Incoming, Injection, Injector, Target } from './injector.ts'
 import { Journal } from './journal.ts'
-import { noticeInstead } from './notice.ts'
 import { Postponed } from './postponed.ts'
+import { Refused } from './refused.ts'
 
 export interface Checking {
   readonly checker: ContentChecker
@@ -30,6 +30,7 @@ class ConvertingInjector implements Injector {
   readonly #journal: Journal
   readonly #inFlight = new InFlight()
   readonly #postponed: Postponed
+  readonly #refused: Refused
   #turn: Promise<void> = Promise.resolve()
 
   constructor(checking: Checking, target: Target, next: Injector, clock: Clock) {
@@ -37,20 +38,21 @@ class ConvertingInjector implements Injector {
     this.#target = target
     this.#next = next
     this.#clock = clock
-    this.#journal = new Journal(target.account)
+    this.#journal = new Journal(target.account, target.mailbox.id)
     this.#postponed = new Postponed(target.log)
+    this.#refused = new Refused(target, this.#journal, clock)
   }
 
   get taken(): number {
-    return this.#next.taken
+    return this.#next.taken + this.#refused.taken
   }
 
   get takenOctets(): number {
-    return this.#next.takenOctets
+    return this.#next.takenOctets + this.#refused.takenOctets
   }
 
   get leftAway(): number {
-    return this.#next.leftAway
+    return this.#next.leftAway + this.#refused.taken
   }
 
   get postponed(): readonly string[] {
@@ -111,13 +113,11 @@ class ConvertingInjector implements Injector {
     const internalDate = message.internalDate ?? internalDateOf(original.start, Math.floor(this.#clock.now() / 1_000))
     if (verdict.kind === 'unchanged' || verdict.kind === 'undecided')
       return this.#goOn({ ...message, internalDate }, original.chunks())
+    if (verdict.kind === 'refused')
+      return this.#refused.add({ ...message, internalDate }, original, `${who} of this site`, verdict.text)
     // Before the message: its origin is never known with the digest of what was put in its place.
     if (isCompared === true) await this.#journal.record(origin, { digest: original.digest })
     const changed = { ...message, internalDate, originalDigest: original.digest }
-    if (verdict.kind === 'refused') {
-      log.log('warning', `${who} refuses a message; a notice is shown in its place`, { origin, reply: verdict.text })
-      return this.#goOn(changed, [noticeInstead(original.start, `${who} of this site`, verdict.text)])
-    }
     try {
       await this.#goOn(changed, verdict.message.chunks())
     } finally {
@@ -125,7 +125,7 @@ class ConvertingInjector implements Injector {
     }
   }
 
-  async #goOn(message: Incoming, chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
+  async #goOn(message: Incoming, chunks: AsyncIterable<Buffer>): Promise<void> {
     const sink = this.#next.open(message, () => {})
     try {
       for await (const chunk of chunks) await sink.write(chunk)
@@ -140,7 +140,7 @@ class ConvertingInjector implements Injector {
     try {
       await this.#inFlight.done()
     } finally {
-      await this.#next.finish()
+      await this.#refused.settle().finally(() => this.#next.finish())
     }
   }
 }

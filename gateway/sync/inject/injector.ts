@@ -30,7 +30,7 @@ export interface Injector {
   /** Messages that are safe and need not be fetched again, and their octets. */
   readonly taken: number
   readonly takenOctets: number
-  /** Of these, those that are not in the mailbox yet: a submission server has them. `readInjected` */
+  /** Of these, those that are not in the mailbox: a submission server has them, or a server of the site refused them. `readInjected` */
   readonly leftAway: number
   /** Origins of messages that came whole and could not be taken now. */
   readonly postponed: readonly string[]

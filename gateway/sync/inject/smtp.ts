@@ -7,13 +7,12 @@ import type { Clock } from '#src/base/clock.ts'
 import { markField, markKey } from '#src/delivery/mark.ts'
 import type { BodySink } from '../../backend/types.ts'
 import { internalDateOf } from '../header.ts'
-import { DirectInjector } from './direct.ts'
 import { type HeldMessage, Holding } from './held.ts'
 import { InFlight } from './in-flight.ts'
 import type { Incoming, Injection, Injector, Target } from './injector.ts'
 import { type Injected, Journal } from './journal.ts'
-import { noticeInstead } from './notice.ts'
 import { Postponed } from './postponed.ts'
+import { Refused } from './refused.ts'
 import type { Submission } from './submission.ts'
 
 export const smtpInjection = (submission: Submission, clock: Clock): Injection => ({
@@ -26,29 +25,27 @@ class SmtpInjector implements Injector {
   readonly #clock: Clock
   readonly #journal: Journal
   readonly #inFlight = new InFlight()
-  /** For notices, one after the other. */
-  readonly #direct: DirectInjector
-  #noticed: Promise<void> = Promise.resolve()
   #key: Promise<Buffer> | undefined
   #submitted = 0
   #submittedOctets = 0
   readonly #postponed: Postponed
+  readonly #refused: Refused
 
   constructor(target: Target, submission: Submission, clock: Clock) {
     this.#target = target
     this.#submission = submission
     this.#clock = clock
-    this.#journal = new Journal(target.account)
+    this.#journal = new Journal(target.account, target.mailbox.id)
     this.#postponed = new Postponed(target.log)
-    this.#direct = new DirectInjector(target.mailbox, clock)
+    this.#refused = new Refused(target, this.#journal, clock)
   }
 
   get taken(): number {
-    return this.#submitted + this.#direct.taken
+    return this.#submitted + this.#refused.taken
   }
 
   get takenOctets(): number {
-    return this.#submittedOctets + this.#direct.takenOctets
+    return this.#submittedOctets + this.#refused.takenOctets
   }
 
   get postponed(): readonly string[] {
@@ -56,7 +53,7 @@ class SmtpInjector implements Injector {
   }
 
   get leftAway(): number {
-    return this.#submitted
+    return this.taken
   }
 
   open(message: Incoming, onAbort: () => void): BodySink {
@@ -87,7 +84,7 @@ class SmtpInjector implements Injector {
   }
 
   async #submit(message: Incoming, held: HeldMessage): Promise<void> {
-    const { account, mailbox, log } = this.#target
+    const { account, mailbox } = this.#target
     const { origin, uidl, flags } = message
     const now = Math.floor(this.#clock.now() / 1_000)
     const internalDate = message.internalDate ?? internalDateOf(held.start, now)
@@ -105,34 +102,22 @@ class SmtpInjector implements Injector {
     })
     if (verdict.kind === 'postponed') return this.#postponed.add(origin, 'the submission server', verdict.reply)
     this.#postponed.interrupt()
+    if (verdict.kind === 'refused')
+      return this.#refused.add({ ...message, internalDate }, held, 'the mail server of this site', verdict.reply)
     const injected: Injected = {
-      ...(verdict.kind === 'accepted' ? { submittedAt: now } : {}),
+      submittedAt: now,
       ...(message.isCompared === true ? { digest: message.originalDigest ?? held.digest } : {}),
     }
-    if (verdict.kind === 'accepted') {
-      await this.#journal.record(origin, injected)
-      this.#submitted++
-      this.#submittedOctets += held.sizeOctets
-      return
-    }
-    log.log('warning', 'the submission server refuses a message; a notice is shown in its place', {
-      origin,
-      reply: verdict.reply,
-    })
-    if (injected.digest !== undefined) await this.#journal.record(origin, injected)
-    this.#noticed = this.#noticed.then(async () => {
-      const sink = this.#direct.open({ ...message, internalDate }, () => {})
-      await sink.write(noticeInstead(held.start, 'the mail server of this site', verdict.reply))
-      await sink.end()
-    })
-    await this.#noticed
+    await this.#journal.record(origin, injected)
+    this.#submitted++
+    this.#submittedOctets += held.sizeOctets
   }
 
   async finish(): Promise<void> {
     try {
       await this.#inFlight.done()
     } finally {
-      await this.#direct.finish()
+      await this.#refused.settle()
     }
   }
 }

@@ -170,6 +170,6 @@ export const ownOptions = {
     max: 1_048_576,
     services: ['ms_syncd'],
     reload: 'live',
-    doc: 'Largest message that the content checking server is asked about, and that it may answer with. In place of a larger one a notice is shown.',
+    doc: 'Largest message that the content checking server is asked about, and that it may answer with. In place of a larger one a stub is shown.',
   }),
 }

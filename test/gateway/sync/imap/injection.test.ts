@@ -5,17 +5,21 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { injectionOf } from '#gateway/ms_syncd/injection.ts'
+import { readAway } from '#gateway/sync/imap/away.ts'
 import type { Injection } from '#gateway/sync/inject/injector.ts'
+import { Journal } from '#gateway/sync/inject/journal.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { configOf } from '#src/config/config.ts'
 import { deliver } from '#src/delivery/deliver.ts'
+import type { Mailbox } from '#src/store/types.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 import { type ScriptedSmtp, scriptedSmtp } from '#test/support/smtp-script.ts'
+import { testStore, userId } from '../support.ts'
 import { type Both, bothSides } from './pass-support.ts'
 import { message, treeHere, treeThere } from './trees.ts'
 
 let dovecot: Dovecot
-const users = Object.fromEntries(Array.from({ length: 4 }, (_, at) => [`user${at}`, 'secret']))
+const users = Object.fromEntries(Array.from({ length: 7 }, (_, at) => [`user${at}`, 'secret']))
 beforeAll(async () => {
   dovecot = await startDovecot({ users, protocols: ['imap'] })
 })
@@ -85,6 +89,46 @@ it('GW-23: what the submission server does not take now is asked for again, by a
   server.on('.', undefined)
   expect(await both.pass({}, { injection })).toMatchObject({ fetched: 1, failed: 0 })
   expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, failed: 0 })
+})
+
+it.each([
+  ['with CONDSTORE and QRESYNC', 'user4', []],
+  ['without', 'user5', ['CONDSTORE', 'QRESYNC']],
+])('GW-23: a stub stands for what was refused as long as it is there, %s', async (_, user, without) => {
+  await using server = await scriptedSmtp()
+  const both = await bothSides(dovecot, { user, without })
+  const injection = submittingTo(server)
+  for (const subject of ['a', 'b', 'c']) await both.other.append('INBOX', message(subject))
+  server.on('.', ({ message }) => (message.includes('Subject: b\r\n') ? '554 5.7.1 a virus\r\n' : '250 ok\r\n'))
+  expect(await both.pass({}, { injection })).toMatchObject({ fetched: 3, failed: 0 })
+  for (let round = 0; round < 2; round++)
+    expect(await both.pass({}, { injection })).toMatchObject({ fetched: 0, sent: 0, failed: 0, deletedThere: 0 })
+  expect(server.messages).toHaveLength(3)
+  expect((await treeHere(both)).INBOX).toMatchObject([{ text: expect.stringContaining('Subject: [refused] b') }])
+  for (const text of server.messages.filter((text) => !text.includes('Subject: b\r\n'))) await comesBack(both, text)
+  for (let round = 0; round < 2; round++) await both.pass({}, { injection })
+  await both.other.mailboxOpen('INBOX')
+  await both.other.messageDelete('2', { uid: true })
+  await both.pass({}, { injection })
+  expect(withoutTrace(await treeHere(both))).toEqual(await treeThere(both))
+})
+
+it('GW-23: mailboxes with the same UIDVALIDITY: what was taken from one of them is not missing in the other', async () => {
+  await using test = await testStore()
+  const account = test.store.account(userId)
+  await account.ensure()
+  await account.create('Archive')
+  await using inbox = await account.open('INBOX')
+  await using archive = await account.open('Archive')
+  const url = 'imap://joe%40example.org@imap.example.net/'
+  await new Journal(account, inbox.id).record(`${url}1/7`, { submittedAt: 1_700_000_000 })
+  const there = { flags: new Map(), vanished: [], complete: true, exists: 9, permanent: undefined, readOnly: false }
+  const awayIn = async (mailbox: Mailbox) => {
+    const of = { url, uidValidity: 1, mailbox }
+    return [...(await readAway(account, of, { here: new Map(), departed: new Map() }, there, 1_700_000_000)).uids]
+  }
+  expect(await awayIn(inbox)).toEqual([7])
+  expect(await awayIn(archive)).toEqual([])
 })
 
 it('GW-24: what a filter changed is known again after a change of UIDVALIDITY by what the backend has', async () => {

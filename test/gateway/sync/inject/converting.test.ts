@@ -95,15 +95,20 @@ describe('GW-24: a content checking server', () => {
       const gateway = new Syncer(test.store, backend, { limits: defaultLimits })
       const injection = injectionOf(configOf({ cccp_host: '127.0.0.1', cccp_port: port }), systemClock)
       expect(await gateway.sync({}, { injection })).toMatchObject({ fetched: 4, failed: 0 })
-      const [first, second, third, fourth] = await texts(test.store)
+      const [first, second, stub, fourth] = await texts(test.store)
       expect([first, fourth]).toEqual([octets(0).toString(), octets(3).toString()])
       expect(second).toBe(`X-Checked: has links\r\n${octets(1, ' http://example.org/')}`)
-      expect(third).toMatch(/^Date: .*\r\nFrom: bea@example.org\r\nSubject: \[refused\] 2\r\n/)
-      expect(third).toContain('\r\n    Programs are not taken here.\r\n')
+      expect(stub).toMatch(/^Date: .*\r\nFrom: bea@example.org\r\nSubject: \[refused\] 2\r\n/)
+      expect(stub).toContain('\r\n    Programs are not taken here.\r\n')
       await withMailbox(test.store, async ({ messages }) =>
         expect([...messages].map(({ internalDate }) => internalDate)).toEqual(Array(4).fill(1_700_000_000)),
       )
       expect(await gateway.sync({}, { injection })).toMatchObject({ fetched: 0, expungedHere: 0 })
+      // The stub tells of a message that nobody has seen: deleting it deletes nothing there.
+      await clientExpunges(test.store, ({ uid }) => uid === 3)
+      for (let round = 0; round < 2; round++)
+        expect(await gateway.sync({}, { injection })).toMatchObject({ listed: 4, fetched: 0, deletedThere: 0 })
+      expect(await contents(test.store)).toHaveLength(3)
       await clientExpunges(test.store, ({ uid }) => uid === 2)
       expect(await gateway.sync({}, { injection })).toMatchObject({ deletedThere: 1 })
     } finally {

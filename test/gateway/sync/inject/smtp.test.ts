@@ -104,7 +104,7 @@ describe('GW-23: with a real mail server', () => {
     const gateway = gatewayWith(test.store, backend.port, exim.port)
     expect(await gateway.sync()).toMatchObject({ fetched: 2, failed: 0 })
     const [notice] = await contents(test.store)
-    expect(notice!.toString()).toMatch(/^From: bea@example.org\r\nSubject: \[refused\] large\r\n/)
+    expect(notice!.toString()).toMatch(/^Date: .*\r\nFrom: bea@example.org\r\nSubject: \[refused\] large\r\n/)
     expect(notice!.toString()).toMatch(/Message size larger than allowed/)
     expect(await gateway.sync()).toMatchObject({ listed: 2, fetched: 0, deletedThere: 0 })
   }, 60_000)
@@ -121,7 +121,7 @@ describe('GW-23: what a submission server may do', () => {
     )
   })
 
-  it('one message is refused for good: a notice with its words is in its place, and it is not submitted again', async () => {
+  it('one message is refused for good: a stub with its words is in its place while it is there, and it is not submitted again', async () => {
     await using backend = await maildrop(4)
     await using server = await scriptedSmtp()
     server.on('.', ({ message }) => (message.includes('Subject: 2\r\n') ? '554 5.7.1 a virus\x07\r\n' : '250 ok\r\n'))
@@ -136,6 +136,9 @@ describe('GW-23: what a submission server may do', () => {
     for (const message of server.messages.filter((message) => !message.includes('Subject: 2')))
       await comesBack(test.store, message)
     expect((await subjects(test.store)).sort()).toEqual(['0', '1', '3', '[refused] 2'])
+    backend.messages = backend.messages.filter((_, index) => index !== 2)
+    expect(await gateway.sync()).toMatchObject({ listed: 3, fetched: 0, expungedHere: 0, deletedThere: 0 })
+    expect((await subjects(test.store)).sort()).toEqual(['0', '1', '3'])
   })
 
   it('one message is refused for now: it is asked for again, the others are taken', async () => {
