@@ -263,7 +263,7 @@ export class StoredAccount implements Account {
       const { clock } = this.context
       const log: AccountLog = new CommitLog(this.context, 'account', this.path, () => new AccountState(clock))
       const opened = log.open().then(() => {
-        void new Leavings(this.context).sweepWhenDue(this.path)
+        void this.sweep(log)
         void this.removedMailboxes.sweep(this.context.undeleteDays()).catch(() => {})
         return log
       })
@@ -271,6 +271,10 @@ export class StoredAccount implements Account {
       opened.catch(() => this.forget(opened))
     }
     return this.opened
+  }
+
+  private async sweep(log: AccountLog): Promise<void> {
+    if (await new Leavings(this.context).sweepWhenDue(this.path)) await log.removeOldEpochs().catch(() => {})
   }
 
   private forget(opened: Promise<AccountLog>): void {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { Mailbox } from '#src/store/types.ts'
@@ -285,4 +285,29 @@ it('epochs that nobody needs stay for a while, for tools that copy the tree, and
   expect(left).not.toContain(1)
   expect(left).not.toContain(kept.at(-2))
   expect(left.length).toBeGreaterThan(2)
+})
+
+it('epochs that stayed go when their mailbox, or account, is opened a day later, though nothing changes in it', async () => {
+  const disk = new MemoryDisk()
+  const clock = { ...systemClock, now: () => disk.now }
+  const opened = () => storeIn('/s', { fs: disk.fs(), epochEntries, clock, epochKeepMs: 3_600_000 })
+  const epochsOf = async (directory: string) => (await disk.fs().list(`/s/${user}${directory}/log`)).length
+  {
+    await using store = opened()
+    const account = store.account(user)
+    await account.ensure()
+    await using inbox = await account.open('INBOX')
+    for (let count = 0; count < 40; count += 1) {
+      await account.put({ count })
+      await deliver(inbox, 'x')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  for (const directory of ['', '/INBOX']) expect(await epochsOf(directory)).toBeGreaterThan(3)
+  disk.now += 2 * 86_400_000
+  await using store = opened()
+  await using inbox = await store.account(user).open('INBOX')
+  expect(await store.account(user).get('count')).toBe(39)
+  expect(inbox.messages).toHaveLength(40)
+  for (const directory of ['', '/INBOX']) await vi.waitFor(async () => expect(await epochsOf(directory)).toBe(2))
 })
