@@ -5,6 +5,7 @@
 import type { Log } from '#src/base/log.ts'
 import type { BackendProfile } from '../backend/profile.ts'
 import type { Capabilities, Listed } from '../backend/types.ts'
+import type { BackendMemory } from './memory.ts'
 import type { Plan } from './plan.ts'
 
 /** How the messages of a session are asked for. */
@@ -32,6 +33,18 @@ export const paceOf = (
   // Where one has been taken already nothing was learned of it; and some hosts don't want to be asked again at once.
   const isTaken = memory.given !== undefined || memory.givenAway !== undefined || isSecond
   return isTaken || capabilities.loginDelaySeconds > 0 || fetch.length <= fewMessages ? 'one-by-one' : 'one'
+}
+
+/** Whether the host does not list what it has given, as far as this maildrop knows. */
+export const removes = ({ keeps }: BackendMemory, { learned }: BackendProfile): boolean =>
+  !keeps && learned.afterRetrieve === 'removes'
+
+/** From now on the messages of the maildrop are told by their headers: its unique-ids don't last. Those of the host's other accounts may: only those that have no mail yet begin so. */
+export const withByHeaders = (memory: BackendMemory, { learned }: BackendProfile, log: Log): BackendMemory => {
+  if (memory.byHeaders === true) return memory
+  log.log('notice', 'the backend gives other unique-ids in every session; messages are told by their headers')
+  learned.unstableUidls = true
+  return { ...memory, byHeaders: true }
 }
 
 /** What this session's listing says of the messages that an earlier one retrieved. */

@@ -34,8 +34,7 @@ export interface KnownOrigins {
 const key = (uidl: string): string =>
   /^[\x21-\x7e]{1,255}$/.test(uidl) ? uidl : `#${createHash('sha256').update(uidl, 'latin1').digest('base64url')}`
 
-/** Of a message whose unique-id is its own. */
-export const plainOrigin = (url: string, uidl: string): string => `${url}u:${key(uidl)}`
+const plainOrigin = (url: string, uidl: string): string => `${url}u:${key(uidl)}`
 
 /** Whether an origin is made of the server's unique-id. The URL before it ends with the first '/' behind the host. */
 export const hasUniqueId = (origin: string): boolean => origin.startsWith('/u:', origin.indexOf('/', 'pop://'.length))
@@ -45,14 +44,6 @@ const groupOf = (digest: string, uidl: string): string => `${digest}:${uidl === 
 /** `ordinal` tells the copies of a group apart, from 1. */
 const digestOrigin = (url: string, group: string, ordinal: number): string =>
   `${url}d:${group.replace(':', `.${ordinal}:`)}`
-
-/** Of a message without unique-id: the first one that is not `taken`. */
-export const nameByHeader = (url: string, digest: string, taken: ReadonlySet<string>): string => {
-  for (let ordinal = 1; ; ordinal++) {
-    const origin = digestOrigin(url, groupOf(digest, ''), ordinal)
-    if (!taken.has(origin)) return origin
-  }
-}
 
 /** Ordinals in use, by group; and the unique-ids that several messages have had, as `key` spells them. */
 const knownCopies = async (prefix: string, known: KnownOrigins, slice: Slice) => {
@@ -96,7 +87,7 @@ export const identify = async (
     if (uidl === '' || repeated.has(uidl) || copies.keys.has(spelled)) ambiguous.push({ entry, index })
     else result[index] = { number, origin: `${url}u:${spelled}`, uidl: spelled === uidl ? uidl : undefined }
   }
-  const digests = await headerDigestsOf(
+  const digests = await digestsOf(
     client,
     ambiguous.map(({ entry }) => entry.number),
   )
@@ -143,10 +134,7 @@ export const identify = async (
 }
 
 /** Header digests by message number: by TOP, and by RETR where the server refuses that. */
-export const headerDigestsOf = async (
-  client: PopClient,
-  numbers: readonly number[],
-): Promise<ReadonlyMap<number, string>> => {
+const digestsOf = async (client: PopClient, numbers: readonly number[]): Promise<ReadonlyMap<number, string>> => {
   const digests = new Map<number, string>()
   const refused: number[] = []
   if (numbers.length === 0) return digests

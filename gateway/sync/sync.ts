@@ -12,7 +12,7 @@ import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
 import type { Listed, PopClient } from '../backend/types.ts'
 import { rescueByTop } from './by-top.ts'
-import { learnFromListings, learnFromPlan, type Pace, paceOf } from './canary.ts'
+import { learnFromListings, learnFromPlan, type Pace, paceOf, removes, withByHeaders } from './canary.ts'
 import { headerDigest, headerLimit } from './header.ts'
 import type { Injection } from './inject/injector.ts'
 import { forgetInjected, type Injected, readInjected } from './inject/journal.ts'
@@ -41,7 +41,6 @@ import {
 import { rematch } from './rematch.ts'
 import type { Setbacks, Trouble } from './setbacks.ts'
 import { clearStubs } from './stub.ts'
-import { goesByHeaders, nameByHeaders } from './unstable-ids.ts'
 
 export interface SyncRequest {
   /** Of the maildrop, `backendUrl`: the beginning of its origins. */
@@ -112,31 +111,25 @@ const syncSession = async (
     if (!isDeepStrictEqual(now, written)) await account.put({ [memoryKey]: writtenMemory(now, mailbox.id) })
     written = now
   }
-  let memory = underPolicy(stored, policy, mailbox.highestModSeq)
+  const memory = underPolicy(stored, policy, mailbox.highestModSeq)
   const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
   const injected = await readInjected(account, mailbox.id, url)
-  const look = () => knownOrigins(mailbox, url, contents, injected, (left) => isPending(left, memory, policy))
-  let known = await look()
+  const known = await knownOrigins(mailbox, url, contents, injected, (left) => isPending(left, memory, policy))
   const listing = (await client.uidl()) ?? withoutUidl(client.count, known)
   const changed = before !== undefined && learnFromListings(before, listing.listed, profile, log)
-  const byHeaders = await goesByHeaders({ url, memory, profile, client, listed: listing.listed, changed, known })
-  if (byHeaders) {
-    if (memory.byHeaders !== true) {
-      log.log('notice', 'the backend gives other unique-ids in every session; messages are told by their headers')
-      profile.learned.unstableUidls = true
-      memory = { ...memory, byHeaders }
-      // Before any origin changes: what is known by its header is never looked for by a unique-id.
-      await remember({ ...stored, byHeaders })
-    }
-    if (await nameByHeaders(mailbox, url, known.present, known)) known = await look()
-  }
-  const named = byHeaders ? withoutUidls(listing.listed) : listing.listed
+  const isNew = known.all()[Symbol.iterator]().next().done === true
+  const told =
+    changed || (isNew && profile.learned.unstableUidls === true) ? withByHeaders(memory, profile, log) : memory
+  const named = told.byHeaders === true ? withoutUidls(listing.listed) : listing.listed
   const listed = await identify(url, named, known, client)
-  const found = await rematch({ client, mailbox, listed, known, present: known.present })
+  // Where what was given is not listed any more, nothing is to be found: and there may be much to compare.
+  const found = removes(memory, profile) ? 0 : await rematch({ client, mailbox, listed, known, present: known.present })
   if (found > 0)
     log.log('notice', 'the backend lists messages under other names than before; they are not fetched again', {
       messages: found,
     })
+  // Nothing was ever listed here under its name again: it won't be the next time.
+  const isUnstable = found > listed.length / 2 && !memory.keeps
   const complete = listing.complete && listed.length === listing.listed.length
   const steps = await plan({
     listed,
@@ -146,7 +139,7 @@ const syncSession = async (
     departed: known.departed,
     away: known.away,
     sizes: await sizesFor(listed, known, client),
-    memory,
+    memory: isUnstable ? withByHeaders(told, profile, log) : told,
     policy,
     now: Math.floor(clock.now() / 1_000),
   })

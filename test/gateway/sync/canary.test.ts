@@ -156,6 +156,9 @@ describe('unique-ids that are others in every session', () => {
     // The host is forgotten with time; what an account is known by is not.
     const anew = new Syncer(test.store, backendAt(backend.port))
     for (let round = 0; round < 2; round++) expect(await anew.sync()).toMatchObject({ fetched: 0, expungedHere: 0 })
+    await clientExpunges(test.store, ({ uid }) => uid === 2)
+    expect(await anew.sync()).toMatchObject({ deletedThere: 1 })
+    expect(await anew.sync()).toMatchObject({ listed: backend.messages.length, fetched: 0, deletedThere: 0 })
   })
 
   it('of one account make no mail of another one new', async () => {
