@@ -62,11 +62,13 @@ export class BackendMemory {
     return (await this.#account.get(markKey(this.#url, id))) as MailboxMark | undefined
   }
 
-  /** All of it in one change set; undefined forgets. */
+  /** All of it in one change set; undefined forgets. What is remembered already is not written again: most passes find nothing new. */
   async put(marks: ReadonlyMap<MailboxId, MailboxMark | undefined>, tree?: TreeMemory): Promise<void> {
     const values: Record<string, unknown> = {}
     for (const [id, mark] of marks) values[markKey(this.#url, id)] = mark
     if (tree !== undefined) values[treeKey(this.#url)] = tree
+    for (const [key, value] of Object.entries(values))
+      if (JSON.stringify(await this.#account.get(key)) === JSON.stringify(value)) delete values[key]
     if (Object.keys(values).length > 0) await this.#account.put(values)
   }
 }

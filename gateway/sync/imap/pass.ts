@@ -225,10 +225,11 @@ async function bringTreesIntoStep(
   )
   const before = { ...remembered, pairs }
   const here = await listHere(request, before.pairs, there)
+  const byPath = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
+  const byId = new Map(there.flatMap((mailbox) => (mailbox.id === undefined ? [] : [[mailbox.id, mailbox] as const])))
   const changedThere = new Set<string>()
   for (const pair of before.pairs) {
-    const mailbox =
-      there.find(({ id }) => id !== undefined && id === pair.idThere) ?? there.find(({ path }) => path === pair.path)
+    const mailbox = (pair.idThere === undefined ? undefined : byId.get(pair.idThere)) ?? byPath.get(pair.path)
     if (!isSeen(await memory.mark(pair.idHere), mailbox?.status)) changedThere.add(mailbox?.path ?? pair.path)
   }
   const plan = planTree({
@@ -246,7 +247,8 @@ async function bringTreesIntoStep(
       missing: plan.held,
     })
   const sides = { control: session.control, account, log }
-  const announced = before.pairs.map((pair) => changing(pair, plan, there[0]?.delimiter))
+  const createThere = new Set(plan.createThere)
+  const announced = before.pairs.map((pair) => changing(pair, createThere, plan.renameThere, there[0]?.delimiter))
   const remade = new Set(announced.flatMap(({ idHere, remade }) => (remade === true ? [idHere] : [])))
   const made = await makeAndRename(sides, plan, there[0]?.delimiter, () =>
     memory.put(new Map(), { ...before, pairs: announced }),
@@ -265,7 +267,8 @@ async function bringTreesIntoStep(
     paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed, ...isRemade })
   }
   const agreed = paired.map(({ isListed, remade, ...pair }) => pair)
-  const gone = before.pairs.filter(({ idHere }) => !agreed.some((pair) => pair.idHere === idHere))
+  const staying = new Set(agreed.map(({ idHere }) => idHere))
+  const gone = before.pairs.filter(({ idHere }) => !staying.has(idHere))
   const removals = new Set([...plan.removeHere, ...plan.removeThere])
   // What is still to be removed stays known until it is.
   const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
@@ -314,9 +317,14 @@ function withRenamesKnown(memory: TreeMemory, there: Listing['mailboxes']): Tree
 }
 
 /** As it is to be known while the plan is carried out. */
-function changing(pair: KnownPair, plan: TreePlan, delimiter: string | undefined): KnownPair {
-  if (plan.createThere.includes(pair.path)) return { ...pair, remade: true }
-  for (const { from, to } of plan.renameThere) {
+function changing(
+  pair: KnownPair,
+  createThere: ReadonlySet<string>,
+  renameThere: TreePlan['renameThere'],
+  delimiter: string | undefined,
+): KnownPair {
+  if (createThere.has(pair.path)) return { ...pair, remade: true }
+  for (const { from, to } of renameThere) {
     const isBelow = delimiter !== undefined && pair.path.startsWith(from + delimiter)
     if (pair.path === from || isBelow)
       return { ...pair, path: to + pair.path.slice(from.length), formerPath: pair.path }

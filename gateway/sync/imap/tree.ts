@@ -146,8 +146,9 @@ export function planTree(input: TreeInput): TreePlan {
     }
   }
   const renamed = new Set(renameHere.map(({ from }) => from))
+  const removed = new Set(removeHere)
   const kept = new Set([
-    ...input.here.map(({ name }) => name).filter((name) => !removeHere.includes(name) && !renamed.has(name)),
+    ...input.here.map(({ name }) => name).filter((name) => !removed.has(name) && !renamed.has(name)),
     ...renameHere.map(({ to }) => to),
   ])
   const createHere = [...names.values()].filter((name) => !kept.has(name))

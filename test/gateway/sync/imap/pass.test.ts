@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import type { Uid } from '#src/base/ids.ts'
@@ -126,6 +128,23 @@ describe('an IMAP backend', () => {
     await both.pass()
     expect(Object.keys(await treeThere(both))).toEqual(['INBOX'])
   })
+})
+
+it('a pass that finds nothing new writes nothing', async () => {
+  const both = await fresh()
+  await both.other.mailboxCreate('Work')
+  for (const name of ['INBOX', 'Work']) await both.other.append(name, message(name))
+  await both.pass()
+  const root = both.store.roots[0]!
+  const files = async () => {
+    const entries = await readdir(root, { recursive: true, withFileTypes: true })
+    const paths = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : []))
+    return Promise.all(paths.sort().map(async (path) => [path, (await stat(path)).mtimeMs, (await stat(path)).size]))
+  }
+  await both.pass()
+  const before = await files()
+  expect(await both.pass()).toMatchObject({ listed: 2, fetched: 0 })
+  expect(await files()).toEqual(before)
 })
 
 describe('UIDVALIDITY there changes (D7)', () => {
