@@ -53,6 +53,7 @@ async function pass(what: string): Promise<void> {
   octets = 0
   const [began, cpu] = [performance.now(), process.cpuUsage()]
   const { fetched } = await syncOnce({
+    others: [],
     backend: {
       protocol: 'imap',
       host: '127.0.0.1',

@@ -27,6 +27,7 @@ Object.assign(profiles.of('127.0.0.1', Number(port)).learned, {
 })
 await using store = openStore({ root: directory, clock: systemClock, log: silentLog })
 const result = await syncOnce({
+  others: [],
   backend: {
     protocol,
     host: '127.0.0.1',

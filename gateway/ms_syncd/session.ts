@@ -1,5 +1,6 @@
 /** One session with a backend: it waits for its turn, runs, and its link learns how it went. */
 import type { UserId } from '#src/base/ids.ts'
+import type { Backend } from '#src/config/backends.ts'
 import { BackendError } from '../backend/errors.ts'
 import { syncOnce } from '../sync/sync-once.ts'
 import type { Gateway } from './gateway.ts'
@@ -15,6 +16,8 @@ export interface SessionRequest {
   readonly gateway: Gateway
   readonly userId: UserId
   readonly link: BackendLink
+  /** The user's other backends. */
+  readonly others: readonly Backend[]
   /** Undefined: the gateway's own right to the mailbox. It is copied. */
   readonly password: Buffer | undefined
   readonly priority: number
@@ -30,7 +33,7 @@ export interface SessionRequest {
 }
 
 export const beginSession = (request: SessionRequest): BackendSession => {
-  const { gateway, userId, link, priority, isOwn, stop, hasClients, onNews, onOver } = request
+  const { gateway, userId, link, others, priority, isOwn, stop, hasClients, onNews, onOver } = request
   const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
   proven.catch(() => {})
   const { scheduler, store, access, policy, injection, clock } = gateway
@@ -44,6 +47,7 @@ export const beginSession = (request: SessionRequest): BackendSession => {
   const session = () =>
     syncOnce({
       backend,
+      others,
       userId,
       password,
       store,

@@ -187,6 +187,7 @@ export class GatewayUser {
       gateway: this.#gateway,
       userId: this.userId,
       link,
+      others: this.#links.all.flatMap((other) => (other === link ? [] : [other.backend])),
       password: given,
       priority,
       isOwn,

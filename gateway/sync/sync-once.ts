@@ -3,10 +3,12 @@ import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Backend } from '#src/config/backends.ts'
-import type { Account, Mailbox, Store } from '#src/store/types.ts'
+import type { Account, Store } from '#src/store/types.ts'
 import { refuseAcceptAll } from '../backend/accept-all.ts'
 import { backendUrl } from '../backend/backend-url.ts'
 import { type BackendAccess, openBackend, openImapBackend } from '../backend/open-backend.ts'
+import { openFilled } from './filled-mailbox.ts'
+import { readBelonging } from './imap/belonging.ts'
 import { syncAccount } from './imap/pass.ts'
 import type { Injection } from './inject/injector.ts'
 import type { Policy } from './plan.ts'
@@ -23,6 +25,8 @@ export interface SyncPolicy extends Policy {
 
 export interface SyncOnceRequest {
   readonly backend: Backend
+  /** The user's other ones. */
+  readonly others: readonly Backend[]
   readonly userId: UserId
   /** The user's, which the session proves; undefined: the gateway logs in in the user's place. */
   readonly password: Buffer | undefined
@@ -59,7 +63,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
     await account.ensure()
     await needLive(store, account, onProven)
     const url = backendUrl(backend, userId)
-    await using mailbox = await openMailbox(account, backend.mailbox, url)
+    await using mailbox = await openFilled(account, backend.mailbox, url)
     onProven?.()
     const target = { account, mailbox, policy, injection, setbacks, clock, log }
     return await syncMaildrop({ url, client, reopen: open, profile, ...target })
@@ -80,6 +84,7 @@ const isImap = ({ protocol }: Backend): boolean => protocol === 'imap' || protoc
 
 const syncImap = async ({
   backend,
+  others,
   userId,
   password,
   store,
@@ -100,44 +105,13 @@ const syncImap = async ({
     onProven?.()
     const url = backendUrl(backend, userId)
     const { fetchLastN, fetchSetSize, inboxOnly } = policy
-    const imap = { prefix: backend.mailbox, fetchLastN, fetchSetSize, inboxOnly }
+    const prefix = backend.mailbox
+    const belonging = await readBelonging(account, userId, prefix, others)
+    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly }
     const result = await syncAccount({ url, session, account, policy: imap, injection, setbacks, clock, log })
     await session.logout()
     return result
   } finally {
     session.close()
   }
-}
-
-/** The one that the maildrop has filled so far, also when a client renamed it. docs/decisions/0085-a-renamed-mailbox.md */
-const openMailbox = async (account: Account, name: string, url: string): Promise<Mailbox> => {
-  const key = `mailbox ${url} ${name}`
-  const filled = await account.get(key)
-  const mailbox = await findMailbox(account, name)
-  if (mailbox !== undefined && mailbox.id === filled) return mailbox
-  if (filled !== undefined)
-    for (const { name: other, selectable } of await account.list()) {
-      if (!selectable || other === name || (await account.status(other)).mailboxId !== filled) continue
-      await mailbox?.close()
-      return account.open(other)
-    }
-  const fresh = mailbox ?? (await makeMailbox(account, name))
-  await account.put({ [key]: fresh.id })
-  return fresh
-}
-
-const findMailbox = async (account: Account, name: string): Promise<Mailbox | undefined> => {
-  try {
-    return await account.open(name)
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'not-found') return undefined
-    throw error
-  }
-}
-
-const makeMailbox = async (account: Account, name: string): Promise<Mailbox> => {
-  await account.create(name).catch((error: unknown) => {
-    if (!(error instanceof StoreError) || error.kind !== 'already-exists') throw error
-  })
-  return account.open(name)
 }

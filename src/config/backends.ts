@@ -117,6 +117,22 @@ export const loadUserDatabase = async (
           option: 'host',
           message: 'is missing, and ms_syncd_host is not set either; set one of them',
         })
+  // Two that keep the same mailboxes in step would give each what the other has.
+  for (const { master, extra } of parsed.records) {
+    const prefixes = new Set<string>()
+    for (const { protocol = config.get('ms_syncd_protocol'), mailbox = '', line } of [master, ...extra]) {
+      if (protocol !== 'imap' && protocol !== 'imaps') continue
+      if (prefixes.has(mailbox))
+        errors.push({
+          severity: 'error',
+          file,
+          line,
+          option: 'mailbox',
+          message: `'${mailbox}' is what the names of another IMAP backend of this user begin with too; give one of them its own beginning, like 'Work/'`,
+        })
+      prefixes.add(mailbox)
+    }
+  }
   // GW-12: a login is proven by the password at the main backend, and a token proves nothing about who sent the password.
   if (config.get('gateway_mode') && !config.get('sync_mode'))
     for (const { master } of parsed.records)

@@ -197,6 +197,19 @@ describe('loading ms_sync.xml', () => {
     await expect(loadUserDatabase(config)).rejects.toThrow(`${path}:20001: frontend_id: is required in <user>`)
   })
 
+  it('UDB-09 refuses two IMAP backends of one user that would keep the same mailboxes in step', async () => {
+    const path = join(directory, 'same.xml')
+    const load = async (second: string) => {
+      await writeFile(path, `<xmldb>\n<user frontend_id='a' protocol='imap'>\n<backend ${second}/></user></xmldb>`)
+      return await loadUserDatabase(configOf({ ms_sync_userdb: path, ...globals }))
+    }
+    await expect(load("protocol='imaps'")).rejects.toThrow(
+      `${path}:3: mailbox: '' is what the names of another IMAP backend of this user begin with too`,
+    )
+    expect((await load("protocol='imaps' mailbox='Work/'")).warnings).toEqual([])
+    expect((await load("protocol='pop'")).warnings).toEqual([])
+  })
+
   it('wants a host from somewhere, and warns of passwords that everybody can read', async () => {
     const path = join(directory, 'ms_sync.xml')
     await writeFile(path, "<xmldb>\n<user frontend_id='a' password='p'/></xmldb>")

@@ -19,19 +19,25 @@ export interface NamePolicy {
   readonly prefix: string
   /** What the backend puts before the names of a user's own mailboxes, with the delimiter: 'INBOX.'; '' for none. RFC 2342 */
   readonly namespace: string
+  /** Names here that are another backend's are none of this one's. */
+  readonly isOurs: (name: string) => boolean
 }
 
 const controls = /[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]/g
 const maxLevelCharacters = 120
+/** Before a name that is another backend's, the first that makes it none of theirs. */
+const aside = ['_', '-', '=', '~']
 
 /** Pairs of backend path and name here, for every remote mailbox; those of `known` that are still listed stay as they are. */
 export function pairNames(
   remote: readonly RemoteName[],
   known: ReadonlyMap<string, string>,
   policy: NamePolicy,
+  /** Names here that others have. */
+  occupied: ReadonlySet<string> = new Set(),
 ): ReadonlyMap<string, string> {
   const pairs = new Map<string, string>()
-  const taken = new Set<string>()
+  const taken = new Set<string>(occupied)
   for (const { path } of remote) {
     const name = known.get(path)
     if (name === undefined || taken.has(name)) continue
@@ -50,7 +56,7 @@ export function pairNames(
 }
 
 /** The name that a backend's mailbox gets here when nobody else has it. */
-export function nameHere({ path, delimiter }: RemoteName, { prefix, namespace }: NamePolicy): string {
+export function nameHere({ path, delimiter }: RemoteName, { prefix, namespace, isOurs }: NamePolicy): string {
   const own = namespace !== '' && path.length > namespace.length && path.startsWith(namespace)
   const below = own ? path.slice(namespace.length) : path
   const levels = delimiter === undefined || delimiter === '' ? [below] : below.split(delimiter)
@@ -58,7 +64,8 @@ export function nameHere({ path, delimiter }: RemoteName, { prefix, namespace }:
   // 'INBOX.INBOX' is not the inbox.
   const isInbox = !own && path.toUpperCase() === 'INBOX'
   const kept = own && name.toUpperCase() === 'INBOX' ? `${name}_` : isInbox ? 'INBOX' : name
-  const full = prefix + kept
+  const before = isOurs(prefix + kept) ? '' : (aside.find((mark) => isOurs(prefix + mark + kept)) ?? aside[0])
+  const full = `${prefix}${before}${kept}`
   try {
     return canonicalName(full)
   } catch (error) {
@@ -69,13 +76,13 @@ export function nameHere({ path, delimiter }: RemoteName, { prefix, namespace }:
   }
 }
 
-/** The backend's path for a mailbox that was made here; undefined for one outside the prefix, or with a level that the backend can't have. */
+/** The backend's path for a mailbox that was made here; undefined for one outside the prefix or of another backend, or with a level that the backend can't have. */
 export function pathThere(
   name: string,
   delimiter: string | undefined,
-  { prefix, namespace }: NamePolicy,
+  { prefix, namespace, isOurs }: NamePolicy,
 ): string | undefined {
-  if (!name.startsWith(prefix)) return undefined
+  if (!name.startsWith(prefix) || !isOurs(name)) return undefined
   const rest = name.slice(prefix.length)
   if (rest === '' || rest === 'INBOX') return rest === '' ? undefined : rest
   const levels = rest.split('/')

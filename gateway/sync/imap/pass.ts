@@ -14,6 +14,7 @@ import type { Injection } from '../inject/injector.ts'
 import type { Setbacks } from '../setbacks.ts'
 import { isStub } from '../stub.ts'
 import type { SyncResult } from '../sync.ts'
+import type { Belonging } from './belonging.ts'
 import { makeAndRename, remove } from './carry-out-tree.ts'
 import { finishMailbox } from './finish-mailbox.ts'
 import { isSameMark, type Listing, listThere, statusThere } from './list.ts'
@@ -27,6 +28,7 @@ import { type MailboxHere, type Pair, planTree, type TreePlan } from './tree.ts'
 export interface ImapPolicy {
   /** Before the names here. UDB-09 */
   readonly prefix: string
+  readonly belonging: Belonging
   /** GW-22 */
   readonly inboxOnly: boolean
   /** GW-20; 0: all. */
@@ -224,7 +226,7 @@ async function bringTreesIntoStep(
     { pairs: remembered.pairs, mailboxes: listedThere },
   )
   const before = { ...remembered, pairs }
-  const here = await listHere(request, before.pairs, there)
+  const { here, elsewhere } = await listHere(request, before.pairs, there)
   const byPath = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
   const byId = new Map(there.flatMap((mailbox) => (mailbox.id === undefined ? [] : [[mailbox.id, mailbox] as const])))
   const changedThere = new Set<string>()
@@ -235,10 +237,11 @@ async function bringTreesIntoStep(
   const plan = planTree({
     there,
     here,
+    occupied: elsewhere,
     subscribedHere: new Set(await account.subscriptions()),
     pairs: before.pairs,
     changedThere,
-    policy: { ...policy, namespace },
+    policy: { inboxOnly: policy.inboxOnly, prefix: policy.prefix, namespace, isOurs: policy.belonging.isOurs },
     suspicion: before.suspicion,
     now: Math.floor(clock.now() / 1000),
   })
@@ -336,16 +339,23 @@ async function listHere(
   request: PassRequest,
   pairs: readonly Pair[],
   there: Listing['mailboxes'],
-): Promise<readonly MailboxHere[]> {
-  const { account } = request
+): Promise<{ readonly here: readonly MailboxHere[]; readonly elsewhere: ReadonlySet<string> }> {
+  const { account, policy } = request
   const paths = new Set(there.map(({ path }) => path))
   const missing = new Set(pairs.flatMap(({ path, idHere }) => (paths.has(path) ? [] : [idHere])))
+  const paired = new Set(pairs.map(({ idHere }) => idHere))
   const here: MailboxHere[] = []
+  const elsewhere = new Set<string>()
   for (const { name, selectable } of await account.list()) {
     const id = selectable ? await idOf(account, name) : undefined
-    if (id !== undefined) here.push({ name, id, hasOwn: missing.has(id) && (await hasOwn(request, name)) })
+    if (id === undefined) continue
+    const { isOurs, elsewhere: theirs } = policy.belonging
+    // What is paired stays so, whatever backends are added.
+    if (paired.has(id) || (isOurs(name) && !theirs.has(id)))
+      here.push({ name, id, hasOwn: missing.has(id) && (await hasOwn(request, name)) })
+    else elsewhere.add(name)
   }
-  return here
+  return { here, elsewhere }
 }
 
 /** Undefined when there is no such mailbox (any more). Notes its HIGHESTMODSEQ. */

@@ -37,7 +37,10 @@ export interface Pair {
 
 export interface TreeInput {
   readonly there: readonly MailboxThere[]
+  /** Those that are this backend's. */
   readonly here: readonly MailboxHere[]
+  /** Names here of mailboxes that are other backends'. */
+  readonly occupied: ReadonlySet<string>
   readonly subscribedHere: ReadonlySet<string>
   readonly pairs: readonly Pair[]
   /** Paths there that changed since the last pass: something may be in them that was never seen here. */
@@ -131,8 +134,8 @@ export function planTree(input: TreeInput): TreePlan {
     }
   }
   // New names there, and new places of those that were renamed there.
-  const names = new Map(pairNames([...byPath.values()], agreed, policy))
-  const occupied = new Set(input.here.map(({ name }) => name))
+  const names = new Map(pairNames([...byPath.values()], agreed, policy, input.occupied))
+  const occupied = new Set([...input.occupied, ...input.here.map(({ name }) => name)])
   for (const pair of pairs) {
     const remote = find(pair)
     const local = byIdHere.get(pair.idHere)

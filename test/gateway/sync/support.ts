@@ -76,6 +76,7 @@ export class Syncer {
   sync(policy: Partial<SyncOnceRequest['policy']> = {}, changes: Partial<SyncOnceRequest> = {}): Promise<SyncResult> {
     return syncOnce({
       backend: this.#backend,
+      others: [],
       userId,
       password: Buffer.from('pw'),
       store: this.#store,

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { canonicalName } from '#src/store/names.ts'
 import { nameHere, pairNames, pathThere } from '../../../../gateway/sync/imap/names.ts'
 
-const plain = { prefix: '', namespace: '' }
-const dotted = { prefix: '', namespace: 'INBOX.' }
+const isOurs = () => true
+const plain = { prefix: '', namespace: '', isOurs }
+const dotted = { prefix: '', namespace: 'INBOX.', isOurs }
 
 describe('the name here of a mailbox there', () => {
   it.each([
@@ -19,8 +20,8 @@ describe('the name here of a mailbox there', () => {
     ['a//b', '/', plain, 'a/_/b'],
     ['x\r\ny', '/', plain, 'x__y'],
     ['Entw\u00fcrfe', '/', plain, 'Entw\u00fcrfe'],
-    ['Sent', '/', { prefix: 'old/', namespace: '' }, 'old/Sent'],
-    ['INBOX', '/', { prefix: 'old/', namespace: '' }, 'old/INBOX'],
+    ['Sent', '/', { prefix: 'old/', namespace: '', isOurs }, 'old/Sent'],
+    ['INBOX', '/', { prefix: 'old/', namespace: '', isOurs }, 'old/INBOX'],
     ['flat.name', undefined, plain, 'flat.name'],
   ])('%j', (path, delimiter, policy, name) => expect(nameHere({ path, delimiter }, policy)).toBe(name))
 })
@@ -65,7 +66,7 @@ describe('the path there of a mailbox made here', () => {
     ['INBOX', '.', dotted, 'INBOX'],
     ['v1.2', '.', dotted, undefined],
     ['Work/2026', undefined, plain, undefined],
-    ['Other', '/', { prefix: 'old/', namespace: '' }, undefined],
-    ['old/Sent', '/', { prefix: 'old/', namespace: '' }, 'Sent'],
+    ['Other', '/', { prefix: 'old/', namespace: '', isOurs }, undefined],
+    ['old/Sent', '/', { prefix: 'old/', namespace: '', isOurs }, 'Sent'],
   ])('%s', (name, delimiter, policy, path) => expect(pathThere(name, delimiter, policy)).toBe(path))
 })

@@ -33,10 +33,11 @@ const pair = (path: string, name = path): Pair => ({
 const input = (over: Partial<TreeInput>): TreeInput => ({
   there: [there('INBOX')],
   here: [here('INBOX')],
+  occupied: new Set(),
   subscribedHere: new Set(),
   pairs: [pair('INBOX')],
   changedThere: new Set(),
-  policy: { prefix: '', namespace: '', inboxOnly: false },
+  policy: { prefix: '', namespace: '', isOurs: () => true, inboxOnly: false },
   suspicion: undefined,
   now: 1_800_000_000,
   ...over,
@@ -140,7 +141,7 @@ describe('the plan for a tree of mailboxes', () => {
         there: [there('INBOX'), there('x')],
         here: [here('INBOX'), here('a'), here('y')],
         pairs: [pair('INBOX')],
-        policy: { prefix: '', namespace: '', inboxOnly: true },
+        policy: { prefix: '', namespace: '', isOurs: () => true, inboxOnly: true },
       }),
     )
     expect(plan).toMatchObject({ createHere: [], createThere: [], removeHere: [], removeThere: [] })
@@ -194,10 +195,11 @@ class World {
     const plan = planTree({
       there: Array.from(this.there, ([id, path]) => ({ path, delimiter: '/', id, subscribed: false })),
       here: Array.from(this.here, ([id, name]) => ({ name, id: id as MailboxId, hasOwn: false })),
+      occupied: new Set(),
       subscribedHere: new Set(),
       pairs: this.pairs,
       changedThere: new Set(),
-      policy: { prefix: '', namespace: '', inboxOnly: false },
+      policy: { prefix: '', namespace: '', isOurs: () => true, inboxOnly: false },
       suspicion: this.suspicion,
       now: this.now,
     })

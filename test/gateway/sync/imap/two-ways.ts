@@ -74,6 +74,7 @@ export async function twoWays(rounds: number, seed: number, without: readonly st
     const own = openStore({ root, clock: systemClock, log: silentLog, fs: mortal.fs, onCommit: () => {} })
     const request: SyncOnceRequest = {
       backend: backendAt(dovecot.imapPort, { protocol: 'imap', mailbox: '', user: 'anna' }),
+      others: [],
       userId,
       password: Buffer.from('secret'),
       store: own,

@@ -1,0 +1,107 @@
+import type { ImapFlow } from 'imapflow'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { defaultLimits } from '#gateway/backend/types.ts'
+import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
+import { backendAt, Syncer, testStore, userId } from '../support.ts'
+import { clientOf } from './support.ts'
+import { message, put, treeHere, treeThere } from './trees.ts'
+
+let main: Dovecot
+let extra: Dovecot
+beforeAll(async () => {
+  ;[main, extra] = await Promise.all([
+    startDovecot({ users: { anna: 'secret' }, protocols: ['imap'] }),
+    startDovecot({ users: { work: 'secret', shop: 'secret' } }),
+  ])
+})
+afterAll(() => Promise.all([main.stop(), extra.stop()]))
+
+const subjects = (tree: Awaited<ReturnType<typeof treeHere>>) =>
+  Object.fromEntries(
+    Object.entries(tree).map(([name, seen]) => [name, seen.map(({ text }) => /Subject: (.*)\r/.exec(text)![1])]),
+  )
+const subscribedAt = async (client: ImapFlow) =>
+  // imapflow takes INBOX for subscribed to.
+  (await client.list()).flatMap(({ path, subscribed }) => (subscribed && path !== 'INBOX' ? [path] : [])).sort()
+
+it('SYN-03 UDB-09 UDB-12: several backends of one user keep to their own mailboxes', async () => {
+  const gateway = await testStore()
+  const account = gateway.store.account(userId)
+  const backends = [
+    backendAt(main.imapPort, { protocol: 'imap', mailbox: '' }),
+    backendAt(extra.imapPort, { protocol: 'imap', user: 'work', mailbox: 'Work/' }),
+    backendAt(extra.pop3Port, { user: 'shop', mailbox: 'Shop' }),
+  ]
+  const syncers = backends.map((backend) => new Syncer(gateway.store, backend, { limits: defaultLimits }))
+  const pass = async () => {
+    for (const [at, syncer] of syncers.entries())
+      await syncer.sync({}, { password: Buffer.from('secret'), others: backends.toSpliced(at, 1) })
+  }
+  const [anna, work] = [await clientOf(main), await clientOf(extra, { user: 'work' })]
+  onTestFinished(async () => {
+    anna.close()
+    work.close()
+    await gateway[Symbol.asyncDispose]()
+  })
+  await anna.append('INBOX', message('to anna'))
+  await work.append('INBOX', message('to work'))
+  await work.mailboxCreate('Plans')
+  await work.append('Plans', message('a plan'))
+  await extra.fill('shop', [Buffer.from(message('an order'))])
+  // Names at the one provider that are the other backends' here.
+  for (const path of ['Work/Own', 'Shop']) {
+    await anna.mailboxCreate(path)
+    await anna.append(path, message(`anna's ${path}`))
+  }
+  await pass()
+  await pass()
+  const first = {
+    INBOX: ['to anna'],
+    Shop: ['an order'],
+    'Work/INBOX': ['to work'],
+    'Work/Plans': ['a plan'],
+    '_Work/Own': ["anna's Work/Own"],
+    _Shop: ["anna's Shop"],
+  }
+  expect(subjects(await treeHere({ account }))).toEqual(first)
+  expect(Object.keys(await treeThere({ other: anna })).sort()).toEqual(['INBOX', 'Shop', 'Work/Own'])
+  expect(Object.keys(await treeThere({ other: work })).sort()).toEqual(['INBOX', 'Plans'])
+
+  // What clients do goes to one provider: the one whose mailbox it is.
+  for (const name of ['Work/New', 'New']) {
+    await account.create(name)
+    await account.subscribe(name)
+    await using mailbox = await account.open(name)
+    await put(mailbox, message(`in ${name}`))
+  }
+  await account.subscribe('Shop')
+  await account.remove('Work/Plans')
+  await account.rename('Shop', 'Orders')
+  await pass()
+  await pass()
+  expect(subjects(await treeHere({ account }))).toEqual({
+    INBOX: ['to anna'],
+    New: ['in New'],
+    Orders: ['an order'],
+    'Work/INBOX': ['to work'],
+    'Work/New': ['in Work/New'],
+    '_Work/Own': ["anna's Work/Own"],
+    _Shop: ["anna's Shop"],
+  })
+  expect(subjects(await treeThere({ other: anna }))).toEqual({
+    INBOX: ['to anna'],
+    New: ['in New'],
+    'Work/Own': ["anna's Work/Own"],
+    Shop: ["anna's Shop"],
+  })
+  expect(subjects(await treeThere({ other: work }))).toEqual({ INBOX: ['to work'], New: ['in Work/New'] })
+  expect(await subscribedAt(anna)).toEqual(['New', 'Shop', 'Work/Own'])
+  expect(await subscribedAt(work)).toEqual(['New'])
+
+  // One that is moved below the prefix of another backend stays with its own, where it was.
+  await account.rename('New', 'Work/Moved')
+  await pass()
+  await pass()
+  expect(Object.keys(await treeThere({ other: anna })).sort()).toEqual(['INBOX', 'New', 'Shop', 'Work/Own'])
+  expect(Object.keys(await treeThere({ other: work })).sort()).toEqual(['INBOX', 'New'])
+}, 60_000)
