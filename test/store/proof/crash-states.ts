@@ -25,6 +25,8 @@ import { breathe, inOneTurn } from './turns.ts'
 
 /** Lengths of one file that are tried alone. */
 const maxLengths = 300
+/** Cases of one moment; more than a store needs that syncs what matters. */
+const maxCases = 500
 
 interface Moment {
   readonly disk: MemoryDisk
@@ -70,6 +72,8 @@ class CrashStates {
   states = 0
   /** Cases that had to be told apart. */
   cases = 0
+  /** Moments with more of them than were tried. */
+  incomplete = 0
 
   constructor(operation: Operation, allowed: readonly Stage[]) {
     this.operation = operation
@@ -88,12 +92,16 @@ class CrashStates {
     this.states += options.reduce((product, count) => product * count, 1)
     const lengthOf = (choices: Choices) => (index: number) => lengths[index]![choices[changes.length + index]!]
     const whole: Choices = options.map(() => 0)
+    // Few losses first: that is how a violation is found soon where nearly everything makes a difference.
     const todo: { readonly choices: Choices; readonly fixed: ReadonlySet<number> }[] = [
       { choices: whole, fixed: new Set() },
     ]
     let met: readonly boolean[] = []
-    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-      const { choices, fixed } = next
+    for (const [index, { choices, fixed }] of todo.entries()) {
+      if (index === maxCases) {
+        this.incomplete += 1
+        break
+      }
       const { faults, places } = await this.open(moment, choices, lengthOf(choices))
       if (faults.length > 0) return this.tell(moment, faults, choices, changes)
       if (choices === whole) met = places
@@ -187,7 +195,8 @@ async function run(name: string, operation: Operation, order: string, seed: numb
   const states = new CrashStates(operation, allowed)
   const faults: string[] = []
   let tried = 0
-  for (const moment of moments) {
+  // Towards the end there is the most to lose.
+  for (const moment of moments.toReversed()) {
     if (share < 1 && chance() > share) continue
     tried += 1
     const found = await states.find(moment)
@@ -196,7 +205,7 @@ async function run(name: string, operation: Operation, order: string, seed: numb
     break
   }
   await breathe()
-  const details = { moments: tried, opened: states.opened }
+  const details = { moments: tried, incomplete: states.incomplete, opened: states.opened }
   return { cases: states.cases, details: { ...details, states: states.states }, faults }
 }
 

@@ -38,10 +38,15 @@ function jobsOf({ scale, only }: Options): readonly Job[] {
     ...fileChecks,
     ...crashStates(Math.min(1, scale * 50)),
     ...failingCalls(Math.min(1, scale * 10)),
-    ...endings(Math.ceil(endingsWanted * Math.min(1, scale * 3))),
-    ...shortHistories(Math.min(1, scale)),
+    // A proof that is ended early has tried some of both.
+    ...evenly(endings(Math.ceil(endingsWanted * Math.min(1, scale * 3))), shortHistories(Math.min(1, scale))),
   ]
   return jobs.filter(({ proof, name }) => proof.includes(only) || name.includes(only))
+}
+
+function evenly<T>(some: readonly T[], others: readonly T[]): readonly T[] {
+  const placed = [some, others].flatMap((items) => items.map((item, index) => ({ item, at: index / items.length })))
+  return placed.sort((a, b) => a.at - b.at).map(({ item }) => item)
 }
 
 /** A terminal is told every second, a file every minute. */
