@@ -8,9 +8,11 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type Server } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { makeCertificate } from './certificate.ts'
+import { freePorts } from './free-port.ts'
+import { answers } from './listening.ts'
 
 export type DovecotProtocol = 'imap' | 'pop3' | 'lmtp'
 
@@ -49,7 +51,6 @@ export interface Dovecot extends AsyncDisposable {
 }
 
 const startAttempts = 3
-const startDeadlineMs = 20_000
 
 /** Throws with Dovecot's own log when it does not come up. */
 export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
@@ -169,54 +170,6 @@ async function startOnce(options: DovecotOptions): Promise<Dovecot> {
     stop,
     [Symbol.asyncDispose]: stop,
   }
-}
-
-function makeCertificate(certificateFile: string, keyFile: string): void {
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-days', '2', ...key, '-keyout', keyFile, '-out', certificateFile, ...subject],
-    {
-      stdio: 'ignore',
-    },
-  )
-}
-
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: 5): Promise<[number, number, number, number, number]>
-async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = []
-  for (let i = 0; i < count; i++) {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    servers.push(server)
-  }
-  const ports = servers.map((server) => {
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    return address.port
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
-
-/** Resolves when something listens at the port; rejects when Dovecot ends, or the deadline passes, before. */
-async function answers(port: number, master: ChildProcess): Promise<void> {
-  const deadline = performance.now() + startDeadlineMs
-  while (performance.now() < deadline) {
-    if (master.exitCode !== null) throw new Error(`ended with status ${master.exitCode}`)
-    const socket = connect(port, '127.0.0.1')
-    try {
-      await once(socket, 'connect')
-      return
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    } finally {
-      socket.destroy()
-    }
-  }
-  throw new Error(`port ${port} does not answer`)
 }
 
 /** The master takes its children along on SIGTERM. */

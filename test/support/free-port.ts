@@ -1,4 +1,5 @@
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
 
 /** A loopback TCP port that nobody listens on at the moment. */
 export function freePort(): Promise<number> {
@@ -12,4 +13,22 @@ export function freePort(): Promise<number> {
       )
     })
   })
+}
+
+/** Ports that were free a moment ago, all different. */
+export async function freePorts(count: 5): Promise<[number, number, number, number, number]>
+export async function freePorts(count: number): Promise<number[]> {
+  const servers: Server[] = []
+  for (let i = 0; i < count; i++) {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    servers.push(server)
+  }
+  const ports = servers.map((server) => {
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    return address.port
+  })
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
 }

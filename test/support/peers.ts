@@ -1,5 +1,6 @@
 /** The real peers that the tests run against, and the Debian packages that bring them. */
 import { execFileSync, spawnSync } from 'node:child_process'
+import { absentUnpacked, unpack } from './unpacked.ts'
 
 const peers: Readonly<Record<string, string>> = {
   dovecot: 'dovecot-imapd dovecot-pop3d dovecot-lmtpd',
@@ -25,6 +26,14 @@ const missing = () =>
 
 /** Installs what is missing when it may (root on Debian). Throws with the command to run when it may not. */
 export function ensurePeers(): void {
+  installMissing()
+  for (const name of absentUnpacked()) {
+    console.log(`unpacking a test peer: ${name}`)
+    unpack(name)
+  }
+}
+
+function installMissing(): void {
   const absent = missing()
   if (absent.length === 0) return
   const packages = absent.flatMap((command) => peers[command]!.split(' '))

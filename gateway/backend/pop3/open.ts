@@ -1,5 +1,5 @@
 /**
- * From an address to an open maildrop: greeting, CAPA, STLS, CAPA again, login, CAPA, STAT.
+ * From an address to an open maildrop: greeting, CAPA, STLS, CAPA again, UTF8, login, CAPA, STAT.
  * What protects the password: docs/decisions/0081-stls-and-downgrade.md.
  */
 import type { LoginMethod } from '#src/config/backend-record.ts'
@@ -37,6 +37,9 @@ export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => 
   const { connection } = ready
   noteProtection(request, connection)
   try {
+    // Courier sends a message with octets above 127 in its header as an attachment of another one to who doesn't say this; it is for before the
+    // login, behind STLS, and a refusal changes nothing. RFC 6856 §2.1
+    if (ready.capabilities.has('UTF8')) await connection.ask('UTF8')
     await logIn({ ...ready, credentials: request.credentials, method: request.method ?? 'password' })
     // Capabilities may differ behind the login (RFC 2449 §5). A server that had none before it is not asked again.
     const capabilities =

@@ -22,15 +22,15 @@ export interface Both {
 }
 
 export async function bothSides(
-  dovecot: Dovecot,
+  server: Pick<Dovecot, 'imapPort'>,
   { user = 'anna', without = [], ...changes }: Partial<Backend> & { without?: readonly string[] } = {},
 ): Promise<Both> {
   const gateway = await testStore()
   const clients = await testStore(gateway.root)
   const account = clients.store.account(userId)
   await account.ensure()
-  const other = await clientOf(dovecot, { user })
-  const backend = backendAt(dovecot.imapPort, { protocol: 'imap', mailbox: '', user, ...changes })
+  const other = await clientOf(server, { user })
+  const backend = backendAt(server.imapPort, { protocol: 'imap', mailbox: '', user, ...changes })
   const syncer = new Syncer(gateway.store, backend, {
     withoutCapabilities: without,
     limits: defaultLimits,
