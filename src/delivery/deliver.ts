@@ -29,10 +29,12 @@ export async function deliver(account: Account, octets: AsyncIterable<Uint8Array
   const body = { start: found?.rest ?? header, chunks }
   if (found === undefined) return store(mailbox, { internalDate: now }, body)
   const { origin, uidl, internalDate, flags, submittedAt } = found.mark
-  const known = mailbox.id === found.mark.mailboxId ? mailbox.byOrigin(origin) : undefined
+  const isPlace = mailbox.id === found.mark.mailboxId
+  const known = isPlace ? mailbox.byOrigin(origin) : undefined
   if (known !== undefined && now - submittedAt < repeatedWithinSeconds)
     return { mailbox: mailbox.name, isRepeated: true }
-  const named = known === undefined ? { origin, ...(uidl === undefined ? {} : { uidl }) } : {}
+  // In another mailbox the origin would be that of another message: what an IMAP backend does not have there is expunged.
+  const named = isPlace && known === undefined ? { origin, ...(uidl === undefined ? {} : { uidl }) } : {}
   return store(mailbox, { internalDate, flags, ...named }, body)
 }
 

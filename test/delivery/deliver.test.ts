@@ -81,6 +81,18 @@ describe('a message without a mark', () => {
 })
 
 describe('GW-23: a message that was submitted comes back', () => {
+  it('into the inbox, as a message of its own, where its mailbox is gone', async () => {
+    await using test = await testAccount()
+    await test.account.create('Work')
+    const { mailboxId } = await test.account.status('Work')
+    const text = travelled(markField(await markFor(test.account, { mailboxId }), await markKey(test.account)))
+    await test.account.remove('Work')
+    expect(await deliver(test.account, pieces(text), systemClock)).toMatchObject({ mailbox: 'INBOX' })
+    const [{ record } = { record: undefined }] = await stored(test.account)
+    expect(record?.origin).toBeUndefined()
+    expect(record?.internalDate).toBe(1_700_000_000)
+  })
+
   it('as what it was fetched as, without its mark, with what the way added', async () => {
     await using test = await testAccount()
     const mark = await markFor(test.account)
