@@ -208,8 +208,8 @@ export class GatewayUser {
     this.#gateway.events.publish({ topic: `backend:${this.userId}`, name: 'backend', fields })
   }
 
-  #onEvent({ fields }: MailEvent): void {
-    for (const link of this.#links.all) if (concerns(link.backend, fields)) link.prompt()
+  #onEvent(event: MailEvent): void {
+    for (const link of this.#links.all) if (concerns(link.backend, event)) link.prompt()
     this.plan()
   }
 
@@ -347,8 +347,9 @@ export class GatewayUser {
 }
 
 /** Whether a change here is one that the backend is told of. */
-const concerns = ({ protocol, mailbox }: Backend, { mailbox: changed, ...counts }: MailEvent['fields']): boolean => {
+const concerns = ({ protocol, mailbox }: Backend, { name, fields }: MailEvent): boolean => {
+  const { mailbox: changed, ...counts } = fields
   const isImap = protocol === 'imap' || protocol === 'imaps'
-  if (isImap) return Number(counts.added) + Number(counts.updated) + Number(counts.expunged) > 0
+  if (isImap) return name === 'tree' || Number(counts.added) + Number(counts.updated) + Number(counts.expunged) > 0
   return Number(counts.expunged) > 0 && (changed === undefined || changed === mailbox)
 }

@@ -46,6 +46,8 @@ export const openMailStore = ({
     undeleteDays: () => current.get('undelete_days'),
     onCommit: ({ userId, mailbox, added, updated, expunged }) =>
       events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
+    onTree: ({ userId, change, mailbox }) =>
+      events.publish({ topic: `mbox:${userId}`, name: 'tree', fields: { mailbox, change } }),
   })
   const reload = (next: Config) => {
     current = next

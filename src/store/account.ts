@@ -21,7 +21,7 @@ import { Residence } from './residence.ts'
 import { severalAtOnce } from './several.ts'
 import { Statuses } from './statuses.ts'
 import { hasMailbox, listMailboxes, makeDirectories, makeIfAbsent, parentOf } from './tree.ts'
-import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, Usage } from './types.ts'
+import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, TreeNotice, Usage } from './types.ts'
 import { uniqueName } from './unique.ts'
 
 type AccountLog = CommitLog<number, AccountState>
@@ -37,6 +37,7 @@ export class StoredAccount implements Account {
   private readonly context: StoreContext
   private readonly registry: MailboxRegistry
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
+  private readonly onTree: (notice: TreeNotice) => void
   private removedMailboxes: RemovedMailboxes
   private statuses: Statuses
   private opened: Promise<AccountLog> | undefined
@@ -47,6 +48,7 @@ export class StoredAccount implements Account {
     userId: UserId,
     registry: MailboxRegistry,
     makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox,
+    onTree: (notice: TreeNotice) => void,
   ) {
     this.context = context
     this.residence = new Residence(context, places, userId, () => {
@@ -57,6 +59,7 @@ export class StoredAccount implements Account {
     this.userId = userId
     this.registry = registry
     this.makeMailbox = makeMailbox
+    this.onTree = onTree
     this.removedMailboxes = this.newRemovedMailboxes()
     this.statuses = this.newStatuses()
   }
@@ -137,20 +140,24 @@ export class StoredAccount implements Account {
         }
       }
     })
+    this.tell('created', canonical)
   }
 
   async remove(name: string): Promise<void> {
     const canonical = canonicalName(name)
     if (canonical === 'INBOX') throw new StoreError('invalid', 'INBOX can not be removed')
     await this.doing('Removing a mailbox', () => this.removeMailbox(canonical))
+    this.tell('removed', canonical)
   }
 
   removed(): Promise<readonly RemovedMailbox[]> {
     return this.doing('Listing removed mailboxes', () => this.removedMailboxes.list())
   }
 
-  restore(id: string): Promise<string> {
-    return this.doing('Restoring a mailbox', () => this.removedMailboxes.restore(id))
+  async restore(id: string): Promise<string> {
+    const name = await this.doing('Restoring a mailbox', () => this.removedMailboxes.restore(id))
+    this.tell('restored', name)
+    return name
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -161,6 +168,7 @@ export class StoredAccount implements Account {
     if (source === target) throw alreadyExists()
     if (source === 'INBOX') return await this.emptyInboxInto(target)
     await this.doing('Renaming a mailbox', () => this.renameTree(source, target))
+    this.tell('renamed', source)
   }
 
   async subscriptions(): Promise<readonly string[]> {
@@ -170,12 +178,14 @@ export class StoredAccount implements Account {
 
   async subscribe(name: string): Promise<void> {
     const canonical = canonicalName(name)
-    await this.commit((state) => (state.subscriptions.has(canonical) ? [] : [['subscribe', canonical]]))
+    const done = await this.commit((state) => (state.subscriptions.has(canonical) ? [] : [['subscribe', canonical]]))
+    if (done.length > 0) this.tell('subscribed', canonical)
   }
 
   async unsubscribe(name: string): Promise<void> {
     const canonical = canonicalName(name)
-    await this.commit((state) => (state.subscriptions.has(canonical) ? [['unsubscribe', canonical]] : []))
+    const done = await this.commit((state) => (state.subscriptions.has(canonical) ? [['unsubscribe', canonical]] : []))
+    if (done.length > 0) this.tell('unsubscribed', canonical)
   }
 
   async get(key: string): Promise<unknown> {
@@ -194,6 +204,15 @@ export class StoredAccount implements Account {
       return json === undefined ? ['unset', key] : ['set', key, json as Json]
     })
     await this.commit((state) => operations.filter(([word, key]) => word === 'set' || state.values.has(key as string)))
+  }
+
+  private tell(change: TreeNotice['change'], mailbox: string): void {
+    try {
+      this.onTree({ userId: this.userId, change, mailbox })
+    } catch (error) {
+      const incident = { user: this.userId, mailbox, error: error instanceof Error ? error.stack : String(error) }
+      this.context.log.log('err', 'a listener to an account failed', incident)
+    }
   }
 
   private async countUsage(): Promise<Usage> {

@@ -21,7 +21,7 @@ import { Places } from './places.ts'
 import { RecentlyUsed } from './recently-used.ts'
 import { MailboxRegistry } from './registry.ts'
 import { Slots } from './slots.ts'
-import type { Account, CommitNotice, MoveOptions, MoveResult, Store } from './types.ts'
+import type { Account, CommitNotice, MoveOptions, MoveResult, Store, TreeNotice } from './types.ts'
 
 export interface StoreOptions {
   /** Directory of the accounts; made, with the levels above it, when the first account is. */
@@ -48,6 +48,8 @@ export interface StoreOptions {
   readonly moverSilenceMs?: number
   /** Called for every commit by this process, after it is durable. */
   readonly onCommit?: (notice: CommitNotice) => void
+  /** Likewise for every change of a tree. */
+  readonly onTree?: (notice: TreeNotice) => void
 }
 
 /** Files being written at once: enough to keep a disk busy with syncs, few enough for the descriptors. */
@@ -82,10 +84,12 @@ class MdirStore implements Store {
   private readonly registry = new MailboxRegistry()
   private readonly known = new Map<UserId, Account>()
   private readonly closing = new AbortController()
+  private readonly onTree: (notice: TreeNotice) => void
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
 
   constructor(options: StoreOptions) {
-    const { clock, log, fs = nodeFs, onCommit = () => {} } = options
+    const { clock, log, fs = nodeFs, onCommit = () => {}, onTree = () => {} } = options
+    this.onTree = onTree
     this.roots = [...new Set([options.root, ...(options.partitions ?? [])].map((path) => resolve(path)))]
     this.context = {
       fs,
@@ -113,7 +117,7 @@ class MdirStore implements Store {
   account(userId: UserId): Account {
     let account = this.known.get(userId)
     if (account === undefined) {
-      account = new StoredAccount(this.context, this.places, userId, this.registry, this.makeMailbox)
+      account = new StoredAccount(this.context, this.places, userId, this.registry, this.makeMailbox, this.onTree)
       if (this.archives.length > 0) account = new LiveOrArchived(account, this.archived)
       const [oldest] = this.known.keys()
       if (this.known.size >= maxAccounts && oldest !== undefined) this.known.delete(oldest)

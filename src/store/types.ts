@@ -297,6 +297,14 @@ export interface CommitNotice {
   readonly expunged: number
 }
 
+/** A change of the tree, or of what is subscribed to, by this process. */
+export interface TreeNotice {
+  readonly userId: UserId
+  readonly change: 'created' | 'removed' | 'restored' | 'renamed' | 'subscribed' | 'unsubscribed'
+  /** As it was called before. */
+  readonly mailbox: string
+}
+
 export interface MoveOptions {
   /** Reads every message back and compares its digest. */
   readonly verify?: boolean

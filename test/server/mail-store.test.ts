@@ -9,7 +9,7 @@ import { configOf } from '#src/config/config.ts'
 import type { EventBus, MailEvent } from '#src/events/types.ts'
 import { openMailStore } from '#src/server/mail-store.ts'
 
-it('openMailStore keeps mail in userdir, knows ENVELOPEs and publishes each commit', async () => {
+it('openMailStore keeps mail in userdir, knows ENVELOPEs and publishes each commit and change of a tree', async () => {
   const userdir = mkdtempSync(join(tmpdir(), 'mail-store-'))
   const published: MailEvent[] = []
   const events = { publish: (event: MailEvent) => published.push(event) } as unknown as EventBus
@@ -17,6 +17,11 @@ it('openMailStore keeps mail in userdir, knows ENVELOPEs and publishes each comm
     await using store = openMailStore({ config: configOf({ userdir }), log: silentLog, clock: systemClock, events })
     const account = store.account('joe@example.org' as UserId)
     await account.ensure()
+    expect(published.at(-1)).toEqual({
+      topic: 'mbox:joe@example.org',
+      name: 'tree',
+      fields: { mailbox: 'INBOX', change: 'created' },
+    })
     expect(account.path.startsWith(userdir)).toBe(true)
     await using mailbox = await account.open('INBOX')
     await using delivery = mailbox.deliver()

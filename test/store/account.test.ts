@@ -26,6 +26,29 @@ describe('an account', () => {
     expect([...(await account.open('inbox')).messages]).toEqual([])
   })
 
+  it('tells of changes of its tree, and of none that is none', async () => {
+    const told: string[] = []
+    const { account } = await freshInbox({ onTree: ({ change, mailbox }) => told.push(`${change} ${mailbox}`) })
+    told.length = 0
+    await account.create('a/b')
+    await expect(account.create('a/b')).rejects.toMatchObject({ kind: 'already-exists' })
+    for (let time = 0; time < 2; time += 1) await account.subscribe('a/b')
+    for (let time = 0; time < 2; time += 1) await account.unsubscribe('a/b')
+    await account.rename('a', 'c')
+    await account.remove('c/b')
+    await expect(account.remove('c/b')).rejects.toMatchObject({ kind: 'not-found' })
+    const [removed] = await account.removed()
+    await account.restore(removed!.id)
+    expect(told).toEqual([
+      'created a/b',
+      'subscribed a/b',
+      'unsubscribed a/b',
+      'renamed a',
+      'removed c/b',
+      'restored c/b',
+    ])
+  })
+
   it('lists mailboxes and the levels above them, INBOX first', async () => {
     const { account } = await freshInbox()
     for (const name of ['Zoo', 'a/b/c', 'inbox/Sub', 'Archive']) await account.create(name)
