@@ -53,6 +53,8 @@ export interface MailboxPassRequest extends PassRequest {
   /** Open. */
   readonly mailbox: Mailbox
   readonly mark: MailboxMark | undefined
+  /** As it was listed there. */
+  readonly status: PassMark | undefined
   /** Deletions by clients up to this one are told to the backend. */
   readonly until: ModSeq
   /** The mailbox was removed there and made again: messages of before are gone. */
@@ -78,6 +80,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       path,
       mark?.there,
       new Set([...known.here.keys(), ...known.departed.keys(), ...(mark?.pending ?? []), ...injected]),
+      request.status?.uidNext,
     )
     const { uidValidity } = markThere
     let state = uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until)

@@ -21,13 +21,15 @@ export interface Observation {
 
 /**
  * Selects the mailbox. `known`: UIDs there of messages that are here, or left here and are remembered. Throws BackendError of kind `temporary`
- * with the server's words when the mailbox can't be selected.
+ * with the server's words when the mailbox can't be selected. `uidNextListed`: UIDNEXT as STATUS told it before, for a server that doesn't tell it
+ * with SELECT (Courier; RFC 3501 §6.3.1 lets it).
  */
 export async function observe(
   client: ImapFlow,
   path: string,
   before: PassMark | undefined,
   known: ReadonlySet<Uid>,
+  uidNextListed?: number,
 ): Promise<Observation> {
   const vanishedSince: Uid[] = []
   const onExpunge = (event: ExpungeEvent) => {
@@ -39,7 +41,7 @@ export async function observe(
     const mailbox = await client.mailboxOpen(path, since)
     const mark: PassMark = {
       uidValidity: Number(mailbox.uidValidity),
-      uidNext: mailbox.uidNext,
+      uidNext: (mailbox.uidNext as number | undefined) ?? uidNextListed ?? 1,
       exists: mailbox.exists,
       modSeq: mailbox.noModseq === true ? undefined : mailbox.highestModseq?.toString(),
     }

@@ -163,7 +163,7 @@ function isUnchanged(mark: MailboxMark | undefined, status: PassMark | undefined
 async function oneMailbox(
   request: PassRequest,
   memory: BackendMemory,
-  { path, name, idHere, remade }: ListedPair,
+  { path, name, idHere, remade, status }: ListedPair,
   mark: MailboxMark | undefined,
   until: ModSeq,
 ): Promise<MailboxRest | undefined> {
@@ -185,7 +185,16 @@ async function oneMailbox(
   try {
     if (mailbox.id !== idHere) return undefined
     const remember = (changed: MailboxMark) => memory.put(new Map([[idHere, changed]]))
-    const rest = await passMailbox({ ...request, path, mailbox, mark, until, remember, remade: remade === true })
+    const rest = await passMailbox({
+      ...request,
+      path,
+      mailbox,
+      mark,
+      status,
+      until,
+      remember,
+      remade: remade === true,
+    })
     return rest
   } catch (error) {
     await mailbox.close()
