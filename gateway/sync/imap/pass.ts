@@ -229,7 +229,10 @@ async function bringTreesIntoStep(
   const remembered = withRenamesKnown(await memory.tree(), mailboxes)
   // What is listed and tells no status may be none: only of one that is known it is taken for a passing failure.
   const known = new Set(remembered.pairs.map(({ path }) => path))
-  const listedThere = mailboxes.filter(({ path, status }) => status !== undefined || known.has(path))
+  const listedThere = mailboxes.filter(
+    // INBOX was looked at when the session began.
+    ({ path, status }) => status !== undefined || known.has(path) || path.toUpperCase() === 'INBOX',
+  )
   const { pairs, mailboxes: there } = await withRenamesFound(
     { control: session.control, account, url: request.url, memory },
     { pairs: remembered.pairs, mailboxes: listedThere },
