@@ -14,6 +14,8 @@ import { delivers, expunges, flags, namesOn, preparedDisk, works } from './steps
 import { inOneTurn } from './turns.ts'
 
 const seed = 7
+/** They take seconds, unless the machine has other things to do. */
+const timeoutMs = 240_000
 
 async function casesOf(jobs: readonly Job[]): Promise<number> {
   let cases = 0
@@ -25,7 +27,7 @@ async function casesOf(jobs: readonly Job[]): Promise<number> {
   return cases
 }
 
-describe('proofs of the store', () => {
+describe('proofs of the store', { timeout: timeoutMs }, () => {
   it('the file system does what it is asked for, or fails', async () => {
     expect(await casesOf(fileChecks)).toBe(12)
   })
@@ -48,7 +50,7 @@ describe('proofs of the store', () => {
   })
 })
 
-describe('the reduction of schedules', () => {
+describe('the reduction of schedules', { timeout: timeoutMs }, () => {
   /** What a history comes to: the messages with their flags, in the words of all schedules. */
   async function outcomes(reduced: boolean) {
     const found = new Set<string>()
@@ -98,7 +100,7 @@ describe('the reduction of schedules', () => {
   })
 })
 
-describe('planted bugs', () => {
+describe('planted bugs', { timeout: timeoutMs }, () => {
   const quick = ['a short write is taken for a whole one', 'acknowledged before it is committed']
   it.each(planted.filter(({ name }) => quick.includes(name)))('$name: the proofs go red', async (bug) => {
     expect(await tryPlanted(bug)).toBeDefined()
