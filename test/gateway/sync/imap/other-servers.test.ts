@@ -6,6 +6,7 @@ import { startCyrus } from '../../../support/cyrus.ts'
 import { fixtureMessages } from '../../../support/messages.ts'
 import { bothSides } from './pass-support.ts'
 import { message, put, type Seen, treeHere, treeThere } from './trees.ts'
+import { twoWays } from './two-ways.ts'
 
 const users = Object.fromEntries(Array.from({ length: 4 }, (_, at) => [`user${at}`, 'secret']))
 const uids = (...values: number[]) => values as Uid[]
@@ -133,3 +134,9 @@ describe.each([
     expect(await treeHere(both)).toEqual(await treeThere(both))
   })
 })
+
+it('Cyrus: passes that are killed at any call lose nothing and double nothing', async () => {
+  const { violations, kills } = await twoWays(10, 42, [], 'cyrus')
+  expect(violations).toEqual([])
+  expect(kills).toBeGreaterThan(1)
+}, 120_000)

@@ -18,6 +18,7 @@ import type { Uid } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { openStore } from '#src/store/store.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
+import { startCyrus } from '../../../support/cyrus.ts'
 import { startDovecot } from '../../../support/dovecot.ts'
 import { mulberry32 } from '../../../support/random.ts'
 import { backendAt, userId } from '../support.ts'
@@ -38,16 +39,29 @@ export interface Campaign {
 const flags = ['\\Seen', '\\Flagged', '\\Answered', 'Work', '$Later']
 const names = ['INBOX', 'a', 'b', 'a/x', 'c']
 
-export async function twoWays(rounds: number, seed: number, without: readonly string[] = []): Promise<Campaign> {
+const servers = {
+  dovecot: () => startDovecot({ users: { anna: 'secret' }, protocols: ['imap'] }),
+  /** With the names that Dovecot has. */
+  cyrus: () => startCyrus({ users: { anna: 'secret' }, altNamespace: true, separator: '/' }),
+}
+
+export type Peer = keyof typeof servers
+
+export async function twoWays(
+  rounds: number,
+  seed: number,
+  without: readonly string[] = [],
+  peer: Peer = 'dovecot',
+): Promise<Campaign> {
   const random = mulberry32(seed)
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!
   const some = (uids: readonly number[]): Uid[] => uids.filter(() => random() < 0.3) as Uid[]
-  await using dovecot = await startDovecot({ users: { anna: 'secret' }, protocols: ['imap'] })
+  await using server = await servers[peer]()
   const root = await mkdtemp(join(tmpdir(), 'two-ways-'))
   const store = openStore({ root, clock: systemClock, log: silentLog, onCommit: () => {} })
   const account = store.account(userId)
   await account.ensure()
-  let there = await clientOf(dovecot)
+  let there = await clientOf(server)
   const violations: string[] = []
   const counts = { changes: 0, passes: 0, kills: 0, namesApart: 0 }
   let offsetMs = 0
@@ -73,7 +87,7 @@ export async function twoWays(rounds: number, seed: number, without: readonly st
     })
     const own = openStore({ root, clock: systemClock, log: silentLog, fs: mortal.fs, onCommit: () => {} })
     const request: SyncOnceRequest = {
-      backend: backendAt(dovecot.imapPort, { protocol: 'imap', mailbox: '', user: 'anna' }),
+      backend: backendAt(server.imapPort, { protocol: 'imap', mailbox: '', user: 'anna' }),
       others: [],
       userId,
       password: Buffer.from('secret'),
@@ -109,7 +123,7 @@ export async function twoWays(rounds: number, seed: number, without: readonly st
     for (let change = 0; change < 4; change += 1) {
       counts.changes += 1
       // Dovecot ends a session whose mailbox somebody removes.
-      if (!there.usable) there = await clientOf(dovecot)
+      if (!there.usable) there = await clientOf(server)
       await (random() < 0.5
         ? changeHere(account, { random, pick, some, fresh, deleted, doubled, idsOf })
         : changeThere(there, { random, pick, some, fresh, deleted, doubled, idsOf }))
@@ -123,7 +137,7 @@ export async function twoWays(rounds: number, seed: number, without: readonly st
       await pass(Infinity)
     }
     // A session of its own: Dovecot lists a mailbox that is gone, and has some below it, until its session ends.
-    const other = await clientOf(dovecot)
+    const other = await clientOf(server)
     const [here, beyond] = [await treeHere({ account }), await treeThere({ other })]
     other.close()
     // A name that was given to different mailboxes on both sides stays with each (decision 88): then all but the names is the same.
