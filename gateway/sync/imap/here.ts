@@ -1,7 +1,9 @@
 /** What a mailbox here knows of its likeness at an IMAP backend, read from the origins of its messages. */
+import { StoreError } from '#src/base/errors.ts'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
-import type { ExpungeCause, Mailbox } from '#src/store/types.ts'
+import type { Account, ExpungeCause, Mailbox } from '#src/store/types.ts'
 import { Slice } from '../../backend/slice.ts'
+import { isStub } from '../stub.ts'
 import { isAmong, type MailboxMark } from './memory.ts'
 import { parseOrigin } from './origin.ts'
 import type { HereMessage } from './plan.ts'
@@ -72,4 +74,20 @@ export async function stateHere(
     } else departed.set(from.uid, cause)
   }
   return { here, departed, own, stale, staleDeparted, later }
+}
+
+/** Whether a mailbox has messages that this backend never had. Throws StoreError. */
+export async function hasOwn(account: Account, url: string, name: string): Promise<boolean> {
+  try {
+    await using mailbox = await account.open(name)
+    const { messages } = mailbox
+    for (let position = 0; position < messages.length; position += 1) {
+      const origin = messages.originAt(position)
+      if (origin === undefined || (parseOrigin(url, origin) === undefined && !isStub(origin))) return true
+    }
+    return false
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'not-found') return false
+    throw error
+  }
 }

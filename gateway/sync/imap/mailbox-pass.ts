@@ -3,22 +3,22 @@
  * been through this: a message that was moved is where it went to before it goes where it was.
  */
 import type { ModSeq, Uid } from '#src/base/ids.ts'
-import type { Flag, Mailbox, MessageRecord } from '#src/store/types.ts'
+import type { Flag, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
-import { forgetInjected, type Injected, Journal, readInjected } from '../inject/journal.ts'
 import { clearStubs } from '../stub.ts'
 import { readAway, uidsInjected } from './away.ts'
 import { fetchMessages } from './fetch.ts'
-import { type HereState, stateHere } from './here.ts'
-import { matchMessages } from './match.ts'
+import { findAgain, findSent, nothingLost } from './find-again.ts'
+import { flagsHere, storableFlags } from './flags-here.ts'
+import { stateHere } from './here.ts'
 import type { MailboxMark } from './memory.ts'
-import { type Observation, observe, type PassMark } from './observe.ts'
-import { originOf, originOfLost, parseOrigin } from './origin.ts'
+import { observe, type PassMark } from './observe.ts'
+import { originOf } from './origin.ts'
 import { OwnChanges } from './own-changes.ts'
 import type { PassRequest } from './pass.ts'
-import { confirmPasses, confirmSeconds, type MailboxPlan, planMailbox, type Suspicion } from './plan.ts'
+import { type MailboxPlan, planMailbox } from './plan.ts'
 import { storeFlags } from './remote.ts'
 import { sendMessages } from './send.ts'
 
@@ -213,8 +213,6 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 /** GW-07's like for IMAP: the rest follows in the next pass. */
 const deletionsPerPass = 10_000
 
-const nothingLost = { found: false, resend: false, suspicion: undefined }
-
 const fresh = (mailbox: Mailbox): MailboxMark => ({
   there: undefined,
   seenBelow: 0,
@@ -241,141 +239,4 @@ function selected(session: PassRequest['session'], path: string, uidValidity: nu
     })
     return connection
   }
-}
-
-/** Messages here that may be there under UIDs that they are not known by. */
-async function findAgain(
-  request: MailboxPassRequest,
-  { there, mark: markThere }: Observation,
-  state: HereState,
-  mark: MailboxMark | undefined,
-  bulk: () => Promise<ImapConnection>,
-  now: number,
-): Promise<{ readonly found: boolean; readonly resend: boolean; readonly suspicion: Suspicion | undefined }> {
-  const { mailbox, url, session, policy } = request
-  const { uidValidity } = markThere
-  const unknown = [...there.flags.keys()].filter((uid) => !state.here.has(uid) && !state.departed.has(uid))
-  const sent = mark?.sentFrom !== undefined || mark === undefined
-  const own = sent ? state.own : []
-  const records = [...state.stale, ...own].flatMap((uid) => mailbox.byUid(uid) ?? [])
-  // What a client deleted while the backend changed its numbers is to be deleted there all the same.
-  const departedOrigins = new Set(state.staleDeparted.keys())
-  if (departedOrigins.size > 0)
-    for (const { message, cause } of mailbox.expunged())
-      if (cause === 'client' && message.origin !== undefined && departedOrigins.has(message.origin))
-        records.push(message)
-  let found = 0
-  const originals =
-    records.length > 0 ? await readInjected(request.account, mailbox.id, url) : new Map<string, Injected>()
-  const journal = new Journal(request.account, mailbox.id)
-  const isSent = mark?.sentFrom !== undefined
-  await matchMessages({
-    mailbox,
-    here: records,
-    there: isSent && state.stale.length === 0 ? unknown.filter((uid) => uid >= mark.sentFrom!) : unknown,
-    control: session.control,
-    bulk,
-    setSize: policy.fetchSetSize,
-    anySize: state.stale.length + state.staleDeparted.size > 0 || isSent,
-    originalDigest: ({ origin }) => (origin === undefined ? undefined : originals.get(origin)?.digest),
-    found: async (pairs) => {
-      found += pairs.length
-      const entries = pairs.flatMap(([{ origin = '' }, there]) => {
-        const entry = originals.get(origin)
-        return entry === undefined ? [] : [{ from: origin, to: originOf(url, uidValidity, there), entry }]
-      })
-      // In this order: a message is never without its entry.
-      await Promise.all(entries.map(({ to, entry }) => journal.record(to, entry)))
-      await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
-      await forgetInjected(
-        request.account,
-        mailbox.id,
-        entries.map(({ from }) => from),
-      )
-    },
-  })
-  const forget = [...state.staleDeparted.keys()]
-  if (forget.length > 0 && there.complete) await mailbox.forget(forget)
-  const stale = state.stale.filter((uid) => isStale(mailbox.byUid(uid), url, uidValidity))
-  const suspicion =
-    stale.length === 0 ? undefined : { since: mark?.lost?.since ?? now, passes: (mark?.lost?.passes ?? 0) + 1 }
-  // They are gone there for good, or were never the same: they are sent, and nothing is lost.
-  const resend = suspicion !== undefined && suspicion.passes >= confirmPasses && now - suspicion.since >= confirmSeconds
-  if (suspicion !== undefined)
-    request.log.log(
-      'warning',
-      'the backend has given new numbers to a mailbox, and some messages are not found in it',
-      {
-        mailbox: request.path,
-        messages: stale.length,
-      },
-    )
-  return { found: found > 0 || forget.length > 0, resend, suspicion: resend ? undefined : suspicion }
-}
-
-function isStale(record: MessageRecord | undefined, url: string, uidValidity: number): boolean {
-  const from = record?.origin === undefined ? undefined : parseOrigin(url, record.origin)
-  return from !== undefined && from.uidValidity !== uidValidity && from.uidValidity !== 0
-}
-
-/** What a server without UIDPLUS took. Whatever is not found is not sent again. */
-async function findSent(
-  { session, mailbox, url, policy, log, path }: MailboxPassRequest,
-  untold: readonly Uid[],
-  uidValidity: number,
-  sentFrom: number,
-  bulk: () => Promise<ImapConnection>,
-): Promise<void> {
-  const fetched = (await session.control.search({ uid: `${sentFrom}:*` }, { uid: true })) as number[] | false
-  const there = (fetched || []).filter(
-    (uid) => uid >= sentFrom && mailbox.byOrigin(originOf(url, uidValidity, uid as Uid)) === undefined,
-  ) as Uid[]
-  const left = new Set(untold)
-  await matchMessages({
-    mailbox,
-    here: untold.flatMap((uid) => mailbox.byUid(uid) ?? []),
-    there,
-    control: session.control,
-    bulk,
-    setSize: policy.fetchSetSize,
-    anySize: true,
-    originalDigest: () => undefined,
-    found: async (pairs) => {
-      for (const [{ uid }] of pairs) left.delete(uid)
-      await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
-    },
-  })
-  if (left.size === 0) return
-  log.log('warning', 'the backend took messages and changed them; they may appear a second time', {
-    mailbox: path,
-    messages: left.size,
-  })
-  await mailbox.giveOrigins([...left].map((uid) => [uid, originOfLost(url, uid)] as const))
-}
-
-/** Answers how many messages have other flags now. What a client changed meanwhile is left alone. */
-async function flagsHere(mailbox: Mailbox, changes: MailboxPlan['flagsHere'], from: ModSeq): Promise<number> {
-  const groups = new Map<string, { readonly flags: readonly Flag[]; readonly uids: Uid[] }>()
-  for (const { uid, flags } of changes) {
-    const storable = storableFlags(mailbox, flags)
-    const key = storable.toSorted().join(' ')
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, { flags: storable, uids: [uid] })
-    else group.uids.push(uid)
-  }
-  for (const { flags, uids } of groups.values())
-    await mailbox.changeFlags({ uids, mode: 'set', flags, unchangedSince: from })
-  return changes.length
-}
-
-const systemFlags = new Set(['\\answered', '\\flagged', '\\deleted', '\\seen', '\\draft'])
-const maxKeywords = 1000
-
-/** Without what this store can't keep: system flags of the server's own, keywords that are no atoms, or too many of them. */
-function storableFlags(mailbox: Mailbox, flags: readonly Flag[]): readonly Flag[] {
-  return flags.filter((flag) => {
-    if (flag.startsWith('\\')) return systemFlags.has(flag.toLowerCase())
-    if (flag.length > 255 || !/^[^\x00-\x20\x7f-\uffff(){%*"\\\]]+$/.test(flag)) return false
-    return mailbox.keywords.size < maxKeywords || mailbox.keywords.has(flag)
-  })
 }
