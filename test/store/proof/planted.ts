@@ -140,8 +140,8 @@ export const planted: readonly PlantedBug[] = [
     name: 'the present epoch is removed with the old ones',
     breaks: durable,
     file: 'epochs.ts',
-    text: '.filter(({ start }) => start < epoch.start).slice(0, -1)',
-    replacement: '.filter(({ start }) => start <= epoch.start)',
+    text: '.filter(({ start }) => start < epoch.start)\n    const old = before.slice(0, -1)\n    for',
+    replacement: '.filter(({ start }) => start <= epoch.start)\n    const old = before\n    for',
   },
   {
     name: 'a new mailbox is not synced',
@@ -263,10 +263,16 @@ const root = resolve(import.meta.dirname, '../../..')
 /** A proof that doesn't end has not found the bug. */
 const longestMs = 900_000
 
+const sourceOf = (bug: PlantedBug) => readFileSync(join(root, 'src/store', bug.file), 'utf8')
+
+/** How often its text occurs in its file: once, unless somebody changed the line. */
+export function occurrences(bug: PlantedBug): number {
+  return sourceOf(bug).split(bug.text).length - 1
+}
+
 /** Which check found the bug; undefined when none did. Throws when its text is not there exactly once. */
 export async function tryPlanted(bug: PlantedBug): Promise<string | undefined> {
-  const original = readFileSync(join(root, 'src/store', bug.file), 'utf8')
-  const count = original.split(bug.text).length - 1
+  const count = occurrences(bug)
   if (count !== 1)
     throw new Error(`planted bug "${bug.name}" is out of date: its text occurs ${count} times in src/store/${bug.file}`)
   const copy = mkdtempSync(join(tmpdir(), 'wherry-planted-'))
@@ -276,7 +282,7 @@ export async function tryPlanted(bug: PlantedBug): Promise<string | undefined> {
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
     writeFileSync(
       join(copy, 'src/store', bug.file),
-      original.replace(bug.text, () => bug.replacement),
+      sourceOf(bug).replace(bug.text, () => bug.replacement),
     )
     return await firstViolation(copy)
   } finally {

@@ -8,7 +8,7 @@ import { fileChecks } from './files.ts'
 import { endings, longHistory, pairs, shortHistories } from './interleavings.ts'
 import { type Job, sample } from './jobs.ts'
 import { Ledger } from './ledger.ts'
-import { planted, tryPlanted } from './planted.ts'
+import { occurrences, planted, tryPlanted } from './planted.ts'
 import { interleave } from './schedule.ts'
 import { delivers, expunges, flags, namesOn, preparedDisk, works } from './steps.ts'
 import { inOneTurn } from './turns.ts'
@@ -101,6 +101,10 @@ describe('the reduction of schedules', { timeout: timeoutMs }, () => {
 })
 
 describe('planted bugs', { timeout: timeoutMs }, () => {
+  it('are about lines that are there', () => {
+    expect(planted.filter((bug) => occurrences(bug) !== 1).map(({ name }) => name)).toEqual([])
+  })
+
   const quick = ['a short write is taken for a whole one', 'acknowledged before it is committed']
   it.each(planted.filter(({ name }) => quick.includes(name)))('$name: the proofs go red', async (bug) => {
     expect(await tryPlanted(bug)).toBeDefined()

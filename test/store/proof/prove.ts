@@ -13,7 +13,7 @@ import { failingCalls } from './failing-calls.ts'
 import { fileChecks } from './files.ts'
 import { endings, shortHistories } from './interleavings.ts'
 import type { Job, Result } from './jobs.ts'
-import { planted, tryPlanted } from './planted.ts'
+import { occurrences, planted, tryPlanted } from './planted.ts'
 import { runJobs, serve } from './pool.ts'
 import { aligned, Table } from './table.ts'
 
@@ -141,6 +141,8 @@ interface Tried {
 }
 
 async function provePlanted(progress: Progress): Promise<readonly Tried[]> {
+  const old = planted.filter((bug) => occurrences(bug) !== 1)
+  if (old.length > 0) throw new Error(`planted bugs are out of date: ${old.map(({ name }) => name).join(', ')}`)
   const tried: Tried[] = []
   for (const bug of planted) {
     progress.tell('planted', `${tried.length} of ${planted.length} planted bugs`, tried.length / planted.length)
