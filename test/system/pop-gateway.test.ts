@@ -153,5 +153,6 @@ describe('a POP-only mailbox through the gateway', () => {
     expect(through.digests).toEqual(direct.digests)
     expect(through.uidls).toEqual(direct.uidls)
     expect(through.uidls.length).toBeGreaterThan(0.9 * backend.size)
-  })
+    // It starts three processes for each of some 5,000 messages.
+  }, 300_000)
 })

@@ -69,14 +69,16 @@ export async function deleteMessages(client: ImapFlow, uids: readonly Uid[]): Pr
   const marked = (await client.search({ deleted: true }, { uid: true })) as number[] | false
   const ours = new Set<number>(uids)
   if (marked === false || marked.some((uid) => !ours.has(uid))) return []
-  const { response } = await (client as unknown as RawClient).exec('EXPUNGE')
+  const { response, next } = await (client as unknown as RawClient).exec('EXPUNGE')
+  // Without it the client reads nothing any more.
+  next()
   if (response.command !== 'OK') throw new BackendError('temporary', 'the backend refused to expunge')
   return uids
 }
 
 /** imapflow has no call for a plain EXPUNGE. */
 interface RawClient {
-  exec(command: string): Promise<{ readonly response: { readonly command: string }; next?: () => void }>
+  exec(command: string): Promise<{ readonly response: { readonly command: string }; readonly next: () => void }>
 }
 
 /** Adds one message. Answers its UID there where the server tells it (UIDPLUS), so that it is not fetched back. */

@@ -71,6 +71,8 @@ describe('at a real IMAP server', () => {
     expect(await state(path)).toEqual({ 1: '\\Deleted', 2: '', 3: '\\Deleted' })
     await storeFlags(control, [{ uid: uids(3)[0]!, add: [], remove: ['\\Deleted'] }])
     expect(await deleteMessages(control, uids(1))).toEqual([1])
+    // The session goes on behind the EXPUNGE.
+    expect(await control.status(path, { messages: true })).toMatchObject({ messages: 2 })
     expect(await state(path)).toEqual({ 2: '', 3: '' })
     await control.logout()
   })
