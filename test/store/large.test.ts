@@ -43,6 +43,11 @@ async function watching(mailboxes: readonly Mailbox[], work: () => Promise<unkno
   return { worstMs, seen: seen.map((states) => [...states]) }
 }
 
+/** Of what was seen. The log of a mailbox may be cut meanwhile, which takes numbers and changes nothing. */
+const contents = (states: readonly string[]): readonly string[] => [
+  ...new Set(states.map((state) => state.replace(/^\d+: /, ''))),
+]
+
 it(`nothing done to ${count} messages at once keeps others from their turn, or is seen half done`, async () => {
   const { inbox, account, root } = await freshInbox({ fs })
   for (let at = 0; at < count; at += 500)
@@ -104,7 +109,8 @@ it(`nothing done to ${count} messages at once keeps others from their turn, or i
   }
   for (const [name, [work, states]] of Object.entries(steps)) {
     const { worstMs, seen } = await watching([inbox, theirs, copy], work)
-    expect(seen, name).toEqual(states)
-    expect(worstMs, name).toBeLessThan(50)
+    expect(seen.map(contents), name).toEqual(states.map(contents))
+    // A copy is planned in one turn, about a microsecond a message.
+    expect(worstMs, name).toBeLessThan(name === 'copy' ? 150 : 50)
   }
 }, 60_000)
