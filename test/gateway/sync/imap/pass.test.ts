@@ -150,9 +150,12 @@ it('a pass that finds nothing new writes nothing', async () => {
 describe('UIDVALIDITY there changes (D7)', () => {
   /** Dovecot numbers a mailbox anew when it has lost its index and list of UIDs. */
   async function renumber(user: string): Promise<void> {
-    const { readdirSync, rmSync } = await import('node:fs')
+    const { readdirSync, readFileSync, rmSync } = await import('node:fs')
     const maildir = `${dovecot.home(user)}/Maildir`
+    const before = Number(/^3 V(\d+)/.exec(readFileSync(`${maildir}/dovecot-uidlist`, 'latin1'))![1])
     for (const name of readdirSync(maildir)) if (name.startsWith('dovecot')) rmSync(`${maildir}/${name}`)
+    // The new UIDVALIDITY is the second in which it is given: in the same one it would be the old one.
+    while (Date.now() < (before + 1) * 1000) await new Promise((resolve) => setTimeout(resolve, 10))
   }
 
   it('messages are found again by what they are: none is fetched, deleted or doubled, and UIDs here stay', async () => {
