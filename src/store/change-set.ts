@@ -44,6 +44,8 @@ const crcLineOctets = 'crc32 '.length + 8 + 1
 
 /** Characters of operations encoded before others get their turn: a ms. */
 const charactersPerPiece = 65_536
+/** Pieces joined in one turn. */
+const piecesPerTurn = 16
 
 /** The lines of operations, in pieces that are made when asked for. */
 export function* linesOf(operations: Iterable<Operation>): Iterable<Buffer> {
@@ -64,14 +66,31 @@ export async function encodeOperations(operations: Iterable<Operation>): Promise
     if (pieces.length > 0) await breath()
     pieces.push(piece)
   }
-  return Buffer.concat(pieces)
+  return await joined(pieces)
 }
 
-/** A whole entry. `id` makes the octets unlike those of any other writer, so that a writer recognises its own. */
-export function sealEntry(kind: ChangeSetKind, id: string, operations: Buffer = Buffer.alloc(0)): Buffer {
+/** Fresh memory is as dear as the copy into it: one go at many megabytes would hold others up. */
+async function joined(pieces: readonly Buffer[]): Promise<Buffer> {
+  if (pieces.length === 1) return pieces[0]!
+  const octets = Buffer.allocUnsafeSlow(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const [count, piece] of pieces.entries()) {
+    if (count % piecesPerTurn === 0) await breath()
+    at += piece.copy(octets, at)
+  }
+  return octets
+}
+
+/** A whole entry, in pieces to be written one after another. `id` makes the octets unlike those of any other writer, so that a writer recognises its own. */
+export function entryPieces(kind: ChangeSetKind, id: string, operations: Buffer): readonly Buffer[] {
   const head = Buffer.from(`mdir ${version} ${kind} ${id}\n`)
   const crc = crc32(operations, crc32(head))
-  return Buffer.concat([head, operations, Buffer.from(`crc32 ${crc.toString(16).padStart(8, '0')}\n`)])
+  return [head, operations, Buffer.from(`crc32 ${crc.toString(16).padStart(8, '0')}\n`)]
+}
+
+/** The same in one piece. */
+export function sealEntry(kind: ChangeSetKind, id: string, operations: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat(entryPieces(kind, id, operations))
 }
 
 /** The operations in these lines, decoded one at a time since they can be many. Throws DamagedEntry. */

@@ -20,7 +20,7 @@
 
 import { StoreError } from '../base/errors.ts'
 import { breath } from './breath.ts'
-import { encodeOperations, type Operation, sealEntry } from './change-set.ts'
+import { encodeOperations, entryPieces, type Operation } from './change-set.ts'
 import type { StoreContext } from './context.ts'
 import { Courtesy } from './courtesy.ts'
 import { cutEpoch, isLong } from './epoch-cut.ts'
@@ -57,7 +57,8 @@ export type MoveListener = (own: boolean) => void
 interface Written {
   readonly path: string
   readonly body: Buffer
-  readonly octets: Buffer
+  /** The whole entry. */
+  readonly pieces: readonly Buffer[]
 }
 
 export class CommitLog<Outcome, State extends Replica<Outcome>> {
@@ -243,8 +244,8 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         if (written?.body.equals(body) !== true) {
           if (written !== undefined) void fs.remove(written.path).catch(() => {})
           const id = uniqueName()
-          written = { path: `${this.directory}/tmp/${id}`, body, octets: sealEntry('change', id, body) }
-          steps.push(fs.write(written.path, written.octets))
+          written = { path: `${this.directory}/tmp/${id}`, body, pieces: entryPieces('change', id, body) }
+          steps.push(fs.write(written.path, ...written.pieces))
         }
         await allDone(steps)
         for (const request of fresh) ready.add(request)
@@ -258,7 +259,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         }
         if (lostSince !== undefined) this.courtesy.caughtUp(lostSince)
         const began = this.context.clock.monotonic()
-        if (!(await this.put(written.path, written.octets))) {
+        if (!(await this.put(written.path, written.pieces))) {
           lostSince = began
           // What came meanwhile goes along.
           batch.push(...this.waiting.splice(0))
@@ -284,7 +285,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
    * Links a written entry as the next number and makes that durable. False when somebody was first: the state moved on.
    * On network file systems EEXIST, or any other failure, can be the answer to one's own success: only a look decides.
    */
-  private async put(path: string, octets: Buffer): Promise<boolean> {
+  private async put(path: string, pieces: readonly Buffer[]): Promise<boolean> {
     const { fs } = this.context
     const { epochs } = this.reader
     const { epoch, number } = this.position
@@ -293,7 +294,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
       await fs.link(path, entry)
     } catch (error) {
       const there = await unlessAbsent(fs.read(entry))
-      if (there === undefined || !there.equals(octets)) {
+      if (there === undefined || !there.equals(Buffer.concat(pieces))) {
         if (there === undefined && (await epochs.isPresent(epoch))) throw error
         await this.advance(true)
         return false
@@ -337,7 +338,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     const cut = cutEpoch(this.reader, at, {
       isCurrent: () => this.over === undefined && this.at === at,
       inTurn: (work) => this.inTurn(work),
-      put: (path, octets) => this.put(path, octets),
+      put: (path, octets) => this.put(path, [octets]),
       advance: () => this.advance(true),
     })
       .catch((error: unknown) => {

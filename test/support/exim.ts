@@ -66,7 +66,7 @@ file:
   daemon.stderr.on('data', (chunk) => (complaints += chunk))
   const stop = async () => {
     if (daemon.exitCode === null && daemon.kill()) await once(daemon, 'exit')
-    await rm(directory, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
   try {
     await answers(daemon, port)

@@ -82,23 +82,23 @@ export const planted: readonly PlantedBug[] = [
     name: 'acknowledged before it is committed',
     breaks: durable,
     file: 'commit-log.ts',
-    text: 'if (!(await this.put(written.path, written.octets))) {',
+    text: 'if (!(await this.put(written.path, written.pieces))) {',
     replacement:
-      'void this.put(written.path, written.octets).catch(() => {})\n        if (written.octets.length === 0) {',
+      'void this.put(written.path, written.pieces).catch(() => {})\n        if (written.pieces.length === 0) {',
   },
   {
     name: 'EEXIST is taken for the truth',
     breaks: 'exactly once',
     file: 'commit-log.ts',
-    text: 'if (there === undefined || !there.equals(octets)) {',
+    text: 'if (there === undefined || !there.equals(Buffer.concat(pieces))) {',
     replacement: 'if (there === undefined || there.length > 0) {',
   },
   {
     name: 'a failed link is taken for a success',
     breaks: durable,
     file: 'commit-log.ts',
-    text: 'if (there === undefined || !there.equals(octets)) {',
-    replacement: 'if (there === undefined && octets.length === 0) {',
+    text: 'if (there === undefined || !there.equals(Buffer.concat(pieces))) {',
+    replacement: 'if (there === undefined && pieces.length === 0) {',
   },
   {
     name: 'announced before it is synced',
