@@ -86,7 +86,7 @@ export const runPolls = async (settings: PollSettings): Promise<PollFigures> => 
   let rss = 0
   const look = () => {
     rss = Math.max(rss, process.memoryUsage().rss)
-    return gateway.statuses()
+    return [...gateway.statuses()]
   }
   const begin = performance.now()
   const cpu = process.cpuUsage()

@@ -35,8 +35,9 @@ export interface Listed {
 export interface PopClient {
   readonly capabilities: Capabilities
   readonly protection: Protection
-  /** From STAT right after the login. */
+  /** From STAT right after the login; the octets are only a hint. */
   readonly count: number
+  readonly octets: number
   /** Messages of this session that had another size than the server said when it began to send them. */
   readonly differing: number
   /**

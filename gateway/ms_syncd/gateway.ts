@@ -258,11 +258,16 @@ export class Gateway {
     await this.pollStanding()
   }
 
-  /** Of all backends of the users who are here or polled, in no order. */
-  statuses(): readonly UserStatus[] {
-    return [...this.#users.values()].flatMap((user) =>
-      user.status().map((status) => ({ user: user.userId, ...status })),
-    )
+  /** Of the backends of the users who are here or polled, without the first `from`, in an order that stays while users do. */
+  *statuses(from = 0): Generator<UserStatus> {
+    let place = 0
+    for (const user of this.#users.values()) {
+      if (place + user.backendCount > from) {
+        const statuses = user.status()
+        for (const status of statuses.slice(Math.max(0, from - place))) yield { user: user.userId, ...status }
+      }
+      place += user.backendCount
+    }
   }
 
   get counts(): { readonly users: number; readonly running: number; readonly waiting: number } {

@@ -11,7 +11,7 @@ import { Setbacks } from '../sync/setbacks.ts'
 import type { SyncResult } from '../sync/sync.ts'
 import type { BackendHost } from './host.ts'
 import type { Progress } from './progress.ts'
-import { type LinkStatus, linkState, type Outcome, outcomeText } from './status.ts'
+import { heldText, type LinkStatus, linkState, type Outcome, outcomeText } from './status.ts'
 
 const firstRetryMs = 2_000
 const longestRetryMs = 900_000
@@ -47,6 +47,8 @@ export class BackendLink {
   #startedAt: number | undefined
   #outcome: Outcome | undefined
   #doneAt: number | undefined
+  /** Missing at the backend, and kept here. */
+  #held = 0
   #totals = { sessions: 0, listed: 0, fetched: 0, octets: 0 }
 
   constructor(backend: Backend, userId: string, host: BackendHost, clock: Clock, log: Log) {
@@ -144,6 +146,7 @@ export class BackendLink {
     this.#schedule(jitter)
     const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed } = result
     this.#doneAt = this.#clock.now()
+    this.#held = result.held
     this.#totals = {
       ...this.#totals,
       sessions: this.#totals.sessions + 1,
@@ -228,15 +231,23 @@ export class BackendLink {
     })
     const { messages = 0, octets = 0 } = this.#progress?.taken ?? {}
     const { sessions, listed } = this.#totals
+    const left = this.#progress?.left
     return {
       backend: this.#url,
       mailbox: this.backend.mailbox,
       state,
-      ...(this.#outcome === undefined ? {} : { reason: outcomeText(this.#outcome) }),
+      ...(this.#outcome !== undefined
+        ? { reason: outcomeText(this.#outcome) }
+        : this.#held > 0
+          ? { reason: heldText(this.#held) }
+          : {}),
+      ...(this.#held > 0 ? { held: this.#held } : {}),
       ...(this.#doneAt === undefined ? {} : { last: this.#doneAt }),
       ...(isPolled && isMine && dueMs !== Infinity ? { next: toWall(Math.max(dueMs, monotonic)) } : {}),
       ...(this.#lateMs === undefined ? {} : { late: this.#lateMs }),
       ...(this.#phase === 'running' && this.#startedAt !== undefined ? { since: this.#startedAt } : {}),
+      ...(left === undefined || left.messages === 0 ? {} : { left: left.messages }),
+      ...(left?.ms === undefined || left.messages === 0 ? {} : { eta: Math.round(now + left.ms) }),
       failures: this.#failures,
       sessions,
       listed,

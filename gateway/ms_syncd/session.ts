@@ -40,7 +40,7 @@ export const beginSession = (request: SessionRequest): BackendSession => {
   const signal = stop === undefined ? gateway.signal : AbortSignal.any([gateway.signal, stop])
   const { backend, log, setbacks, host } = link
   const password = request.password === undefined ? undefined : Buffer.from(request.password)
-  const progress = new Progress()
+  const progress = new Progress(clock)
   let isProven = false
   let isAwaited = priority > pollPriority
   link.begun()

@@ -10,15 +10,16 @@ export const isStatusRequest = (request: Json): boolean =>
   typeof request === 'object' && request !== null && 'type' in request && request.type === 'status'
 
 /** A page of backends, from `from` on; the first one carries totals and hosts. `next` is missing in the last. */
-export const statusAnswer = (gateway: Gateway, request: Json): Json => {
+export const statusAnswer = async (gateway: Gateway, request: Json): Promise<Json> => {
   const asked = typeof request === 'object' && request !== null && 'from' in request ? request.from : 0
   const from = typeof asked === 'number' && Number.isSafeInteger(asked) && asked > 0 ? asked : 0
-  const statuses = gateway.statuses()
-  const next = from + pageLength
+  const page = [...gateway.statuses(from).take(pageLength + 1)]
   return {
-    backends: statuses.slice(from, next).map((status) => ({ ...status })),
-    ...(next < statuses.length ? { next } : {}),
-    ...(from > 0 ? {} : { totals: { ...totalsOf(statuses, gateway.counts) }, hosts: hostsOf(gateway) }),
+    backends: page.slice(0, pageLength).map((status) => ({ ...status })),
+    ...(page.length > pageLength ? { next: from + pageLength } : {}),
+    ...(from > 0
+      ? {}
+      : { totals: { ...(await totalsOf(gateway.statuses(), gateway.counts)) }, hosts: hostsOf(gateway) }),
   }
 }
 

@@ -1,6 +1,7 @@
 /** What is told of the backends of users: in events, to msstat. Never a reply, which is the backend's text, and never a credential. */
 import type { EventFields } from '#src/events/types.ts'
 import type { BackendErrorKind } from '../backend/errors.ts'
+import { Slice } from '../backend/slice.ts'
 
 /** How the last session ended, when it did not go well. */
 export type Outcome = BackendErrorKind | 'store'
@@ -35,13 +36,18 @@ export interface LinkStatus {
   readonly backend: string
   readonly mailbox: string
   readonly state: LinkState
-  /** How the last session ended, when it did not go well. */
+  /** How the last session ended, when it did not go well, or what it left undone. */
   readonly reason?: string
+  /** Messages that are missing at the backend and stay here, as of the last session. */
+  readonly held?: number
   /** End of the last session that went well, and begin of the next one: milliseconds since 1970. */
   readonly last?: number
   readonly next?: number
   /** While it is syncing: since when, milliseconds since 1970. */
   readonly since?: number
+  /** While it is syncing: messages that are to come, and when they will be here if it goes on like this, milliseconds since 1970. */
+  readonly left?: number
+  readonly eta?: number
   /** Milliseconds from when the last session was due to its begin. */
   readonly late?: number
   /** In a row. */
@@ -73,18 +79,21 @@ export interface Totals {
   readonly waiting: number
 }
 
-export const totalsOf = (
-  statuses: readonly UserStatus[],
+export const totalsOf = async (
+  statuses: Iterable<UserStatus>,
   counts: { readonly users: number; readonly running: number; readonly waiting: number },
-): Totals => {
+): Promise<Totals> => {
+  const slice = new Slice()
   const states: Partial<Record<LinkState, number>> = {}
-  let [fetched, octets] = [0, 0]
+  let [backends, fetched, octets] = [0, 0, 0]
   for (const status of statuses) {
+    if (slice.isOver()) await slice.next()
     states[status.state] = (states[status.state] ?? 0) + 1
+    backends++
     fetched += status.fetched
     octets += status.octets
   }
-  return { ...counts, backends: statuses.length, fetched, octets, states }
+  return { ...counts, backends, fetched, octets, states }
 }
 
 interface Facts {
@@ -132,5 +141,8 @@ const outcomes: Readonly<Record<string, string>> = {
   stopped: 'a message from the backend could not be taken',
   store: 'the store can not take the mail now',
 }
+
+export const heldText = (messages: number): string =>
+  `${messages} missing at the backend, kept here until that is certain`
 
 export const outcomeText = (outcome: Outcome): string => outcomes[outcome] ?? 'the backend session failed'

@@ -325,6 +325,10 @@ export class GatewayUser {
     this.#ownPoll = { stop, over }
   }
 
+  get backendCount(): number {
+    return 1 + this.#links.extra.length
+  }
+
   status(): readonly LinkStatus[] {
     return this.#links.all.map((link) => link.status(this.#polls(link), this.#isMine))
   }

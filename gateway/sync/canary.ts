@@ -22,11 +22,12 @@ const fewMessages = 20
 
 /** `isSecond`: one message was taken in the session right before. */
 export const paceOf = (
-  { memory, fetch }: Plan,
+  { memory, fetch, doubted }: Plan,
   { learned }: BackendProfile,
   capabilities: Capabilities,
   isSecond: boolean,
 ): Pace => {
+  if (doubted) return 'one-by-one'
   if (memory.keeps) return 'all'
   if (learned.afterRetrieve === 'removes' || capabilities.expireDays === 0) return 'one-by-one'
   if (learned.afterRetrieve === 'keeps') return 'all'

@@ -7,8 +7,12 @@ export type SizesByUid = Readonly<Record<string, number>>
 export interface BackendMemory {
   /** A message of `given` has been listed again later: retrieving does not remove. */
   readonly keeps: boolean
-  /** UIDs of the last session that retrieved something and whose QUIT was confirmed; until `keeps`. */
+  /** UIDs of the last session that retrieved something and whose QUIT was confirmed; until at least half of them were listed again. */
   readonly given?: { readonly from: Uid; readonly below: Uid }
+  /** Once `keeps`: what has this UID or a greater one was not listed since it was given, as far as is known; if it goes, the backend may have removed it for that. */
+  readonly provenBelow?: Uid
+  /** So many were missing in the last session and stayed here. */
+  readonly held?: number
   /** What a submission server took, or a server of the site refused, up to then (seconds since 1970) was retrieved in sessions whose QUIT was confirmed; until `keeps`. */
   readonly givenAway?: number
   /** Since when (seconds since 1970), and in how many sessions, most of the mail has been missing. */
@@ -42,6 +46,7 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
     ...(value.ignoring === true ? ({ ignoring: true } as const) : {}),
     ...(value.byHeaders === true ? ({ byHeaders: true } as const) : {}),
     ...(typeof value.givenAway === 'number' ? { givenAway: value.givenAway } : {}),
+    ...(typeof value.held === 'number' ? { held: value.held } : {}),
   }
   const { missing, ignoredUpTo } = value
   const since = isObject(missing) && typeof missing.since === 'number' ? missing.since : undefined
@@ -56,6 +61,7 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
     ...(typeof from === 'number' && typeof below === 'number'
       ? { given: { from: from as Uid, below: below as Uid } }
       : {}),
+    ...(typeof value.provenBelow === 'number' ? { provenBelow: value.provenBelow as Uid } : {}),
     ...suspicion,
     ...(asked === undefined ? {} : { asked }),
     ...(deleted === undefined ? {} : { deleted }),

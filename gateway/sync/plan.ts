@@ -30,6 +30,8 @@ export interface PlanInput {
   readonly away: ReadonlyMap<string, number>
   /** Announced octets by message number; empty where they were not asked for. */
   readonly sizes: ReadonlyMap<number, number>
+  /** INTERNALDATE of a present message, in seconds since 1970. */
+  readonly receivedAt: (uid: Uid) => number
   readonly memory: BackendMemory
   readonly policy: Policy
   /** Seconds since 1970. */
@@ -56,14 +58,20 @@ export interface Plan {
   readonly memory: BackendMemory
   /** Everything that the last confirmed session retrieved is missing, and little else. */
   readonly removed: boolean
-  /** So many messages are missing at the backend, and that is not believed (yet). */
+  /** What the listing says of messages in general counts. */
+  readonly believed: boolean
+  /** So many messages are missing at the backend and stay here: the listing is not believed (yet), or they went as no person deletes. */
   readonly held: number
+  /** The backend kept what it had given before, and what it gave last is missing. */
+  readonly doubted: boolean
 }
 
 /** Missing messages up to this number are believed even when they are most of the mailbox, as long as something is left. */
 const believedCount = 10
 const confirmSessions = 3
 const confirmSeconds = 86_400
+/** Servers show the mail of a month, or of some weeks: what is older than this, and than all that is listed, may still be there. */
+const agedSeconds = 7 * 86_400
 /** Bounds the memory of what was asked for; the rest follows in the next session. */
 const deletionsPerSession = 10_000
 
@@ -130,18 +138,27 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
   const { given, givenAway = -1, deleted = {} } = input.memory
   const wasGiven = (uid: Uid): boolean => given !== undefined && uid >= given.from && uid < given.below
   const givenHere = [...present].filter(([, uid]) => wasGiven(uid))
+  const listedAgain = givenHere.filter(([origin]) => origins.has(origin)).length
+  const isProven = listedAgain > 0 && 2 * listedAgain >= givenHere.length
+  const provenBelow = isProven ? given?.below : input.memory.provenBelow
+  const isUnproven = (uid: Uid): boolean => uid >= (provenBelow ?? Infinity)
   const keeps =
     input.memory.keeps ||
-    givenHere.some(([origin]) => origins.has(origin)) ||
+    isProven ||
     [...away].some(([origin, submittedAt]) => submittedAt <= givenAway && origins.has(origin))
   // What was deleted there by us is expected to be missing: it adds to no suspicion.
   const others = [...departed].filter(([, { uid }]) => deleted[uid] === undefined)
   const unlistedOthers = others.filter(([origin]) => !origins.has(origin)).length
-  const gone = missing.length + unlistedOthers
+  const aged = await agedOf(missing, input, origins, slice)
+  // No person deleted these, as far as can be told: they stay, and are no sign of what became of others.
+  const odd = new Set(missing.filter((uid) => isUnproven(uid) || aged.has(uid)))
+  const vanished = missing.filter((uid) => !odd.has(uid))
+  const counted = present.size - odd.size
+  const gone = vanished.length + unlistedOthers
   const most = (count: number, all: number): boolean => count > believedCount && count > all / 2
   const suspicious =
-    most(missing.length, present.size) ||
-    most(gone, present.size + others.length) ||
+    most(vanished.length, counted) ||
+    most(gone, counted + others.length) ||
     // One message alone that was deleted here may well be gone; several at once are as good as a mailbox.
     (listed.length === 0 && (missing.length > 0 || gone > 1))
   const before = input.memory.missing ?? { since: now, sessions: 0 }
@@ -152,14 +169,16 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
   // Only what a client deleted must not come back; of that, only what we did not delete there ourselves is in doubt.
   const inDoubt = ({ cause, uid }: Departed): boolean => cause === 'client' && deleted[uid] === undefined
   const unlisted = [...departed].flatMap(([origin, left]) =>
-    origins.has(origin) || !(inDoubt(left) ? believed : plausible) ? [] : [origin],
+    origins.has(origin) || !(inDoubt(left) ? believed && !isUnproven(left.uid) : plausible) ? [] : [origin],
   )
+  const expungeHere = believed ? vanished : []
+  const held = missing.length - expungeHere.length
   // An incomplete listing is no evidence either way: it neither adds to nor ends a suspicion.
   const missingNow = !complete ? input.memory.missing : confirmed ? undefined : seen
   return {
     fetch,
     readmit,
-    expungeHere: believed ? missing : [],
+    expungeHere,
     pushOut,
     deleteThere,
     withheld,
@@ -168,14 +187,35 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     memory: {
       keeps,
       ...(input.memory.byHeaders === true ? { byHeaders: true } : {}),
-      ...(keeps || given === undefined ? {} : { given }),
+      ...(given === undefined || isProven || (keeps && givenHere.length === 0) ? {} : { given }),
+      ...(provenBelow === undefined ? {} : { provenBelow }),
+      ...(held === 0 ? {} : { held }),
       ...(keeps || input.memory.givenAway === undefined ? {} : { givenAway }),
       ...(missingNow === undefined ? {} : { missing: missingNow }),
       ...deletionsRemembered(input, new Set([...unlisted, ...readmit]), deleteThere, sizes),
     },
     removed: !keeps && givenHere.length > 0 && complete && !suspicious,
-    held: believed ? 0 : missing.length,
+    believed,
+    held,
+    doubted: input.memory.keeps && missing.some(isUnproven),
   }
+}
+
+/** Of the missing messages, those that are older than all that is listed, and than a server's window may be. */
+const agedOf = async (
+  missing: readonly Uid[],
+  { present, receivedAt, now }: PlanInput,
+  listed: ReadonlySet<string>,
+  slice: Slice,
+): Promise<ReadonlySet<Uid>> => {
+  const old = missing.filter((uid) => now - receivedAt(uid) >= agedSeconds)
+  if (old.length === 0) return new Set()
+  let oldestListed = Infinity
+  for (const [origin, uid] of present) {
+    if (slice.isOver()) await slice.next()
+    if (listed.has(origin)) oldestListed = Math.min(oldestListed, receivedAt(uid))
+  }
+  return new Set(old.filter((uid) => receivedAt(uid) < oldestListed))
 }
 
 /** Of messages that are still listed, or may be; together with those that are asked for now. */
@@ -207,7 +247,9 @@ const deletionsRemembered = (
 
 /** After QUIT was confirmed: what was retrieved can be listed again from now on. `from`: UIDNEXT before, `below`: after. */
 export const retrievalConfirmed = (memory: BackendMemory, from: Uid, below: Uid): BackendMemory =>
-  memory.keeps ? memory : { ...memory, given: { from, below } }
+  memory.keeps
+    ? { ...memory, given: { from, below }, provenBelow: memory.provenBelow ?? from }
+    : { ...memory, given: { from, below } }
 
 /** The same for what a submission server took up to `now`, in seconds since 1970. */
 export const submissionConfirmed = (memory: BackendMemory, now: number): BackendMemory =>

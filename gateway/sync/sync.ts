@@ -139,6 +139,7 @@ const syncSession = async (
     departed: known.departed,
     away: known.away,
     sizes: await sizesFor(listed, known, client),
+    receivedAt: (uid) => mailbox.byUid(uid)?.internalDate ?? 0,
     memory: isUnstable ? withByHeaders(told, profile, log) : told,
     policy,
     now: Math.floor(clock.now() / 1_000),
@@ -149,10 +150,14 @@ const syncSession = async (
   await remember(steps.memory)
   await forgetInjected(account, mailbox.id, noLongerInjected(injected, known, new Set(steps.forgetAway)))
   if (steps.held > 0)
-    log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
-      missing: steps.held,
-      listed: listed.length,
-    })
+    log.log(
+      steps.held === stored.held ? 'debug' : 'warning',
+      'messages are missing at the backend; they are kept until the backend proves reliable',
+      {
+        missing: steps.held,
+        listed: listed.length,
+      },
+    )
   if (steps.withheld > 0)
     log.log('warning', 'deleted messages are listed again, or others under their unique-ids; they are left alone', {
       messages: steps.withheld,
@@ -163,7 +168,7 @@ const syncSession = async (
   const { result, leftAway, deleted } = await apply(request, steps, pace, listed.length)
   const wanted = new Set([...steps.fetch.map(({ origin }) => origin), ...known.away.keys()])
   for (const origin of steps.forgetAway) wanted.delete(origin)
-  const isListed = (origin: string) => wanted.has(origin) || !complete || steps.held > 0
+  const isListed = (origin: string) => wanted.has(origin) || !complete || (!steps.believed && steps.held > 0)
   await clearStubs(mailbox, url, (origin) => mailbox.byOrigin(origin)?.present === true || !isListed(origin))
   await client.quit()
   // Only now: a deletion that was not confirmed is asked for again, and a server may remove at QUIT what it gave.
@@ -246,7 +251,8 @@ const fetchMessages = async (
   const { now: ready, later } = setbacks.order(wanted, clock.now(), request.url)
   const now = pace === 'one' ? ready.slice(0, 1) : ready
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
-  const injector = request.injection.into(request)
+  const octets = client.count === 0 ? 0 : Math.round((client.octets / client.count) * now.length)
+  const injector = request.injection.into({ ...request, expected: { messages: now.length, octets } })
   let answered = 0
   /** By origin: why it did not come. */
   const missed = new Map<string, Trouble>()

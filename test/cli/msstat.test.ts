@@ -229,6 +229,8 @@ describe('msstat with mseventd', () => {
             ...common,
             state: 'syncing',
             since: nowMs - 600_000,
+            left: 6_000,
+            eta: nowMs + 900_000,
             listed: 0,
             fetched: 4_000,
             octets: 80_000_000,
@@ -246,7 +248,7 @@ describe('msstat with mseventd', () => {
       [
         'user           backend                   mailbox state       last next messages fetched octets reason',
         'joe@a.example  pop://pop.example.net:110 INBOX   waiting     70s  4m   12       3       5.2K',
-        'joan@a.example pop://pop.example.net:110 INBOX   syncing 10m -    -    0        4000    76M    the backend \\u001b closed the connection',
+        'joan@a.example pop://pop.example.net:110 INBOX   syncing 10m -    -    0        4000    76M    6000 to come, about 15m more; the backend \\u001b closed the connection',
         'dead.example.net:110: away, because it could not be reached, for 15m more',
         '2 users, 2 backends: 1 waiting, 1 syncing; 1 sessions run, 0 wait; 4003 messages, 76M fetched',
         '',

@@ -31,6 +31,7 @@ export class PopSession implements PopClient {
   readonly capabilities: Capabilities
   readonly protection: PopClient['protection']
   readonly count: number
+  readonly octets: number
   differing = 0
   readonly #connection: PopConnection
   readonly #profile: BackendProfile
@@ -41,7 +42,7 @@ export class PopSession implements PopClient {
     connection: PopConnection,
     capabilities: Capabilities,
     protection: PopClient['protection'],
-    count: number,
+    { count, octets }: ReturnType<typeof parseStat>,
     profile: BackendProfile,
     limits: Limits,
   ) {
@@ -49,6 +50,7 @@ export class PopSession implements PopClient {
     this.capabilities = capabilities
     this.protection = protection
     this.count = count
+    this.octets = octets
     this.#profile = profile
     this.#limits = limits
     const { pipeliningFails, gluesTerminator } = profile.learned
@@ -65,7 +67,7 @@ export class PopSession implements PopClient {
   ): Promise<PopSession> {
     const reply = await connection.ask('STAT')
     if (!reply.ok) throw refusal('STAT', reply)
-    return new PopSession(connection, capabilities, protection, parseStat(reply.text).count, profile, limits)
+    return new PopSession(connection, capabilities, protection, parseStat(reply.text), profile, limits)
   }
 
   async uidl(): Promise<{ listed: readonly Listed[]; complete: boolean } | undefined> {

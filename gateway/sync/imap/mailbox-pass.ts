@@ -127,7 +127,8 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       .sort((a, b) => a - b)
     let missed: readonly Uid[] = []
     if (wanted.length > 0) {
-      const injector = request.injection.into({ account: request.account, mailbox, log: request.log })
+      const expected = { messages: wanted.length }
+      const injector = request.injection.into({ account: request.account, mailbox, log: request.log, expected })
       const { setbacks, log } = request
       const setSize = policy.fetchSetSize
       const connection = await bulk()

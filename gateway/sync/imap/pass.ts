@@ -55,9 +55,14 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
   const totals = new Totals()
   totals.refused = tree.refused
   const rests: { readonly rest: MailboxRest; readonly id: MailboxId }[] = []
+  const marks = new Map<MailboxId, MailboxMark | undefined>()
+  for (const { idHere } of tree.pairs) marks.set(idHere, await memory.mark(idHere))
+  let ahead = tree.pairs.reduce((sum, { idHere, status }) => sum + newSince(marks.get(idHere), status), 0)
   try {
     for (const pair of tree.pairs) {
-      const mark = await memory.mark(pair.idHere)
+      const mark = marks.get(pair.idHere)
+      ahead -= newSince(mark, pair.status)
+      request.injection.ahead?.(ahead)
       const until = tree.numbers.get(pair.idHere) ?? (0 as ModSeq)
       totals.mailboxes += 1
       if (pair.remade === undefined && isUnchanged(mark, pair.status, until)) {
@@ -144,6 +149,14 @@ async function conclude(memory: BackendMemory, { mark, own, mailbox }: MailboxRe
   own[Symbol.dispose]()
   await memory.put(new Map([[id, { ...mark, own: numbers }]]))
   await mailbox.close()
+}
+
+/** New messages there, at most: UIDs may have gaps. */
+function newSince(mark: MailboxMark | undefined, status: PassMark | undefined): number {
+  if (status === undefined) return 0
+  const { there } = mark ?? {}
+  const isSame = there?.uidValidity === status.uidValidity
+  return isSame ? Math.min(status.exists, Math.max(0, status.uidNext - there.uidNext)) : status.exists
 }
 
 /** Nothing happened on either side since the last pass: no need to look into the mailbox. */

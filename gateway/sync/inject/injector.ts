@@ -41,9 +41,19 @@ export interface Target {
   /** Open, until the injector has finished. */
   readonly mailbox: Mailbox
   readonly log: Log
+  /** As far as is known before they come. */
+  readonly expected?: Expected
+}
+
+/** Messages that are to come, and their octets where the backend told them: a hint. */
+export interface Expected {
+  readonly messages: number
+  readonly octets?: number
 }
 
 /** A way into the store. */
 export interface Injection {
   into(target: Target): Injector
+  /** Told where somebody wants to know how far a pass is: so many messages may come in mailboxes that it has not come to. */
+  readonly ahead?: (messages: number) => void
 }

@@ -14,6 +14,8 @@ export interface BackendView {
   readonly last?: number
   readonly next?: number
   readonly since?: number
+  readonly left?: number
+  readonly eta?: number
   readonly listed: number
   readonly fetched: number
   readonly octets: number
@@ -86,7 +88,7 @@ export const backendLines = ({ backends, hosts, totals }: View, nowMs: number): 
     String(view.listed),
     String(view.fetched),
     size(view.octets),
-    printable(view.reason ?? ''),
+    [toCome(view, nowMs), printable(view.reason ?? '')].filter((text) => text !== '').join('; '),
   ])
   const held = hosts.filter((host) => host.held !== undefined)
   const states = Object.entries(totals.states).map(([state, count]) => `${count} ${state}`)
@@ -99,6 +101,9 @@ export const backendLines = ({ backends, hosts, totals }: View, nowMs: number): 
     `${totals.users} users, ${totals.backends} backends: ${states.join(', ') || 'none'}; ${totals.running} sessions run, ${totals.waiting} wait; ${totals.fetched} messages, ${size(totals.octets)} fetched`,
   ]
 }
+
+const toCome = ({ left, eta }: BackendView, nowMs: number): string =>
+  left === undefined ? '' : `${left} to come${eta === undefined ? '' : `, about ${age(eta - nowMs)} more`}`
 
 const holds: Readonly<Record<string, string>> = {
   throttled: 'throttled, because it asked for fewer sessions or less traffic',

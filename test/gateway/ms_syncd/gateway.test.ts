@@ -31,8 +31,11 @@ const play = async (
 }
 const logins = (backend: ScriptedPop3) => backend.received.filter((line) => line.includes('PASS')).length
 const stored = async (scene: Scene, mailbox?: string) => (await contents(scene.test.store, mailbox)).length
-const finished = (backend: ScriptedPop3, count: number) => () =>
-  backend.received.filter((line) => line.endsWith('QUIT')).length === count
+/** So many sessions said QUIT, and what is remembered of them is. */
+const finished =
+  (backend: ScriptedPop3, { gateway }: Scene, count: number) =>
+  () =>
+    backend.received.filter((line) => line.endsWith('QUIT')).length === count && gateway.scheduler.counts.running === 0
 
 describe('login', () => {
   it('GW-12, GW-17: held until the mail is here', () =>
@@ -170,7 +173,7 @@ describe('polling', () => {
           await scene.quiet()
           expect(logins(backend)).toBe(round - 1)
           scene.clock.turn(2)
-          await scene.until(finished(backend, round))
+          await scene.until(finished(backend, scene, round))
           expect(await stored(scene)).toBe(round + 2)
         }
         scene.bus.sessions = []
@@ -193,7 +196,7 @@ describe('polling', () => {
         backend.messages.push(message(4))
         expect(scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })).toBe(1)
         scene.clock.turn(1)
-        await scene.until(finished(backend, 2))
+        await scene.until(finished(backend, scene, 2))
         expect(await stored(scene)).toBe(4)
       },
       { overrides: { ms_sync_interval: -1 } },
@@ -216,7 +219,7 @@ describe('polling', () => {
       await scene.login()
       scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
       scene.clock.turn(1)
-      await scene.until(finished(backend, 2))
+      await scene.until(finished(backend, scene, 2))
       expect(said()).toHaveLength(2)
     }))
 
@@ -224,7 +227,7 @@ describe('polling', () => {
     play(async (backend, scene) => {
       await scene.login()
       scene.clock.turn(301)
-      await scene.until(finished(backend, 2))
+      await scene.until(finished(backend, scene, 2))
       expect(new Set(scene.bus.asked)).toEqual(new Set([anna]))
     }))
 
@@ -238,7 +241,7 @@ describe('polling', () => {
         await scene.quiet()
         expect(logins(backend)).toBe(1)
         scene.clock.turn(25)
-        await scene.until(finished(backend, 2))
+        await scene.until(finished(backend, scene, 2))
       },
       { capabilities: ['LOGIN-DELAY 720', 'UIDL'], overrides: { ms_sync_interval: 60 } },
     ))
@@ -318,7 +321,7 @@ describe('polling', () => {
     expect(logins(extra)).toBe(1)
     scene.bus.emit({ topic: `ms_sync:${anna}`, name: 'sync', fields: {} })
     scene.clock.turn(1)
-    await scene.until(finished(master, 2))
+    await scene.until(finished(master, scene, 2))
     await scene.quiet()
     expect(logins(extra)).toBe(1)
   })
@@ -366,7 +369,7 @@ describe('polling', () => {
       scene.clock.turn(10)
       scene.bus.sessions = sessions
       scene.clock.turn(200)
-      await scene.until(finished(backend, 2))
+      await scene.until(finished(backend, scene, 2))
       // A front end that does not come back ends it.
       scene.bus.restart()
       scene.clock.turn(31)
@@ -388,7 +391,7 @@ describe('polling', () => {
       scene.bus.presences = presences
       scene.bus.sessions = sessions
       scene.clock.turn(301)
-      await scene.until(finished(backend, 2))
+      await scene.until(finished(backend, scene, 2))
     }))
 
   it('a login while mseventd is asked whether anybody is left is not forgotten', () =>
@@ -410,7 +413,7 @@ describe('polling', () => {
       resolve()
       await scene.quiet()
       scene.clock.turn(301)
-      await scene.until(finished(backend, 2))
+      await scene.until(finished(backend, scene, 2))
     }))
 
   it('a poll that learns of another password takes the old one back', () =>
@@ -428,7 +431,7 @@ describe('polling', () => {
       await scene.login()
       scene.bus.away = true
       scene.clock.turn(301)
-      await scene.until(finished(backend, 2))
+      await scene.until(finished(backend, scene, 2))
     }))
 })
 

@@ -50,5 +50,5 @@ await gateway.start()
 process.send?.('polling')
 process.on('message', (word) => {
   if (word === 'stop') void gateway.stop().then(() => process.exit(0))
-  else process.send?.(Object.fromEntries(gateway.statuses().map(({ user, sessions }) => [user, sessions])))
+  else process.send?.(Object.fromEntries([...gateway.statuses()].map(({ user, sessions }) => [user, sessions])))
 })

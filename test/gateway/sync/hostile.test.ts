@@ -97,6 +97,37 @@ describe('a listing that can not be believed (B7)', () => {
       expect(await subjects(test)).toHaveLength(9)
     }))
 
+  it('one that kept mail for long begins to remove what it gives: that stays, one by one, and is told (P8)', () =>
+    scene(async (backend, gateway, test) => {
+      await gateway.sync()
+      for (let round = 0; round < 2; round++) expect(await gateway.sync()).toMatchObject({ held: 0 })
+      let given: string[] = []
+      backend.on('RETR', ({ argument, messages }, usual) => {
+        given.push(messages[Number(argument) - 1]!.uidl)
+        return usual()
+      })
+      backend.on('QUIT', (_, usual) => {
+        const answer = usual()
+        backend.messages = backend.messages.filter(({ uidl }) => !given.includes(uidl))
+        given = []
+        return answer
+      })
+      for (let n = 7; n < 27; n += 2) {
+        backend.messages.push(message(n), message(n + 1))
+        gateway.clock = { ...systemClock, now: () => Date.now() + n * 86_400_000 }
+        expect(await gateway.sync()).toMatchObject({ fetched: 2, expungedHere: 0, held: n - 7 })
+      }
+      expect(await subjects(test)).toHaveLength(26)
+      const asked = backend.received.filter((line) => line.startsWith(`${backend.sessions} RETR`))
+      expect(asked).toHaveLength(2)
+      // It keeps again what it gives: then somebody else deleted the others.
+      backend.reset()
+      backend.messages.push(message(27))
+      expect(await gateway.sync()).toMatchObject({ fetched: 1, held: 20 })
+      expect(await gateway.sync()).toMatchObject({ held: 20, expungedHere: 0 })
+      expect(await subjects(test)).toHaveLength(27)
+    }))
+
   it('a server that removes at QUIT what it gave, after a session that was cut: nothing leaves here (P8)', () =>
     scene(async (backend, gateway, test) => {
       const retrieved = new Map<number, string[]>()

@@ -21,6 +21,7 @@ const input = (changes: Partial<PlanInput>): PlanInput => ({
   departed: new Map(),
   away: new Map(),
   sizes: new Map(),
+  receivedAt: () => 1_000_000,
   memory: { keeps: true },
   policy: { fetchLastN: 0, ignoreFrontendDeletes: false },
   now: 1_000_000,
@@ -149,9 +150,43 @@ describe('plan', () => {
     const given = retrievalConfirmed({ keeps: false }, 4 as Uid, 6 as Uid)
     const look = async (...numbers: number[]) =>
       (await plan(input({ listed: numbers.map(entry), present: present(...range(1, 6)), memory: given }))).memory
-    expect(await look(1, 2, 3, 6)).toEqual(given)
-    expect(await look(4)).toEqual({ keeps: true })
-    expect(await look(5)).toEqual({ keeps: true })
+    expect(await look(1, 2, 3, 6)).toEqual({ ...given, held: 2 })
+    expect(await look(4)).toEqual({ keeps: true, provenBelow: 6, held: 1 })
+    expect(await look(5)).toEqual({ keeps: true, provenBelow: 6, held: 1 })
+  })
+
+  it('what was never listed again after it was given stays, until the backend keeps half of what it gave (P8)', async () => {
+    const memory = retrievalConfirmed({ keeps: true }, 4 as Uid, 7 as Uid)
+    const look = (memory: PlanInput['memory'], listed: number[], ...here: number[]) =>
+      plan(input({ listed: listed.map(entry), present: present(...here), memory }))
+    const all = range(1, 6)
+    const gone = await look(memory, [1, 2, 3], ...all)
+    expect(gone).toMatchObject({ expungeHere: [], held: 3, doubted: true, memory: { given: { from: 4, below: 7 } } })
+    const few = await look(memory, [1, 2, 3, 4], ...all)
+    expect(few).toMatchObject({ expungeHere: [], held: 2, doubted: true })
+    const half = await look(memory, [1, 2, 3, 5, 6], ...all)
+    expect(half).toMatchObject({ expungeHere: [4], held: 0, doubted: false })
+    expect(half.memory).toEqual({ keeps: true, provenBelow: 7 })
+    // Later mail that is kept is proof for the earlier too.
+    const later = retrievalConfirmed(gone.memory, 7 as Uid, 8 as Uid)
+    expect(await look(later, [1, 2, 3, 7], ...all, 7)).toMatchObject({ expungeHere: [4, 5, 6], held: 0 })
+    // Others that go are judged without them.
+    expect(await look(gone.memory, [1, 2], ...all)).toMatchObject({ expungeHere: [3], held: 3 })
+    // A client deleted one of them here: it may be listed again.
+    const left = { listed: [1].map(entry), present: present(1), departed: departed('client', 4), memory }
+    expect((await plan(input(left))).forget).toEqual([])
+  })
+
+  it('old mail that is older than all that is listed stays: the server may show that of a month (P8)', async () => {
+    const receivedAt = (uid: Uid) => 1_000_000 - (30 - uid) * day
+    const look = (listed: number[], changes: Partial<PlanInput> = {}) =>
+      plan(input({ listed: listed.map(entry), present: present(...range(1, 29)), receivedAt, ...changes }))
+    expect(await look(range(6, 29))).toMatchObject({ expungeHere: [], held: 5, doubted: false })
+    expect(await look([1, ...range(6, 29)])).toMatchObject({ expungeHere: [2, 3, 4, 5], held: 0 })
+    expect(await look([...range(6, 9), ...range(11, 29)])).toMatchObject({ expungeHere: [10], held: 5 })
+    // Of an account that gets no mail nothing is left in the end.
+    const memory = { keeps: true, missing: { since: 1_000_000 - day, sessions: 2 } }
+    expect(await look([], { memory })).toMatchObject({ expungeHere: range(24, 29), held: 23 })
   })
 
   it('a message that vanished, left here and is listed again comes back', async () => {
