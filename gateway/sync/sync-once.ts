@@ -106,7 +106,7 @@ const syncImap = async ({
     const url = backendUrl(backend, userId)
     const { fetchLastN, fetchSetSize, inboxOnly } = policy
     const prefix = backend.mailbox
-    const belonging = await readBelonging(account, userId, prefix, others)
+    const belonging = await readBelonging(account, userId, prefix, others, inboxOnly)
     const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly }
     const result = await syncAccount({ url, session, account, policy: imap, injection, setbacks, clock, log })
     await session.logout()

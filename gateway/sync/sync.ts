@@ -77,6 +77,8 @@ export interface SyncResult {
   readonly deletedThere: number
   /** Put there because they were put here. */
   readonly sent: number
+  /** Copied or moved there because they were copied or moved here. */
+  readonly relocated: number
   /** Messages whose flags were changed on one side because of the other. */
   readonly flags: number
   /** Missing at the backend, kept here because the listing is not believed. */
@@ -220,6 +222,7 @@ const apply = async (
     pushedOut: pushedOut.length,
     deletedThere: uids.size,
     sent: 0,
+    relocated: 0,
     flags: 0,
     held: steps.held,
   }

@@ -1,6 +1,7 @@
 import { StoreError } from '../base/errors.ts'
 import type { Uid } from '../base/ids.ts'
 import type { StoreContext } from './context.ts'
+import { originOfCopy } from './copy-origin.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
 import { messageFileName } from './message-file.ts'
@@ -13,18 +14,19 @@ import { uniqueName } from './unique.ts'
 const unlinkable: readonly (string | undefined)[] = ['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']
 
 /**
- * Gives the message files new names in the target and commits them there. `directory`: the source's. Files that are named but don't get
+ * Gives the message files new names in the target and commits them there, as copies of what the source has. Files that are named but don't get
  * committed are swept later, since a commit that seems to have failed may have been made.
  */
 export async function copyMessages(
   context: StoreContext,
-  directory: string,
+  source: OpenMailbox,
   messages: readonly StoredMessage[],
   target: OpenMailbox,
 ): Promise<CopyResult> {
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
   const folder = `${target.directory}/msg`
-  const files = await linkAll(context, directory, messages, target)
+  const origins = messages.map(({ origin }) => originOfCopy(source.id, origin))
+  const files = await linkAll(context, source.directory, messages, target, origins)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
   for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])
   return await target.commit({
@@ -35,7 +37,7 @@ export async function copyMessages(
         messages.map((message, index) => ({
           file: files[index]!,
           flags: flags.get(message.flags)!,
-          origin: undefined,
+          origin: origins[index],
           uidl: undefined,
           uid: undefined,
         })),
@@ -51,17 +53,21 @@ export async function copyMessages(
   })
 }
 
-/** Gives every message a second file, in the target, and answers their names; none is left of a failure. Throws StoreError expunged. */
+/**
+ * Gives every message a second file, in the target, and answers their names; none is left of a failure. `directory`: the source's; `origins`:
+ * in the order of the messages, where the names are to tell any. Throws StoreError expunged.
+ */
 export async function linkAll(
   context: StoreContext,
   directory: string,
   messages: readonly StoredMessage[],
   target: OpenMailbox,
+  origins: readonly (string | undefined)[] = [],
 ): Promise<readonly string[]> {
   const folder = `${target.directory}/msg`
   const files: string[] = []
   try {
-    await nameAll(context, directory, messages, folder, files)
+    await nameAll(context, directory, messages, folder, files, origins)
     return files
   } catch (error) {
     await removeAll(context, folder, files)
@@ -82,10 +88,12 @@ async function nameAll(
   messages: readonly StoredMessage[],
   folder: string,
   files: string[],
+  origins: readonly (string | undefined)[],
 ): Promise<void> {
   await severalAtOnce(messages, copiesAtOnce, async ({ internalDate, sizeOctets, digest, file }) => {
-    const name = messageFileName({ internalDate, sizeOctets, digest, origin: undefined, unique: uniqueName() })
     // Begun in order, and named before anybody else gets a turn.
+    const origin = origins[files.length]
+    const name = messageFileName({ internalDate, sizeOctets, digest, origin, unique: uniqueName() })
     files.push(name)
     await context.slots.run(() => copyFile(context, `${directory}/msg/${file}`, `${folder}/${name}`))
   })

@@ -1,6 +1,7 @@
 /** What a mailbox knows of origins: of its messages, of those that left, and of those of which a loss left only the hash. */
 
 import type { ModSeq, Uid } from '../base/ids.ts'
+import { isCopy } from './copy-origin.ts'
 import { originHash } from './message-file.ts'
 import type { MessageTable, Row, Rows } from './message-table.ts'
 import { hashOrigin, OriginIndex } from './origin-index.ts'
@@ -91,11 +92,13 @@ export class Origins {
     this.remember(origin, uid)
   }
 
-  /** Messages leave the table; their origins are remembered. */
+  /** Messages leave the table; their origins are remembered. Nobody will come with that of a copy. */
   left(rows: Rows, cause: ExpungeCause, modSeq: ModSeq): void {
     this.forgetRows(
       rows,
-      (uid, origin) => this.departed.set(origin, { present: false, uid, cause, modSeq }),
+      (uid, origin) => {
+        if (!isCopy(origin)) this.departed.set(origin, { present: false, uid, cause, modSeq })
+      },
       (uid, hash) => this.departedHashed.set(hash, { present: false, uid, cause, modSeq }),
     )
   }

@@ -22,7 +22,7 @@ export interface MessageRecord {
   readonly modSeq: ModSeq
   /** SHA-256 of the octets, base64url. */
   readonly digest: string
-  /** Where a synchronised message comes from, in the gateway's own spelling; unique in the mailbox. */
+  /** Where a synchronised message comes from, in the gateway's own spelling, or what a copy was made of (`copySource`); unique in the mailbox. */
   readonly origin: string | undefined
   /** The unique-id that pop3d shows, where the origin gave one. RFC 1939 §7 */
   readonly uidl: string | undefined
@@ -191,7 +191,7 @@ export interface Mailbox extends AsyncDisposable {
   expunged(): Iterable<ExpungedMessage>
   /** Brings expunged messages back under new UIDs, without \Deleted, as copies: their origins stay departed. All or nothing. */
   undelete(uids: readonly Uid[]): Promise<CopyResult>
-  /** Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own. All or nothing. */
+  /** Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own, and knows what it was made of. All or nothing. */
   copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
   /** Target first, then the source: a crash between leaves a duplicate, never a hole. */
   moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
-import type { ModSeq } from '#src/base/ids.ts'
+import type { ModSeq, Uid } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
+import { copySource } from '#src/store/copy-origin.ts'
 import { nodeFs } from '#src/store/fs.ts'
 import type { CommitNotice } from '#src/store/types.ts'
 import { deliver, deliverAll, freshInbox, storeIn, textOf, uid, uids, user } from './support.ts'
@@ -269,7 +270,7 @@ describe('a mailbox', () => {
     expect([...inbox.messages].map((message) => message.uid)).toEqual([1, 3])
   })
 
-  it('copies and moves with flags and date but without origin', async () => {
+  it('copies and moves with flags and date, and tells what a copy was made of', async () => {
     const { inbox, account } = await freshInbox()
     await account.create('Archive')
     const archive = await account.open('Archive')
@@ -284,12 +285,23 @@ describe('a mailbox', () => {
         [2, 2],
       ],
     })
-    expect(archive.messages.at(0)).toMatchObject({ internalDate: 5, origin: undefined, uidl: undefined, sizeOctets: 1 })
+    expect(archive.messages.at(0)).toMatchObject({ internalDate: 5, uidl: undefined, sizeOctets: 1 })
+    const source = { mailboxId: inbox.id, origin: 'o' }
+    expect(copySource(archive.messages.at(0)!.origin!)).toEqual(source)
+    expect(archive.messages.at(1)!.origin).toBeUndefined()
     expect([...archive.messages.at(0)!.flags]).toEqual(['\\Seen', 'Work'])
     expect(await textOf(archive, 1)).toBe('a')
     expect((await inbox.moveTo(uids(1), archive)).pairs).toEqual([[1, 3]])
     expect([...inbox.messages].map((message) => message.uid)).toEqual([2])
     expect(inbox.byOrigin('o')).toMatchObject({ present: false, cause: 'client' })
+    // A copy of a copy names the first one. What leaves is remembered of nobody: nobody comes with it.
+    await archive.copyTo(uids(1), archive)
+    expect(copySource(archive.byUid(4 as Uid)!.origin!)).toEqual(source)
+    expect(new Set(Array.from(archive.messages, ({ origin }) => origin)).size).toBe(4)
+    await archive.expunge(uids(1), 'client')
+    expect([...archive.departed()]).toEqual([])
+    await archive.giveOrigins([[4 as Uid, 'there']])
+    expect(archive.byUid(4 as Uid)!.origin).toBe('there')
   })
 
   it('gives \\Recent to exactly one', async () => {

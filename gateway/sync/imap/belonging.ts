@@ -16,6 +16,8 @@ export interface Belonging {
   isOurs(name: string): boolean
   /** Mailboxes here that are another backend's. */
   readonly elsewhere: ReadonlySet<MailboxId>
+  /** Whether what is put into this mailbox is sent to another backend; undefined: there is none that anything is sent to. */
+  readonly isSentElsewhere: ((name: string, id: MailboxId) => boolean) | undefined
 }
 
 /** `others`: the user's other backends. Throws StoreError. */
@@ -24,23 +26,52 @@ export async function readBelonging(
   userId: UserId,
   prefix: string,
   others: readonly Backend[],
+  /** GW-22 */
+  inboxOnly: boolean,
 ): Promise<Belonging> {
+  const senders: ((name: string) => boolean)[] = []
+  const sentElsewhere = new Set<MailboxId>()
+  const filledNames = new Set<string>()
+  const filledIds = new Set<MailboxId>()
   const claims: ((name: string) => boolean)[] = []
   const elsewhere = new Set<MailboxId>()
   for (const backend of others) {
     const { mailbox } = backend
     const url = backendUrl(backend, userId)
     if (backend.protocol === 'imap' || backend.protocol === 'imaps') {
-      if (mailbox.length > prefix.length) claims.push((name) => name.startsWith(mailbox))
-      for (const { idHere } of (await new BackendMemory(account, url).tree()).pairs) elsewhere.add(idHere)
+      const isBelow = (name: string) => name.startsWith(mailbox)
+      if (mailbox.length > prefix.length) claims.push(isBelow)
+      senders.push(
+        inboxOnly
+          ? (name) => name === canonicalName(`${mailbox}INBOX`)
+          : mailbox.length > prefix.length
+            ? isBelow
+            : (name) => isBelow(name) && !name.startsWith(prefix),
+      )
+      for (const { idHere } of (await new BackendMemory(account, url).tree()).pairs) {
+        elsewhere.add(idHere)
+        sentElsewhere.add(idHere)
+      }
       continue
     }
     const filled = canonicalName(mailbox)
     // Every account has it, and every IMAP backend too: what a POP3 backend puts into it is only put beside.
     if (filled === 'INBOX') continue
     claims.push((name) => name === filled)
+    filledNames.add(filled)
     const id = await filledId(account, mailbox, url)
-    if (id !== undefined) elsewhere.add(id)
+    if (id === undefined) continue
+    elsewhere.add(id)
+    filledIds.add(id)
   }
-  return { isOurs: (name) => !claims.some((claims) => claims(name)), elsewhere }
+  return {
+    isOurs: (name) => !claims.some((claims) => claims(name)),
+    elsewhere,
+    isSentElsewhere:
+      senders.length === 0
+        ? undefined
+        : (name, id) =>
+            sentElsewhere.has(id) ||
+            (!filledIds.has(id) && !filledNames.has(name) && senders.some((isSent) => isSent(name))),
+  }
 }

@@ -2,24 +2,27 @@
 import type { Uid } from '#src/base/ids.ts'
 import type { MessageRecord } from '#src/store/types.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
-import { forgetInjected, type Injected, Journal, readInjected } from '../inject/journal.ts'
+import { forgetInjected, Journal } from '../inject/journal.ts'
 import type { HereState } from './here.ts'
 import type { MailboxPassRequest } from './mailbox-pass.ts'
 import { matchMessages } from './match.ts'
 import type { MailboxMark } from './memory.ts'
 import type { Observation } from './observe.ts'
 import { originOf, originOfLost, parseOrigin } from './origin.ts'
+import { readOriginals } from './originals.ts'
 import { confirmPasses, confirmSeconds, type Suspicion } from './plan.ts'
 
 export interface FoundAgain {
   /** Origins have changed. */
   readonly found: boolean
+  /** UIDs here of what an earlier pass sent, copied or moved there; it may not have come to their flags. */
+  readonly sent: ReadonlySet<Uid>
   /** What was not found is sent. */
   readonly resend: boolean
   readonly suspicion: Suspicion | undefined
 }
 
-export const nothingLost: FoundAgain = { found: false, resend: false, suspicion: undefined }
+export const nothingLost: FoundAgain = { found: false, sent: new Set(), resend: false, suspicion: undefined }
 
 /** Messages here that may be there under UIDs that they are not known by. */
 export async function findAgain(
@@ -33,8 +36,8 @@ export async function findAgain(
   const { mailbox, url, session, policy } = request
   const { uidValidity } = markThere
   const unknown = [...there.flags.keys()].filter((uid) => !state.here.has(uid) && !state.departed.has(uid))
-  const sent = mark?.sentFrom !== undefined || mark === undefined
-  const own = sent ? state.own : []
+  const isSent = mark?.sentFrom !== undefined
+  const own = isSent || mark === undefined ? state.own : []
   const records = [...state.stale, ...own].flatMap((uid) => mailbox.byUid(uid) ?? [])
   // What a client deleted while the backend changed its numbers is to be deleted there all the same.
   const departedOrigins = new Set(state.staleDeparted.keys())
@@ -43,10 +46,10 @@ export async function findAgain(
       if (cause === 'client' && message.origin !== undefined && departedOrigins.has(message.origin))
         records.push(message)
   let found = 0
-  const originals =
-    records.length > 0 ? await readInjected(request.account, mailbox.id, url) : new Map<string, Injected>()
+  const owned = new Set(isSent ? own : [])
+  const foundSent = new Set<Uid>()
+  const originals = await readOriginals(request.account, url, mailbox.id, records)
   const journal = new Journal(request.account, mailbox.id)
-  const isSent = mark?.sentFrom !== undefined
   await matchMessages({
     mailbox,
     here: records,
@@ -58,6 +61,7 @@ export async function findAgain(
     originalDigest: ({ origin }) => (origin === undefined ? undefined : originals.get(origin)?.digest),
     found: async (pairs) => {
       found += pairs.length
+      for (const [{ uid }] of pairs) if (owned.has(uid)) foundSent.add(uid)
       const entries = pairs.flatMap(([{ origin = '' }, there]) => {
         const entry = originals.get(origin)
         return entry === undefined ? [] : [{ from: origin, to: originOf(url, uidValidity, there), entry }]
@@ -88,7 +92,7 @@ export async function findAgain(
         messages: stale.length,
       },
     )
-  return { found: found > 0 || forget.length > 0, resend, suspicion: resend ? undefined : suspicion }
+  return { found: found > 0 || forget.length > 0, sent: foundSent, resend, suspicion: resend ? undefined : suspicion }
 }
 
 function isStale(record: MessageRecord | undefined, url: string, uidValidity: number): boolean {
@@ -96,14 +100,14 @@ function isStale(record: MessageRecord | undefined, url: string, uidValidity: nu
   return from !== undefined && from.uidValidity !== uidValidity && from.uidValidity !== 0
 }
 
-/** What a server without UIDPLUS took. Whatever is not found is not sent again. */
+/** What a server took, copied or moved without telling as what. Answers what is not found. */
 export async function findSent(
-  { session, mailbox, url, policy, log, path }: MailboxPassRequest,
+  { session, mailbox, url, policy }: MailboxPassRequest,
   untold: readonly Uid[],
   uidValidity: number,
   sentFrom: number,
   bulk: () => Promise<ImapConnection>,
-): Promise<void> {
+): Promise<readonly Uid[]> {
   const fetched = (await session.control.search({ uid: `${sentFrom}:*` }, { uid: true })) as number[] | false
   const there = (fetched || []).filter(
     (uid) => uid >= sentFrom && mailbox.byOrigin(originOf(url, uidValidity, uid as Uid)) === undefined,
@@ -123,10 +127,15 @@ export async function findSent(
       await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
     },
   })
-  if (left.size === 0) return
+  return [...left]
+}
+
+/** Sent and not found: it is not sent again. */
+export async function giveUp({ mailbox, url, log, path }: MailboxPassRequest, uids: readonly Uid[]): Promise<void> {
+  if (uids.length === 0) return
   log.log('warning', 'the backend took messages and changed them; they may appear a second time', {
     mailbox: path,
-    messages: left.size,
+    messages: uids.length,
   })
-  await mailbox.giveOrigins([...left].map((uid) => [uid, originOfLost(url, uid)] as const))
+  await mailbox.giveOrigins(uids.map((uid) => [uid, originOfLost(url, uid)] as const))
 }

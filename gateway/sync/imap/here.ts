@@ -1,6 +1,7 @@
 /** What a mailbox here knows of its likeness at an IMAP backend, read from the origins of its messages. */
 import { StoreError } from '#src/base/errors.ts'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
+import { isCopy } from '#src/store/copy-origin.ts'
 import type { Account, ExpungeCause, Mailbox } from '#src/store/types.ts'
 import { Slice } from '../../backend/slice.ts'
 import { isStub } from '../stub.ts'
@@ -43,7 +44,7 @@ export async function stateHere(
     if (slice.isOver()) await slice.next()
     const uid = messages.uidAt(position)
     const origin = messages.originAt(position)
-    if (origin === undefined) {
+    if (origin === undefined || isCopy(origin)) {
       own.push(uid)
       continue
     }

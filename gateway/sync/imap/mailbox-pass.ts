@@ -2,7 +2,7 @@
  * One mailbox of a pass: what is new on either side goes to the other. Deletions are only found here, and carried out when all mailboxes have
  * been through this: a message that was moved is where it went to before it goes where it was.
  */
-import type { ModSeq, Uid } from '#src/base/ids.ts'
+import type { MailboxId, ModSeq, Uid } from '#src/base/ids.ts'
 import type { Flag, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
@@ -10,15 +10,16 @@ import { examine } from '../../backend/imap/examine.ts'
 import { clearStubs } from '../stub.ts'
 import { readAway, uidsInjected } from './away.ts'
 import { fetchMessages } from './fetch.ts'
-import { findAgain, findSent, nothingLost } from './find-again.ts'
+import { findAgain, findSent, giveUp, nothingLost } from './find-again.ts'
 import { flagsHere, storableFlags } from './flags-here.ts'
-import { stateHere } from './here.ts'
+import { type HereState, stateHere } from './here.ts'
 import type { MailboxMark } from './memory.ts'
 import { observe, type PassMark } from './observe.ts'
 import { originOf } from './origin.ts'
 import { OwnChanges } from './own-changes.ts'
 import type { PassRequest } from './pass.ts'
 import { type MailboxPlan, planMailbox } from './plan.ts'
+import { relocate, type Sibling } from './relocate.ts'
 import { storeFlags } from './remote.ts'
 import { sendMessages } from './send.ts'
 
@@ -27,6 +28,8 @@ export interface MailboxCounts {
   fetched: number
   fetchedOctets: number
   sent: number
+  /** Copied or moved there. */
+  relocated: number
   /** Refused by the backend. */
   unsent: number
   flags: number
@@ -59,6 +62,8 @@ export interface MailboxPassRequest extends PassRequest {
   readonly until: ModSeq
   /** The mailbox was removed there and made again: messages of before are gone. */
   readonly remade: boolean
+  /** All mailboxes of the backend. */
+  readonly siblings: ReadonlyMap<MailboxId, Sibling>
   /** The mark becomes durable at once. */
   readonly remember: (mark: MailboxMark) => Promise<void>
 }
@@ -96,7 +101,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         ? there.vanished
         : [...state.here.keys(), ...state.departed.keys()].filter((uid) => !there.flags.has(uid))
     const plan = planMailbox({
-      here: state.here,
+      here: withChanged(state.here, lost.sent),
       departed: state.departed,
       own: lost.resend ? [...state.own, ...state.stale].sort((a, b) => a - b) : state.own,
       there: { ...there, vanished },
@@ -109,6 +114,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       fetched: 0,
       fetchedOctets: 0,
       sent: 0,
+      relocated: 0,
       unsent: 0,
       flags: 0,
       failed: 0,
@@ -167,20 +173,21 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       const sentFrom = mark?.sentFrom ?? markThere.uidNext
       await remember({ ...(mark ?? fresh(mailbox)), sentFrom })
       const { permanent } = there
-      const { sent, untold, failed } = await sendMessages({
-        control,
-        path,
-        url,
-        uidValidity,
-        mailbox,
+      const target = { control, path, url, uidValidity, mailbox, permanent, log: request.log }
+      const { relocated, untold, left } = await relocate({
+        ...target,
+        account: request.account,
+        siblings: request.siblings,
         uids: plan.upload,
-        permanent,
-        log: request.log,
       })
-      counts.sent = sent
-      counts.unsent = failed
-      counts.failed += failed
-      if (untold.length > 0) await findSent(request, untold, uidValidity, sentFrom, bulk)
+      counts.relocated = relocated
+      const unfound = untold.length > 0 ? await findSent(request, untold, uidValidity, sentFrom, bulk) : []
+      const sent = await sendMessages({ ...target, uids: [...left, ...unfound] })
+      counts.sent = sent.sent
+      counts.unsent = sent.failed
+      counts.failed += sent.failed
+      if (sent.untold.length > 0)
+        await giveUp(request, await findSent(request, sent.untold, uidValidity, sentFrom, bulk))
     }
     const again = counts.failed > 0 || state.later || plan.deleteThere.length >= deletionsPerPass
     return {
@@ -213,6 +220,14 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 
 /** GW-07's like for IMAP: the rest follows in the next pass. */
 const deletionsPerPass = 10_000
+
+/** Of these nobody knows whether the backend was told their flags. */
+function withChanged(here: HereState['here'], uids: ReadonlySet<Uid>): HereState['here'] {
+  if (uids.size === 0) return here
+  return new Map(
+    [...here].map(([there, message]) => [there, uids.has(message.uid) ? { ...message, changed: true } : message]),
+  )
+}
 
 const fresh = (mailbox: Mailbox): MailboxMark => ({
   there: undefined,

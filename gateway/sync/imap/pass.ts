@@ -5,7 +5,7 @@
  */
 import type { Clock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
-import type { MailboxId, ModSeq } from '#src/base/ids.ts'
+import type { MailboxId, ModSeq, Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Account, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
@@ -13,6 +13,7 @@ import type { ImapSession } from '../../backend/imap/session.ts'
 import type { Injection } from '../inject/injector.ts'
 import type { Setbacks } from '../setbacks.ts'
 import type { SyncResult } from '../sync.ts'
+import { type Awaited, awaitedElsewhere } from './awaited.ts'
 import type { Belonging } from './belonging.ts'
 import { finishMailbox } from './finish-mailbox.ts'
 import { hasOwn } from './here.ts'
@@ -20,6 +21,8 @@ import { isSameMark, listThere } from './list.ts'
 import { type MailboxRest, passMailbox } from './mailbox-pass.ts'
 import { BackendMemory, isAmong, type MailboxMark } from './memory.ts'
 import type { PassMark } from './observe.ts'
+import { originOf } from './origin.ts'
+import type { Sibling } from './relocate.ts'
 import { bringTreesIntoStep, type ListedPair } from './tree-pass.ts'
 
 export interface ImapPolicy {
@@ -48,12 +51,18 @@ export interface PassRequest {
 
 /** Throws BackendError when the session is lost, StoreError; whatever was done is not done again by the next pass. */
 export async function syncAccount(request: PassRequest): Promise<SyncResult> {
-  const { session, account, url, log } = request
+  const { session, account, policy, url, log } = request
   const memory = new BackendMemory(account, url)
   const listing = await listThere(session.control)
   const tree = await bringTreesIntoStep(request, memory, listing)
   const totals = new Totals()
   totals.refused = tree.refused
+  const siblings = new Map(
+    tree.pairs.map(({ idHere, path, name }): [MailboxId, Sibling] => [
+      idHere,
+      { path, name, until: tree.numbers.get(idHere) ?? (0 as ModSeq), moved: new Set() },
+    ]),
+  )
   const rests: { readonly rest: MailboxRest; readonly id: MailboxId }[] = []
   const marks = new Map<MailboxId, MailboxMark | undefined>()
   for (const { idHere } of tree.pairs) marks.set(idHere, await memory.mark(idHere))
@@ -63,13 +72,13 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       const mark = marks.get(pair.idHere)
       ahead -= newSince(mark, pair.status)
       request.injection.ahead?.(ahead)
-      const until = tree.numbers.get(pair.idHere) ?? (0 as ModSeq)
+      const { until } = siblings.get(pair.idHere)!
       totals.mailboxes += 1
       if (pair.remade === undefined && isUnchanged(mark, pair.status, until)) {
         totals.listed += pair.status?.exists ?? 0
         continue
       }
-      const rest = await oneMailbox(request, memory, pair, mark, until)
+      const rest = await oneMailbox(request, memory, pair, mark, siblings)
       if (rest === undefined) {
         totals.failed += 1
         if (await hasOwn(request.account, request.url, pair.name)) totals.unfinished = true
@@ -80,10 +89,14 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       if (hasRest(rest)) rests.push({ rest, id: pair.idHere })
       else await conclude(memory, rest, pair.idHere)
     }
+    const isDeleting = tree.leaving.length > 0 || rests.some(({ rest }) => rest.plan.deleteThere.length > 0)
+    const awaited: Awaited = isDeleting ? await awaitedElsewhere(account, policy.belonging) : new Map()
+    if (tree.leaving.some(({ idHere }) => awaited.has(idHere))) totals.unfinished = true
     for (const { rest, id } of rests.splice(0)) {
       try {
         // A message that was moved and is not at its new place there is not deleted at the old one.
-        const done = await finishMailbox(request, rest, totals.unfinished)
+        const left = keepAwaited(withoutMoved(rest, siblings.get(id)!.moved), url, awaited.get(id))
+        const done = await finishMailbox(request, left, totals.unfinished)
         totals.expungedHere += done.expungedHere
         totals.pushedOut += done.pushedOut
         totals.deletedThere += done.deletedThere
@@ -112,6 +125,7 @@ class Totals {
   fetched = 0
   fetchedOctets = 0
   sent = 0
+  relocated = 0
   flags = 0
   failed = 0
   held = 0
@@ -128,6 +142,7 @@ class Totals {
     this.fetched += counts.fetched
     this.fetchedOctets += counts.fetchedOctets
     this.sent += counts.sent
+    this.relocated += counts.relocated
     this.flags += counts.flags
     this.failed += counts.failed
     this.held += counts.held
@@ -138,6 +153,21 @@ class Totals {
     const { refused, unfinished, ...counts } = this
     return counts
   }
+}
+
+/** A message that was moved there is not to be deleted at its old place any more. */
+function withoutMoved(rest: MailboxRest, moved: ReadonlySet<Uid>): MailboxRest {
+  if (moved.size === 0) return rest
+  return { ...rest, plan: { ...rest.plan, deleteThere: rest.plan.deleteThere.filter((uid) => !moved.has(uid)) } }
+}
+
+/** What waits to be sent to another backend is deleted when that has it. */
+function keepAwaited(rest: MailboxRest, url: string, awaited: ReadonlySet<string> | undefined): MailboxRest {
+  if (awaited === undefined) return rest
+  const { plan, uidValidity } = rest
+  const deleteThere = plan.deleteThere.filter((uid) => !awaited.has(originOf(url, uidValidity, uid)))
+  if (deleteThere.length === plan.deleteThere.length) return rest
+  return { ...rest, plan: { ...plan, deleteThere }, mark: { ...rest.mark, again: true } }
 }
 
 const hasRest = ({ plan }: MailboxRest): boolean =>
@@ -175,7 +205,7 @@ async function oneMailbox(
   memory: BackendMemory,
   { path, name, idHere, remade, status }: ListedPair,
   mark: MailboxMark | undefined,
-  until: ModSeq,
+  siblings: ReadonlyMap<MailboxId, Sibling>,
 ): Promise<MailboxRest | undefined> {
   const { account, session, log } = request
   const complain = (error: Error) =>
@@ -201,7 +231,8 @@ async function oneMailbox(
       mailbox,
       mark,
       status,
-      until,
+      until: siblings.get(idHere)!.until,
+      siblings,
       remember,
       remade: remade === true,
     })

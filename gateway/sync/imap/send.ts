@@ -69,7 +69,8 @@ export async function sendMessages(request: SendRequest): Promise<Sent> {
   return { sent, untold, failed }
 }
 
-function kept(flags: ReadonlySet<string>, permanent: ReadonlySet<string> | undefined): string[] {
+/** The flags that a backend can keep. */
+export function kept(flags: ReadonlySet<string>, permanent: ReadonlySet<string> | undefined): string[] {
   if (permanent === undefined) return [...flags]
   const lower = new Set([...permanent].map((flag) => flag.toLowerCase()))
   return [...flags].filter((flag) => lower.has(flag.toLowerCase()))

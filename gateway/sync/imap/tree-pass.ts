@@ -20,6 +20,8 @@ export interface TreeInStep {
   /** HIGHESTMODSEQ here of each mailbox, of a moment before any of them was looked into. */
   readonly numbers: ReadonlyMap<MailboxId, ModSeq>
   readonly refused: boolean
+  /** Mailboxes that are to be removed, as they were here. */
+  readonly leaving: readonly Pair[]
   /** Removes what is to be removed. `unfinished`: not now. */
   finish(unfinished: boolean): Promise<void>
 }
@@ -43,7 +45,7 @@ export async function bringTreesIntoStep(
     { pairs: remembered.pairs, mailboxes: listedThere },
   )
   const before = { ...remembered, pairs }
-  const { here, elsewhere } = await listHere(request, before.pairs, there)
+  const { here, elsewhere, levels } = await listHere(request, before.pairs, there)
   const byPath = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
   const byId = new Map(there.flatMap((mailbox) => (mailbox.id === undefined ? [] : [[mailbox.id, mailbox] as const])))
   const changedThere = new Set<string>()
@@ -55,6 +57,7 @@ export async function bringTreesIntoStep(
     there,
     here,
     occupied: elsewhere,
+    levels,
     subscribedHere: new Set(await account.subscriptions()),
     pairs: before.pairs,
     changedThere,
@@ -101,6 +104,7 @@ export async function bringTreesIntoStep(
       .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX')),
     numbers,
     refused: made.refused,
+    leaving,
     async finish(unfinished) {
       if (leaving.length === 0 || unfinished) {
         if (remade.size > 0) await memory.put(new Map(), { pairs: [...agreed, ...leaving], ...suspicion })
@@ -156,14 +160,20 @@ async function listHere(
   request: PassRequest,
   pairs: readonly Pair[],
   there: Listing['mailboxes'],
-): Promise<{ readonly here: readonly MailboxHere[]; readonly elsewhere: ReadonlySet<string> }> {
+): Promise<{
+  readonly here: readonly MailboxHere[]
+  readonly elsewhere: ReadonlySet<string>
+  readonly levels: ReadonlySet<string>
+}> {
   const { account, policy } = request
   const paths = new Set(there.map(({ path }) => path))
   const missing = new Set(pairs.flatMap(({ path, idHere }) => (paths.has(path) ? [] : [idHere])))
   const paired = new Set(pairs.map(({ idHere }) => idHere))
   const here: MailboxHere[] = []
   const elsewhere = new Set<string>()
+  const levels = new Set<string>()
   for (const { name, selectable } of await account.list()) {
+    if (!selectable) levels.add(name)
     const id = selectable ? await idOf(account, name) : undefined
     if (id === undefined) continue
     const { isOurs, elsewhere: theirs } = policy.belonging
@@ -172,7 +182,7 @@ async function listHere(
       here.push({ name, id, hasOwn: missing.has(id) && (await hasOwn(request.account, request.url, name)) })
     else elsewhere.add(name)
   }
-  return { here, elsewhere }
+  return { here, elsewhere, levels }
 }
 
 /** Undefined when there is no such mailbox (any more). Notes its HIGHESTMODSEQ. */

@@ -41,6 +41,8 @@ export interface TreeInput {
   readonly here: readonly MailboxHere[]
   /** Names here of mailboxes that are other backends'. */
   readonly occupied: ReadonlySet<string>
+  /** Names here that are no mailboxes and have some below them: nothing can be renamed to such a name. */
+  readonly levels: ReadonlySet<string>
   readonly subscribedHere: ReadonlySet<string>
   readonly pairs: readonly Pair[]
   /** Paths there that changed since the last pass: something may be in them that was never seen here. */
@@ -135,7 +137,7 @@ export function planTree(input: TreeInput): TreePlan {
   }
   // New names there, and new places of those that were renamed there.
   const names = new Map(pairNames([...byPath.values()], agreed, policy, input.occupied))
-  const occupied = new Set([...input.occupied, ...input.here.map(({ name }) => name)])
+  const occupied = new Set([...input.occupied, ...input.levels, ...input.here.map(({ name }) => name)])
   for (const pair of pairs) {
     const remote = find(pair)
     const local = byIdHere.get(pair.idHere)

@@ -1,5 +1,6 @@
 /** The operations of the store that crash and fault proofs go through, call by call. */
 
+import { copySource } from '#src/store/copy-origin.ts'
 import type { StoreOptions } from '#src/store/store.ts'
 import type { Account, Mailbox, Store } from '#src/store/types.ts'
 import { deliver, deliverAll, storeIn, textOf, uids, user } from '../actions.ts'
@@ -165,10 +166,16 @@ export async function preparedAccount(operation: Operation): Promise<MemoryDisk>
 async function holds(mailbox: Mailbox): Promise<unknown> {
   const messages: unknown[] = []
   for (const { uid, flags, origin, internalDate } of mailbox.messages)
-    messages.push([uid, await textOf(mailbox, uid), [...flags].sort().join(' '), origin ?? null, internalDate])
+    messages.push([uid, await textOf(mailbox, uid), [...flags].sort().join(' '), knownOrigin(origin), internalDate])
   const departed = Array.from(mailbox.departed(), ([origin, { cause }]) => `${origin} ${cause}`).sort()
   const expunged = Array.from(mailbox.expunged(), ({ message, cause }) => `${message.uid} ${cause}`)
   return { messages, departed, expunged, recentAfter: mailbox.recentAfter }
+}
+
+/** Mailboxes, and copies, have other names in every run. */
+function knownOrigin(origin: string | undefined): string | null {
+  const source = copySource(origin ?? '')
+  return source === undefined ? (origin ?? null) : `copy of ${source.origin}`
 }
 
 /** What the account holds, as a fresh process sees it later: equal texts for equal contents. */

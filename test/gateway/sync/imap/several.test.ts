@@ -1,6 +1,7 @@
 import type { ImapFlow } from 'imapflow'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { defaultLimits } from '#gateway/backend/types.ts'
+import type { Uid } from '#src/base/ids.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 import { backendAt, Syncer, testStore, userId } from '../support.ts'
 import { clientOf } from './support.ts'
@@ -10,8 +11,8 @@ let main: Dovecot
 let extra: Dovecot
 beforeAll(async () => {
   ;[main, extra] = await Promise.all([
-    startDovecot({ users: { anna: 'secret' }, protocols: ['imap'] }),
-    startDovecot({ users: { work: 'secret', shop: 'secret' } }),
+    startDovecot({ users: { anna: 'secret', bert: 'secret' }, protocols: ['imap'] }),
+    startDovecot({ users: { work: 'secret', shop: 'secret', office: 'secret' } }),
   ])
 })
 afterAll(() => Promise.all([main.stop(), extra.stop()]))
@@ -104,4 +105,46 @@ it('SYN-03 UDB-09 UDB-12: several backends of one user keep to their own mailbox
   await pass()
   expect(Object.keys(await treeThere({ other: anna })).sort()).toEqual(['INBOX', 'New', 'Shop', 'Work/Own'])
   expect(Object.keys(await treeThere({ other: work })).sort()).toEqual(['INBOX', 'New'])
+}, 60_000)
+
+it('a message that is moved from one backend to another is deleted at the first when the second has it', async () => {
+  const gateway = await testStore()
+  const account = gateway.store.account(userId)
+  const backends = [
+    backendAt(main.imapPort, { protocol: 'imap', mailbox: '', user: 'bert' }),
+    backendAt(extra.imapPort, { protocol: 'imap', user: 'office', mailbox: 'Work/' }),
+  ] as const
+  const [atMain, atExtra] = backends.map((backend, at) => {
+    const syncer = new Syncer(gateway.store, backend, { limits: defaultLimits })
+    return () => syncer.sync({}, { password: Buffer.from('secret'), others: backends.toSpliced(at, 1) })
+  }) as [() => Promise<unknown>, () => Promise<unknown>]
+  const [bert, office] = [await clientOf(main, { user: 'bert' }), await clientOf(extra, { user: 'office' })]
+  onTestFinished(async () => {
+    bert.close()
+    office.close()
+    await gateway[Symbol.asyncDispose]()
+  })
+  await bert.mailboxCreate('Old')
+  for (const path of ['INBOX', 'Old']) await bert.append(path, message(`from ${path}`))
+  await office.mailboxCreate('Plans')
+  await atMain()
+  await atExtra()
+  {
+    await using inbox = await account.open('INBOX')
+    await using old = await account.open('Old')
+    await using plans = await account.open('Work/Plans')
+    await inbox.moveTo([1 as Uid], plans)
+    await old.moveTo([1 as Uid], plans)
+  }
+  await account.remove('Old')
+  // As if the second one could not be reached.
+  for (let pass = 0; pass < 3; pass += 1) await atMain()
+  const before = { INBOX: ['from INBOX'], Old: ['from Old'] }
+  expect(subjects(await treeThere({ other: bert }))).toEqual(before)
+  await atExtra()
+  expect(subjects(await treeThere({ other: office })).Plans!.sort()).toEqual(['from INBOX', 'from Old'])
+  expect(subjects(await treeThere({ other: bert }))).toEqual(before)
+  await atMain()
+  expect(subjects(await treeThere({ other: bert }))).toEqual({ INBOX: [] })
+  expect(subjects(await treeHere({ account }))).toMatchObject({ INBOX: [], 'Work/Plans': ['from INBOX', 'from Old'] })
 }, 60_000)

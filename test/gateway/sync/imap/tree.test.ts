@@ -34,6 +34,7 @@ const input = (over: Partial<TreeInput>): TreeInput => ({
   there: [there('INBOX')],
   here: [here('INBOX')],
   occupied: new Set(),
+  levels: new Set(),
   subscribedHere: new Set(),
   pairs: [pair('INBOX')],
   changedThere: new Set(),
@@ -52,6 +53,14 @@ describe('the plan for a tree of mailboxes', () => {
   it('makes on each side what is new on the other', () => {
     const plan = planTree(input({ there: [there('INBOX'), there('Sent')], here: [here('INBOX'), here('Work/2026')] }))
     expect(plan).toMatchObject({ createHere: ['Sent'], createThere: ['Work/2026'] })
+  })
+
+  it('leaves the name here where a level has the name that it was given there', () => {
+    const both = inboxAnd('b', 'a/x')
+    const renamed = { ...there('a'), id: 'r-b' }
+    const plan = planTree(input({ ...both, there: [there('INBOX'), renamed, there('a/x')], levels: new Set(['a']) }))
+    expect(plan).toMatchObject({ renameHere: [], createHere: [], createThere: [], removeHere: [] })
+    expect(plan.paired).toContainEqual({ path: 'a', name: 'b' })
   })
 
   it('makes one of two that are there under the same name already', () => {
@@ -196,6 +205,7 @@ class World {
       there: Array.from(this.there, ([id, path]) => ({ path, delimiter: '/', id, subscribed: false })),
       here: Array.from(this.here, ([id, name]) => ({ name, id: id as MailboxId, hasOwn: false })),
       occupied: new Set(),
+      levels: new Set(),
       subscribedHere: new Set(),
       pairs: this.pairs,
       changedThere: new Set(),
