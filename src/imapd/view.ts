@@ -63,9 +63,9 @@ export class View {
   #ghosts = new Ghosts()
   /** As of the last announcements: the flags that the client believes, but for what `#beliefs` knows better. */
   #told: MessageList
+  /** Of `#told`. */
+  #toldSince: ModSeq
   #beliefs: Beliefs
-  /** Messages whose flags changed since the last announcements. */
-  #updated: (readonly Uid[])[] = []
   /** UIDs of the session's \Recent messages, and of none of the others that it counts. */
   #recent: readonly UidRange[] = []
   #recentCount = 0
@@ -81,6 +81,7 @@ export class View {
     this.#list = mailbox.messages
     this.#since = mailbox.highestModSeq
     this.#told = this.#list
+    this.#toldSince = this.#since
     this.#beliefs = new Beliefs(this.#told)
     this.#keywordsTold = mailbox.keywords.size
   }
@@ -256,7 +257,7 @@ export class View {
     const counted = this.#counted
     const slice = new Slice()
     const gone: number[] = []
-    for (const { first, last } of delta.expunged)
+    for (const { first, last } of delta.expunged())
       for (let index = before.positionOf(first); index < counted && before.uidAt(index) <= last; index++) {
         gone.push(index)
         if (slice.isOver()) await slice.next()
@@ -266,7 +267,6 @@ export class View {
     if (counted > 0 && after.positionOf((before.uidAt(counted - 1) + 1) as Uid) !== left)
       throw new Error('what is told of the mailbox and what it holds differ')
     if (gone.length > 0) this.#ghosts = await this.#ghosts.with(before, gone)
-    if (delta.updated.length > 0) this.#updated.push(delta.updated)
     this.#list = after
     this.#since = delta.highestModSeq
   }
@@ -316,11 +316,11 @@ export class View {
       if (index < end && list.uidAt(index) === uid && (belief === undefined || !sameFlags(belief, list.flagsAt(index))))
         positions.push(this.#ghosts.positionOf(index))
     }
-    for (const uids of this.#updated)
-      for (const uid of uids) {
-        if (!this.#beliefs.has(uid)) look(uid, this.#beliefs.before(uid))
-        if (slice.isOver()) await slice.next()
-      }
+    // The mailbox may know more by now: what is still as it was told is passed over.
+    for (const uid of this.#since === this.#toldSince ? [] : this.mailbox.delta(this.#toldSince).updated()) {
+      if (!this.#beliefs.has(uid)) look(uid, this.#beliefs.before(uid))
+      if (slice.isOver()) await slice.next()
+    }
     for (const [uid, belief] of this.#beliefs) {
       look(uid, belief)
       if (slice.isOver()) await slice.next()
@@ -332,8 +332,8 @@ export class View {
   /** The client knows all flags as they are in `#list`. */
   #tellFlags(): void {
     this.#told = this.#list
+    this.#toldSince = this.#since
     this.#beliefs = new Beliefs(this.#told)
-    this.#updated = []
   }
 }
 

@@ -1,13 +1,12 @@
 /** The messages that were expunged and can be brought back: their files are there until a `purge` says that they may go. */
 
-import type { Uid } from '../base/ids.ts'
 import { type Chunk, chunkRows } from './chunk.ts'
 import { ChunkBuilder } from './chunk-builder.ts'
 import { copyNumbers, type NumberColumn, rowsFor, withNumber, withRoom } from './columns.ts'
 import { allRows, type Rows } from './message-table.ts'
 import { StoredMessage } from './record.ts'
 import type { ExpungeCause, ExpungedMessage, Flag, UidRange } from './types.ts'
-import { isAmong } from './uid-set.ts'
+import { AscendingRanges } from './uid-set.ts'
 
 export const causes: readonly ExpungeCause[] = ['client', 'backend', 'window']
 
@@ -93,14 +92,17 @@ export class ExpungedTable {
 
   /** `took` is told the rows that go for good. `ranges` ascend. */
   *purge(ranges: Iterable<UidRange>, took: (rows: Rows) => void): Generator<undefined, void> {
-    const wanted: UidRange[] = []
-    for (const range of ranges) if (wanted.push(range) % rangesPerTurn === 0) yield
+    const wanted = new AscendingRanges()
+    for (const range of ranges) {
+      wanted.add(range)
+      if (wanted.length % rangesPerTurn === 0) yield
+    }
     const chunks: ExpungedChunk[] = []
     let looked = 0
     for (const before of this.chunks) {
       const { chunk } = before
       const { uids } = chunk.columns
-      const [rows, rest] = split(chunk, (row) => isAmong(wanted, uids[row]! as Uid))
+      const [rows, rest] = split(chunk, (row) => wanted.has(uids[row]!))
       if (rows.length > 0) took({ chunk, rows })
       if (rows.length === 0) chunks.push(before)
       else if (rest.length > 0) chunks.push(only(before, rest))

@@ -5,21 +5,30 @@
 
 import type { ModSeq, Uid } from '../base/ids.ts'
 import type { StoredMessages } from './message-list.ts'
-import type { MailboxDelta, UidRange } from './types.ts'
-import { joinRanges } from './uid-set.ts'
+import type { MailboxDelta } from './types.ts'
+import { VanishedRanges } from './vanished.ts'
 
-/** What one change set did. */
+/** How many messages one change set concerned. */
 export interface Change {
+  readonly modSeq: ModSeq
+  readonly added: number
+  readonly updated: number
+  readonly expunged: number
+}
+
+/** The trace of what left as of one state. */
+export interface Vanished {
+  readonly ranges: VanishedRanges
+  /** So many of them. */
+  readonly count: number
+  /** They are joined when there are more; twice as many as were left the last time. */
+  readonly joinAbove: number
+}
+
+interface RecentChange {
   readonly modSeq: ModSeq
   readonly added: readonly Uid[]
   readonly updated: readonly Uid[]
-  readonly expunged: readonly Uid[]
-}
-
-export interface VanishedRange {
-  readonly from: Uid
-  readonly to: Uid
-  readonly modSeq: ModSeq
 }
 
 /** UIDs kept by number. */
@@ -29,60 +38,84 @@ const maxRanges = 4096
 export class History {
   /** Of the last complete change set. */
   last: Change | undefined
-  private recent: Change[] = []
+  private recent: RecentChange[] = []
   private recentUids = 0
   /** Everything above this is in `recent`. */
   private recentSince: ModSeq | undefined
-  private ranges: VanishedRange[] = []
-  /** Ranges are joined when there are more; twice as many as were left the last time. */
+  /** Of complete change sets, and behind them of the one that is being applied. */
+  private ranges = new VanishedRanges()
+  private completeRanges = 0
   private joinAbove = maxRanges
+  private next = { added: 0, updated: 0, expunged: 0 }
+  /** No more than are worth keeping. */
   private nextAdded: Uid[] = []
   private nextUpdated: Uid[] = []
-  private nextExpunged: Uid[] = []
-  private nextRanges: VanishedRange[] = []
 
   added(uid: Uid): void {
-    this.nextAdded.push(uid)
+    this.next.added += 1
+    if (this.next.added <= maxRecentUids) this.nextAdded.push(uid)
   }
 
   updated(uid: Uid): void {
-    this.nextUpdated.push(uid)
+    this.next.updated += 1
+    if (this.next.updated <= maxRecentUids) this.nextUpdated.push(uid)
   }
 
   /** UIDs of one operation ascend. */
   expunged(uid: Uid, modSeq: ModSeq): void {
-    const last = this.nextRanges.at(-1)
-    if (last !== undefined && last.to === uid - 1)
-      this.nextRanges[this.nextRanges.length - 1] = { from: last.from, to: uid, modSeq }
-    else this.nextRanges.push({ from: uid, to: uid, modSeq })
-    this.nextExpunged.push(uid)
+    this.next.expunged += 1
+    this.ranges.add(uid, uid, modSeq)
   }
 
   /** What `vanished` told. Taken over. */
-  load(ranges: VanishedRange[], joinAbove: number): void {
+  load({ ranges, count, joinAbove }: Vanished): void {
     this.ranges = ranges
+    this.completeRanges = count
     this.joinAbove = joinAbove
   }
 
-  vanished(): { readonly ranges: readonly VanishedRange[]; readonly joinAbove: number } {
-    return { ranges: this.ranges.slice(), joinAbove: this.joinAbove }
+  vanished(): Vanished {
+    return { ranges: this.ranges, count: this.completeRanges, joinAbove: this.joinAbove }
   }
 
-  /** The change set is complete. `isLive`: a message lies between two UIDs. */
-  complete(modSeq: ModSeq, isLive: (from: Uid, to: Uid) => boolean): void {
+  /** Before messages leave: joins the ranges where there are many. `isLive`: a message lies between two UIDs. */
+  *makeRoom(isLive: (from: Uid, to: Uid) => boolean): Generator<undefined, void> {
+    if (this.completeRanges <= this.joinAbove || this.completeRanges < this.ranges.length) return
+    this.ranges = yield* this.ranges.joined(isLive)
+    this.completeRanges = this.ranges.length
+    this.joinAbove = Math.max(maxRanges, 2 * this.completeRanges)
+  }
+
+  /** The change set is complete. */
+  complete(modSeq: ModSeq): void {
     this.recentSince ??= modSeq
-    for (const range of this.nextRanges) this.ranges.push(range)
+    const { length } = this.ranges
     // Most of them came just now, and there are messages between: nothing to join yet.
-    if (2 * this.nextRanges.length > this.ranges.length) this.joinAbove = Math.max(maxRanges, 2 * this.ranges.length)
-    this.nextRanges = []
-    this.last = { modSeq, added: this.nextAdded, updated: this.nextUpdated, expunged: this.nextExpunged }
+    if (2 * (length - this.completeRanges) > length) this.joinAbove = Math.max(maxRanges, 2 * length)
+    this.completeRanges = length
+    this.last = { modSeq, ...this.next }
+    if (modSeq > this.recentSince) this.remember({ modSeq, added: this.nextAdded, updated: this.nextUpdated })
+    this.next = { added: 0, updated: 0, expunged: 0 }
     this.nextAdded = []
     this.nextUpdated = []
-    this.nextExpunged = []
-    if (modSeq > this.recentSince) {
-      this.recent.push(this.last)
-      this.recentUids += cost(this.last)
+  }
+
+  delta(since: ModSeq, highestModSeq: ModSeq, messages: StoredMessages): MailboxDelta {
+    const { ranges, completeRanges } = this
+    const changes =
+      this.recentSince === undefined || since < this.recentSince ? scanned(since, messages) : this.kept(since, messages)
+    return { ...changes, expunged: () => ranges.after(since, completeRanges), highestModSeq }
+  }
+
+  private remember(change: RecentChange): void {
+    if (Math.max(this.next.added, this.next.updated) > maxRecentUids) {
+      this.recent = []
+      this.recentUids = 0
+      this.recentSince = change.modSeq
+      return
     }
+    this.recent.push(change)
+    this.recentUids += cost(change)
     let drop = 0
     while (drop < this.recent.length && this.recentUids > maxRecentUids) {
       const oldest = this.recent[drop]!
@@ -91,62 +124,30 @@ export class History {
       drop += 1
     }
     if (drop > 0) this.recent.splice(0, drop)
-    if (this.ranges.length <= this.joinAbove) return
-    this.ranges = compact(this.ranges, isLive)
-    this.joinAbove = Math.max(maxRanges, 2 * this.ranges.length)
   }
 
-  delta(since: ModSeq, highestModSeq: ModSeq, messages: StoredMessages): MailboxDelta {
-    if (this.recentSince === undefined || since < this.recentSince) return this.scan(since, highestModSeq, messages)
-    const added = new Set<Uid>()
-    const updated = new Set<Uid>()
-    const expunged: UidRange[] = []
-    for (let at = this.recent.length - 1; at >= 0 && this.recent[at]!.modSeq > since; at -= 1) {
-      const change = this.recent[at]!
-      for (const uid of change.added) added.add(uid)
-      for (const uid of change.updated) updated.add(uid)
-      for (const uid of change.expunged) expunged.push({ first: uid, last: uid })
-    }
-    const ascending = (uids: Set<Uid>) => [...uids].sort((a, b) => a - b)
-    return {
-      added: ascending(added).filter((uid) => messages.has(uid)),
-      updated: ascending(updated).filter((uid) => !added.has(uid) && messages.has(uid)),
-      expunged: joinRanges(expunged),
-      highestModSeq,
-    }
+  private kept(since: ModSeq, messages: StoredMessages): Changes {
+    const changes = this.recent.slice(this.recent.findLastIndex(({ modSeq }) => modSeq <= since) + 1)
+    const added = new Set(changes.flatMap((change) => change.added))
+    const updated = new Set(changes.flatMap((change) => change.updated))
+    const present = (uids: Set<Uid>) => [...uids].filter((uid) => messages.has(uid)).sort((a, b) => a - b)
+    return { added: () => present(added), updated: () => present(updated.difference(added)) }
   }
+}
 
-  private scan(since: ModSeq, highestModSeq: ModSeq, messages: StoredMessages): MailboxDelta {
-    const expunged = this.ranges.flatMap(({ from, to, modSeq }) => (modSeq > since ? [{ first: from, last: to }] : []))
-    const added: Uid[] = []
-    const updated: Uid[] = []
-    for (const { columns } of messages.chunks) {
+type Changes = Pick<MailboxDelta, 'added' | 'updated'>
+
+function scanned(since: ModSeq, { chunks }: StoredMessages): Changes {
+  const changed = function* (wasAdded: boolean): Generator<Uid, void> {
+    for (const { columns } of chunks) {
       const { uids, modSeqs, addedModSeqs, count } = columns
       for (let row = 0; row < count; row += 1)
-        if (modSeqs[row]! > since) (addedModSeqs[row]! > since ? added : updated).push(uids[row]! as Uid)
+        if (modSeqs[row]! > since && addedModSeqs[row]! > since === wasAdded) yield uids[row]! as Uid
     }
-    return { added, updated, expunged: joinRanges(expunged), highestModSeq }
   }
+  return { added: () => changed(true), updated: () => changed(false) }
 }
 
-function cost(change: Change): number {
-  return 1 + change.added.length + change.updated.length + change.expunged.length
-}
-
-/** Joins neighbours with no message between them, all but the newest quarter, under the newer MODSEQ of the two. */
-function compact(ranges: readonly VanishedRange[], isLive: (from: Uid, to: Uid) => boolean): VanishedRange[] {
-  const newest = ranges.map((range) => range.modSeq).sort((a, b) => a - b)[Math.floor(ranges.length * 0.75)]!
-  const byUid = ranges.toSorted((a, b) => a.from - b.from)
-  const joined: VanishedRange[] = []
-  for (const range of byUid) {
-    const last = joined.at(-1)
-    if (last !== undefined && last.modSeq < newest && range.modSeq < newest && !isLive(last.to, range.from))
-      joined[joined.length - 1] = {
-        from: last.from,
-        to: Math.max(last.to, range.to) as Uid,
-        modSeq: Math.max(last.modSeq, range.modSeq) as ModSeq,
-      }
-    else joined.push(range)
-  }
-  return joined.sort((a, b) => a.modSeq - b.modSeq)
+function cost(change: RecentChange): number {
+  return 1 + change.added.length + change.updated.length
 }

@@ -5,13 +5,15 @@ import { breath } from './breath.ts'
 import { DamagedEntry, laterVersion } from './change-set.ts'
 import type { Chunk } from './chunk.ts'
 import type { ExpungedChunk } from './expunged.ts'
-import type { VanishedRange } from './history.ts'
+import type { Vanished } from './history.ts'
 import { chunkOctets, expungedOctets, json, type SectionReader, section, sections, sectionsOf } from './image.ts'
+import { OriginMap } from './origin-map.ts'
 import type { Departed } from './origins.ts'
 import type { ExpungeCause, Flag } from './types.ts'
+import { VanishedRanges } from './vanished.ts'
 
 type DepartedRow = readonly [origin: string, uid: Uid, cause: ExpungeCause, modSeq: ModSeq]
-type VanishedRow = readonly [from: Uid, to: Uid, modSeq: ModSeq]
+type VanishedRow = readonly [first: Uid, last: Uid, modSeq: ModSeq]
 
 export interface MailboxParts {
   readonly head: {
@@ -27,19 +29,17 @@ export interface MailboxParts {
   }
   /** What the numbers in the chunks' flags mean. */
   readonly sets: readonly Iterable<Flag>[]
-  readonly departed: ReadonlyMap<string, Departed>
+  readonly departed: OriginMap<Departed>
   /** By the hash of the origin. */
-  readonly departedHashed: ReadonlyMap<string, Departed>
-  readonly vanished: readonly VanishedRange[]
+  readonly departedHashed: OriginMap<Departed>
+  readonly vanished: Pick<Vanished, 'ranges' | 'count'>
   readonly messages: readonly Chunk[]
   readonly expunged: readonly ExpungedChunk[]
 }
 
-/** Nobody else has these maps and arrays. */
-export interface ReadParts extends MailboxParts {
-  readonly departed: Map<string, Departed>
-  readonly departedHashed: Map<string, Departed>
-  readonly vanished: VanishedRange[]
+/** Nobody else has what they hold. */
+export interface ReadParts extends Omit<MailboxParts, 'vanished'> {
+  readonly vanished: VanishedRanges
 }
 
 /** Rows of one section of JSON: a ms to write or read, and some 100 KB. */
@@ -49,48 +49,47 @@ const octetsPerTurn = 16 * 1_048_576
 
 /** The octets of these parts as they are now, made when asked for. */
 export function imageOf(parts: MailboxParts): Iterable<Uint8Array> {
-  const { departed, departedHashed } = parts
   const rows = [
-    { kind: sections.departed, ...snapshot(departed) },
-    { kind: sections.departedHashed, ...snapshot(departedHashed) },
-    { kind: sections.vanished, length: parts.vanished.length, row: rowOfRange(parts.vanished) },
+    { kind: sections.departed, rows: departedRows(parts.departed.entries()) },
+    { kind: sections.departedHashed, rows: departedRows(parts.departedHashed.entries()) },
+    { kind: sections.vanished, rows: vanishedRows(parts.vanished) },
   ]
   return piecesOf({ ...parts, messages: [...parts.messages], expunged: [...parts.expunged] }, rows)
 }
 
 interface Rows {
   readonly kind: number
-  readonly length: number
-  row(at: number): DepartedRow | VanishedRow
+  readonly rows: Iterable<DepartedRow | VanishedRow>
 }
 
-function snapshot(departed: ReadonlyMap<string, Departed>): Omit<Rows, 'kind'> {
-  const origins = [...departed.keys()]
-  const states = [...departed.values()]
-  const row = (at: number): DepartedRow => {
-    const { uid, cause, modSeq } = states[at]!
-    return [origins[at]!, uid, cause, modSeq]
-  }
-  return { length: origins.length, row }
+function* departedRows(departed: Iterable<readonly [string, Departed]>): Iterable<DepartedRow> {
+  for (const [origin, { uid, cause, modSeq }] of departed) yield [origin, uid, cause, modSeq]
 }
 
-const rowOfRange =
-  (ranges: readonly VanishedRange[]) =>
-  (at: number): VanishedRow => {
-    const { from, to, modSeq } = ranges[at]!
-    return [from, to, modSeq]
-  }
+function* vanishedRows({ ranges, count }: MailboxParts['vanished']): Iterable<VanishedRow> {
+  for (let row = 0; row < count; row += 1) yield [ranges.first(row), ranges.last(row), ranges.modSeq(row)]
+}
 
 function* piecesOf(parts: MailboxParts, tables: readonly Rows[]): Iterable<Uint8Array> {
   const { numbers, sets } = usedSets(parts)
   yield* section(sections.head, json({ ...parts.head, sets }))
-  for (const { kind, length, row } of tables)
-    for (let at = 0; at < length; at += rowsPerSection) {
-      const rows = Array.from({ length: Math.min(rowsPerSection, length - at) }, (_, index) => row(at + index))
-      yield* section(kind, json(rows))
-    }
+  for (const { kind, rows } of tables) {
+    const left = rows[Symbol.iterator]()
+    for (let some = firstOf(left); some.length > 0; some = firstOf(left)) yield* section(kind, json(some))
+  }
   for (const chunk of parts.messages) yield* section(sections.messages, chunkOctets(chunk, numbers))
   for (const chunk of parts.expunged) yield* section(sections.expunged, expungedOctets(chunk, numbers))
+}
+
+/** The next rows of a section. */
+function firstOf<Row>(rows: Iterator<Row>): Row[] {
+  const some: Row[] = []
+  while (some.length < rowsPerSection) {
+    const next = rows.next()
+    if (next.done === true) break
+    some.push(next.value)
+  }
+  return some
 }
 
 /** The parts of an image, views of it where they can be. Throws DamagedEntry; StoreError unavailable for an image of a later version. */
@@ -107,9 +106,9 @@ export async function partsOf(image: Buffer): Promise<ReadParts> {
 
 async function readParts(image: Buffer): Promise<ReadParts> {
   let head: (MailboxParts['head'] & { readonly sets: Flag[][] }) | undefined
-  const departed = new Map<string, Departed>()
-  const departedHashed = new Map<string, Departed>()
-  const vanished: VanishedRange[] = []
+  const departed = new OriginMap<Departed>()
+  const departedHashed = new OriginMap<Departed>()
+  const vanished = new VanishedRanges()
   const messages: Chunk[] = []
   const expunged: ExpungedChunk[] = []
   const readers: Record<number, (body: SectionReader) => void> = {
@@ -119,7 +118,7 @@ async function readParts(image: Buffer): Promise<ReadParts> {
     [sections.departed]: (body) => addDeparted(departed, body),
     [sections.departedHashed]: (body) => addDeparted(departedHashed, body),
     [sections.vanished]: (body) => {
-      for (const [from, to, modSeq] of body.json() as VanishedRow[]) vanished.push({ from, to, modSeq })
+      for (const [first, last, modSeq] of body.json() as VanishedRow[]) vanished.add(first, last, modSeq)
     },
     [sections.messages]: (body) => {
       const chunk = body.chunk()
@@ -144,7 +143,7 @@ async function readParts(image: Buffer): Promise<ReadParts> {
   return { head, sets: head.sets, departed, departedHashed, vanished, messages, expunged }
 }
 
-function addDeparted(departed: Map<string, Departed>, body: SectionReader): void {
+function addDeparted(departed: OriginMap<Departed>, body: SectionReader): void {
   for (const [origin, uid, cause, modSeq] of body.json() as DepartedRow[])
     departed.set(origin, { present: false, uid, cause, modSeq })
 }

@@ -6,6 +6,7 @@ import type { ExpungedMessages } from './expunged.ts'
 import { type StoreFs, unlessAbsent } from './fs.ts'
 import { originHash, parseMessageFileName } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
+import { OriginMap } from './origin-map.ts'
 import type { Origins } from './origins.ts'
 import type { StoredMessage } from './record.ts'
 
@@ -48,8 +49,8 @@ export async function* unknownFiles(
     hashes.add(parseMessageFileName(file)?.originHash)
   }
   for await (const { message } of inTurns(known.expunged)) unknown.delete(message.file)
-  const departed = new Map<string, string>()
-  for await (const origin of inTurns([...origins.departed.keys()])) departed.set(originHash(origin), origin)
+  const departed = new OriginMap<string>()
+  for await (const [origin] of inTurns(origins.departed)) departed.set(originHash(origin), origin)
   for await (const file of inTurns([...unknown].sort())) {
     const named = parseMessageFileName(file)
     if (named === undefined || removed.has(file)) continue

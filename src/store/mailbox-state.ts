@@ -19,6 +19,7 @@ import { parseMessageFileName } from './message-file.ts'
 import { StoredMessages } from './message-list.ts'
 import { MessageTable, type Row, type Rows } from './message-table.ts'
 import type { AddOperation, ExpungeOperation, FlagsOperation, OriginsOperation } from './operations.ts'
+import type { OriginMap } from './origin-map.ts'
 import { type Departed, Origins } from './origins.ts'
 import { packUidl, type StoredMessage } from './record.ts'
 import type { Replica, Steps } from './replica.ts'
@@ -29,8 +30,8 @@ import { parseUids } from './uid-set.ts'
 export interface Outcome {
   /** Of `add`. */
   readonly delivered?: Delivered
-  /** Of `expunge`. */
-  readonly expunged?: readonly Uid[]
+  /** Of `expunge`, in pieces. */
+  readonly expunged?: readonly (readonly Uid[])[]
   /** Of `recent`. */
   readonly recent?: { readonly after: Uid; readonly upTo: Uid }
 }
@@ -78,7 +79,7 @@ export class MailboxState implements Replica<Outcome> {
     return state
   }
 
-  get departed(): ReadonlyMap<string, Departed> {
+  get departed(): OriginMap<Departed> {
     return this.origins.departed
   }
 
@@ -139,7 +140,7 @@ export class MailboxState implements Replica<Outcome> {
 
   applied(number: number): void {
     this.publish()
-    this.history.complete(number as ModSeq, (from, to) => this.isLive(from, to))
+    this.history.complete(number as ModSeq)
   }
 
   /** Readers see what the entry made. */
@@ -254,16 +255,15 @@ export class MailboxState implements Replica<Outcome> {
     yield* this.table.changeFlags(parseUids(uids), to, modSeq, (uid) => this.history.updated(uid as Uid))
   }
 
-  private *expunge([, cause, uids, at]: ExpungeOperation, modSeq: ModSeq): Generator<undefined, Uid[]> {
-    const expunged: Uid[] = []
+  private *expunge([, cause, uids, at]: ExpungeOperation, modSeq: ModSeq): Generator<undefined, Uid[][]> {
+    yield* this.history.makeRoom((from, to) => this.isLive(from, to))
+    const expunged: Uid[][] = []
     this.isTableChanged = true
     this.isExpungedChanged = true
     yield* this.table.remove(parseUids(uids), (rows) => {
-      for (const row of rows.rows) {
-        const uid = rows.chunk.columns.uids[row]! as Uid
-        expunged.push(uid)
-        this.history.expunged(uid, modSeq)
-      }
+      const uids = rows.rows.map((row) => rows.chunk.columns.uids[row]! as Uid)
+      for (const uid of uids) this.history.expunged(uid, modSeq)
+      expunged.push(uids)
       this.origins.left(rows, cause, modSeq)
       this.expungedTable.add(rows, at, cause)
     })
@@ -279,7 +279,7 @@ export class MailboxState implements Replica<Outcome> {
 
   image(): Iterable<Uint8Array> {
     const { uidValidity, uidNext, recentAfter, recovered, origins } = this
-    const { ranges, joinAbove } = this.history.vanished()
+    const vanished = this.history.vanished()
     return imageOf({
       head: {
         uidValidity,
@@ -288,12 +288,12 @@ export class MailboxState implements Replica<Outcome> {
         recovered,
         keywords: [...this.keywords],
         hashed: [...origins.hashed],
-        joinAbove,
+        joinAbove: vanished.joinAbove,
       },
       sets: this.flagTable.sets,
       departed: origins.departed,
       departedHashed: origins.departedHashed,
-      vanished: ranges,
+      vanished,
       messages: this.messages.chunks,
       expunged: this.expunged.chunks,
     })
@@ -311,7 +311,7 @@ export class MailboxState implements Replica<Outcome> {
     this.expungedTable = new ExpungedTable(expunged)
     this.origins = new Origins(this.table, departed, departedHashed, head.hashed)
     this.history = new History()
-    this.history.load(vanished, head.joinAbove)
+    this.history.load({ ranges: vanished, count: vanished.length, joinAbove: head.joinAbove })
     this.isTableChanged = true
     this.isExpungedChanged = true
     this.publish()

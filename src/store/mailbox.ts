@@ -75,14 +75,14 @@ export class OpenMailbox implements Mailbox {
     this.released = released
     const moved = (own: boolean) => {
       const change = this.log.state.history.last
-      if (own && change !== undefined && change.added.length + change.updated.length + change.expunged.length > 0) {
+      if (own && change !== undefined && change.added + change.updated + change.expunged > 0) {
         const notice: CommitNotice = {
           userId,
           mailbox: this.name,
           highestModSeq: change.modSeq,
-          added: change.added.length,
-          updated: change.updated.length,
-          expunged: change.expunged.length,
+          added: change.added,
+          updated: change.updated,
+          expunged: change.expunged,
         }
         this.tell(() => committed(notice))
       }
@@ -179,7 +179,7 @@ export class OpenMailbox implements Mailbox {
   }
 
   departed(): Iterable<readonly [origin: string, state: OriginState & { present: false }]> {
-    return [...this.log.state.departed]
+    return this.log.state.departed.entries()
   }
 
   async refresh(): Promise<boolean> {
@@ -236,7 +236,7 @@ export class OpenMailbox implements Mailbox {
           return present.length === 0 ? undefined : operations.expunge(cause, present, at)
         })
       },
-      done: (outcomes) => outcomes.flatMap((outcome) => outcome.expunged ?? []),
+      done: (outcomes) => outcomes.flatMap((outcome) => outcome.expunged ?? []).flat(),
     })
     if (!keep && expunged.length > 0) {
       const gone = new Set(expunged)

@@ -8,10 +8,10 @@ import type { HashedUids } from './origin-index.ts'
 import type { UidRange } from './types.ts'
 
 /** Rows looked at before others get their turn, and for how many of them a range counts: a few ms. */
-const rowsPerTurn = 20_000
+const rowsPerTurn = 60_000
 const rowsPerRange = 20
 /** Rows copied to other chunks before others get their turn, and for how many of them one with an origin counts: a few ms. */
-const copiesPerTurn = 20_000
+const copiesPerTurn = 40_000
 const copiesPerOrigin = 10
 /** Neighbours are joined up to this: not so many that the next message would split them. */
 const joinedRows = 768

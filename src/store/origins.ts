@@ -5,15 +5,16 @@ import { isCopy } from './copy-origin.ts'
 import { originHash } from './message-file.ts'
 import type { MessageTable, Row, Rows } from './message-table.ts'
 import { hashOrigin, OriginIndex } from './origin-index.ts'
+import { OriginMap } from './origin-map.ts'
 import type { ExpungeCause, OriginState } from './types.ts'
 
 export type Departed = OriginState & { readonly present: false }
 
 export class Origins {
-  readonly departed: Map<string, Departed>
+  readonly departed: OriginMap<Departed>
   /** By hash: of messages, and of some that left. */
   readonly hashed: Map<string, Uid>
-  readonly departedHashed: Map<string, Departed>
+  readonly departedHashed: OriginMap<Departed>
   private readonly table: MessageTable
   /** Of the messages in `table`; made when somebody asks. */
   private index: OriginIndex | undefined
@@ -21,8 +22,8 @@ export class Origins {
   /** What is known beside the messages is taken over. */
   constructor(
     table: MessageTable,
-    departed = new Map<string, Departed>(),
-    departedHashed = new Map<string, Departed>(),
+    departed = new OriginMap<Departed>(),
+    departedHashed = new OriginMap<Departed>(),
     hashed: readonly (readonly [hash: string, uid: number])[] = [],
   ) {
     this.table = table

@@ -79,14 +79,14 @@ export interface UidRange {
   readonly last: Uid
 }
 
-/** Net difference between two states of a mailbox. */
+/** Net difference between two states of a mailbox; may be about all of a large one, so it is made while it is read. */
 export interface MailboxDelta {
   /** Ascending; all of them are there. */
-  readonly added: readonly Uid[]
+  added(): Iterable<Uid>
   /** Messages that were there before and whose flags changed; ascending, all of them are there. */
-  readonly updated: readonly Uid[]
+  updated(): Iterable<Uid>
   /** Ascending, none touches another; may name UIDs that the caller never saw. */
-  readonly expunged: readonly UidRange[]
+  expunged(): Iterable<UidRange>
   readonly highestModSeq: ModSeq
 }
 

@@ -56,3 +56,36 @@ export function sortedUids(uids: readonly Uid[]): readonly Uid[] {
   while (at < uids.length && uids[at]! > uids[at - 1]!) at += 1
   return at >= uids.length ? uids : [...new Set(uids)].sort((a, b) => a - b)
 }
+
+const blockBits = 12
+const blockRanges = 1 << blockBits
+
+/** Ranges that come ascending, and may be half a million: as numbers in blocks, which neither move when there are more nor cost a collection. */
+export class AscendingRanges {
+  length = 0
+  private readonly blocks: Uint32Array[] = []
+
+  add({ first, last }: UidRange): void {
+    const index = this.length & (blockRanges - 1)
+    if (index === 0) this.blocks.push(new Uint32Array(2 * blockRanges))
+    const block = this.blocks.at(-1)!
+    block[2 * index] = first
+    block[2 * index + 1] = last
+    this.length += 1
+  }
+
+  has(uid: number): boolean {
+    let low = 0
+    let high = this.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.at(middle, 1) < uid) low = middle + 1
+      else high = middle
+    }
+    return low < this.length && this.at(low, 0) <= uid
+  }
+
+  private at(index: number, end: 0 | 1): number {
+    return this.blocks[index >>> blockBits]![2 * (index & (blockRanges - 1)) + end]!
+  }
+}

@@ -2,28 +2,26 @@ import { expect, it } from 'vitest'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import { History } from '#src/store/history.ts'
 import { StoredMessages } from '#src/store/message-list.ts'
-import { isAmong, joinRanges } from '#src/store/uid-set.ts'
+import { AscendingRanges, isAmong, joinRanges } from '#src/store/uid-set.ts'
+import { VanishedRanges } from '#src/store/vanished.ts'
 
 const range = (first: number, last: number) => ({ first: first as Uid, last: last as Uid })
 
 it('what left is told in ranges, however many UIDs they span', () => {
   const history = new History()
-  const vanished = (from: number, to: number, modSeq: number) => ({
-    from: from as Uid,
-    to: to as Uid,
-    modSeq: modSeq as ModSeq,
-  })
-  history.load(
-    [
-      vanished(1, 4_000_000_000, 5),
-      vanished(4_000_000_003, 4_000_000_003, 7),
-      vanished(4_000_000_001, 4_000_000_002, 8),
-      vanished(4_294_967_294, 4_294_967_294, 3),
-    ],
-    4096,
-  )
-  history.complete(9 as ModSeq, () => false)
-  const since = (modSeq: number) => history.delta(modSeq as ModSeq, 9 as ModSeq, new StoredMessages([], [])).expunged
+  const ranges = new VanishedRanges()
+  for (const [first, last, modSeq] of [
+    [4_294_967_294, 4_294_967_294, 3],
+    [1, 4_000_000_000, 5],
+    [4_000_000_003, 4_000_000_003, 7],
+    [4_000_000_001, 4_000_000_002, 8],
+  ])
+    ranges.add(first as Uid, last as Uid, modSeq as ModSeq)
+  history.load({ ranges, count: ranges.length, joinAbove: 4096 })
+  history.complete(9 as ModSeq)
+  const since = (modSeq: number) => [
+    ...history.delta(modSeq as ModSeq, 9 as ModSeq, new StoredMessages([], [])).expunged(),
+  ]
   expect(since(4)).toEqual([range(1, 4_000_000_003)])
   expect(since(6)).toEqual([range(4_000_000_001, 4_000_000_003)])
   expect(since(2)).toEqual([range(1, 4_000_000_003), range(4_294_967_294, 4_294_967_294)])
@@ -42,4 +40,16 @@ it('ranges are joined where they touch or overlap', () => {
     true,
     false,
   ])
+})
+
+it('ascending ranges are found among many', () => {
+  const ranges = new AscendingRanges()
+  for (let uid = 10; uid <= 100_000; uid += 10) ranges.add(range(uid, uid + (uid % 3)))
+  expect(ranges.length).toBe(10_000)
+  const isIn = (uid: number) => {
+    const before = uid - (uid % 10)
+    return before >= 10 && before <= 100_000 && uid <= before + (before % 3)
+  }
+  const uids = Array.from({ length: 100_020 }, (_, uid) => uid)
+  expect(uids.filter((uid) => ranges.has(uid) !== isIn(uid))).toEqual([])
 })

@@ -112,10 +112,11 @@ function expectSame(state: MailboxState, model: Model): void {
 
 /** What changed is told as the rows tell it, and all that left, and nothing that is there. */
 function expectDelta(state: MailboxState, model: Model, since: number, number: number): void {
-  const { added, updated, expunged } = state.delta(since as ModSeq, number as ModSeq)
+  const delta = state.delta(since as ModSeq, number as ModSeq)
+  const expunged = [...delta.expunged()]
   const uids = (is: (row: Row) => boolean) => model.rows.filter(is).map(({ uid }) => uid)
-  expect(added).toEqual(uids((row) => row.addedModSeq > since))
-  expect(updated).toEqual(uids((row) => row.addedModSeq <= since && row.modSeq > since))
+  expect([...delta.added()]).toEqual(uids((row) => row.addedModSeq > since))
+  expect([...delta.updated()]).toEqual(uids((row) => row.addedModSeq <= since && row.modSeq > since))
   const isTold = (uid: number) => expunged.some(({ first, last }) => first <= uid && uid <= last)
   expect(model.left.filter(([uid, modSeq]) => modSeq > since && !isTold(uid))).toEqual([])
   expect(expunged.filter(({ first, last }) => model.rows.some(({ uid }) => first <= uid && uid <= last))).toEqual([])

@@ -37,7 +37,8 @@ function worstStep(state: MailboxState, number: number, operation: Operation): n
   return Math.max(worst, cpuMs() - before)
 }
 
-it('a million messages with origins take 100 octets each, and nothing done to all of them keeps others waiting', () => {
+/** The longest step of each operation on a million messages. */
+function worstSteps(): Record<string, number> {
   const before = heldOctets()
   const state = freshState()
   for (let first = 1; first <= count; first += perEntry)
@@ -62,9 +63,15 @@ it('a million messages with origins take 100 octets each, and nothing done to al
   expect(state.messages.totals().unseen).toBe(0)
   expect(state.byUid(2 as Uid)?.modSeq).toBe(number)
   expect(state.byOrigin(originOf(1))).toMatchObject({ present: false, uid: 1 })
-  // Meant to be below 50 ms each; a machine that has other things to do takes twice that.
-  for (const [what, ms] of Object.entries(worst)) expect(ms, what).toBeLessThan(150)
-}, 60_000)
+  return worst
+}
+
+it('a million messages with origins take 100 octets each, and nothing done to all of them keeps others waiting', () => {
+  const worst = worstSteps()
+  // What the store itself holds up comes every time, what the machine does meanwhile doesn't.
+  const again = Object.values(worst).some((ms) => ms >= 50) ? worstSteps() : worst
+  for (const [what, ms] of Object.entries(worst)) expect(Math.min(ms, again[what]!), what).toBeLessThan(50)
+}, 120_000)
 
 const uidlOf = (uid: number) => uid.toString(16).padStart(16, '0')
 const originOf = (uid: number) => `pop.example.net:lena:${uidlOf(uid)}`

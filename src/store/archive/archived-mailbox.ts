@@ -80,7 +80,7 @@ export class ArchivedMailbox implements Mailbox {
   }
 
   departed(): Iterable<readonly [origin: string, state: OriginState & { present: false }]> {
-    return [...this.log.state.departed]
+    return this.log.state.departed.entries()
   }
 
   expunged(): Iterable<ExpungedMessage> {

@@ -36,11 +36,11 @@ export class ReaderView {
       faults.push(`HIGHESTMODSEQ fell from ${this.modSeq} to ${mailbox.highestModSeq}`)
     if (mailbox.uidNext < this.uidNext) faults.push(`UIDNEXT fell from ${this.uidNext} to ${mailbox.uidNext}`)
     const delta = mailbox.delta(this.modSeq as typeof mailbox.highestModSeq)
-    for (const { first, last } of delta.expunged)
+    for (const { first, last } of delta.expunged())
       for (let uid = first; uid <= last; uid = (uid + 1) as Uid) if (this.drop(uid)) vanished.push(uid)
-    for (const uid of delta.added) if (this.known.has(uid)) faults.push(`UID ${uid} arrived twice`)
-    for (const uid of delta.updated) if (!this.drop(uid)) faults.push(`UID ${uid} changed without having arrived`)
-    for (const uid of [...delta.added, ...delta.updated]) {
+    for (const uid of delta.added()) if (this.known.has(uid)) faults.push(`UID ${uid} arrived twice`)
+    for (const uid of delta.updated()) if (!this.drop(uid)) faults.push(`UID ${uid} changed without having arrived`)
+    for (const uid of [...delta.added(), ...delta.updated()]) {
       const { modSeq, flags } = mailbox.byUid(uid)!
       this.put(uid, modSeq, flags)
     }

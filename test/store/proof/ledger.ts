@@ -198,9 +198,9 @@ function differences(mailbox: Mailbox, views: readonly View[], now: View): strin
     // Another process may know less.
     if (modSeq > now.modSeq) continue
     const told = new Map(rows)
-    const { added, updated, expunged } = mailbox.delta(modSeq)
-    for (const uid of [...added, ...updated]) told.set(uid, rowOf(mailbox.byUid(uid)!))
-    for (const { first, last } of expunged)
+    const delta = mailbox.delta(modSeq)
+    for (const uid of [...delta.added(), ...delta.updated()]) told.set(uid, rowOf(mailbox.byUid(uid)!))
+    for (const { first, last } of delta.expunged())
       for (const uid of [...told.keys()]) if (uid >= first && uid <= last) told.delete(uid)
     const [have, want] = [told, now.rows].map((map) => JSON.stringify([...map].sort(([a], [b]) => a - b)))
     if (have !== want) faults.push(`what was told since MODSEQ ${modSeq} makes ${have} and not ${want}`)

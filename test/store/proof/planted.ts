@@ -169,8 +169,8 @@ export const planted: readonly PlantedBug[] = [
     name: 'origins that left are forgotten at a cut',
     breaks: 'exactly once',
     file: 'mailbox-image.ts',
-    text: '{ kind: sections.departed, ...snapshot(departed) }',
-    replacement: '{ kind: sections.departed, ...snapshot(new Map()) }',
+    text: 'departedRows(parts.departed.entries())',
+    replacement: 'departedRows([])',
   },
   {
     name: 'an expunge leaves no trace',
