@@ -4,7 +4,7 @@ import type { StoreContext } from './context.ts'
 import { originOfCopy } from './copy-origin.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
-import { messageFileName } from './message-file.ts'
+import { checkOrigin, messageFileName } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
 import { severalAtOnce } from './several.ts'
 import type { CopyResult, Flag } from './types.ts'
@@ -22,10 +22,12 @@ export async function copyMessages(
   source: OpenMailbox,
   messages: readonly StoredMessage[],
   target: OpenMailbox,
+  given: ReadonlyMap<Uid, string> = new Map(),
 ): Promise<CopyResult> {
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
   const folder = `${target.directory}/msg`
-  const origins = messages.map(({ origin }) => originOfCopy(source.id, origin))
+  const origins = messages.map(({ uid, origin }) => given.get(uid) ?? originOfCopy(source.id, origin))
+  for (const origin of given.values()) checkOrigin(origin)
   const files = await linkAll(context, source.directory, messages, target, origins)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
   for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])

@@ -191,8 +191,11 @@ export interface Mailbox extends AsyncDisposable {
   expunged(): Iterable<ExpungedMessage>
   /** Brings expunged messages back under new UIDs, without \Deleted, as copies: their origins stay departed. All or nothing. */
   undelete(uids: readonly Uid[]): Promise<CopyResult>
-  /** Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own, and knows what it was made of. All or nothing. */
-  copyTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
+  /**
+   * Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own, and knows what it was made of, unless `origins` (by UID)
+   * says where it comes from. One that the target knows already is left out. All or nothing.
+   */
+  copyTo(uids: readonly Uid[], target: Mailbox, origins?: ReadonlyMap<Uid, string>): Promise<CopyResult>
   /** Target first, then the source: a crash between leaves a duplicate, never a hole. */
   moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
   /**

@@ -22,6 +22,8 @@ export interface ImapMessage {
   flags: string[]
   /** As FETCH gives it. */
   internalDate: string
+  /** X-GM-MSGID, where the server says X-GM-EXT-1. */
+  gmailId?: string
   /** RFC822.SIZE; default: the truth. */
   size?: number
 }
@@ -106,6 +108,7 @@ export const scriptedImap = async (options: ScriptedImapOptions = {}): Promise<S
       const end = octets.indexOf('\r\n\r\n') < 0 ? octets.length : octets.indexOf('\r\n\r\n') + 4
       if (/\bFLAGS\b/.test(items)) add('FLAGS', `(${message.flags.join(' ')})`)
       if (/INTERNALDATE/.test(items)) add('INTERNALDATE', `"${message.internalDate}"`)
+      if (/X-GM-MSGID/.test(items) && message.gmailId !== undefined) add('X-GM-MSGID', message.gmailId)
       if (/RFC822\.SIZE/.test(items)) add('RFC822.SIZE', String(message.size ?? octets.length))
       for (const [, peek, section = '', from, count] of items.matchAll(
         /BODY(\.PEEK)?\[([A-Z]*)\](?:<(\d+)\.(\d+)>)?/g,

@@ -22,6 +22,7 @@ import { type MailboxPlan, planMailbox } from './plan.ts'
 import { relocate, type Sibling } from './relocate.ts'
 import { storeFlags } from './remote.ts'
 import { sendMessages } from './send.ts'
+import { type Met, takeOver } from './take-over.ts'
 
 export interface MailboxCounts {
   listed: number
@@ -64,13 +65,15 @@ export interface MailboxPassRequest extends PassRequest {
   readonly remade: boolean
   /** All mailboxes of the backend. */
   readonly siblings: ReadonlyMap<MailboxId, Sibling>
+  /** By the pass, so far. */
+  readonly met: Met
   /** The mark becomes durable at once. */
   readonly remember: (mark: MailboxMark) => Promise<void>
 }
 
 /** Throws BackendError and StoreError; whatever was done is not done again by the next pass. */
 export async function passMailbox(request: MailboxPassRequest): Promise<MailboxRest> {
-  const { session, url, path, mailbox, policy, clock, until, remember } = request
+  const { session, url, path, mailbox, policy, clock, until, remember, met } = request
   const { control } = session
   await mailbox.refresh()
   const mark = request.mark?.uidValidityHere === mailbox.uidValidity ? request.mark : undefined
@@ -80,7 +83,11 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const validity = mark?.there?.uidValidity
     const known = await stateHere(mailbox, url, validity ?? 0, mark, until)
     const injected = await uidsInjected(request.account, { url, uidValidity: validity ?? 0, mailbox })
-    const { there, mark: markThere } = await observe(
+    const {
+      there,
+      mark: markThere,
+      ids,
+    } = await observe(
       control,
       path,
       mark?.there,
@@ -93,7 +100,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const now = Math.floor(clock.now() / 1000)
     const lost = request.remade
       ? nothingLost
-      : await findAgain(request, { there, mark: markThere }, state, mark, bulk, now)
+      : await findAgain(request, { there, mark: markThere, ids }, state, mark, bulk, now)
     if (lost.found) state = await stateHere(mailbox, url, uidValidity, mark, until)
     // Where everything was listed, it tells what is gone; else the server has.
     const vanished =
@@ -128,9 +135,15 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const away = await readAway(request.account, { url, uidValidity, mailbox }, state, there, now)
     let isAwaited = away.isAwaited
     const pending = (mark?.pending ?? []).filter((uid) => !gone.has(uid) && !state.here.has(uid))
-    const wanted = [...new Set([...plan.fetch, ...(uidValidity === validity ? pending : [])])]
+    const unknown = [...new Set([...plan.fetch, ...(uidValidity === validity ? pending : [])])]
       .filter((uid) => !away.uids.has(uid))
       .sort((a, b) => a - b)
+    const storable = (flags: Iterable<Flag>) => storableFlags(mailbox, [...flags])
+    const taken = await takeOver({
+      ...{ control, account: request.account, url, uidValidity, mailbox, wanted: unknown, ids, met },
+      flagsOf: (uid) => storable(there.flags.get(uid) ?? []),
+    })
+    const wanted = unknown.filter((uid) => !taken.has(uid))
     let missed: readonly Uid[] = []
     if (wanted.length > 0) {
       const expected = { messages: wanted.length }
@@ -138,7 +151,6 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       const { setbacks, log } = request
       const setSize = policy.fetchSetSize
       const connection = await bulk()
-      const storable = (flags: readonly Flag[]) => storableFlags(mailbox, flags)
       try {
         ;({ missed } = await fetchMessages({
           connection,
@@ -159,6 +171,16 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         isAwaited ||= injector.leftAway > 0
       }
       counts.failed += missed.length
+    }
+    for (const uid of vanished) {
+      const record = mailbox.byUid(state.here.get(uid)?.uid ?? (0 as Uid))
+      if (record !== undefined) met.vanished(mailbox, record)
+    }
+    for (const uid of unknown) {
+      const known = mailbox.byOrigin(originOf(url, uidValidity, uid))
+      const record = known?.present === true ? mailbox.byUid(known.uid) : undefined
+      const id = ids.get(uid)
+      if (id !== undefined && record !== undefined) met.came(mailbox, id, record)
     }
     const open = new Set([...wanted, ...away.uids].map((uid) => originOf(url, uidValidity, uid)))
     const isSure = there.complete && plan.held === 0

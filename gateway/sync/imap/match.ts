@@ -127,7 +127,7 @@ class Left {
   }
 }
 
-async function factsOf(control: ImapFlow, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, Facts>> {
+export async function factsOf(control: ImapFlow, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, Facts>> {
   const facts = new Map<Uid, Facts>()
   for (const set of sets(uids))
     for await (const { uid, size, internalDate } of control.fetch(formatUids(set), query, { uid: true })) {
@@ -140,7 +140,7 @@ async function factsOf(control: ImapFlow, uids: readonly Uid[]): Promise<Readonl
 const query = { uid: true, size: true, internalDate: true } as const
 
 /** Digests of headers; only of those that tell messages apart. */
-async function headersOf(control: ImapFlow, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, string>> {
+export async function headersOf(control: ImapFlow, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, string>> {
   const headers = new Map<Uid, string>()
   if (uids.length === 0) return headers
   for await (const { uid, headers: octets } of control.fetch(
@@ -153,7 +153,7 @@ async function headersOf(control: ImapFlow, uids: readonly Uid[]): Promise<Reado
   return headers
 }
 
-async function headerHere(mailbox: Mailbox, record: MessageRecord): Promise<string> {
+export async function headerHere(mailbox: Mailbox, record: MessageRecord): Promise<string> {
   await using content = await mailbox.content(record)
   return digestOfHeader(await content.read(0, Math.min(content.sizeOctets, headerLimit)))
 }

@@ -17,6 +17,8 @@ export interface PassMark {
 export interface Observation {
   readonly there: ThereState
   readonly mark: PassMark
+  /** Ids of messages that are not known here, by UID there, where the server gives any: EMAILID (RFC 8474), X-GM-MSGID. */
+  readonly ids: ReadonlyMap<Uid, string>
 }
 
 /**
@@ -51,15 +53,19 @@ export async function observe(
         mailbox.permanentFlags === undefined || mailbox.permanentFlags.has('\\*') ? undefined : mailbox.permanentFlags,
       readOnly: mailbox.readOnly === true,
     }
+    const ids = new Map<Uid, string>()
+    const told = (uid: Uid, id: string) => {
+      if (!known.has(uid)) ids.set(uid, id)
+    }
     const sameMailbox = before !== undefined && before.uidValidity === mark.uidValidity
     if (sameMailbox && before.modSeq !== undefined && mark.modSeq !== undefined) {
-      const changes = await changesSince(client, before, mark, known, vanishedSince)
-      if (changes !== undefined) return { there: { ...changes, ...rest, complete: true }, mark }
+      const changes = await changesSince(client, before, mark, known, vanishedSince, told)
+      if (changes !== undefined) return { there: { ...changes, ...rest, complete: true }, mark, ids }
     }
-    const flags = mark.exists === 0 ? new Map<Uid, ReadonlySet<Flag>>() : await flagsOf(client, undefined)
+    const flags = mark.exists === 0 ? new Map<Uid, ReadonlySet<Flag>>() : await flagsOf(client, undefined, told)
     const vanished = sameMailbox || before === undefined ? [...known].filter((uid) => !flags.has(uid)) : []
     // Mail that arrives meanwhile makes it more; less means that the server left something out.
-    return { there: { flags, vanished, ...rest, complete: flags.size >= mark.exists }, mark }
+    return { there: { flags, vanished, ...rest, complete: flags.size >= mark.exists }, mark, ids }
   } catch (error) {
     if (error instanceof BackendError) throw error
     const { responseText } = error as { responseText?: string }
@@ -78,16 +84,17 @@ async function changesSince(
   before: PassMark,
   mark: PassMark,
   known: ReadonlySet<Uid>,
-  told: readonly Uid[],
+  expunged: readonly Uid[],
+  told: ToldId,
 ): Promise<Pick<ThereState, 'flags' | 'vanished'> | undefined> {
   const still = before.modSeq === mark.modSeq && before.uidNext === mark.uidNext && before.exists === mark.exists
   if (still) return { flags: new Map(), vanished: [] }
-  const flags = mark.exists === 0 ? new Map<Uid, ReadonlySet<Flag>>() : await flagsOf(client, before.modSeq)
+  const flags = mark.exists === 0 ? new Map<Uid, ReadonlySet<Flag>>() : await flagsOf(client, before.modSeq, told)
   const arrived = [...flags.keys()].filter((uid) => uid >= before.uidNext).length
   if (client.enabled.has('QRESYNC')) {
-    const vanished = [...new Set(told)].filter((uid) => known.has(uid))
+    const vanished = [...new Set(expunged)].filter((uid) => known.has(uid))
     // VANISHED may name more than was there, so the sum can only be checked from below. RFC 7162 §3.2.10
-    if (before.exists + arrived - new Set(told).size <= mark.exists) return { flags, vanished }
+    if (before.exists + arrived - new Set(expunged).size <= mark.exists) return { flags, vanished }
   }
   const all = mark.exists === 0 ? [] : ((await client.search({ all: true }, { uid: true })) as number[] | false)
   if (all === false || all.length < mark.exists) return undefined
@@ -95,7 +102,13 @@ async function changesSince(
   return { flags, vanished: [...known].filter((uid) => !there.has(uid)) }
 }
 
-async function flagsOf(client: ImapFlow, changedSince: string | undefined): Promise<Map<Uid, ReadonlySet<Flag>>> {
+type ToldId = (uid: Uid, id: string) => void
+
+async function flagsOf(
+  client: ImapFlow,
+  changedSince: string | undefined,
+  told: ToldId,
+): Promise<Map<Uid, ReadonlySet<Flag>>> {
   const flags = new Map<Uid, ReadonlySet<Flag>>()
   /** Few messages differ in their flags: equal sets are kept once. */
   const shared = new Map<string, ReadonlySet<Flag>>()
@@ -111,6 +124,7 @@ async function flagsOf(client: ImapFlow, changedSince: string | undefined): Prom
       shared.set(key, set)
     }
     flags.set(message.uid as Uid, set)
+    if (message.emailId !== undefined) told(message.uid as Uid, message.emailId)
   }
   return flags
 }

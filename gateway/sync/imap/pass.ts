@@ -18,11 +18,12 @@ import type { Belonging } from './belonging.ts'
 import { finishMailbox } from './finish-mailbox.ts'
 import { hasOwn } from './here.ts'
 import { isSameMark, listThere } from './list.ts'
-import { type MailboxRest, passMailbox } from './mailbox-pass.ts'
+import { type MailboxPassRequest, type MailboxRest, passMailbox } from './mailbox-pass.ts'
 import { BackendMemory, isAmong, type MailboxMark } from './memory.ts'
 import type { PassMark } from './observe.ts'
 import { originOf } from './origin.ts'
 import type { Sibling } from './relocate.ts'
+import { Met } from './take-over.ts'
 import { bringTreesIntoStep, type ListedPair } from './tree-pass.ts'
 
 export interface ImapPolicy {
@@ -63,12 +64,13 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       { path, name, until: tree.numbers.get(idHere) ?? (0 as ModSeq), moved: new Set() },
     ]),
   )
+  const met = new Met()
   const rests: { readonly rest: MailboxRest; readonly id: MailboxId }[] = []
   const marks = new Map<MailboxId, MailboxMark | undefined>()
   for (const { idHere } of tree.pairs) marks.set(idHere, await memory.mark(idHere))
   let ahead = tree.pairs.reduce((sum, { idHere, status }) => sum + newSince(marks.get(idHere), status), 0)
   try {
-    for (const pair of tree.pairs) {
+    for (const pair of firstLosers(tree.pairs, marks)) {
       const mark = marks.get(pair.idHere)
       ahead -= newSince(mark, pair.status)
       request.injection.ahead?.(ahead)
@@ -78,7 +80,7 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
         totals.listed += pair.status?.exists ?? 0
         continue
       }
-      const rest = await oneMailbox(request, memory, pair, mark, siblings)
+      const rest = await oneMailbox(request, memory, pair, mark, { siblings, met })
       if (rest === undefined) {
         totals.failed += 1
         if (await hasOwn(request.account, request.url, pair.name)) totals.unfinished = true
@@ -189,6 +191,18 @@ function newSince(mark: MailboxMark | undefined, status: PassMark | undefined): 
   return isSame ? Math.min(status.exists, Math.max(0, status.uidNext - there.uidNext)) : status.exists
 }
 
+/** Mailboxes that lost messages there come first: what is missing in one may have been moved to another. */
+function firstLosers(
+  pairs: readonly ListedPair[],
+  marks: ReadonlyMap<MailboxId, MailboxMark | undefined>,
+): readonly ListedPair[] {
+  const hasLost = ({ idHere, status }: ListedPair): boolean => {
+    const mark = marks.get(idHere)
+    return status !== undefined && status.exists < (mark?.there?.exists ?? 0) + newSince(mark, status)
+  }
+  return [...pairs.filter(hasLost), ...pairs.filter((pair) => !hasLost(pair))]
+}
+
 /** Nothing happened on either side since the last pass: no need to look into the mailbox. */
 function isUnchanged(mark: MailboxMark | undefined, status: PassMark | undefined, here: ModSeq): boolean {
   if (mark?.there === undefined || status?.modSeq === undefined || !isSameMark(mark.there, status)) return false
@@ -205,7 +219,7 @@ async function oneMailbox(
   memory: BackendMemory,
   { path, name, idHere, remade, status }: ListedPair,
   mark: MailboxMark | undefined,
-  siblings: ReadonlyMap<MailboxId, Sibling>,
+  { siblings, met }: Pick<MailboxPassRequest, 'siblings' | 'met'>,
 ): Promise<MailboxRest | undefined> {
   const { account, session, log } = request
   const complain = (error: Error) =>
@@ -233,6 +247,7 @@ async function oneMailbox(
       status,
       until: siblings.get(idHere)!.until,
       siblings,
+      met,
       remember,
       remade: remade === true,
     })
