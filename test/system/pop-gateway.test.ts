@@ -129,14 +129,12 @@ describe('a POP-only mailbox through the gateway', () => {
   it('gives fetchmail the same messages and unique-ids as the backend does', async () => {
     const fetchWithFetchmail = async (port: number, name: string) => {
       const home = join(directory, name)
-      const messages = join(home, 'messages')
-      mkdirSync(messages, { recursive: true })
-      const mda = join(home, 'keep')
-      writeFileSync(mda, `#!/bin/sh\nexec cat > "$(mktemp "${messages}/XXXXXXXXXX")"\n`, { mode: 0o700 })
+      mkdirSync(home, { recursive: true })
+      const batch = join(home, 'batch')
       const settings = join(home, 'fetchmailrc')
       writeFileSync(
         settings,
-        `set no bouncemail\nset no spambounce\nset invisible\npoll 127.0.0.1 protocol POP3 port ${port} timeout 120 uidl no dns\n  user "joe" password "secret" sslproto "" keep fetchall no rewrite batchlimit 0 mda "${mda}"\n`,
+        `set no bouncemail\nset no spambounce\nset invisible\npoll 127.0.0.1 protocol POP3 port ${port} timeout 120 uidl no dns\n  user "joe" password "secret" sslproto "" keep fetchall no rewrite batchlimit 0 bsmtp "${batch}"\n`,
         { mode: 0o600 },
       )
       const ids = join(home, 'ids')
@@ -146,13 +144,17 @@ describe('a POP-only mailbox through the gateway', () => {
         env: environment,
         maxBuffer: 1 << 26,
       })
-      return { digests: digestsIn(messages), uidls: uidlsIn(ids) }
+      const mails = readFileSync(batch, 'latin1')
+        .split(/^DATA\r?\n/m)
+        .slice(1)
+        .map((mail) => digest(Buffer.from(mail.replace(/^\.\r?\n[\s\S]*$/m, ''), 'latin1')))
+      return { digests: mails.sort(), uidls: uidlsIn(ids) }
     }
     const through = await fetchWithFetchmail(wherry.pop3Port, 'fetchmail-gateway')
     const direct = await fetchWithFetchmail(dovecot.pop3Port, 'fetchmail-backend')
     expect(through.digests).toEqual(direct.digests)
     expect(through.uidls).toEqual(direct.uidls)
     expect(through.uidls.length).toBeGreaterThan(0.9 * backend.size)
-    // It starts three processes for each of some 5,000 messages.
+    expect(through.digests.length).toBeGreaterThanOrEqual(through.uidls.length)
   }, 300_000)
 })
