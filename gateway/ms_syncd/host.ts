@@ -117,14 +117,20 @@ export class BackendHost {
     this.#slots++
     this.#unreachable = 0
     this.#awayMs = firstAwayMs
-    this.#throttled.clear()
     this.#release('away')
   }
 
   /** A session of `account` went through. */
   done(): void {
+    this.#throttled.clear()
     this.#throttleMs = firstThrottleMs
     this.#release('throttled')
+  }
+
+  /** A session of `account` went through, and the host said that it asks for too much. */
+  slowed(account: string): void {
+    this.#slots = Math.max(1, this.#slots >> 1)
+    this.#askedForLess(account, undefined)
   }
 
   /** `isProven`: its login had been accepted. */

@@ -19,6 +19,8 @@ const longestRetryMs = 900_000
 const promptMs = 500
 /** Clocks differ: LOGIN-DELAY counts at the backend. */
 const delayMarginMs = 1_000
+/** A backend that said that too much is asked of it is left alone for so long, whatever a client does. */
+const slowedMs = 60_000
 
 /** Told what happens (`begun`, `started`, `proven`, then `done`, `failed`, `abandoned` or `heldBack`), it says when the next session is due. */
 export class BackendLink {
@@ -138,8 +140,10 @@ export class BackendLink {
 
   /** `jitter`: part of the interval by which the next session may come sooner. */
   done(result: SyncResult, jitter: number): void {
-    this.host.done()
+    if (result.slowed) this.host.slowed(this.#account)
+    else this.host.done()
     this.#end()
+    if (result.slowed) this.#pauseUntilMs = this.#clock.monotonic() + slowedMs
     this.#failures = 0
     this.#outcome = undefined
     // A prompt that came meanwhile stands: what it was about may have been missed.
@@ -219,13 +223,15 @@ export class BackendLink {
     const { dueMs, allowedMs } = this
     const held = this.host.hold
     const isHeld = held !== undefined && this.host.pollsFromMs >= dueMs
+    const isPaused = this.#pauseUntilMs > monotonic
+    const outcome = this.#outcome ?? (isPaused ? 'throttled' : undefined)
     const state = linkState({
       phase: this.#phase,
       stopped: this.stopped,
-      outcome: this.#outcome,
+      outcome,
       isPolled: isPolled && dueMs !== Infinity,
       isMine,
-      isPaused: this.#pauseUntilMs > monotonic,
+      isPaused,
       isDelayed: allowedMs > monotonic && allowedMs >= dueMs,
       held: isHeld ? held.why : undefined,
     })
@@ -236,8 +242,8 @@ export class BackendLink {
       backend: this.#url,
       mailbox: this.backend.mailbox,
       state,
-      ...(this.#outcome !== undefined
-        ? { reason: outcomeText(this.#outcome) }
+      ...(outcome !== undefined
+        ? { reason: outcomeText(outcome) }
         : this.#held > 0
           ? { reason: heldText(this.#held) }
           : {}),

@@ -83,6 +83,8 @@ export interface SyncResult {
   readonly flags: number
   /** Missing at the backend, kept here because the listing is not believed. */
   readonly held: number
+  /** The backend said that it answers slower, because too much is asked of it. */
+  readonly slowed: boolean
 }
 
 /** Up to the confirmed QUIT. Throws BackendError (session lost; what arrived is stored) and StoreError; the caller closes then. */
@@ -225,6 +227,7 @@ const apply = async (
     relocated: 0,
     flags: 0,
     held: steps.held,
+    slowed: false,
   }
   return { result, leftAway, deleted: [...uids.values()] }
 }

@@ -2,6 +2,7 @@
  * Many messages in one go: UID FETCH of sets, several commands ahead of the answers, bodies streamed to where they are stored. RFC 9051 §6.4.8.
  * imapflow sends one command after the other and holds each message in memory, so the bulk goes past it, on a connection of its own.
  */
+import { setTimeout } from 'node:timers/promises'
 import type { Uid } from '#src/base/ids.ts'
 import { formatUids } from '#src/store/uid-set.ts'
 import { BackendError, type BackendErrorKind } from '../errors.ts'
@@ -33,6 +34,8 @@ export interface BulkRequest {
 
 /** Commands sent before the first of them is answered: as many messages as fill the way there and back. */
 const aheadMessages = 512
+const firstPauseMs = 50
+const longestPauseMs = 16_000
 const items = '(UID FLAGS INTERNALDATE BODY.PEEK[])'
 
 /** Resolves when every message was given or refused. Throws BackendError when the session is lost. */
@@ -43,11 +46,13 @@ export async function fetchBodies(connection: ImapConnection, request: BulkReque
   const ahead = Math.max(2, Math.ceil(aheadMessages / request.setSize))
   // One for all: a server may give messages of a later command before it ends an earlier one.
   const answers = new FetchAnswers(new Set(request.uids), request)
+  const pace = new Pace(connection)
   let next = 0
   let failed: unknown
   const work = async () => {
     for (let set = sets[next++]; set !== undefined && failed === undefined; set = sets[next++]) {
       try {
+        await pace.wait()
         await fetchSet(connection, set, request, answers)
       } catch (error) {
         failed ??= error
@@ -56,6 +61,26 @@ export async function fetchBodies(connection: ImapConnection, request: BulkReque
   }
   await Promise.all(Array.from({ length: ahead }, work))
   if (failed !== undefined) throw failed
+}
+
+/** A server that says that it answers slower is asked slower, until it stops to say so. Dovecot's imapc has the same times. */
+class Pace {
+  readonly #connection: ImapConnection
+  #seen: number
+  #pauseMs = 0
+
+  constructor(connection: ImapConnection) {
+    this.#connection = connection
+    this.#seen = connection.slowed
+  }
+
+  async wait(): Promise<void> {
+    const { slowed } = this.#connection
+    if (slowed > this.#seen) this.#pauseMs = Math.min(Math.max(firstPauseMs, 2 * this.#pauseMs), longestPauseMs)
+    else this.#pauseMs = this.#pauseMs <= firstPauseMs ? 0 : this.#pauseMs / 2
+    this.#seen = slowed
+    if (this.#pauseMs > 0) await setTimeout(this.#pauseMs)
+  }
 }
 
 /** One command. Where the server refuses a set, or leaves messages out, they are asked for in halves: one bad message must not cost its neighbours. */

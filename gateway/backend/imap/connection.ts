@@ -79,6 +79,8 @@ export class ImapConnection {
   #handshake: ((error: BackendError) => void) | undefined
   /** The server takes literals without being asked first. RFC 7888 */
   literalPlus = false
+  /** Commands that were done, but slower, because too much is asked of the server: Google ends its OK with [THROTTLED]. */
+  slowed = 0
   readonly #deadline: Deadline
   readonly #signal: AbortSignal | undefined
   readonly #stop = () => this.close()
@@ -376,6 +378,7 @@ export class ImapConnection {
     if (this.#pending.length === 0) this.#deadline.stop()
     else if (index === 0) this.#deadline.begin()
     this.#sealed = command!.lastInClear === true && status.condition === 'OK'
+    if (status.condition === 'OK' && isSlowed(status)) this.slowed += 1
     command!.done(status)
   }
 
@@ -395,6 +398,8 @@ export class ImapConnection {
     for (const command of pending) command.failed(error)
   }
 }
+
+const isSlowed = ({ code, text }: Status): boolean => code === 'THROTTLED' || /\[THROTTLED\]/i.test(text)
 
 /** `OK [CODE more] text`; undefined for anything else. RFC 9051 §7.1 */
 export function parseStatus(line: string): Status | undefined {

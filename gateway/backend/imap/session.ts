@@ -16,6 +16,7 @@ export class ImapSession {
   readonly #stop = () => this.close()
   #bulk: Promise<ImapConnection> | undefined
   #closed = false
+  #bulkConnection: ImapConnection | undefined
 
   private constructor(control: ImapFlow, login: () => Promise<ImapLogin>, signal: AbortSignal | undefined) {
     this.control = control
@@ -40,12 +41,18 @@ export class ImapSession {
     if (this.#closed) return Promise.reject(new BackendError('stopped', 'the session was given up'))
     if (this.#bulk === undefined) {
       this.#bulk = this.#login().then(({ connection }) => {
+        this.#bulkConnection = connection
         if (this.#closed) connection.close()
         return connection
       })
       this.#bulk.catch(() => {})
     }
     return this.#bulk
+  }
+
+  /** The server says that it answers slower, because too much is asked of it. */
+  get isSlowed(): boolean {
+    return (this.#bulkConnection?.slowed ?? 0) > 0
   }
 
   /** Ends both connections as the protocol has it. */

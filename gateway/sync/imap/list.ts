@@ -14,6 +14,8 @@ export interface Listing {
   readonly mailboxes: readonly ListedMailbox[]
   /** Before the names of the user's own mailboxes, with the delimiter. */
   readonly namespace: string
+  /** Names in raw octets above 127, which have to be modified UTF-7 (RFC 3501 §5.1.3), of mailboxes that the server doesn't give under the encoded name. */
+  readonly unreachable: readonly string[]
 }
 
 export const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true } as const
@@ -26,6 +28,7 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
   const { namespaces } = control as unknown as { namespaces?: Namespaces }
   const others = [namespaces?.other, namespaces?.shared].flatMap((list) => (list || []).map(({ prefix }) => prefix))
   const levels = await levelsAmong(control, listed)
+  const unreachable = listed.filter(({ path, pathAsListed }) => levels.has(path) && /[^\x00-\x7f]/.test(pathAsListed))
   const mailboxes = listed.flatMap(({ path, delimiter, flags, subscribed, status }): ListedMailbox[] => {
     if (!isMailbox(flags) || levels.has(path)) return []
     // What belongs to others, or to all, is not this user's to keep in step.
@@ -40,7 +43,11 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
       },
     ]
   })
-  return { mailboxes, namespace: namespaces?.personal[0]?.prefix ?? '' }
+  return {
+    mailboxes,
+    namespace: namespaces?.personal[0]?.prefix ?? '',
+    unreachable: unreachable.map(({ path }) => path),
+  }
 }
 
 const isMailbox = (flags: ReadonlySet<string>): boolean => !flags.has('\\Noselect') && !flags.has('\\NonExistent')

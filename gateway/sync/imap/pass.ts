@@ -55,6 +55,14 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
   const { session, account, policy, url, log } = request
   const memory = new BackendMemory(account, url)
   const listing = await listThere(session.control)
+  for (const mailbox of listing.unreachable)
+    log.log(
+      'warning',
+      'the backend lists a mailbox whose name is not encoded as IMAP wants, and does not open it; it is not in step',
+      {
+        mailbox,
+      },
+    )
   const tree = await bringTreesIntoStep(request, memory, listing)
   const totals = new Totals()
   totals.refused = tree.refused
@@ -118,6 +126,7 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
     log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
       missing: totals.held,
     })
+  totals.slowed = session.isSlowed
   return totals.result()
 }
 
@@ -134,6 +143,7 @@ class Totals {
   expungedHere = 0
   pushedOut = 0
   deletedThere = 0
+  slowed = false
   /** Something could not be made in the tree. */
   refused = false
   /** Something that may have been moved is not where it is to be. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { UserId } from '#src/base/ids.ts'
 import { makeUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
+import { imapMessage, scriptedImap } from '#test/support/imap-script.ts'
 import { type ScriptedMessage, scriptedPop3 } from '#test/support/pop3-script.ts'
 import { contents } from '../sync/support.ts'
 import { anna, gatewayScene, type Scene } from './support.ts'
@@ -177,6 +178,37 @@ describe('a host that is to be left alone', () => {
     scene.clock.turn(1_000)
     await scene.until(() => [...scene.gateway.statuses()].every(({ sessions }) => sessions === 1))
     expect(host!.hold).toBeUndefined()
+  })
+
+  it('an IMAP host that says behind its OK that it answers slower gets fewer sessions and later ones (I4)', async () => {
+    const mail = [1, 2].map((n) => imapMessage(n, `Subject: ${n}\r\n\r\n${n}\r\n`))
+    await using backend = await scriptedImap({ mailboxes: { INBOX: mail } })
+    backend.on('UID FETCH', async ({ argument, send }, usual) => {
+      if (!argument.includes('BODY.PEEK[]')) return usual()
+      await send(String(usual()).replace(/\S+ OK done\r\n$/, ''))
+      return 'OK done [THROTTLED]'
+    })
+    await using scene = await gatewayScene(
+      backend.port,
+      { ...always, ms_syncd_protocol: 'imap', ms_sync_interval: 10 },
+      recorded(...names),
+    )
+    await scene.gateway.pollStanding()
+    const [host] = scene.gateway.hosts
+    const before = host!.limit(false)
+    scene.clock.turn(11)
+    await scene.until(() => [...scene.gateway.statuses()].every(({ state }) => state === 'throttled'))
+    expect(host!.hold).toEqual({ why: 'throttled', until: expect.any(Number) })
+    expect(host!.limit(false)).toBeLessThan(before)
+    for (const status of scene.gateway.statuses()) {
+      if (status.sessions === 0) continue
+      expect(status).toMatchObject({ fetched: 2, reason: 'the backend asks for fewer sessions or less traffic' })
+      expect(status.next! - scene.clock.now()).toBeGreaterThanOrEqual(60_000)
+    }
+    // It is as fast as before: the others have their turn.
+    backend.reset()
+    scene.clock.turn(200)
+    await scene.until(() => [...scene.gateway.statuses()].every(({ sessions }) => sessions > 0))
   })
 
   it('quiet hours: no poll in them', async () => {

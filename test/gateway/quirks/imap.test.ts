@@ -43,7 +43,7 @@ it.each(rows)('$id: $title', async (row) => {
         server.mailboxes.set(octetsOf(which!), { uidValidity: 7, uidNext: 10, messages: value.map((n) => message(n)) })
       else throw new Error(`a row changes ${verb}`)
     },
-    there: () => inbox.messages.map(({ octets }) => octets),
+    there: () => new Map(inbox.messages.map(({ uid, octets }) => [String(uid), octets])),
   }
   await play(row, stage)
 })

@@ -1,11 +1,13 @@
 /** Plays a row of a script (`test/support/script.ts`) against a whole synchronisation. */
 import { expect } from 'vitest'
 import { BackendError } from '#gateway/backend/errors.ts'
+import type { SyncResult } from '#gateway/sync/sync.ts'
 import { systemClock } from '#src/base/clock.ts'
 import type { Backend } from '#src/config/backends.ts'
-import { follow, type Row, type Rule } from '#test/support/script.ts'
+import { follow, octetsOf, type Row, type Rule } from '#test/support/script.ts'
 import type { Exchange, ScriptedServer } from '#test/support/scripted-server.ts'
 import { quick } from '../backend/maildrop.ts'
+import { type LogLine, recordingLog } from '../ms_syncd/support.ts'
 import { backendAt, contents, Syncer, testStore, userId } from '../sync/support.ts'
 
 export interface Stage<E extends Exchange> {
@@ -14,8 +16,8 @@ export interface Stage<E extends Exchange> {
   /** `set` and `change` lines, after the verb. */
   set(words: readonly string[]): void
   change(words: readonly string[]): void
-  /** Messages at the backend. */
-  there(): readonly Buffer[]
+  /** Messages at the backend, by the number that a script has for them. */
+  there(): ReadonlyMap<string, Buffer>
 }
 
 const subjectOf = (octets: Buffer): string => {
@@ -26,8 +28,11 @@ const subjectOf = (octets: Buffer): string => {
 const limits = { ...quick, replyMs: 2_000, progressMs: 2_000, messageOctets: 4_000_000, listingOctets: 1_000_000 }
 
 /**
- * Steps: `set …`, `change …`, `pass [kind]` (of the failure), `here subjects…` (`~2`: a stub; in any order), `asked pattern`, `unasked pattern`, `end`.
- * Unless a row ends with `end` the server is a correct one then, and two passes a day later everything is here exactly once, octet for octet.
+ * Steps: `set …`, `change …`, `pass [kind]` (of the failure), `here subjects…` (`~2`: a stub; in any order), `in mailbox subjects…`, `mailboxes names, …`, `asked pattern`, `unasked pattern`, `password octets`
+ * (that users log in with), `held count` and `slowed` (what the last pass told), `new host` (nobody knows whether it refuses passwords), `log pattern`.
+ *
+ * At the end the server is a correct one, unless a row says `goes on`, and two passes a day later everything is here exactly once, octet for octet. What
+ * can't be is listed: `kept n octets` is here as it was given at first, whatever is there.
  */
 export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promise<void> => {
   await using test = await testStore()
@@ -36,7 +41,15 @@ export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promi
   const exists = () => test.store.account(userId).exists()
   const here = async () => ((await exists()) ? await contents(test.store) : [])
   const rules: Rule[] = []
-  let ended = false
+  const kept = new Map<string, Buffer>()
+  const lines: LogLine[] = []
+  let password = Buffer.from('pw')
+  let result: SyncResult | undefined
+  let goesOn = false
+  const pass = async () => {
+    result = undefined
+    result = await syncer.sync({}, { password, log: recordingLog(lines) })
+  }
   for (const step of row.steps) {
     if ('rule' in step) {
       rules.push(step.rule)
@@ -48,9 +61,8 @@ export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promi
     if (verb === 'set') stage.set(words)
     else if (verb === 'change') stage.change(words)
     else if (verb === 'pass') {
-      const failure = await syncer.sync().then(
-        () => undefined,
-        (error: unknown) => (error instanceof BackendError ? error.kind : String(error)),
+      const failure = await pass().catch((error: unknown) =>
+        error instanceof BackendError ? error.kind : String(error),
       )
       expect(failure, step.line).toBe(words[0])
     } else if (verb === 'here') expect((await here()).map(subjectOf).sort(), step.line).toEqual(words.toSorted())
@@ -67,13 +79,26 @@ export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promi
     else if (verb === 'mailboxes') {
       const list = await test.store.account(userId).list()
       expect(list.map(({ name }) => name).sort(), step.line).toEqual(words.join(' ').split(', ').sort())
-    } else if (verb === 'end') ended = true
+    } else if (verb === 'password') password = Buffer.from(octetsOf(words.join(' ')), 'latin1')
+    else if (verb === 'in')
+      expect((await contents(test.store, words[0])).map(subjectOf).sort(), step.line).toEqual(words.slice(1).toSorted())
+    else if (verb === 'held') expect(result?.held, step.line).toBe(Number(words[0]))
+    else if (verb === 'slowed') expect(result?.slowed, step.line).toBe(true)
+    else if (verb === 'log')
+      expect(
+        lines.some(({ message, fields }) => pattern.test(`${message} ${JSON.stringify(fields)}`)),
+        step.line,
+      ).toBe(true)
+    else if (verb === 'kept') kept.set(words[0]!, Buffer.from(octetsOf(words.slice(1).join(' ')), 'latin1'))
+    else if (step.line === 'goes on') goesOn = true
+    else if (step.line === 'new host')
+      delete syncer.access.profiles.of('127.0.0.1', server.port).learned.nonsenseRefusedAt
     else throw new Error(`a row says ${step.line}`)
   }
-  if (ended) return
-  server.reset()
+  if (!goesOn) server.reset()
   syncer.clock = { ...systemClock, now: () => Date.now() + 86_400_000 }
-  for (let pass = 0; pass < 2; pass++) await syncer.sync()
+  for (let round = 0; round < 2; round++) await pass()
+  const expected = new Map([...stage.there(), ...kept])
   const sorted = (all: readonly Buffer[]) => all.map((octets) => octets.toString('latin1')).sort()
-  expect(sorted(await here())).toEqual(sorted(stage.there()))
+  expect(sorted(await here())).toEqual(sorted([...expected.values()]))
 }

@@ -17,6 +17,7 @@ it.each(rows)('$id: $title', async (row) => {
     messages: [1, 2, 3, 4].map(message),
     capabilities: ['PIPELINING', 'UIDL', 'TOP'],
   })
+  const numbers = new Map(server.messages.map((each, index) => [each, String(index + 1)]))
   const stage: Stage<Parameters<Parameters<typeof server.on>[1]>[0]> = {
     server,
     backend: {},
@@ -38,12 +39,14 @@ it.each(rows)('$id: $title', async (row) => {
           `Subject: ${which}\r\n\r\n${octetsOf(value.slice(1).join(' ')).repeat(Number(value[0]))}`,
           'latin1',
         )
-      else if (verb === 'add') server.messages.push(message(which!))
-      else if (verb === 'drop') server.messages = server.messages.filter((each) => each !== found)
+      else if (verb === 'add') {
+        server.messages.push(message(which!))
+        numbers.set(server.messages.at(-1)!, which!)
+      } else if (verb === 'drop') server.messages = server.messages.filter((each) => each !== found)
       else if (verb === 'reverse') server.messages.reverse()
       else throw new Error(`a row changes ${verb}`)
     },
-    there: () => server.messages.map(({ octets }) => octets),
+    there: () => new Map(server.messages.map((each) => [numbers.get(each)!, each.octets])),
   }
   await play(row, stage)
 })
