@@ -6,6 +6,7 @@ import { loadUserDatabase, makeUserDatabase } from '#src/config/backends.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import { ConfigError, formatFinding } from '#src/config/finding.ts'
 import { parseUserDatabase } from '#src/config/ms-sync.ts'
+import { options } from '#src/config/options.ts'
 
 const file = '/etc/example/ms_sync.xml'
 const parse = (body: string, top = 'xmldb') => parseUserDatabase(Buffer.from(`<${top}>\n${body}\n</${top}>`), file)
@@ -105,6 +106,30 @@ describe('ms_sync.xml', () => {
     expect(['pop', 'pop3', 'pops', 'pop3s'].map((protocol) => port(`protocol='${protocol}'`, {}))).toEqual([
       110, 110, 995, 995,
     ])
+    expect(['imap', 'imap4', 'imaps'].map((protocol) => port(`protocol='${protocol}'`, {}))).toEqual([143, 143, 993])
+  })
+
+  it('UDB-05 UDB-07 takes the global host and protocol where a record has none', () => {
+    const master = (body: string) =>
+      find(body, 'a@b', 'a@b', { ...globals, ms_syncd_host: 'global.example', ms_syncd_protocol: 'imaps' })?.master
+    expect(master("<user frontend_id='a@b' backend_id='x'/>")).toMatchObject({
+      host: 'global.example',
+      protocol: 'imaps',
+      port: 993,
+      mailbox: '',
+    })
+    expect(master("<user frontend_id='a@b' host='own.example' protocol='pop'/>")).toMatchObject({
+      host: 'own.example',
+      protocol: 'pop',
+      mailbox: 'INBOX',
+    })
+  })
+
+  it('UDB-14 there is no directory yet: ms_sync_sasl_lookup changes nothing, and the file counts (C-25)', () => {
+    const body = "<user frontend_id='a@b' host='file.example'/>"
+    for (const ms_sync_sasl_lookup of [true, false])
+      expect(find(body, 'a@b', 'a@b', { ...globals, ms_sync_sasl_lookup })?.master.host).toBe('file.example')
+    expect(options.ms_sync_sasl_lookup.later).toBe('the LDAP directory')
   })
 
   it('UDB-12 UDB-13 SYN-03 has further backends beside the master', () => {
@@ -151,7 +176,7 @@ describe('ms_sync.xml', () => {
       "<user frontend_id='@a' backend_id='joe'/>",
       ':2: backend_id: "joe" would be the one mailbox of all users of "@a"; valid is @domain, @ for none, or no backend_id',
     ],
-  ])('refuses %s', (body, message) => {
+  ])('UDB-01 UDB-02 UDB-12 refuses %s', (body, message) => {
     expect(errors(body)).toEqual([`${file}${message}`])
   })
 

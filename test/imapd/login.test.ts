@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ConfigOverrides } from '#src/config/config.ts'
+import { options } from '#src/config/options.ts'
 import { startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
@@ -70,6 +72,26 @@ describe('the greeting', () => {
     expect(again).not.toContain('LOGINDISABLED')
     expect(again).not.toContain('STARTTLS')
     expect((await secure.command('e', `LOGIN ${user} secret`))[0]).toMatch(/^e OK /)
+  })
+
+  it('GW-14: in gateway mode a password wants TLS, unless the administrator gave that up', async () => {
+    const says = async (settings: ConfigOverrides): Promise<readonly [string, string, string]> => {
+      await using imapd = await startImapd([], { gateway_mode: true, ...tls(), ...settings })
+      const peer = await Peer.open(imapd)
+      const greeting = await peer.line()
+      const [clear] = await peer.command('a', `LOGIN ${user} secret`)
+      await peer.command('b', 'STARTTLS')
+      const [secure] = await (await peer.startTls()).command('c', `LOGIN ${user} secret`)
+      return [greeting, clear!, secure!]
+    }
+    // No ms_syncd runs: a login that may be tried ends there.
+    const [greeting, clear, secure] = await says({ login_disabled: options.login_disabled.default })
+    expect(greeting).toContain(' LOGINDISABLED')
+    expect(clear).toMatch(/^a NO \[PRIVACYREQUIRED\] /)
+    expect(secure).toMatch(/^c NO \[UNAVAILABLE\] /)
+    const [open, taken] = await says({ login_disabled: false })
+    expect(open).not.toContain('LOGINDISABLED')
+    expect(taken).toMatch(/^a NO \[UNAVAILABLE\] /)
   })
 
   it('GW-13: in gateway mode AUTHENTICATE is neither offered nor taken', async () => {

@@ -1,4 +1,4 @@
-/** H12: whatever comes behind STARTTLS before TLS is there is never executed, wherever the packets are cut. RFC 9051 §11.1 */
+/** H12, DEP-04 (on the client side): whatever comes behind STARTTLS before TLS is there is never executed, wherever the packets are cut. RFC 9051 §11.1 */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -127,7 +127,7 @@ const isInMemory = (...words: readonly string[]): boolean =>
     .flatMap(memoryOf)
     .some((octets) => words.some((word) => octets.includes(word)))
 
-it('after logins, failures, renewals and syncs no password and no token is anywhere', async () => {
+it('DEP-05: after logins, failures, renewals and syncs no password and no token is anywhere', async () => {
   const follower = spawn(process.execPath, [join(root, 'src/cli/msstat/main.ts'), '-c', wherry.configFile, '-f', 'ALL'])
   follower.stdout.setEncoding('utf8').on('data', (text: string) => {
     events += text

@@ -60,7 +60,7 @@ describe('a mailbox and its backend', () => {
     return await selected()
   }
 
-  it('tells an idling client of new mail within the interval plus 1 s (GW-05, GW-11)', async () => {
+  it('tells an idling client of new mail within the interval plus 1 s (GW-05, GW-11, DEP-01)', async () => {
     const { imap, exists } = await selected()
     await using _ = imap
     imap.send('i IDLE\r\n')

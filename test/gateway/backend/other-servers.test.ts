@@ -67,7 +67,7 @@ describe.each(['courier', 'cyrus'] as const)('%s', (name) => {
       expect(await Promise.all(tried)).toEqual(methods[name][protocol].map((method) => [method, 'in: tls', 'auth']))
     })
 
-    it('TLS: from the first octet and by STARTTLS; no password goes to a certificate that does not verify (GW-16)', async () => {
+    it('TLS: from the first octet and by STARTTLS; no password goes to a certificate that does not verify (GW-16, DEP-04)', async () => {
       const cases = [
         [{ implicitTls: true }, 'in: tls'],
         [{ implicitTls: true, trust: {} }, 'tls'],

@@ -306,6 +306,26 @@ describe('polling', () => {
     expect(logins(master)).toBe(1)
   })
 
+  it('GW-26: the master backend alone decides about a login', async () => {
+    await using master = await scriptedPop3({ messages: [message(1)], password: 'right' })
+    await using extra = await scriptedPop3({ messages: [message(2)], password: 'other' })
+    const users = makeUserDatabase(undefined, [
+      {
+        frontendId: anna,
+        master: { line: 1 },
+        extra: [{ line: 2, port: extra.port, backendId: 'x', mailbox: 'Work' }],
+      },
+    ])
+    await using scene = await gatewayScene(master.port, {}, users)
+    // The extra one would take this one.
+    await expect(scene.login('other')).rejects.toMatchObject({ kind: 'bad-credentials' })
+    expect([logins(master), logins(extra)]).toEqual([1, 0])
+    // And refuses this one, which lets the user in.
+    await scene.login('right')
+    expect([logins(master), logins(extra)]).toEqual([2, 1])
+    expect(await stored(scene)).toBe(1)
+  })
+
   it('a refused password of an extra backend is not tried again, whatever asks for a sync (B15)', async () => {
     await using master = await scriptedPop3({ messages: [message(1)] })
     await using extra = await scriptedPop3({ messages: [message(2)], password: 'other' })
