@@ -6,6 +6,8 @@ import { atOnce, type Replica, type Steps } from './replica.ts'
 export class AccountState implements Replica<number> {
   readonly subscriptions = new Set<string>()
   readonly values = new Map<string, Json>()
+  /** An entry tells every change in octets of its own. */
+  readonly changes = 0
   private uidValidity = 0
   private readonly clock: Clock
 

@@ -17,6 +17,12 @@ const entriesPerWeight = 1 / 300
 /** The same for change sets that are large: so many octets of them, at least so many, take some ms to read. A base has some 60 for each thing. */
 const tailOctetsPerWeight = 3
 const minTailOctets = 262_144
+/**
+ * And for those that change much by few octets, `1:* +\Seen`: a change takes some 0.1 µs to make again, several times
+ * that in a fresh process.
+ */
+const tailChangesPerWeight = 2
+const minTailChanges = 30_000
 /** Of the change sets that a base lacks. Past that it is old, and another one cheaper for all who read it. */
 const maxReplayOctets = 8 * 1_048_576
 
@@ -32,10 +38,11 @@ export interface Cuttable {
 }
 
 export function isLong<Outcome, State extends Replica<Outcome>>(
-  { epoch, number, state, tailOctets }: Position<Outcome, State>,
+  { epoch, number, state, tailOctets, tailChanges }: Position<Outcome, State>,
   { epochEntries, cutSpread }: StoreContext,
 ): boolean {
   if (tailOctets >= Math.max(minTailOctets, state.weight * tailOctetsPerWeight) * cutSpread) return true
+  if (tailChanges >= Math.max(minTailChanges, state.weight * tailChangesPerWeight) * cutSpread) return true
   return number - epoch.start >= Math.floor(Math.max(epochEntries, state.weight * entriesPerWeight) * cutSpread)
 }
 

@@ -48,6 +48,7 @@ export class MailboxState implements Replica<Outcome> {
   keywords: ReadonlySet<Flag> = new Set()
   messages = new StoredMessages([], [])
   expunged = new ExpungedMessages([], [])
+  changes = 0
   /** The spellings, of the entry being applied as well. */
   flagTable = new FlagTable()
   history = new History()
@@ -252,7 +253,10 @@ export class MailboxState implements Replica<Outcome> {
       return transitions[from]
     }
     this.isTableChanged = true
-    yield* this.table.changeFlags(parseUids(uids), to, modSeq, (uid) => this.history.updated(uid as Uid))
+    yield* this.table.changeFlags(parseUids(uids), to, modSeq, (uid) => {
+      this.changes += 1
+      this.history.updated(uid as Uid)
+    })
   }
 
   private *expunge([, cause, uids, at]: ExpungeOperation, modSeq: ModSeq): Generator<undefined, Uid[][]> {
@@ -267,6 +271,7 @@ export class MailboxState implements Replica<Outcome> {
       this.origins.left(rows, cause, modSeq)
       this.expungedTable.add(rows, at, cause)
     })
+    this.changes += expunged.length
     return expunged
   }
 

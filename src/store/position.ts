@@ -30,6 +30,8 @@ export class Position<Outcome, State extends Replica<Outcome>> {
   number: number
   /** Of the entries that this position went over in its epoch: what they cost whoever opens. */
   tailOctets = 0
+  /** Of what those entries changed: the rest of what they cost. */
+  tailChanges = 0
   /** Where the entries that this position goes over are kept. */
   passed: PassedEntries | undefined
 
@@ -42,10 +44,12 @@ export class Position<Outcome, State extends Replica<Outcome>> {
   /** Goes over the next change set, whose lines are `body`. */
   async goOver(body: Buffer, operations: Iterable<Operation> = operationsIn(body)): Promise<Outcome[]> {
     const number = this.number + 1
+    const before = this.state.changes
     const outcomes = await applyEntry(this.state, number, operations)
     this.number = number
     this.state.applied(number)
     this.tailOctets += body.length
+    this.tailChanges += this.state.changes - before
     this.passed?.add({ number, body })
     return outcomes
   }
@@ -55,6 +59,7 @@ export class Position<Outcome, State extends Replica<Outcome>> {
     this.epoch = epoch
     this.number = epoch.start
     this.tailOctets = 0
+    this.tailChanges = 0
     this.state.applied(epoch.start)
   }
 }

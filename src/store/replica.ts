@@ -23,6 +23,8 @@ export interface Replica<Outcome> {
   load(image: Buffer): Promise<void>
   /** Number of things in the state: what an image costs. */
   readonly weight: number
+  /** Number of things that operations changed since this object was made, as far as an entry can tell of many in a few octets. */
+  readonly changes: number
   /** Whoever knows the state `before` can go on with this one. Not so when a recovery made that impossible to tell. */
   continues(before: this): boolean
   /** From here on entries may be missing: what an operation names may be another thing by now, or unknown. Ends with `recover`. */

@@ -76,6 +76,22 @@ describe('a log that is cut', () => {
     expect([...(await openOn(disk)).inbox.messages]).toHaveLength(4000)
   })
 
+  it('is cut after a few change sets that concern the whole mailbox: each takes time to make again', async () => {
+    const disk = new MemoryDisk()
+    const { inbox, store } = await openOn(disk, undefined, 1000)
+    await deliverAll(
+      inbox,
+      Array.from({ length: 1000 }, (_, n) => ({ text: `${n}` })),
+    )
+    const all = Array.from(inbox.messages, ({ uid }) => uid)
+    expect(all).toHaveLength(1000)
+    for (let turn = 0; turn < 45; turn += 1)
+      await inbox.changeFlags({ uids: all, mode: turn % 2 === 0 ? 'add' : 'remove', flags: ['\\Seen'] })
+    await store.close()
+    expect(epochsOn(disk)).toHaveLength(2)
+    expect(Array.from((await openOn(disk)).inbox.messages, ({ uid }) => uid)).toEqual(all)
+  })
+
   it('takes commits of all processes while its base is written, and tells them behind it', async () => {
     const disk = new MemoryDisk()
     const writing = held((call) => isBase(call, 'finish'))
