@@ -1,7 +1,7 @@
 /**
  * The store beside Dovecot's three: durable deliveries, and opening, flagging, copying and expunging mailboxes of several sizes.
  *
- *     node bench/store.ts [--sizes 10000,100000] [--repeat 3] [--parts deliver,mailbox,memory] [--peers wherry,maildir,sdbox,mdbox] [--directory DIR]
+ *     node bench/store.ts [--sizes 10000,100000] [--repeat 3] [--parts deliver,mailbox,memory] [--peers wherry,maildir,sdbox,mdbox] [--deliveries 5000] [--directory DIR]
  *
  * Needs root (to run Dovecot's imap as a user of its own, and to put the page cache out), Dovecot with LMTP, and a C compiler.
  */
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     repeat: { type: 'string', default: '3' },
     parts: { type: 'string', default: 'deliver,mailbox,memory' },
     peers: { type: 'string', default: ['wherry', ...formats].join(',') },
+    deliveries: { type: 'string', default: '5000' },
     directory: { type: 'string', default: tmpdir() },
   },
 })
@@ -40,7 +41,9 @@ const distinct = 10_000
 async function measureDeliveries(): Promise<void> {
   const rates: Rate[] = []
   const octets = Buffer.alloc(2048, 'x')
-  for await (const rate of deliveries(directory, { octets, count: 5000, atOnce: [1, 32], repeat })) {
+  const count = Number(values.deliveries)
+  const dovecots = formats.filter((format) => peers.includes(format))
+  for await (const rate of deliveries(directory, { octets, count, atOnce: [1, 32], repeat, formats: dovecots })) {
     console.log(`${rate.store}, ${rate.atOnce} at once: ${rate.messagesPerSecond.toFixed(0)}/s`)
     rates.push(rate)
   }
@@ -72,12 +75,12 @@ async function measureMailboxes(): Promise<void> {
       const store = peer === 'wherry' ? new WherryStore(join(own, 'wherry')) : new DovecotStore(peer as Format, own)
       console.log(`filling ${store.name} with ${messages} messages`)
       await store.fill(source, messages)
+      if (store instanceof WherryStore && parts.includes('memory'))
+        console.log(`Wherry, ${messages}: an open mailbox takes ${((await store.memory()) / 1e6).toFixed(1)} MB`)
       await measure(store, { repeat, evict }, (step, cost) => {
         console.log(`${store.name}, ${messages}: ${step} ${cost.wallMs.toFixed(1)} ms, CPU ${cost.cpuMs.toFixed(1)} ms`)
         figures.push({ step, store: store.name, messages, ...cost })
       })
-      if (store instanceof WherryStore && parts.includes('memory'))
-        console.log(`Wherry, ${messages}: an open mailbox takes ${((await store.memory()) / 1e6).toFixed(1)} MB`)
       await store[Symbol.asyncDispose]()
     }
   }

@@ -1,4 +1,4 @@
-/** Durable deliveries a second, one message each: this store, Dovecot's LMTP into each of its formats, and a C program on the bare disk. */
+/** Durable deliveries a second, one message each: this store, Dovecot's LMTP into each of its formats, and C programs on the bare disk. */
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync } from 'node:fs'
@@ -10,7 +10,7 @@ import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { openStore } from '#src/store/store.ts'
 import { startDovecot } from '#test/support/dovecot.ts'
-import { formats } from './dovecot-formats.ts'
+import type { Format } from './dovecot-formats.ts'
 import { withThreads } from './wherry-store.ts'
 
 export interface Rate {
@@ -19,23 +19,40 @@ export interface Rate {
   readonly messagesPerSecond: number
 }
 
-/** All take turns; one rate for each turn. `octets` is the message that is stored. */
+export interface Deliveries {
+  /** The message that is stored. */
+  readonly octets: Buffer
+  /** Messages of each turn; a fifth of them over LMTP. */
+  readonly count: number
+  readonly atOnce: readonly number[]
+  readonly repeat: number
+  /** Dovecot's that are measured beside. */
+  readonly formats: readonly Format[]
+}
+
+/** All take turns; one rate for each turn. */
 export async function* deliveries(
   directory: string,
-  { octets, count, atOnce, repeat }: { octets: Buffer; count: number; atOnce: readonly number[]; repeat: number },
+  { octets, count, atOnce, repeat, formats }: Deliveries,
 ): AsyncGenerator<Rate> {
-  const program = join(directory, 'disk-threads')
-  execFileSync('cc', ['-O2', '-pthread', '-o', program, join(import.meta.dirname, 'disk-threads.c')])
+  const threads = compiled(directory, 'disk-threads')
+  const rounds = compiled(directory, 'disk-rounds')
   for (let turn = 0; turn < repeat; turn += 1)
     for (const writers of atOnce) {
       const own = mkdtempSync(join(directory, 'deliver-'))
       for (const folder of [0, 1]) {
         const disk = join(own, `disk${folder}`)
         mkdirSync(disk)
-        const sizes = [writers, count, octets.length, folder].map(String)
-        const rate = Number(execFileSync(program, [disk, ...sizes], { encoding: 'utf8' }))
         const store = `C: write, fsync, link${folder === 1 ? ', fsync of the folder' : ''}`
+        const rate = inC(threads, disk, writers, count, octets.length, folder)
         yield { store, atOnce: writers, messagesPerSecond: rate }
+      }
+      const disk = join(own, 'rounds')
+      mkdirSync(disk)
+      yield {
+        store: 'C: the steps of Wherry',
+        atOnce: writers,
+        messagesPerSecond: inC(rounds, disk, writers, count, octets.length),
       }
       yield {
         store: 'Wherry',
@@ -49,6 +66,16 @@ export async function* deliveries(
           messagesPerSecond: await overLmtp(format, octets, Math.ceil(count / 5), writers),
         }
     }
+}
+
+function compiled(directory: string, name: string): string {
+  const program = join(directory, name)
+  execFileSync('cc', ['-O2', '-pthread', '-o', program, join(import.meta.dirname, `${name}.c`)])
+  return program
+}
+
+function inC(program: string, disk: string, ...sizes: readonly number[]): number {
+  return Number(execFileSync(program, [disk, ...sizes.map(String)], { encoding: 'utf8' }))
 }
 
 async function intoWherry(root: string, octets: Buffer, count: number, writers: number): Promise<number> {
