@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { costRatio } from '#test/support/cpu.ts'
 import { mimeLimits } from '../../src/base/limits.ts'
 import { Scanner, scan } from '../../src/mime/scan.ts'
 import type { Part } from '../../src/mime/types.ts'
@@ -244,20 +245,14 @@ describe('H21, P18: cost grows no faster than the octets', () => {
   const small = 20_000
   const factor = 16
 
-  it.each(Object.keys(bombs))('%s', (name) => {
-    // CPU time of our own process, the best of three: other processes don't count. Linear is 16, quadratic would be 256.
-    const cpuMicros = (message: Buffer) => {
-      const runs = [1, 2, 3].map(() => {
-        const before = process.cpuUsage()
-        scan(message)
-        const { user, system } = process.cpuUsage(before)
-        return user + system
-      })
-      return Math.min(...runs)
-    }
-    const build = (size: number) => Buffer.from(bombs[name]!(size), 'latin1')
-    scan(build(small))
-    const [one, more] = [cpuMicros(build(small)), cpuMicros(build(small * factor))]
-    expect(more / Math.max(one, 200)).toBeLessThan(factor * 4)
+  it.each(Object.keys(bombs))('%s', async (name) => {
+    const [less, more] = [small, small * factor].map((size) => Buffer.from(bombs[name]!(size), 'latin1'))
+    // Linear is 16, quadratic would be 256.
+    const ratio = await costRatio(
+      () => scan(less!),
+      () => scan(more!),
+      3,
+    )
+    expect(ratio).toBeLessThan(factor * 4)
   })
 })

@@ -1,0 +1,23 @@
+/** What work costs, in a way that holds on a busy machine: CPU time of this thread alone, the least of several runs, one size against another. */
+
+/** Microseconds. */
+export const cpuMicros = async (work: () => unknown, runs = 5): Promise<number> => {
+  let least = Infinity
+  for (let run = 0; run < runs; run++) {
+    const before = process.threadCpuUsage()
+    await work()
+    const { user, system } = process.threadCpuUsage(before)
+    least = Math.min(least, user + system)
+  }
+  return least
+}
+
+/** Less can't be told from nothing. */
+const noiseMicros = 1_000
+
+/** How many times as much the greater work costs. Linear cost answers about the ratio of the sizes; tests leave it room, but less than its square. */
+export const costRatio = async (less: () => unknown, more: () => unknown, runs?: number): Promise<number> => {
+  await less()
+  const one = await cpuMicros(less, runs)
+  return (await cpuMicros(more, runs)) / Math.max(one, noiseMicros)
+}
