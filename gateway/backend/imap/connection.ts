@@ -2,6 +2,7 @@
  * One TCP or TLS connection to an IMAP server: tagged commands, answered in any order, and everything untagged between. Used to log in, and by
  * the bulk reader; for everything else the connection is handed on (`detach`).
  */
+import { once } from 'node:events'
 import { type Socket, connect as tcpConnect } from 'node:net'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Protection } from '../choose-login.ts'
@@ -25,8 +26,17 @@ export interface Status {
   readonly text: string
 }
 
+/** A literal that is sent as it is read, once the server has asked for it: the last word of a command. */
+export interface StreamedLiteral {
+  readonly sizeOctets: number
+  /** Exactly so many octets. */
+  readonly chunks: AsyncIterable<Buffer>
+  /** It has NULs: literal8, RFC 3516. */
+  readonly isBinary: boolean
+}
+
 /** Text, octets that go as a literal, or octets that go as they are: a secret that is no string. */
-export type Word = string | Buffer | { readonly inline: Buffer }
+export type Word = string | Buffer | { readonly inline: Buffer } | StreamedLiteral
 
 export interface Command {
   /** Without tag and line end. */
@@ -49,6 +59,8 @@ interface Pending extends Command {
   readonly tag: string
   /** Words not sent yet: the first is a literal that waits for `+`. */
   left: Word[]
+  /** Until the streamed literal has been written. */
+  streaming?: Promise<void> | undefined
   /** The server said `+` to IDLE, and was not told that it is over. */
   isIdle?: boolean
   readonly done: (status: Status) => void
@@ -287,10 +299,20 @@ export class ImapConnection {
   #send(command: Pending): void {
     const pieces: Buffer[] = []
     for (let word = command.left.shift(); word !== undefined; word = command.left.shift()) {
+      if (typeof word === 'object' && isStreamed(word)) {
+        command.streaming = this.#stream(word).then(() => {
+          command.streaming = undefined
+        })
+        return
+      }
       pieces.push(typeof word === 'string' ? Buffer.from(word, 'latin1') : 'inline' in word ? word.inline : word)
       const next = command.left[0]
       if (next === undefined) pieces.push(Buffer.from('\r\n'))
-      else if (Buffer.isBuffer(next)) {
+      else if (typeof next === 'object' && isStreamed(next)) {
+        // It may be refused before its octets are on their way, and is asked for even where that is not needed.
+        pieces.push(Buffer.from(`${next.isBinary ? '~' : ''}{${next.sizeOctets}}\r\n`))
+        break
+      } else if (Buffer.isBuffer(next)) {
         pieces.push(Buffer.from(`{${next.length}${this.literalPlus ? '+' : ''}}\r\n`))
         if (!this.literalPlus) break
       }
@@ -298,6 +320,24 @@ export class ImapConnection {
     // Secrets go as octets: the copy is overwritten once it is on its way.
     const all = Buffer.concat(pieces)
     this.#socket.write(all, () => all.fill(0))
+  }
+
+  /** What was announced has to come: otherwise the connection can't be used any more. */
+  async #stream({ sizeOctets, chunks }: StreamedLiteral): Promise<void> {
+    let sent = 0
+    try {
+      for await (const chunk of chunks) {
+        sent += chunk.length
+        if (sent > sizeOctets || this.#failure !== undefined) break
+        const socket = this.#socket
+        if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+        this.#deadline.mark()
+      }
+      if (sent !== sizeOctets) throw new Error(`a literal of ${sizeOctets} octets has others`)
+      this.#socket.write('\r\n')
+    } catch (error) {
+      this.#fail(new BackendError('stopped', 'a message could not be read to its end', { cause: error }))
+    }
   }
 
   #response(parts: readonly Part[]): void {
@@ -374,6 +414,14 @@ export class ImapConnection {
       )
       return
     }
+    const streaming = this.#pending[index]!.streaming
+    if (streaming !== undefined) {
+      // A server may answer before it has read everything: nothing else may be written in between.
+      void streaming.then(() => {
+        if (this.#failure === undefined) this.#tagged(line)
+      })
+      return
+    }
     const [command] = this.#pending.splice(index, 1)
     if (this.#pending.length === 0) this.#deadline.stop()
     else if (index === 0) this.#deadline.begin()
@@ -400,6 +448,7 @@ export class ImapConnection {
 }
 
 const isSlowed = ({ code, text }: Status): boolean => code === 'THROTTLED' || /\[THROTTLED\]/i.test(text)
+const isStreamed = (word: Exclude<Word, string>): word is StreamedLiteral => 'chunks' in word
 
 /** `OK [CODE more] text`; undefined for anything else. RFC 9051 §7.1 */
 export function parseStatus(line: string): Status | undefined {

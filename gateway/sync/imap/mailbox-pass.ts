@@ -204,7 +204,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       })
       counts.relocated = relocated
       const unfound = untold.length > 0 ? await findSent(request, untold, uidValidity, sentFrom, bulk) : []
-      const sent = await sendMessages({ ...target, uids: [...left, ...unfound] })
+      const sent = await sendMessages({ ...target, bulk, uids: [...left, ...unfound] })
       counts.sent = sent.sent
       counts.unsent = sent.failed
       counts.failed += sent.failed

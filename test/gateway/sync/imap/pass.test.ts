@@ -244,3 +244,18 @@ it('passes that are killed at any call lose nothing and double nothing, whatever
   expect(violations).toEqual([])
   expect(kills).toBeGreaterThan(3)
 }, 120_000)
+
+it('a message of 3 MB that was put here goes there, and is known there', async () => {
+  const both = await fresh()
+  const large = message(
+    'large',
+    'x'
+      .repeat(76)
+      .concat('\r\n')
+      .repeat(3 * 13_000),
+  )
+  await put(await both.open(), large, ['\\Flagged'])
+  expect(await both.pass()).toMatchObject({ sent: 1, failed: 0 })
+  expect(await both.pass()).toMatchObject({ sent: 0, fetched: 0 })
+  expect(await treeHere(both)).toEqual(await treeThere(both))
+})
