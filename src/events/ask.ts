@@ -49,8 +49,9 @@ export class Asker {
   }
 
   disconnected(): void {
+    // A connection that ended before it was welcomed: who waits, waits for the next one.
+    if (this.#connected) this.#waiting = Promise.withResolvers()
     this.#connected = false
-    this.#waiting = Promise.withResolvers()
     for (const pending of [...this.#pending.values()]) pending.lost()
   }
 

@@ -1,4 +1,4 @@
-import { createConnection } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RemoteError } from '#src/base/errors.ts'
 import { onReplacement } from '#src/events/replacement.ts'
@@ -271,6 +271,20 @@ describe('a service that is replaced', () => {
 })
 
 describe('ask and serve (GW-25)', () => {
+  it('goes on when mseventd ends before it has welcomed anybody, and comes up again', async () => {
+    const at = await socketPath()
+    const dying = createServer((socket) => socket.destroy()).listen(at.path)
+    const log = recordingLog()
+    const ended = vi.waitFor(() => expect(log.records.length).toBeGreaterThan(0), { timeout: 10_000 })
+    const asking = bus(at, 'imapd', log)
+    const answer = asking.ask('ms_sync', 'hello', { timeoutMs: 20_000 })
+    await ended
+    await new Promise((resolve) => dying.close(resolve))
+    await hub(at)
+    bus(at, 'ms_syncd').serve('ms_sync', async (request) => request)
+    expect(await answer).toBe('hello')
+  })
+
   it('waits for mseventd and for the service to come up', async () => {
     const at = await socketPath()
     const [asker, server] = [bus(at), bus(at)]
