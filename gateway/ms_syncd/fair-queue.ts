@@ -7,7 +7,9 @@ export interface SessionOptions extends QueueAddOptions {
   readonly host: string
   /** Sessions of the host that run now. */
   readonly running: () => number
-  /** Whether another one may begin now. A login is one that somebody waits for. */
+  /** Whether any host could begin another one now; where none could, they are not looked at. */
+  readonly hasRoom: (isLogin: boolean) => boolean
+  /** Whether this host may begin another one now. A login is one that somebody waits for. */
   readonly mayBegin: (isLogin: boolean) => boolean
 }
 
@@ -30,6 +32,7 @@ export class FairQueue {
   /** The host that began a session last is last. */
   readonly #hosts = new Map<string, Host>()
   readonly #byId = new Map<string, Waiting>()
+  #logins = 0
 
   /** None when nothing that waits may begin: p-queue asks for the next one otherwise. */
   get size(): number {
@@ -46,7 +49,9 @@ export class FairQueue {
       this.#hosts.set(session.host, host)
     }
     const { logins, polls } = host
-    ;((session.priority ?? 0) > 0 ? logins : polls).add(waiting)
+    const isLogin = (session.priority ?? 0) > 0
+    ;(isLogin ? logins : polls).add(waiting)
+    if (isLogin) this.#logins++
   }
 
   dequeue(): RunFunction | undefined {
@@ -72,7 +77,7 @@ export class FairQueue {
     const { host: name } = waiting.options
     const host = this.#hosts.get(name)!
     this.#byId.delete(id)
-    host.logins.delete(waiting)
+    if (host.logins.delete(waiting)) this.#logins--
     host.polls.delete(waiting)
     if (host.logins.size + host.polls.size === 0) this.#hosts.delete(name)
   }
@@ -86,11 +91,14 @@ export class FairQueue {
   }
 
   #best(isLogin: boolean): Waiting | undefined {
+    // Asked for at every turn of every session: without a session that could begin it must not cost a look at each host.
+    if ((isLogin ? this.#logins : this.#byId.size - this.#logins) === 0) return undefined
     let best: Waiting | undefined
     let fewest = Infinity
     for (const { logins, polls } of this.#hosts.values()) {
       const [waiting] = isLogin ? logins : polls
       if (waiting === undefined) continue
+      if (best === undefined && !waiting.options.hasRoom(isLogin)) return undefined
       const running = waiting.options.running()
       if (running >= fewest || !waiting.options.mayBegin(isLogin)) continue
       if (running === 0) return waiting

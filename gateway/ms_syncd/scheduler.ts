@@ -49,11 +49,8 @@ export class Scheduler {
     const key = host.toLowerCase()
     const id = `session ${++this.#lastId}`
     const running = () => this.#running.get(key) ?? 0
-    const mayBegin = (isLogin: boolean) => {
-      const free = this.#slots - this.#queue.pending
-      const share = isLogin ? loginWeight * free : free - this.#kept
-      return running() < Math.min(share, limit(isLogin))
-    }
+    const hasRoom = (isLogin: boolean) => this.#share(isLogin) > 0
+    const mayBegin = (isLogin: boolean) => running() < Math.min(this.#share(isLogin), limit(isLogin))
     let waits = true
     const begin = async () => {
       waits = false
@@ -69,11 +66,17 @@ export class Scheduler {
       }
     }
     this.#waiting++
-    const done = this.#queue.add(begin, { id, host: key, priority, running, mayBegin })
+    const done = this.#queue.add(begin, { id, host: key, priority, running, hasRoom, mayBegin })
     const hurry = () => {
       if (waits) this.#queue.setPriority(id, loginPriority)
     }
     return { done, hurry }
+  }
+
+  /** What one host may have of what is free. */
+  #share(isLogin: boolean): number {
+    const free = this.#slots - this.#queue.pending
+    return isLogin ? loginWeight * free : free - this.#kept
   }
 
   /** Sessions that run, and that wait. */

@@ -39,6 +39,26 @@ describe('scheduler', () => {
     expect(scheduler.counts).toEqual({ running: 0, waiting: 0 })
   })
 
+  it('hosts that wait are not looked at while nothing could begin', async () => {
+    const { begin, gate, quick } = bench(4)
+    begin('busy', 4)
+    begin('other', 1)
+    let looks = 0
+    const limit = () => {
+      looks++
+      return Infinity
+    }
+    const waiting = Array.from({ length: 1_000 }, (_, n) => begin(`host${n}`, 1, pollPriority, limit)).flat()
+    await settled()
+    // Each host could be asked at each of a thousand turns.
+    expect(looks).toBeLessThan(10_000)
+    const login = quick('late.example', loginPriority)
+    gate.resolve()
+    expect(await login).toBe('done')
+    await Promise.all(waiting.map(({ done }) => done))
+    expect(looks).toBeLessThan(100_000)
+  })
+
   it('a second busy host finds room, and so does a third', async () => {
     const { running, begin } = bench(16)
     begin('a', 50)
