@@ -187,7 +187,7 @@ describe('msstat with mseventd', () => {
     await vi.waitFor(() => expect(raised).toContain('ms_sync:joe@a.example'))
   })
 
-  it('lists the backends of users who match, from all pages, with hosts that are held and totals', async () => {
+  it('lists the backends of users who match, from all pages, with hosts that are held and totals (DEP-07: the tools of the product, there is no SNMP)', async () => {
     const at = await socketPath()
     await hub(at)
     const nowMs = Date.parse('2026-11-22T12:00:00Z')

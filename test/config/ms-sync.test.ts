@@ -133,6 +133,14 @@ describe('ms_sync.xml', () => {
     expect(options.ms_sync_sasl_lookup.later).toBe('the LDAP directory')
   })
 
+  it('GW-16 STARTTLS is used where it is offered, unless suppress_client_tls says no or require_client_tls more', () => {
+    const startTls = (overrides: ConfigOverrides) =>
+      find('', 'a@b', 'a@b', { ...globals, ...overrides })?.master.startTls
+    expect(startTls({})).toBe('offered')
+    expect(startTls({ suppress_client_tls: true })).toBe('never')
+    expect(startTls({ require_client_tls: true })).toBe('required')
+  })
+
   it('UDB-12 UDB-13 SYN-03 has further backends beside the master', () => {
     const body = `<user frontend_id='joe@a.example'>
       <backend host='x.example' backend_id='joe.x' password='s' mailbox='X'/><backend protocol='pops' host='y.example' mailbox='Y/'/></user>`
