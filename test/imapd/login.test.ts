@@ -44,6 +44,7 @@ describe('the greeting', () => {
         'UNSELECT',
         'ENABLE',
         'CHILDREN',
+        'SPECIAL-USE',
         'ID',
       ].sort(),
     )

@@ -29,7 +29,7 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
   const others = [namespaces?.other, namespaces?.shared].flatMap((list) => (list || []).map(({ prefix }) => prefix))
   const levels = await levelsAmong(control, listed)
   const unreachable = listed.filter(({ path, pathAsListed }) => levels.has(path) && /[^\x00-\x7f]/.test(pathAsListed))
-  const mailboxes = listed.flatMap(({ path, delimiter, flags, subscribed, status }): ListedMailbox[] => {
+  const mailboxes = listed.flatMap(({ path, delimiter, flags, subscribed, status, specialUse }): ListedMailbox[] => {
     if (!isMailbox(flags) || levels.has(path)) return []
     // What belongs to others, or to all, is not this user's to keep in step.
     if (others.some((prefix) => prefix !== '' && path.startsWith(prefix))) return []
@@ -39,6 +39,7 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
         delimiter: delimiter || undefined,
         id: undefined,
         subscribed: subscribed === true,
+        use: uses.has(specialUse ?? '') ? specialUse : undefined,
         status: status === undefined || 'error' in status ? undefined : markOf(status as Status),
       },
     ]
@@ -49,6 +50,11 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
     unreachable: unreachable.map(({ path }) => path),
   }
 }
+
+/** RFC 6154 §2, RFC 8457. imapflow knows them by what the server says (SPECIAL-USE, XLIST), then by names in many languages, each use once. */
+const uses: ReadonlySet<string> = new Set(
+  ['All', 'Archive', 'Drafts', 'Flagged', 'Important', 'Junk', 'Sent', 'Trash'].map((use) => `\\${use}`),
+)
 
 const isMailbox = (flags: ReadonlySet<string>): boolean => !flags.has('\\Noselect') && !flags.has('\\NonExistent')
 

@@ -1,6 +1,7 @@
 /** The tree of a pass: what is made, renamed and subscribed to before any mailbox is looked into, and what is removed after all of them were. */
 import { StoreError } from '#src/base/errors.ts'
 import type { MailboxId, ModSeq } from '#src/base/ids.ts'
+import { putUses } from '#src/store/special-use.ts'
 import type { Account } from '#src/store/types.ts'
 import { makeAndRename, remove } from './carry-out-tree.ts'
 import { hasOwn } from './here.ts'
@@ -96,6 +97,11 @@ export async function bringTreesIntoStep(
   // What is still to be removed stays known until it is.
   const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
   const suspicion = plan.suspicion === undefined ? {} : { suspicion: plan.suspicion }
+  const usesHere = paired.flatMap(({ path, name }) => {
+    const use = listed.get(path)?.use
+    return use === undefined ? [] : [[name, use] as const]
+  })
+  await putUses(account, request.url, Object.fromEntries(usesHere.sort()))
   await memory.put(new Map(), { pairs: [...paired.map(({ isListed, ...pair }) => pair), ...leaving], ...suspicion })
   return {
     pairs: paired

@@ -17,6 +17,8 @@ export interface MailboxThere {
   /** The server's own id, which a rename keeps. RFC 8474 */
   readonly id: string | undefined
   readonly subscribed: boolean
+  /** What it is used for, as the server says, or else its name in some language. RFC 6154 */
+  readonly use?: string | undefined
 }
 
 export interface MailboxHere {

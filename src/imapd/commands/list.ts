@@ -1,17 +1,18 @@
-/** LIST, RFC 3501 §6.3.8, with the attributes of CHILDREN, RFC 3348 */
-import { formatListLine, readListArgs } from '../../proto/imap/list.ts'
+/** LIST, RFC 3501 §6.3.8, with the attributes of CHILDREN, RFC 3348, and of SPECIAL-USE, RFC 6154 */
+import { formatListLine, readExtendedListArgs } from '../../proto/imap/list.ts'
 import { ListPattern } from '../../proto/imap/list-pattern.ts'
+import { usesOf } from '../../store/special-use.ts'
 import { command, loggedIn } from '../command.ts'
 import { Slice } from '../slice.ts'
 
 export const list = command({
   name: 'LIST',
   states: loggedIn,
-  capabilities: () => ['CHILDREN'],
-  parse: readListArgs,
+  capabilities: () => ['CHILDREN', 'SPECIAL-USE'],
+  parse: readExtendedListArgs,
   async run(session, args) {
     if (args === undefined) return undefined
-    const { reference, pattern } = args
+    const { reference, pattern, onlySpecialUse } = args
     const { output } = session
     if (pattern === '') {
       // Asks for the delimiter and the root of the reference: every name is below the one root.
@@ -19,11 +20,15 @@ export const list = command({
       return undefined
     }
     const wanted = new ListPattern(reference + pattern)
+    const uses = await usesOf(session.account)
     const slice = new Slice()
     for (const { name, selectable, hasChildren } of await session.account.list()) {
-      if (wanted.matches(name)) {
-        const children = hasChildren ? '\\HasChildren' : '\\HasNoChildren'
-        output.write(formatListLine('LIST', selectable ? [children] : ['\\Noselect', children], name))
+      const use = selectable ? uses.get(name) : undefined
+      if (wanted.matches(name) && (use !== undefined || !onlySpecialUse)) {
+        const attributes = [hasChildren ? '\\HasChildren' : '\\HasNoChildren']
+        if (!selectable) attributes.unshift('\\Noselect')
+        if (use !== undefined) attributes.push(use)
+        output.write(formatListLine('LIST', attributes, name))
         await output.flow()
       }
       if (slice.isOver()) await slice.next()
