@@ -28,6 +28,8 @@ export interface PlanInput {
   readonly departed: ReadonlyMap<string, Departed>
   /** Of messages that a submission server took and that have not come back, or that were refused: when, in seconds since 1970. */
   readonly away: ReadonlyMap<string, number>
+  /** Origins of messages that were moved to another backend's mailbox and are not there yet: not deleted. docs/decisions/0095-moved-there-not-sent.md */
+  readonly awaited: ReadonlySet<string>
   /** Announced octets by message number; empty where they were not asked for. */
   readonly sizes: ReadonlyMap<number, number>
   /** INTERNALDATE of a present message, in seconds since 1970. */
@@ -102,7 +104,7 @@ const fateOf = (
 }
 
 export const plan = async (input: PlanInput): Promise<Plan> => {
-  const { listed, complete, expires, present, departed, away, sizes, policy, now } = input
+  const { listed, complete, expires, present, departed, away, awaited, sizes, policy, now } = input
   const slice = new Slice()
   const windowStart = policy.fetchLastN > 0 ? Math.max(0, listed.length - policy.fetchLastN) : 0
 
@@ -126,7 +128,8 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
     if (fate === 'new' && index >= windowStart) {
       if (left !== undefined) readmit.push(entry.origin)
       fetch.push(entry)
-    } else if (fate === 'delete' && deleteThere.length < deletionsPerSession) deleteThere.push(entry)
+    } else if (fate === 'delete' && !awaited.has(entry.origin) && deleteThere.length < deletionsPerSession)
+      deleteThere.push(entry)
     else if (fate === 'withhold') withheld++
   }
 

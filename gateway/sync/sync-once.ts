@@ -8,6 +8,7 @@ import { refuseAcceptAll } from '../backend/accept-all.ts'
 import { backendUrl } from '../backend/backend-url.ts'
 import { type BackendAccess, openBackend, openImapBackend } from '../backend/open-backend.ts'
 import { openFilled } from './filled-mailbox.ts'
+import { awaitedElsewhere } from './imap/awaited.ts'
 import { readBelonging } from './imap/belonging.ts'
 import { syncAccount } from './imap/pass.ts'
 import type { Injection } from './inject/injector.ts'
@@ -65,7 +66,11 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
     const url = backendUrl(backend, userId)
     await using mailbox = await openFilled(account, backend.mailbox, url)
     onProven?.()
-    const target = { account, mailbox, policy, injection, setbacks, clock, log }
+    const awaited = async () => {
+      const belonging = await readBelonging(account, userId, undefined, request.others, policy.inboxOnly)
+      return (await awaitedElsewhere(account, belonging)).get(mailbox.id) ?? new Set<string>()
+    }
+    const target = { account, mailbox, policy, awaited, injection, setbacks, clock, log }
     return await syncMaildrop({ url, client, reopen: open, profile, ...target })
   } finally {
     client.close()

@@ -55,6 +55,8 @@ export interface SyncRequest {
   /** Open. */
   readonly mailbox: Mailbox
   readonly policy: Policy
+  /** Origins of messages that left the mailbox for another backend's and are not there yet. Throws StoreError. */
+  readonly awaited: () => Promise<ReadonlySet<string>>
   /** The way that fetched messages take. */
   readonly injection: Injection
   /** Messages that failed before; shared by the sessions of one backend account. */
@@ -142,6 +144,7 @@ const syncSession = async (
     present: known.present,
     departed: known.departed,
     away: known.away,
+    awaited: known.departed.size > 0 ? await request.awaited() : new Set(),
     sizes: await sizesFor(listed, known, client),
     receivedAt: (uid) => mailbox.byUid(uid)?.internalDate ?? 0,
     memory: isUnstable ? withByHeaders(told, profile, log) : told,

@@ -20,15 +20,16 @@ export interface Belonging {
   readonly isSentElsewhere: ((name: string, id: MailboxId) => boolean) | undefined
 }
 
-/** `others`: the user's other backends. Throws StoreError. */
+/** `prefix`: undefined for a POP3 backend. `others`: the user's other backends. Throws StoreError. */
 export async function readBelonging(
   account: Account,
   userId: UserId,
-  prefix: string,
+  prefix: string | undefined,
   others: readonly Backend[],
   /** GW-22 */
   inboxOnly: boolean,
 ): Promise<Belonging> {
+  const length = prefix?.length ?? -1
   const senders: ((name: string) => boolean)[] = []
   const sentElsewhere = new Set<MailboxId>()
   const filledNames = new Set<string>()
@@ -40,11 +41,11 @@ export async function readBelonging(
     const url = backendUrl(backend, userId)
     if (backend.protocol === 'imap' || backend.protocol === 'imaps') {
       const isBelow = (name: string) => name.startsWith(mailbox)
-      if (mailbox.length > prefix.length) claims.push(isBelow)
+      if (mailbox.length > length) claims.push(isBelow)
       senders.push(
         inboxOnly
           ? (name) => name === canonicalName(`${mailbox}INBOX`)
-          : mailbox.length > prefix.length
+          : prefix === undefined || mailbox.length > length
             ? isBelow
             : (name) => isBelow(name) && !name.startsWith(prefix),
       )

@@ -20,6 +20,7 @@ const input = (changes: Partial<PlanInput>): PlanInput => ({
   present: present(),
   departed: new Map(),
   away: new Map(),
+  awaited: new Set(),
   sizes: new Map(),
   receivedAt: () => 1_000_000,
   memory: { keeps: true },

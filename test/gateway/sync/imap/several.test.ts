@@ -1,6 +1,7 @@
 import type { ImapFlow } from 'imapflow'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { defaultLimits } from '#gateway/backend/types.ts'
+import type { SyncResult } from '#gateway/sync/sync.ts'
 import type { Uid } from '#src/base/ids.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 import { backendAt, Syncer, testStore, userId } from '../support.ts'
@@ -11,8 +12,8 @@ let main: Dovecot
 let extra: Dovecot
 beforeAll(async () => {
   ;[main, extra] = await Promise.all([
-    startDovecot({ users: { anna: 'secret', bert: 'secret' }, protocols: ['imap'] }),
-    startDovecot({ users: { work: 'secret', shop: 'secret', office: 'secret' } }),
+    startDovecot({ users: { anna: 'secret', bert: 'secret', carl: 'secret' }, protocols: ['imap'] }),
+    startDovecot({ users: { work: 'secret', shop: 'secret', office: 'secret', stall: 'secret' } }),
   ])
 })
 afterAll(() => Promise.all([main.stop(), extra.stop()]))
@@ -147,4 +148,38 @@ it('a message that is moved from one backend to another is deleted at the first 
   await atMain()
   expect(subjects(await treeThere({ other: bert }))).toEqual({ INBOX: [] })
   expect(subjects(await treeHere({ account }))).toMatchObject({ INBOX: [], 'Work/Plans': ['from INBOX', 'from Old'] })
+}, 60_000)
+
+it('a message that is moved from a POP3 backend to an IMAP backend is deleted at the first when the second has it', async () => {
+  const gateway = await testStore()
+  const account = gateway.store.account(userId)
+  const backends = [
+    backendAt(main.imapPort, { protocol: 'imap', mailbox: '', user: 'carl' }),
+    backendAt(extra.pop3Port, { user: 'stall', mailbox: 'Stall' }),
+  ] as const
+  const [atImap, atPop] = backends.map((backend, at) => {
+    const syncer = new Syncer(gateway.store, backend, { limits: defaultLimits })
+    return () => syncer.sync({}, { password: Buffer.from('secret'), others: backends.toSpliced(at, 1) })
+  }) as [() => Promise<SyncResult>, () => Promise<SyncResult>]
+  const carl = await clientOf(main, { user: 'carl' })
+  onTestFinished(async () => {
+    carl.close()
+    await gateway[Symbol.asyncDispose]()
+  })
+  await extra.fill('stall', [Buffer.from(message('moved')), Buffer.from(message('deleted'))])
+  await atImap()
+  await atPop()
+  {
+    await using stall = await account.open('Stall')
+    await using inbox = await account.open('INBOX')
+    const moved = [...stall.messages].map(({ uid }) => uid)
+    await stall.moveTo([moved[0]!], inbox)
+    await stall.expunge([moved[1]!], 'client')
+  }
+  expect(await atPop()).toMatchObject({ listed: 2, deletedThere: 1, fetched: 0 })
+  expect(await atPop()).toMatchObject({ listed: 1, deletedThere: 0, fetched: 0 })
+  await atImap()
+  expect(subjects(await treeThere({ other: carl }))).toEqual({ INBOX: ['moved'] })
+  expect(await atPop()).toMatchObject({ listed: 1, deletedThere: 1 })
+  expect(await atPop()).toMatchObject({ listed: 0 })
 }, 60_000)
