@@ -28,7 +28,7 @@ const subjectOf = (octets: Buffer): string => {
 const limits = { ...quick, replyMs: 2_000, progressMs: 2_000, messageOctets: 4_000_000, listingOctets: 1_000_000 }
 
 /**
- * Steps: `set …`, `change …`, `pass [kind]` (of the failure), `here subjects…` (`~2`: a stub; in any order), `in mailbox subjects…`, `mailboxes names, …`, `asked pattern`, `unasked pattern`, `password octets`
+ * Steps: `set …`, `change …`, `pass [kind]` (of the failure), `here subjects…` (`~2`: a stub; in any order), `in mailbox subjects…`, `mailboxes names, …`, `create mailbox` (as a client here), `asked pattern`, `unasked pattern`, `password octets`
  * (that users log in with), `held count` and `slowed` (what the last pass told), `new host` (nobody knows whether it refuses passwords), `log pattern`.
  *
  * At the end the server is a correct one, unless a row says `goes on`, and two passes a day later everything is here exactly once, octet for octet. What
@@ -80,7 +80,10 @@ export const play = async <E extends Exchange>(row: Row, stage: Stage<E>): Promi
       const list = await test.store.account(userId).list()
       expect(list.map(({ name }) => name).sort(), step.line).toEqual(words.join(' ').split(', ').sort())
     } else if (verb === 'password') password = Buffer.from(octetsOf(words.join(' ')), 'latin1')
-    else if (verb === 'in')
+    else if (verb === 'create') {
+      await test.store.account(userId).ensure()
+      await test.store.account(userId).create(words.join(' '))
+    } else if (verb === 'in')
       expect((await contents(test.store, words[0])).map(subjectOf).sort(), step.line).toEqual(words.slice(1).toSorted())
     else if (verb === 'held') expect(result?.held, step.line).toBe(Number(words[0]))
     else if (verb === 'slowed') expect(result?.slowed, step.line).toBe(true)
