@@ -22,7 +22,7 @@ import { backendAt, contents, Syncer, testStore } from './support.ts'
 export interface Pull {
   readonly protocol: 'pop' | 'imap'
   readonly tokenSeconds: number
-  /** About; what the link lets through is made to fit. */
+  /** About, and rather less: an IMAP session has two connections, and each may have what the link lets through. */
   readonly pullSeconds: number
 }
 
@@ -145,7 +145,7 @@ export const slowPull = async ({ protocol, tokenSeconds, pullSeconds }: Pull): P
 }
 
 if (import.meta.main) {
-  const [protocol = 'imap', tokenSeconds = '60', pullSeconds = '600'] = process.argv.slice(2)
+  const [protocol = 'imap', tokenSeconds = '60', pullSeconds = '720'] = process.argv.slice(2)
   if (protocol !== 'pop' && protocol !== 'imap') throw new Error(`${protocol} is neither pop nor imap`)
   const pulled = await slowPull({ protocol, tokenSeconds: Number(tokenSeconds), pullSeconds: Number(pullSeconds) })
   console.log(
