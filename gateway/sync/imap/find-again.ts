@@ -11,6 +11,8 @@ import type { Observation } from './observe.ts'
 import { originOf, originOfLost, parseOrigin } from './origin.ts'
 import { readOriginals } from './originals.ts'
 import { confirmPasses, confirmSeconds, type Suspicion } from './plan.ts'
+import { storeFlags } from './remote.ts'
+import { kept } from './send.ts'
 
 export interface FoundAgain {
   /** Origins have changed. */
@@ -106,6 +108,8 @@ export async function findSent(
   untold: readonly Uid[],
   uidValidity: number,
   sentFrom: number,
+  /** The flags that the backend can keep; undefined: any. */
+  permanent: ReadonlySet<string> | undefined,
   bulk: () => Promise<ImapConnection>,
 ): Promise<readonly Uid[]> {
   const fetched = (await session.control.search({ uid: `${sentFrom}:*` }, { uid: true })) as number[] | false
@@ -124,6 +128,11 @@ export async function findSent(
     originalDigest: () => undefined,
     found: async (pairs) => {
       for (const [{ uid }] of pairs) left.delete(uid)
+      // What was copied or moved there has those that it had there.
+      await storeFlags(
+        session.control,
+        pairs.map(([{ flags }, there]) => ({ uid: there, set: kept(flags, permanent) })),
+      )
       await mailbox.giveOrigins(pairs.map(([{ uid }, there]) => [uid, originOf(url, uidValidity, there)] as const))
     },
   })

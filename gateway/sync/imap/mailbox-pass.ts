@@ -203,13 +203,13 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         uids: plan.upload,
       })
       counts.relocated = relocated
-      const unfound = untold.length > 0 ? await findSent(request, untold, uidValidity, sentFrom, bulk) : []
+      const unfound = untold.length > 0 ? await findSent(request, untold, uidValidity, sentFrom, permanent, bulk) : []
       const sent = await sendMessages({ ...target, bulk, uids: [...left, ...unfound] })
       counts.sent = sent.sent
       counts.unsent = sent.failed
       counts.failed += sent.failed
       if (sent.untold.length > 0)
-        await giveUp(request, await findSent(request, sent.untold, uidValidity, sentFrom, bulk))
+        await giveUp(request, await findSent(request, sent.untold, uidValidity, sentFrom, permanent, bulk))
     }
     const again = counts.failed > 0 || state.later || plan.deleteThere.length >= deletionsPerPass
     return {

@@ -160,7 +160,8 @@ async function relocateGroup(
 async function among(control: ImapFlow, set: readonly Uid[]): Promise<ReadonlySet<Uid>> {
   const found = (await control.search({ uid: formatUids(set) }, { uid: true })) as Uid[] | false
   if (found === false) throw new BackendError('temporary', 'the backend refused to search')
-  return new Set(found)
+  const asked = new Set(set)
+  return new Set(found.filter((uid) => asked.has(uid)))
 }
 
 /** What is not at its old place here any more. */

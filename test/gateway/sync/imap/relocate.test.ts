@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { defaultLimits } from '#gateway/backend/types.ts'
 import { uids } from '../../../store/support.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
+import { imapMessage, type ScriptedImap, scriptedImap } from '../../../support/imap-script.ts'
+import { backendAt, Syncer, testStore, userId } from '../support.ts'
 import { bothSides } from './pass-support.ts'
 import { message, treeHere, treeThere } from './trees.ts'
 
@@ -85,4 +88,80 @@ it('a backend that does not tell what became of messages (no UIDPLUS) is sent th
   expect(await both.pass()).toMatchObject({ relocated: 0, sent: 1, fetched: 0 })
   await both.pass()
   expect(await treeHere(both)).toEqual(await treeThere(both))
+})
+
+describe('a backend that', () => {
+  /** Two messages are moved here; `told`: what the server says of messages that it has copied or moved. */
+  async function moved(answers: (server: ScriptedImap) => void) {
+    await using server = await scriptedImap({
+      mailboxes: { INBOX: ['a', 'b'].map((name, at) => imapMessage(at + 1, message(name))), Work: [] },
+      capabilities: ['UIDPLUS', 'NAMESPACE', 'LITERAL+', 'MOVE'],
+    })
+    answers(server)
+    const gateway = await testStore()
+    const account = gateway.store.account(userId)
+    const backend = backendAt(server.port, { protocol: 'imap', mailbox: '' })
+    const syncer = new Syncer(gateway.store, backend, { limits: defaultLimits })
+    await syncer.sync()
+    {
+      await using inbox = await account.open('INBOX')
+      await using work = await account.open('Work')
+      await inbox.moveTo(uids(1, 2), work)
+      await work.changeFlags({ uids: uids(1, 2), mode: 'set', flags: ['\\Flagged'] })
+    }
+    const first = await syncer.sync()
+    const second = await syncer.sync()
+    const there = Array.from(server.mailboxes, ([name, { messages }]) => [
+      name,
+      messages.map(({ octets, flags }) => [/Subject: (.)/.exec(octets.toString())![1], ...flags].join(' ')).sort(),
+    ])
+    const here = Object.entries(await treeHere({ account })).map(([name, seen]) => [name, seen.length])
+    await gateway[Symbol.asyncDispose]()
+    return { first, second, there: Object.fromEntries(there), here: Object.fromEntries(here) }
+  }
+  const copyInto = (server: ScriptedImap, uid: number): number => {
+    const work = server.mailboxes.get('Work')!
+    const { octets, internalDate } = server.mailboxes.get('INBOX')!.messages.find((each) => each.uid === uid)!
+    work.messages.push({ ...imapMessage(work.uidNext, octets), internalDate })
+    return work.uidNext++
+  }
+  const once = {
+    there: { INBOX: [], Work: ['a \\Flagged', 'b \\Flagged'] },
+    here: { INBOX: 0, Work: 2 },
+    second: { fetched: 0, sent: 0, relocated: 0 },
+  }
+
+  it('refuses a MOVE half way through: the rest is copied, and nothing is there twice', async () => {
+    const outcome = await moved((server) => {
+      server.on('UID MOVE', ({ tag }) => {
+        copyInto(server, 1)
+        server.mailboxes.get('INBOX')!.messages.shift()
+        return `* 1 EXPUNGE\r\n${tag} NO [LIMIT] not more at once\r\n`
+      })
+      server.on('UID COPY', ({ tag }) => `${tag} OK [COPYUID 1001 2 ${copyInto(server, 2)}] done\r\n`)
+    })
+    expect(outcome).toMatchObject(once)
+    expect(outcome.first).toMatchObject({ relocated: 1, sent: 0 })
+  })
+
+  it('moves without a word (no COPYUID): what it made is found', async () => {
+    const outcome = await moved((server) => {
+      server.on('UID MOVE', ({ tag }) => {
+        for (const uid of [1, 2]) copyInto(server, uid)
+        server.mailboxes.get('INBOX')!.messages = []
+        return `* 2 EXPUNGE\r\n* 1 EXPUNGE\r\n${tag} OK done\r\n`
+      })
+    })
+    expect(outcome).toMatchObject(once)
+    expect(outcome.first).toMatchObject({ relocated: 0, sent: 0 })
+  })
+
+  it('refuses MOVE and COPY: the messages are sent, and then deleted where they were', async () => {
+    const outcome = await moved((server) => {
+      server.on('UID MOVE', () => 'NO [NOPERM] not here')
+      server.on('UID COPY', () => 'NO [NOPERM] not here')
+    })
+    expect(outcome).toMatchObject(once)
+    expect(outcome.first).toMatchObject({ relocated: 0, sent: 2, deletedThere: 2 })
+  })
 })
