@@ -36,6 +36,7 @@ export interface BulkRequest {
 const aheadMessages = 512
 const firstPauseMs = 50
 const longestPauseMs = 16_000
+const stepMs = 200
 const items = '(UID FLAGS INTERNALDATE BODY.PEEK[])'
 
 /** Resolves when every message was given or refused. Throws BackendError when the session is lost. */
@@ -79,7 +80,9 @@ class Pace {
     if (slowed > this.#seen) this.#pauseMs = Math.min(Math.max(firstPauseMs, 2 * this.#pauseMs), longestPauseMs)
     else this.#pauseMs = this.#pauseMs <= firstPauseMs ? 0 : this.#pauseMs / 2
     this.#seen = slowed
-    if (this.#pauseMs > 0) await setTimeout(this.#pauseMs)
+    // Whoever ends the session does not wait for this.
+    for (let leftMs = this.#pauseMs; leftMs > 0 && this.#connection.failure === undefined; leftMs -= stepMs)
+      await setTimeout(Math.min(leftMs, stepMs))
   }
 }
 
