@@ -8,7 +8,7 @@ import { formatUids } from '#src/store/uid-set.ts'
 import { BackendError, type BackendErrorKind } from '../errors.ts'
 import { classifyRefusal } from '../reply-classifier.ts'
 import type { BodySink } from '../types.ts'
-import type { ImapConnection, Status } from './connection.ts'
+import { type ImapConnection, isSlowed, type Status } from './connection.ts'
 import type { Part } from './response-reader.ts'
 import { parseValues, type Value } from './values.ts'
 
@@ -47,13 +47,12 @@ export async function fetchBodies(connection: ImapConnection, request: BulkReque
   const ahead = Math.max(2, Math.ceil(aheadMessages / request.setSize))
   // One for all: a server may give messages of a later command before it ends an earlier one.
   const answers = new FetchAnswers(new Set(request.uids), request)
-  const pace = new Pace(connection)
   let next = 0
   let failed: unknown
   const work = async () => {
     for (let set = sets[next++]; set !== undefined && failed === undefined; set = sets[next++]) {
       try {
-        await pace.wait()
+        await answers.pace.wait(connection)
         await fetchSet(connection, set, request, answers)
       } catch (error) {
         failed ??= error
@@ -66,22 +65,16 @@ export async function fetchBodies(connection: ImapConnection, request: BulkReque
 
 /** A server that says that it answers slower is asked slower, until it stops to say so. Dovecot's imapc has the same times. */
 class Pace {
-  readonly #connection: ImapConnection
-  #seen: number
   #pauseMs = 0
 
-  constructor(connection: ImapConnection) {
-    this.#connection = connection
-    this.#seen = connection.slowed
+  answered(status: Status): void {
+    if (isSlowed(status)) this.#pauseMs = Math.min(Math.max(firstPauseMs, 2 * this.#pauseMs), longestPauseMs)
+    else this.#pauseMs = this.#pauseMs <= firstPauseMs ? 0 : this.#pauseMs / 2
   }
 
-  async wait(): Promise<void> {
-    const { slowed } = this.#connection
-    if (slowed > this.#seen) this.#pauseMs = Math.min(Math.max(firstPauseMs, 2 * this.#pauseMs), longestPauseMs)
-    else this.#pauseMs = this.#pauseMs <= firstPauseMs ? 0 : this.#pauseMs / 2
-    this.#seen = slowed
-    // Whoever ends the session does not wait for this.
-    for (let leftMs = this.#pauseMs; leftMs > 0 && this.#connection.failure === undefined; leftMs -= stepMs)
+  /** Whoever ends the session does not wait for this. */
+  async wait(connection: ImapConnection): Promise<void> {
+    for (let leftMs = this.#pauseMs; leftMs > 0 && connection.failure === undefined; leftMs -= stepMs)
       await setTimeout(Math.min(leftMs, stepMs))
   }
 }
@@ -98,6 +91,7 @@ async function fetchSet(
     untagged: (parts) => answers.take(parts),
     literal: (before) => answers.sinkFor(before),
   })
+  answers.pace.answered(status)
   await answers.settled()
   // A server that asks for less is not asked for each message by itself.
   const refused = status.condition === 'OK' ? undefined : refusal(status, false)
@@ -135,6 +129,7 @@ function refusal(status: Status, empty: boolean): BackendError {
 
 /** The FETCH responses to all commands. RFC 9051 §7.5.2 */
 class FetchAnswers {
+  readonly pace = new Pace()
   /** Not given so far. */
   readonly wanted: Set<Uid>
   /** Answered, but without a body. */

@@ -91,7 +91,7 @@ export class ImapConnection {
   #handshake: ((error: BackendError) => void) | undefined
   /** The server takes literals without being asked first. RFC 7888 */
   literalPlus = false
-  /** Commands that were done, but slower, because too much is asked of the server: Google ends its OK with [THROTTLED]. */
+  /** Commands that `isSlowed` is true of: Google ends its OK with [THROTTLED]. */
   slowed = 0
   readonly #deadline: Deadline
   readonly #signal: AbortSignal | undefined
@@ -426,7 +426,7 @@ export class ImapConnection {
     if (this.#pending.length === 0) this.#deadline.stop()
     else if (index === 0) this.#deadline.begin()
     this.#sealed = command!.lastInClear === true && status.condition === 'OK'
-    if (status.condition === 'OK' && isSlowed(status)) this.slowed += 1
+    if (isSlowed(status)) this.slowed += 1
     command!.done(status)
   }
 
@@ -447,7 +447,9 @@ export class ImapConnection {
   }
 }
 
-const isSlowed = ({ code, text }: Status): boolean => code === 'THROTTLED' || /\[THROTTLED\]/i.test(text)
+/** Done, but slower, because too much is asked of the server. */
+export const isSlowed = ({ condition, code, text }: Status): boolean =>
+  condition === 'OK' && (code === 'THROTTLED' || /\[THROTTLED\]/i.test(text))
 const isStreamed = (word: Exclude<Word, string>): word is StreamedLiteral => 'chunks' in word
 
 /** `OK [CODE more] text`; undefined for anything else. RFC 9051 §7.1 */
