@@ -7,7 +7,7 @@ import type { Gateway } from './gateway.ts'
 /** The service that `src/auth` asks; request and answer are described there. */
 export const serviceName = 'ms_sync'
 
-/** Answers an AuthenticateAnswer or AdmitAnswer (src/auth/authenticator.ts). A refusal is an answer; what else goes wrong is thrown. */
+/** Answers an AuthenticateAnswer or AdmitAnswer (src/auth/ms-syncd.ts). A refusal is an answer; what else goes wrong is thrown. */
 export const authenticate = async (gateway: Gateway, request: Json): Promise<Json> => {
   const asked = read(request)
   if (asked === undefined) return refusal(new AuthError('unavailable', 'the request is not understood'))

@@ -2,60 +2,33 @@
  * Decides about logins: against the embedded accounts, or in gateway mode by asking ms_syncd, which asks the user's master backend
  * (GW-12, GW-25). In synchronisation mode ms_syncd is told whom an account let in (SYN-01); with both modes, an account decides where there
  * is one (docs/decisions/0161-synchronisation-mode.md). Whoever is refused learns nothing about which users exist: the words and the work are the same
- * for an unknown user and a wrong password (a decoy is hashed).
+ * for an unknown user and a wrong password (a decoy is hashed, SCRAM keys are made up).
  */
 
 import type { Clock } from '../base/clock.ts'
-import { AuthError, type AuthErrorKind, StoreError, SyntaxFault } from '../base/errors.ts'
+import { AuthError, StoreError, SyntaxFault } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { serviceAccess } from './access.ts'
-import { type Accounts, openAccounts } from './accounts.ts'
+import type { AccountRecord } from './accounts.ts'
 import { createHashPool, type HashPool } from './hash-pool.ts'
+import { type AskService, askMsSyncd, tellAdmitted } from './ms-syncd.ts'
+import { badCredentials, denied } from './refusals.ts'
+import type { Proof } from './sasl/mechanism.ts'
+import { mechanisms, offeredOverTls, offerOf } from './sasl/offer.ts'
 import { createThrottle } from './throttle.ts'
-import type { Authenticator, Login, LoginRequest } from './types.ts'
+import type { Authenticator, Login, LoginPlace, SaslRequest } from './types.ts'
 import { canonicalUserId, defaultDomain } from './user-id.ts'
-import { decoy } from './verifier.ts'
-
-/** `ask` of the event bus (src/events/types.ts). */
-export type Ask = (
-  service: string,
-  request: AuthenticateRequest | AdmittedRequest,
-  options: { readonly secret?: true; readonly timeoutMs: number; readonly signal: AbortSignal },
-) => Promise<unknown>
-
-/** What ms_syncd is asked. It answers an AuthenticateAnswer. */
-export type AuthenticateRequest = {
-  readonly type: 'authenticate'
-  /** As the client sent it. */
-  readonly user: string
-  /** Canonical. */
-  readonly userId: string
-  /** Base64 of the octets. */
-  readonly password: string
-  readonly service: LoginRequest['service']
-  readonly remoteAddress: string
-}
-/** ms_syncd is told that an account let a user in. It answers an AdmittedAnswer or a refusal. */
-export type AdmittedRequest = {
-  readonly type: 'admitted'
-  readonly user: string
-  readonly userId: string
-  /** Only when it was needed. */
-  readonly password?: string
-}
-/** `passwordNeeded`: a backend of the user has no password of its own. Nothing was done: tell it again with the password. */
-export type AdmittedAnswer = { readonly ok: true; readonly userId: string; readonly passwordNeeded: boolean }
-export type AuthenticateAnswer =
-  | { readonly ok: true; readonly userId: string }
-  | { readonly ok: false; readonly kind: AuthErrorKind; readonly text: string }
+import { openUsers } from './users.ts'
 
 /** A login waits for ms_syncd as long as the backend may take to answer, or for a whole first synchronisation (GW-17). */
 const fastLoginTimeoutMs = 3 * 60_000
 const wholeSyncTimeoutMs = 6 * 60 * 60_000
 /** More than anybody types or a token has. */
 const maxPasswordOctets = 4096
+/** Of a user name in a log. */
+const maxLoggedName = 320
 
 export interface ReloadableAuthenticator extends Authenticator {
   /** From now on by this configuration. What was counted against addresses stays. */
@@ -67,7 +40,7 @@ export interface AuthenticatorParts {
   readonly log: Log
   readonly clock: Clock
   /** Needed in gateway and in synchronisation mode. */
-  readonly ask?: Ask
+  readonly ask?: AskService
   /** The authenticator's own when not given. */
   readonly hashPool?: HashPool
 }
@@ -76,7 +49,7 @@ export interface AuthenticatorParts {
 export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
   const { log, clock, ask, hashPool = createHashPool() } = parts
   let config = parts.config
-  let accounts = openAccounts(config.get('account_db'))
+  let users = openUsers(config.get('account_db'), hashPool)
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
   const check = (candidate: Config) => {
     if ((candidate.get('gateway_mode') || candidate.get('sync_mode')) && ask === undefined)
@@ -84,56 +57,130 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   }
   check(config)
 
-  const decide = async (request: LoginRequest): Promise<Login> => {
-    const { service, user, password } = request
+  const decide = async (proof: Proof, place: LoginPlace): Promise<Login> => {
+    const { user, password } = proof
+    const { service } = place
     if (serviceAccess(config, service) === 'deny' && config.get('gateway_mode')) throw denied(service)
-    checkPassword(password)
-    const userId = canonical(user, request.localAddress, config)
+    if (password !== undefined) checkPassword(password)
+    const userId = canonical(user, place.localAddress, config)
     const timeoutMs = config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs
-    const asksBackend = config.get('gateway_mode')
+    const asksBackend = config.get('gateway_mode') && password !== undefined
     // Whoever has an account is decided here; whether there is one is not told.
-    const hasAccount = !asksBackend || (config.get('sync_mode') && (await accounts.find(userId)) !== undefined)
-    if (ask === undefined || hasAccount) {
-      const login = await checkAccount({ accounts, hashPool, config }, userId, request)
-      if (ask !== undefined && config.get('sync_mode')) await tellAdmitted(ask, request, userId, timeoutMs, log)
-      return login
+    const hasAccount = !asksBackend || (config.get('sync_mode') && (await users.accounts.find(userId)) !== undefined)
+    if (ask !== undefined && asksBackend && !hasAccount) {
+      await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
+      return { userId }
     }
-    return askGateway(ask, request, userId, timeoutMs)
+    const account = await (password === undefined ? users.proven(userId) : users.withPassword(userId, password))
+    const acting = await actingAs(proof, account, place)
+    if (ask !== undefined && config.get('sync_mode')) {
+      const own = acting === userId
+      const admitted = { user: own ? user : acting, userId: acting, password: own ? password : undefined }
+      await tellAdmitted(ask, admitted, timeoutMs, place.signal, log)
+    }
+    return { userId: acting }
+  }
+
+  /** Whom the proven user acts as: itself, or as admin_user anybody who has an account. RFC 4422 §2 */
+  const actingAs = async ({ authzid }: Proof, account: AccountRecord, place: LoginPlace): Promise<UserId> => {
+    checkState(account)
+    const { userId, services } = account
+    const wanted = authzid === undefined ? userId : canonical(authzid, place.localAddress, config)
+    if (wanted === userId) {
+      if (serviceAccess(config, place.service, services) === 'deny') throw denied(place.service)
+      return userId
+    }
+    const admin = config.get('admin_user')
+    if (admin === undefined || admin === '' || canonical(admin, place.localAddress, config) !== userId)
+      throw new AuthError('denied', 'acting for another user is not allowed')
+    const other = await users.accounts.find(wanted)
+    if (other === undefined) throw new AuthError('denied', 'there is no such user to act for')
+    if (other.state === 'migrating') checkState(other)
+    return wanted
+  }
+
+  /** Refuses early, and logs how it ended. `user` is asked when it has. */
+  const recorded = async (place: LoginPlace, user: () => string, attempt: () => Promise<Login>): Promise<Login> => {
+    const { service, remoteAddress, sessionId, secure } = place
+    // AUTH-14
+    const fields = () => ({
+      session: sessionId,
+      client: remoteAddress,
+      service,
+      user: user().slice(0, maxLoggedName),
+      tls: secure,
+    })
+    const wait = throttle.wait(remoteAddress)
+    if (wait > 0) {
+      log.log('notice', 'login refused: too many wrong passwords from this address', fields())
+      throw new AuthError('unavailable', `too many failed logins; try again in ${Math.ceil(wait / 1000)} seconds`)
+    }
+    try {
+      return await attempt()
+    } catch (error) {
+      if (error instanceof AuthError) {
+        if (error.kind === 'bad-credentials') throttle.failed(remoteAddress)
+        log.log('notice', 'login failed', { ...fields(), kind: error.kind, reason: reasonOf(error) })
+      }
+      throw error
+    }
+  }
+  const decided = async (proof: Proof, place: LoginPlace, fields: Readonly<Record<string, string>>): Promise<Login> => {
+    const login = await decide(proof, place).catch(asAuthError)
+    const { service, remoteAddress: client, sessionId: session, secure: tls } = place
+    log.log('notice', 'login', { session, client, service, user: login.userId, tls, ...fields })
+    return login
   }
 
   return {
-    login: async (request) => {
-      const { service, remoteAddress, sessionId, secure } = request
-      const user = request.user.slice(0, 320)
-      // AUTH-14
-      const fields = { session: sessionId, client: remoteAddress, service, user, tls: secure }
-      const wait = throttle.wait(remoteAddress)
-      if (wait > 0) {
-        log.log('notice', 'login refused: too many wrong passwords from this address', fields)
-        throw new AuthError('unavailable', `too many failed logins; try again in ${Math.ceil(wait / 1000)} seconds`)
-      }
-      try {
-        const login = await decide(request)
-        log.log('notice', 'login', { ...fields, user: login.userId })
-        return login
-      } catch (error) {
-        const fault = asAuthError(error)
-        if (fault.kind === 'bad-credentials') throttle.failed(remoteAddress)
-        log.log('notice', 'login failed', { ...fields, kind: fault.kind, reason: reasonOf(fault) })
-        throw fault
-      }
+    offer: (channel) => offerOf(config, channel),
+    login: ({ user, password, ...place }) =>
+      recorded(
+        place,
+        () => user,
+        () => decided({ user, password, authzid: undefined }, place, {}),
+      ),
+    authenticate: (request) => {
+      let user = ''
+      return recorded(
+        request,
+        () => user,
+        async () => {
+          const { mechanism: name, ask: askClient, initial, channel } = request
+          const mechanism = mechanisms.find((known) => known.name === name)
+          const offered = offerOf(config, channel).mechanisms
+          if (mechanism === undefined || !offered.includes(name)) throw notOffered(config, request)
+          const proof = await mechanism.run({
+            ask: askClient,
+            initial,
+            channel,
+            offered,
+            scramKeys: (given, hash) => {
+              user = given
+              return users.scramKeys(canonical(given, request.localAddress, config), hash).catch(asAuthError)
+            },
+          })
+          user = proof.user
+          const acts = proof.authzid === undefined ? {} : { authenticated: user.slice(0, maxLoggedName) }
+          const login = await decided(proof, request, { mechanism: name, ...acts })
+          if (proof.last !== undefined && (await askClient(proof.last)).length > 0)
+            throw new SyntaxFault(`${name}: expected an empty response`, 'message')
+          return login
+        },
+      )
     },
     reload: (next) => {
       check(next)
-      if (next.get('account_db') !== config.get('account_db')) accounts = openAccounts(next.get('account_db'))
+      if (next.get('account_db') !== config.get('account_db')) users = openUsers(next.get('account_db'), hashPool)
       config = next
     },
   }
 }
 
-/** The words for every refusal that could tell whether a user exists. */
-const badCredentials = (cause?: unknown) => new AuthError('bad-credentials', 'wrong user name or password', { cause })
-const denied = (service: string) => new AuthError('denied', `this user may not use ${service}`)
+const notOffered = (config: Config, { mechanism, channel }: SaslRequest): AuthError =>
+  channel === undefined && offeredOverTls(config, mechanism)
+    ? new AuthError('privacy-required', 'no TLS')
+    : new AuthError('no-mechanism', `${mechanism.slice(0, 20)} is not offered`)
 
 /**
  * Before anybody is asked: an empty password would make a directory bind anonymously (RFC 4513 §5.1.2); NUL can't be sent on
@@ -153,92 +200,16 @@ const canonical = (user: string, localAddress: string, config: Config): UserId =
   }
 }
 
-const checkAccount = async (
-  { accounts, hashPool, config }: { readonly accounts: Accounts; readonly hashPool: HashPool; readonly config: Config },
-  userId: UserId,
-  { password, service }: LoginRequest,
-): Promise<Login> => {
-  const account = await accounts.find(userId)
-  const matches = await hashPool.verify(password, account?.verifiers?.scrypt ?? decoy)
-  if (account === undefined || !matches) throw badCredentials()
-  if (account.state === 'disabled') throw new AuthError('denied', 'this account is disabled')
-  if (account.state === 'migrating') throw new AuthError('denied', 'this account waits for its migration')
-  if (serviceAccess(config, service, account.services) === 'deny') throw denied(service)
-  return { userId }
-}
-
-const askGateway = async (
-  ask: Ask,
-  { user, password, service, remoteAddress, signal }: LoginRequest,
-  userId: UserId,
-  timeoutMs: number,
-): Promise<Login> => {
-  let answer: unknown
-  try {
-    answer = await ask(
-      'ms_sync',
-      { type: 'authenticate', user, userId, password: password.toString('base64'), service, remoteAddress },
-      { secret: true, timeoutMs, signal },
-    )
-  } catch (cause) {
-    throw new AuthError('unavailable', 'the mail gateway can not be asked now', { cause })
-  }
-  const refusal = readAnswer(answer)
-  if (refusal !== undefined) throw refusal
-  return { userId }
-}
-
-/** SYN-01: mail that is here is served whether or not it can be synchronised, so a failure is no refusal. */
-const tellAdmitted = async (
-  ask: Ask,
-  { user, password, signal }: LoginRequest,
-  userId: UserId,
-  timeoutMs: number,
-  log: Log,
-): Promise<void> => {
-  const told = { type: 'admitted', user, userId } as const
-  try {
-    const answer = await ask('ms_sync', told, { timeoutMs, signal })
-    const refusal = readAnswer(answer)
-    if (refusal !== undefined) throw refusal
-    if ((answer as AdmittedAnswer).passwordNeeded !== true) return
-    const withPassword = { ...told, password: password.toString('base64') }
-    const second = readAnswer(await ask('ms_sync', withPassword, { secret: true, timeoutMs, signal }))
-    if (second !== undefined) throw second
-  } catch (error) {
-    signal.throwIfAborted()
-    log.log('warning', 'logged in without a look at the backends', { user: userId, reason: (error as Error).message })
-  }
-}
-
-const kinds: readonly string[] = [
-  'bad-credentials',
-  'denied',
-  'unavailable',
-  'login-delay',
-  'in-use',
-  'privacy-required',
-] satisfies readonly AuthErrorKind[]
-
-/** The refusal in an AuthenticateAnswer; undefined when it says yes. */
-const readAnswer = (answer: unknown): AuthError | undefined => {
-  const unreadable = () =>
-    new AuthError('unavailable', 'the mail gateway can not be asked now', {
-      cause: new Error('unreadable answer of ms_syncd'),
-    })
-  if (typeof answer !== 'object' || answer === null || !('ok' in answer)) return unreadable()
-  if (answer.ok === true) return undefined
-  if (answer.ok !== false || !('kind' in answer) || !('text' in answer)) return unreadable()
-  const { kind, text } = answer
-  if (typeof kind !== 'string' || !kinds.includes(kind) || typeof text !== 'string') return unreadable()
-  return kind === 'bad-credentials' ? badCredentials(new Error(text)) : new AuthError(kind as AuthErrorKind, text)
+const checkState = ({ state }: AccountRecord) => {
+  if (state === 'disabled') throw new AuthError('denied', 'this account is disabled')
+  if (state === 'migrating') throw new AuthError('denied', 'this account waits for its migration')
 }
 
 /** A damaged account file or a full disk must not look like a wrong password. */
-const asAuthError = (error: unknown): AuthError => {
-  if (error instanceof AuthError) return error
+const asAuthError = (error: unknown): never => {
+  if (error instanceof AuthError) throw error
   const text = error instanceof StoreError ? 'the account database is not available' : 'the login could not be decided'
-  return new AuthError('unavailable', text, { cause: error })
+  throw new AuthError('unavailable', text, { cause: error })
 }
 
 /** For the log alone; no cause of ours carries a password. */

@@ -1,14 +1,13 @@
 /** Who is who, as the daemons see it. */
 
 import type { UserId } from '../base/ids.ts'
+import type { Ask, Channel } from './sasl/mechanism.ts'
+import type { Offer } from './sasl/offer.ts'
 
-export interface LoginRequest {
+/** Where somebody wants to log in, and from where. */
+export interface LoginPlace {
   /** Service name of `accessible_services` and `msadm service`. */
   readonly service: 'imap' | 'pop' | 'sieve'
-  /** As the client sent it; not canonical yet. */
-  readonly user: string
-  /** Octets, whatever their charset. Never logged, never stored. */
-  readonly password: Buffer
   readonly localAddress: string
   readonly remoteAddress: string
   /** For the record of the login: id of the connection, and whether TLS is active on it. */
@@ -17,13 +16,34 @@ export interface LoginRequest {
   readonly signal: AbortSignal
 }
 
+export interface LoginRequest extends LoginPlace {
+  /** As the client sent it; not canonical yet. */
+  readonly user: string
+  /** Octets, whatever their charset. Never logged, never stored. */
+  readonly password: Buffer
+}
+
+export interface SaslRequest extends LoginPlace {
+  /** Upper case. */
+  readonly mechanism: string
+  /** The response that came with the command. */
+  readonly initial: Buffer | undefined
+  readonly ask: Ask
+  /** Undefined without TLS. */
+  readonly channel: Channel | undefined
+}
+
 /** A decided login. */
 export interface Login {
   readonly userId: UserId
 }
 
-/** Checks a user's password: against the embedded accounts, or (gateway mode) by asking ms_syncd, which asks the backend. */
+/** Decides who somebody is: by the embedded accounts, or (gateway mode) by asking ms_syncd, which asks the backend. */
 export interface Authenticator {
+  /** What a client may log in with now. */
+  offer(channel: Channel | undefined): Offer
   /** Throws AuthError. Logs the result, good or bad; nobody else needs to. AUTH-14 */
   login(request: LoginRequest): Promise<Login>
+  /** Runs a SASL mechanism to its end. Throws AuthError; SyntaxFault; what `ask` throws. Logs as `login` does. */
+  authenticate(request: SaslRequest): Promise<Login>
 }

@@ -30,7 +30,7 @@ export interface Verifiers {
 /** 16 MiB and some 40 ms on a core. */
 const scryptCost = { logN: 14, r: 8, p: 1 }
 /** Above the 4096 that RFC 5802 §5.1 asks for at least; the client pays the same, so no more than a telephone computes in some 20 ms. */
-const scramIterations = 16_384
+export const scramIterations = 16_384
 /** What a stored verifier may ask for; more is a damaged or foreign file. */
 const maxLogN = 20
 const maxIterations = 10_000_000

@@ -51,6 +51,8 @@ export type AuthErrorKind =
   | 'in-use'
   /** Clear-text login refused without TLS. RFC 5530 PRIVACYREQUIRED */
   | 'privacy-required'
+  /** The SASL mechanism is unknown or not offered. RFC 5530 CANNOT */
+  | 'no-mechanism'
 
 /** A login was refused or could not be decided. */
 export class AuthError extends Error {

@@ -21,6 +21,11 @@ export const checkRelations = (config: Config): readonly Fault[] => {
   // TLS-01; an anonymous suite would do as well, but none is left in TLS 1.3 and OpenSSL 3.
   for (const option of ['enable_imaps', 'enable_pop3s'] as const)
     if (config.get(option) && !tls) error(option, 'needs a certificate; set tls_cert_file, or this option to false')
+  if (config.get('min_ssf') > 0 && !tls)
+    error(
+      'min_ssf',
+      'is above 0, which takes TLS to reach, and there is no certificate; set tls_cert_file, or this option to 0',
+    )
   if (config.get('msevent_tls') && !tls) error('msevent_tls', 'needs a certificate; set tls_cert_file')
   for (const option of ['tls_key_file', 'tls_key_password'] as const)
     if (config.get(option) && !tls) warning(option, 'has no effect without tls_cert_file')

@@ -1,5 +1,6 @@
 /** A command of the protocol: one row each in `commands/<word>.ts`. */
 
+import type { Offer } from '../auth/sasl/offer.ts'
 import type { TokenReader } from '../proto/imap/token-reader.ts'
 import type { IncomingMessage } from './input.ts'
 import type { Session } from './session.ts'
@@ -10,10 +11,9 @@ export type StateName = 'not-authenticated' | 'authenticated' | 'selected'
 /** What a capability may depend on. */
 export interface Circumstances {
   readonly loggedIn: boolean
-  readonly secure: boolean
   readonly canUpgrade: boolean
-  /** login_disabled is set and there is no TLS. IMAP-08 */
-  readonly loginDisabled: boolean
+  /** What a client may log in with now. IMAP-08 */
+  readonly offer: Offer
   readonly gatewayMode: boolean
 }
 

@@ -1,27 +1,21 @@
-/** What LOGIN and the mechanisms of AUTHENTICATE have in common. */
+/** What LOGIN and AUTHENTICATE have in common. */
 
-import type { Credentials } from '../auth/sasl.ts'
+import type { Login, LoginPlace } from '../auth/types.ts'
 import { AuthError } from '../base/errors.ts'
 import type { Completion } from './command.ts'
 import type { Session } from './session.ts'
 
-/** Throws AuthError, after a pause when the credentials were wrong. IMAP-08 */
-export async function authenticate(
-  session: Session,
-  { user, password }: Pick<Credentials, 'user' | 'password'>,
-): Promise<Completion> {
-  if (session.circumstances.loginDisabled) throw new AuthError('privacy-required', 'no TLS')
-  const { connection, services } = session
+/** Throws what `decide` throws, after a pause when it was AuthError bad-credentials. IMAP-08 */
+export async function logIn(session: Session, decide: (place: LoginPlace) => Promise<Login>): Promise<Completion> {
+  const { connection } = session
   try {
-    const login = await services.authenticator.login({
+    const login = await decide({
       service: 'imap',
-      user,
-      password,
       localAddress: connection.localAddress,
       remoteAddress: connection.remoteAddress,
       signal: connection.signal,
       sessionId: connection.id,
-      secure: connection.secure,
+      secure: connection.channel !== undefined,
     })
     return await session.login(login.userId)
   } catch (error) {

@@ -89,6 +89,8 @@ function authFailure(kind: AuthErrorKind): Failure {
       return no('INUSE', 'The mailbox at the mail server behind is locked by another session, try again later')
     case 'privacy-required':
       return no('PRIVACYREQUIRED', 'A password is taken over TLS only: use STARTTLS first')
+    case 'no-mechanism':
+      return no('CANNOT', 'Mechanism is not available')
   }
 }
 

@@ -93,14 +93,13 @@ export class Session {
   }
 
   get circumstances(): Circumstances {
-    const { secure, canUpgrade } = this.connection
-    const { gatewayMode, loginDisabled } = this.services.settings()
+    const { channel, canUpgrade } = this.connection
+    const { settings, authenticator } = this.services
     return {
       loggedIn: this.#user !== undefined,
-      secure,
       canUpgrade,
-      loginDisabled: loginDisabled && !secure,
-      gatewayMode,
+      offer: authenticator.offer(channel),
+      gatewayMode: settings().gatewayMode,
     }
   }
 

@@ -4,8 +4,6 @@ import type { Config } from '../config/config.ts'
 
 export interface Settings {
   readonly gatewayMode: boolean
-  /** login_disabled: no password without TLS. IMAP-08 */
-  readonly loginDisabled: boolean
   /** Told to everybody who logs in. IMAP-07 */
   readonly loginAlert: string | undefined
   /** IMAP-04 */
@@ -23,7 +21,6 @@ const appendOctets = 256 * 1024 * 1024
 export function settingsOf(config: Config): Settings {
   return {
     gatewayMode: config.get('gateway_mode'),
-    loginDisabled: config.get('login_disabled'),
     loginAlert: config.get('login_alert'),
     idleMs: config.get('imap_timeout') * minuteMs,
     keepaliveMs: config.get('imap_keepalive') * minuteMs,

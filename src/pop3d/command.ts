@@ -1,4 +1,5 @@
 /** A command of the protocol: one row each in `commands/<word>.ts`. */
+import type { Offer } from '../auth/sasl/offer.ts'
 import type { Session } from './session.ts'
 
 /** RFC 1939 §4, §5. The UPDATE state is inside QUIT. */
@@ -7,11 +8,10 @@ export type StateName = 'authorization' | 'transaction'
 /** What a capability may depend on. */
 export interface Circumstances {
   readonly state: StateName
-  readonly secure: boolean
   /** STLS can be given. */
   readonly canUpgrade: boolean
-  /** login_disabled is set and there is no TLS. POP-04 */
-  readonly loginDisabled: boolean
+  /** What a client may log in with now. POP-04 */
+  readonly offer: Offer
   readonly gatewayMode: boolean
 }
 

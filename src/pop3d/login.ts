@@ -1,19 +1,21 @@
-/** What PASS and the mechanisms of AUTH have in common. */
+/** What PASS and AUTH have in common. */
+import type { Login, LoginPlace } from '../auth/types.ts'
 import { AuthError } from '../base/errors.ts'
 import type { Session } from './session.ts'
 
-/** Answers the text behind +OK. Throws AuthError, after a pause when the credentials were wrong; StoreError; Refusal. POP-04 */
-export async function login(session: Session, user: string, password: Buffer): Promise<string> {
-  const { connection, services } = session
+/**
+ * Answers the text behind +OK. Throws what `decide` throws, after a pause when it was AuthError bad-credentials; StoreError; Refusal.
+ * POP-04
+ */
+export async function logIn(session: Session, decide: (place: LoginPlace) => Promise<Login>): Promise<string> {
+  const { connection } = session
   try {
-    const { userId } = await services.authenticator.login({
+    const { userId } = await decide({
       service: 'pop',
-      user,
-      password,
       localAddress: connection.localAddress,
       remoteAddress: connection.remoteAddress,
       sessionId: connection.id,
-      secure: connection.secure,
+      secure: connection.channel !== undefined,
       signal: connection.signal,
     })
     return await session.login(userId)
@@ -25,5 +27,5 @@ export async function login(session: Session, user: string, password: Buffer): P
 
 /** Throws AuthError when a password must not be sent now. POP-04 */
 export function mustBeSecure(session: Session): void {
-  if (session.circumstances.loginDisabled) throw new AuthError('privacy-required', 'no TLS')
+  if (!session.circumstances.offer.passwords) throw new AuthError('privacy-required', 'no TLS')
 }

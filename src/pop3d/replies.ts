@@ -43,6 +43,8 @@ function authReply(kind: AuthErrorKind): string {
       return err('the maildrop at the mail server behind is locked by another session', 'IN-USE')
     case 'privacy-required':
       return err('a password is taken over TLS only: use STLS first', 'AUTH')
+    case 'no-mechanism':
+      return err('the mechanism is not available')
   }
 }
 

@@ -83,9 +83,9 @@ export class Session {
   }
 
   get circumstances(): Circumstances {
-    const { secure, canUpgrade } = this.connection
-    const { gatewayMode, loginDisabled } = this.services.settings()
-    return { state: this.state, secure, canUpgrade, gatewayMode, loginDisabled: loginDisabled && !secure }
+    const { channel, canUpgrade } = this.connection
+    const { settings, authenticator } = this.services
+    return { state: this.state, canUpgrade, offer: authenticator.offer(channel), gatewayMode: settings().gatewayMode }
   }
 
   /** From the greeting to the end of the connection. Rejects never. */

@@ -3,8 +3,6 @@ import type { Config } from '../config/config.ts'
 
 export interface Settings {
   readonly gatewayMode: boolean
-  /** No password without TLS. POP-04 */
-  readonly loginDisabled: boolean
   /** Of a session that is logged in. POP-03 */
   readonly idleMs: number
   /** Least time between two logins of a user; 0: none. RFC 2449 §6.6 */
@@ -16,7 +14,6 @@ const MINUTE_MS = 60_000
 /** Read once for each configuration; sessions look at the newest. */
 export const settingsOf = (config: Config): Settings => ({
   gatewayMode: config.get('gateway_mode'),
-  loginDisabled: config.get('login_disabled'),
   idleMs: config.get('pop_timeout') * MINUTE_MS,
   loginDelaySeconds: config.get('pop_login_delay'),
 })

@@ -8,8 +8,10 @@
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { Channel } from '../auth/sasl/mechanism.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { channelOf } from './channel.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from './types.ts'
 
 /** Of accepted sockets; what is read beyond what the session asked for. */
@@ -56,7 +58,7 @@ export class SocketConnection implements ClientConnection {
   readonly #queue: Buffer[] = []
   readonly #highWaterOctets: number
   #socket: Socket
-  #secure = false
+  #channel: Channel | undefined
   #upgrading = false
   #closed: Promise<void> | undefined
   #ended = false
@@ -83,12 +85,12 @@ export class SocketConnection implements ClientConnection {
     this.#attach()
   }
 
-  get secure(): boolean {
-    return this.#secure
+  get channel(): Channel | undefined {
+    return this.#channel
   }
 
   get canUpgrade(): boolean {
-    return this.#options.startTls !== undefined && !this.#secure
+    return this.#options.startTls !== undefined && this.#channel === undefined
   }
 
   get signal(): AbortSignal {
@@ -161,7 +163,7 @@ export class SocketConnection implements ClientConnection {
 
   async upgrade(): Promise<void> {
     const { startTls } = this.#options
-    if (startTls === undefined || this.#secure) throw new Error('TLS is not available or active already')
+    if (startTls === undefined || this.#channel !== undefined) throw new Error('TLS is not available or active already')
     if (this.#socket.readableLength > 0) {
       this.destroy('octets came behind STARTTLS before TLS was there')
       throw new ConnectionLost('octets came behind STARTTLS')
@@ -173,7 +175,9 @@ export class SocketConnection implements ClientConnection {
     try {
       await this.#belowMark(1)
       plain.off('close', this.#onClose)
-      this.#socket = await startTls(plain)
+      const secured = await startTls(plain)
+      this.#socket = secured
+      this.#channel = channelOf(secured)
     } catch (error) {
       plain.destroy()
       this.#onClose()
@@ -181,7 +185,6 @@ export class SocketConnection implements ClientConnection {
     } finally {
       this.#upgrading = false
     }
-    this.#secure = true
     this.#attach()
   }
 

@@ -1,5 +1,6 @@
 /** What a protocol daemon is given by the server room: connections, and a life to live as a process. */
 
+import type { Channel } from '../auth/sasl/mechanism.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
@@ -11,8 +12,8 @@ export interface ClientConnection {
   readonly id: string
   readonly remoteAddress: string
   readonly localAddress: string
-  /** TLS is active. */
-  readonly secure: boolean
+  /** The TLS that is active; undefined: none is. */
+  readonly channel: Channel | undefined
   /** STARTTLS/STLS can be offered: a certificate is configured and TLS is not active yet. */
   readonly canUpgrade: boolean
   /** Aborted when the connection is gone or the daemon stops at once. */

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type AccountRecord, openAccounts } from '#src/auth/accounts.ts'
-import { type Ask, createAuthenticator } from '#src/auth/authenticator.ts'
+import { createAuthenticator } from '#src/auth/authenticator.ts'
 import { createHashPool } from '#src/auth/hash-pool.ts'
+import type { AskService } from '#src/auth/ms-syncd.ts'
 import type { LoginRequest } from '#src/auth/types.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
 import { type Clock, systemClock } from '#src/base/clock.ts'
@@ -37,7 +38,7 @@ afterEach(() => {
   written.length = 0
 })
 
-const authenticator = (overrides: ConfigOverrides = {}, more: { ask?: Ask; clock?: Clock } = {}) =>
+const authenticator = (overrides: ConfigOverrides = {}, more: { ask?: AskService; clock?: Clock } = {}) =>
   createAuthenticator({
     config: configOf({ account_db: directory, domain: 'a.example', ...overrides }),
     log,
@@ -193,7 +194,7 @@ describe('the throttle', () => {
 })
 
 describe('logins in gateway mode', () => {
-  const gateway = (ask: Ask, overrides: ConfigOverrides = {}) =>
+  const gateway = (ask: AskService, overrides: ConfigOverrides = {}) =>
     authenticator({ gateway_mode: true, ...overrides }, { ask })
 
   it('GW-12 GW-25 asks ms_syncd, in secret, with the octets as they came', async () => {

@@ -35,6 +35,8 @@ describe('the greeting', () => {
         'IMAP4rev1',
         'LITERAL+',
         'SASL-IR',
+        'AUTH=SCRAM-SHA-256',
+        'AUTH=SCRAM-SHA-1',
         'AUTH=PLAIN',
         'AUTH=LOGIN',
         'IDLE',
@@ -60,7 +62,7 @@ describe('the greeting', () => {
     const greeting = await peer.line()
     expect(greeting).toContain(' LOGINDISABLED')
     expect(greeting).toContain(' STARTTLS')
-    expect(greeting).not.toContain('AUTH=')
+    expect(greeting).not.toMatch(/AUTH=(PLAIN|LOGIN)/)
     expect(await peer.command('a', `LOGIN ${user} secret`)).toEqual([
       expect.stringMatching(/^a NO \[PRIVACYREQUIRED\] /),
     ])
@@ -72,6 +74,8 @@ describe('the greeting', () => {
     const [again] = await secure.command('d', 'CAPABILITY')
     expect(again).not.toContain('LOGINDISABLED')
     expect(again).not.toContain('STARTTLS')
+    // AUTH-09
+    expect(again).toContain('AUTH=PLAIN')
     expect((await secure.command('e', `LOGIN ${user} secret`))[0]).toMatch(/^e OK /)
   })
 

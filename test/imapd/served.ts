@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { offerOf } from '#src/auth/sasl/offer.ts'
 import type { Authenticator } from '#src/auth/types.ts'
 import { type Clock, systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -45,7 +46,8 @@ export async function serve({ clock = systemClock, mailbox, connection: wire }: 
   const config = configOf({ login_disabled: false, imap_host: '127.0.0.1', imap_port: 0, enable_imaps: false })
   const open = () => openStore({ root: join(directory, 'user'), clock, log })
   const [store, elsewhere] = [open(), open()]
-  const authenticator: Authenticator = { login: async () => ({ userId: user }) }
+  const login = async () => ({ userId: user })
+  const authenticator: Authenticator = { offer: (channel) => offerOf(config, channel), login, authenticate: login }
   const services = {
     settings: () => settingsOf(config),
     log,

@@ -190,7 +190,7 @@ describe('STARTTLS', () => {
         rest = rest.slice(end + 2)
         if (line !== 'STARTTLS') {
           executed.push(line)
-          connection.write(`did ${line} ${connection.secure ? 'secure' : 'clear'}\r\n`)
+          connection.write(`did ${line} ${connection.channel ? 'secure' : 'clear'}\r\n`)
           continue
         }
         if (rest !== '') return

@@ -9,6 +9,7 @@ const peers: Readonly<Record<string, string>> = {
   fetchmail: 'fetchmail',
   mpop: 'mpop',
   getmail: 'getmail6',
+  gsasl: 'gsasl',
   procmail: 'procmail',
   curl: 'curl',
   strace: 'strace',

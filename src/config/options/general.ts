@@ -41,11 +41,10 @@ export const generalOptions = {
   admin_user: string({
     section: '2.2.6.5',
     valid: 'a user id',
-    later: 'SASL authorisation',
     services: ['imapd', 'pop3d', 'msadm'],
     reload: 'live',
     ldap: 'isodeMboxAdminUser',
-    doc: 'User who may act as any other user after SASL authentication.',
+    doc: 'User who may act as any other user: log in with the own password by SASL PLAIN or SCRAM, and name the other as authorisation identity (authzid).',
   }),
   quota_limit: integer({
     section: '2.2.7.1',

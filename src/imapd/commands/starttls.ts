@@ -10,7 +10,7 @@ export const starttls = command({
   parse: readNoArgs,
   async run(session) {
     const { connection } = session
-    if (connection.secure) throw new Refusal('BAD', undefined, 'TLS is active already')
+    if (connection.channel !== undefined) throw new Refusal('BAD', undefined, 'TLS is active already')
     if (!connection.canUpgrade) throw new Refusal('NO', 'UNAVAILABLE', 'TLS is not set up at this server')
     // Somebody in between may have put commands behind it: they are never executed, and the client is not kept.
     if (session.input.pending > 0) {

@@ -1,7 +1,7 @@
 /** PASS string. RFC 1939 §7: everything to the end of the line is the password, spaces too. */
 import { SyntaxFault } from '../../base/errors.ts'
 import type { Command } from '../command.ts'
-import { login, mustBeSecure } from '../login.ts'
+import { logIn, mustBeSecure } from '../login.ts'
 import { Refusal } from '../replies.ts'
 
 export const pass: Command = {
@@ -13,6 +13,6 @@ export const pass: Command = {
     session.user = undefined
     if (user === undefined) throw new Refusal('USER comes first')
     if (argument === undefined || argument.length === 0) throw new SyntaxFault('PASS takes a password', 'argument')
-    return login(session, user, argument)
+    return logIn(session, (place) => session.services.authenticator.login({ ...place, user, password: argument }))
   },
 }

@@ -11,7 +11,7 @@ export const stls: Command = {
   async run(session, argument) {
     noArgument(argument)
     const { connection } = session
-    if (connection.secure) throw new Refusal('TLS is active already')
+    if (connection.channel !== undefined) throw new Refusal('TLS is active already')
     if (!connection.canUpgrade) throw new Refusal('TLS is not set up at this server')
     // Somebody in between may have put commands behind it: they are never executed, and the client is not kept.
     if (session.input.pending > 0) {

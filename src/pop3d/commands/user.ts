@@ -9,7 +9,7 @@ const MAX_NAME_OCTETS = 320
 export const user: Command = {
   keyword: 'USER',
   states: ['authorization'],
-  capabilities: ({ state, loginDisabled }) => (state === 'authorization' && !loginDisabled ? ['USER'] : []),
+  capabilities: ({ state, offer }) => (state === 'authorization' && offer.passwords ? ['USER'] : []),
   async run(session, argument) {
     mustBeSecure(session)
     const name = argument?.toString('utf8').trim() ?? ''

@@ -6,7 +6,8 @@ import { createConnection, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { Authenticator, LoginRequest } from '#src/auth/types.ts'
+import { mechanisms, offeredOverTls, offerOf } from '#src/auth/sasl/offer.ts'
+import type { Authenticator, Login, LoginRequest } from '#src/auth/types.ts'
 import { type Clock, systemClock } from '#src/base/clock.ts'
 import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -91,14 +92,25 @@ export async function serve({
   })
   const store = wrap?.(disk) ?? disk
   const logins: LoginRequest[] = []
+  const login = async (request: LoginRequest): Promise<Login> => {
+    logins.push(request)
+    const failure = fail?.(request)
+    if (failure) throw failure
+    if (request.user !== user || request.password.toString() !== password) throw new AuthError('bad-credentials', 'no')
+    return { userId: user as UserId }
+  }
   const authenticator: Authenticator = {
-    async login(request) {
-      logins.push(request)
-      const failure = fail?.(request)
-      if (failure) throw failure
-      if (request.user !== user || request.password.toString() !== password)
-        throw new AuthError('bad-credentials', 'no')
-      return { userId: user as UserId }
+    offer: (channel) => offerOf(inForce, channel),
+    login,
+    async authenticate({ mechanism: name, initial, ask, channel, ...place }) {
+      const offered = offerOf(inForce, channel).mechanisms
+      const mechanism = mechanisms.find((known) => known.name === name && offered.includes(name))
+      if (mechanism === undefined)
+        throw new AuthError(offeredOverTls(inForce, name) ? 'privacy-required' : 'no-mechanism', 'no')
+      const scramKeys = () => Promise.reject(new Error('there are passwords only'))
+      const proof = await mechanism.run({ initial, ask, channel, offered, scramKeys })
+      if (proof.authzid !== undefined && proof.authzid !== proof.user) throw new AuthError('denied', 'no')
+      return login({ ...place, user: proof.user, password: proof.password! })
     },
   }
   const events = bus({ path: join(directory, 'mseventd') })

@@ -1,0 +1,55 @@
+/** What a SASL mechanism is on the server's side, whatever protocol carries it. RFC 4422 */
+import type { ScramHash, ScramKeys } from '../verifier.ts'
+
+/** Sends a challenge and answers the client's response to it. Throws what ends the exchange: the client gave up, or is gone. */
+export type Ask = (challenge: Buffer) => Promise<Buffer>
+
+/** The TLS that a client speaks to us through. */
+export interface Channel {
+  /** Length of the cipher's key in bits: the security strength factor. */
+  readonly ssf: number
+  /** Something in it is its own alone, for proofs to be bound to. */
+  readonly binds: boolean
+  /** The octets of a channel binding, by its registered name (RFC 5056 §7); undefined: this connection does not have it. */
+  binding(type: string): Buffer | undefined
+}
+
+/** One run of a mechanism. */
+export interface Exchange {
+  readonly ask: Ask
+  /** The response that came with the command. */
+  readonly initial: Buffer | undefined
+  /** Undefined without TLS. */
+  readonly channel: Channel | undefined
+  /** Names of the mechanisms that were offered to the client. */
+  readonly offered: readonly string[]
+  /** Keys of a user; those of a user who has none are made up, the same each time, and nothing proves them. Throws AuthError, StoreError. */
+  scramKeys(user: string, hash: ScramHash): Promise<ScramKeys>
+}
+
+/** What an exchange came to. */
+export interface Proof {
+  /** The authcid. */
+  readonly user: string
+  /** Still to be checked; undefined: the exchange proved the user. */
+  readonly password?: Buffer
+  /** Whom the client wants to act as, where it says so. */
+  readonly authzid: string | undefined
+  /** What the server still says when the login is decided, and the client answers with nothing. RFC 4422 §3.6, §5 item 2b */
+  readonly last?: Buffer
+}
+
+export interface Mechanism {
+  /** Upper case. */
+  readonly name: string
+  /** Another name in mech_list that stands for it too. */
+  readonly family?: string
+  /** What the server, and whoever listens in clear, gets to see of the secret. */
+  readonly shows: 'password' | 'nothing'
+  /** Whether it can be used on such a connection, whatever is allowed there. */
+  fits(channel: Channel | undefined): boolean
+  /** Runs to the client's last response. Throws SyntaxFault; AuthError bad-credentials; what `ask` throws. */
+  run(exchange: Exchange): Promise<Proof>
+}
+
+export const nothing = Buffer.alloc(0)

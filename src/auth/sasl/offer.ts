@@ -1,0 +1,49 @@
+/** Which ways of logging in a client is offered on its connection. AUTH-02 */
+import type { Config } from '../../config/config.ts'
+import type { Channel, Mechanism } from './mechanism.ts'
+import { login, plain } from './plain.ts'
+import { scram, scramPlus } from './scram.ts'
+
+/** Strongest first (AUTH-05): clients that take the first they know take the best. */
+export const mechanisms: readonly Mechanism[] = [
+  scramPlus('sha256'),
+  scramPlus('sha1'),
+  scram('sha256'),
+  scram('sha1'),
+  plain,
+  login,
+]
+
+export interface Offer {
+  /** A password may be shown: LOGIN, USER and PASS, and the mechanisms that do the same. */
+  readonly passwords: boolean
+  /** Names for AUTH= and SASL. */
+  readonly mechanisms: readonly string[]
+}
+
+/**
+ * What mech_list, login_disabled, min_ssf and gateway_mode (GW-13) leave of the mechanisms. Nothing here adds a security layer of its own, so the
+ * strength of a session is that of TLS, and every max_ssf is kept.
+ */
+export const offerOf = (config: Config, channel: Channel | undefined): Offer => {
+  const strong = (channel?.ssf ?? 0) >= config.get('min_ssf')
+  const passwords = strong && (channel !== undefined || !config.get('login_disabled'))
+  const may = (mechanism: Mechanism): boolean =>
+    strong && listed(config, mechanism) && mechanism.fits(channel) && (passwords || mechanism.shows === 'nothing')
+  return { passwords, mechanisms: config.get('gateway_mode') ? [] : mechanisms.filter(may).map(({ name }) => name) }
+}
+
+/** Whether the mechanism would be offered on a connection with the best TLS. */
+export const offeredOverTls = (config: Config, name: string): boolean =>
+  offerOf(config, bestTls).mechanisms.includes(name)
+
+const bestTls: Channel = { ssf: 256, binds: true, binding: () => undefined }
+
+/**
+ * In synchronisation mode a backend may need the user's password (SYN-01), which only some mechanisms bring: the others have to be asked for.
+ */
+const listed = (config: Config, { name, family, shows }: Mechanism): boolean => {
+  const list = config.get('mech_list')?.map((word) => word.toUpperCase())
+  if (list === undefined) return shows === 'password' || !config.get('sync_mode')
+  return list.includes(name) || (family !== undefined && list.includes(family))
+}
