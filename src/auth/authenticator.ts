@@ -21,12 +21,15 @@ import { createThrottle } from './throttle.ts'
 import type { Authenticator, Login, LoginPlace, SaslRequest } from './types.ts'
 import { canonicalUserId, defaultDomain } from './user-id.ts'
 import { openUsers } from './users.ts'
+import { createVerified } from './verified.ts'
 
 /** A login waits for ms_syncd as long as the backend may take to answer, or for a whole first synchronisation (GW-17). */
 const fastLoginTimeoutMs = 3 * 60_000
 const wholeSyncTimeoutMs = 6 * 60 * 60_000
 /** More than anybody types or a token has. */
 const maxPasswordOctets = 4096
+/** More than a password takes to check on a server that is not busy. */
+const refusedAfterMs = 100
 /** Of a user name in a log. */
 const maxLoggedName = 320
 
@@ -49,7 +52,8 @@ export interface AuthenticatorParts {
 export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
   const { log, clock, ask, hashPool = createHashPool() } = parts
   let config = parts.config
-  let users = openUsers(config.get('account_db'), hashPool)
+  const checks = { hashPool, verified: createVerified(clock), clock }
+  let users = openUsers(config.get('account_db'), checks)
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
   const check = (candidate: Config) => {
     if ((candidate.get('gateway_mode') || candidate.get('sync_mode')) && ask === undefined)
@@ -126,7 +130,12 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     }
   }
   const decided = async (proof: Proof, place: LoginPlace, fields: Readonly<Record<string, string>>): Promise<Login> => {
-    const login = await decide(proof, place).catch(asAuthError)
+    // Begun before anything is looked up: how long that takes is not seen in the answer.
+    const answerTime = clock.sleep(refusedAfterMs)
+    const login = await decide(proof, place).catch(async (error: unknown) => {
+      await answerTime
+      return asAuthError(error)
+    })
     const { service, remoteAddress: client, sessionId: session, secure: tls } = place
     log.log('notice', 'login', { session, client, service, user: login.userId, tls, ...fields })
     return login
@@ -171,7 +180,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     },
     reload: (next) => {
       check(next)
-      if (next.get('account_db') !== config.get('account_db')) users = openUsers(next.get('account_db'), hashPool)
+      if (next.get('account_db') !== config.get('account_db')) users = openUsers(next.get('account_db'), checks)
       config = next
     },
   }

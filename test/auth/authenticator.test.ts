@@ -122,6 +122,75 @@ describe('logins to embedded accounts', () => {
     expect(asked).toEqual(['ln=14,r=8,p=1', 'ln=14,r=8,p=1', 'ln=14,r=8,p=1'])
   })
 
+  it('H16 answers a refusal after the same time, however long the look-up takes', async () => {
+    const { promise: time, resolve: pass } = Promise.withResolvers<void>()
+    const asleep: number[] = []
+    let looked = 0
+    const sleep = (ms: number) => {
+      asleep.push(ms)
+      return time
+    }
+    const clock = { ...systemClock, sleep }
+    const { promise: checked, resolve: wasChecked } = Promise.withResolvers<void>()
+    const auth = createAuthenticator({
+      config: configOf({ account_db: directory, domain: 'a.example' }),
+      log,
+      clock,
+      hashPool: {
+        ...hashPool,
+        verify: async () => {
+          // The time began to run before anybody was looked up.
+          expect(asleep.length).toBe(2)
+          if (++looked === 2) wasChecked()
+          return false
+        },
+      },
+    })
+    let answered = 0
+    const answers = ['joe', 'nobody'].map((user) => kindOf(auth.login(request(user))).finally(() => answered++))
+    await checked
+    await new Promise(setImmediate)
+    expect(answered).toBe(0)
+    pass()
+    expect(await Promise.all(answers)).toEqual(['bad-credentials', 'bad-credentials'])
+    expect(asleep).toEqual([100, 100])
+  })
+
+  it('checks a password that was right lately without hashing it again, until it changes or ten minutes pass', async () => {
+    let now = 0
+    let hashed = 0
+    const auth = createAuthenticator({
+      config: configOf({ account_db: directory, domain: 'a.example' }),
+      log,
+      clock: { ...systemClock, monotonic: () => now },
+      hashPool: {
+        ...hashPool,
+        verify: (secret, verifier) => {
+          hashed++
+          return hashPool.verify(secret, verifier)
+        },
+      },
+    })
+    const accounts = openAccounts(directory)
+    const user = 'busy@a.example' as UserId
+    const account = { userId: user, state: 'enabled', services: {}, properties: [] } as const
+    await accounts.put({ ...account, verifiers: makeVerifiers(Buffer.from(password)) })
+    const login = async (secret: string) => [await kindOf(auth.login(request(user, { password: secret }))), hashed]
+    expect(await login(password)).toEqual(['in', 1])
+    expect(await login(password)).toEqual(['in', 1])
+    expect(await login('wrong')).toEqual(['bad-credentials', 2])
+    now = 599_999
+    expect(await login(password)).toEqual(['in', 2])
+    now = 600_000
+    expect(await login(password)).toEqual(['in', 3])
+    await accounts.put({ ...account, state: 'disabled', verifiers: makeVerifiers(Buffer.from('another')) })
+    expect(await login(password)).toEqual(['bad-credentials', 4])
+    expect(await login('another')).toEqual(['denied', 5])
+    expect(await login('another')).toEqual(['denied', 5])
+    await accounts.remove(user)
+    expect(await login('another')).toEqual(['bad-credentials', 6])
+  })
+
   it('USR-08 IMAP-09 follows the rule of the user, then that of the server, then the default', async () => {
     const rule = (user: string, service: 'imap' | 'pop', overrides: ConfigOverrides) =>
       kindOf(authenticator(overrides).login(request(user, { service })))
