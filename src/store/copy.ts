@@ -1,5 +1,6 @@
 import { StoreError } from '../base/errors.ts'
 import type { Uid } from '../base/ids.ts'
+import { inTurns } from './breath.ts'
 import type { StoreContext } from './context.ts'
 import { originOfCopy } from './copy-origin.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
@@ -8,26 +9,34 @@ import { checkOrigin, messageFileName } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
 import { severalAtOnce } from './several.ts'
 import type { CopyResult, Flag } from './types.ts'
+import { sortedUids } from './uid-set.ts'
 import { uniqueName } from './unique.ts'
 
 /** Reasons why the file system can't give a file a second name: other partition, too many names, not offered at all. */
 const unlinkable: readonly (string | undefined)[] = ['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']
 
 /**
- * Gives the message files new names in the target and commits them there, as copies of what the source has. Files that are named but don't get
+ * Gives the files of those that are there new names in the target and commits them there, as copies of what the source has. Files that are named but don't get
  * committed are swept later, since a commit that seems to have failed may have been made.
  */
 export async function copyMessages(
   context: StoreContext,
   source: OpenMailbox,
-  messages: readonly StoredMessage[],
+  uids: readonly Uid[],
   target: OpenMailbox,
   given: ReadonlyMap<Uid, string> = new Map(),
 ): Promise<CopyResult> {
+  for (const origin of given.values()) checkOrigin(origin)
+  const messages: StoredMessage[] = []
+  const origins: (string | undefined)[] = []
+  for await (const uid of inTurns(sortedUids(uids))) {
+    const message = source.byUid(uid)
+    if (message === undefined) continue
+    messages.push(message)
+    origins.push(given.get(uid) ?? originOfCopy(source.id, message.origin))
+  }
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
   const folder = `${target.directory}/msg`
-  const origins = messages.map(({ uid, origin }) => given.get(uid) ?? originOfCopy(source.id, origin))
-  for (const origin of given.values()) checkOrigin(origin)
   const files = await linkAll(context, source.directory, messages, target, origins)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
   for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])

@@ -277,8 +277,7 @@ export class OpenMailbox implements Mailbox {
 
   async copyTo(uids: readonly Uid[], target: Mailbox, origins?: ReadonlyMap<Uid, string>): Promise<CopyResult> {
     if (!(target instanceof OpenMailbox)) throw new Error('the target is of another store')
-    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])
-    return await this.doing('Copying messages', copyMessages(this.context, this, messages, target, origins))
+    return await this.doing('Copying messages', copyMessages(this.context, this, uids, target, origins))
   }
 
   async moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
