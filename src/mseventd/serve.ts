@@ -59,7 +59,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     plain.on('error', () => {})
     sockets.set(plain, state)
     plain.once('close', () => sockets.delete(plain))
-    const socket = isUnix || !acceptor ? plain : await acceptor.accept(plain)
+    const socket = isUnix || !acceptor ? plain : (await acceptor.accept(plain)).socket
     attend(socket, hub, { isProtected: isUnix || socket !== plain, log, maxUnreadOctets }, () => {
       state.heardAt = clock.monotonic()
     })

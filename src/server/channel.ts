@@ -1,15 +1,18 @@
 /** What the SASL mechanisms may know of a TLS connection. */
 import { createHash, X509Certificate } from 'node:crypto'
-import type { PeerCertificate, TLSSocket } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
 import type { Channel } from '../auth/sasl/mechanism.ts'
+import { emailAddresses } from './client-names.ts'
+import type { Secured } from './tls.ts'
 
 /**
  * Bindings only with TLS 1.3: below it an exporter needs the extended master secret to be unique (RFC 9266 §4.2), and Node does not tell whether
  * that was agreed on.
  */
-export const channelOf = (socket: TLSSocket): Channel => {
+export const channelOf = ({ socket, client }: Secured): Channel => {
   const binds = socket.getProtocol() === 'TLSv1.3'
   return {
+    clientNames: client === undefined ? [] : emailAddresses(client),
     ssf: keyBits(socket.getCipher().standardName),
     binds,
     binding: (type) => {

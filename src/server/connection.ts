@@ -7,11 +7,11 @@
  * - After STARTTLS nothing that came before it is looked at.
  */
 import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import type { Channel } from '../auth/sasl/mechanism.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { channelOf } from './channel.ts'
+import type { Secured } from './tls.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from './types.ts'
 
 /** Of accepted sockets; what is read beyond what the session asked for. */
@@ -32,7 +32,7 @@ export interface ConnectionOptions {
   readonly limits: ConnectionLimits
   readonly maxNetBufferOctets: number
   /** Takes the server's side of a TLS handshake; undefined while there is no certificate. */
-  readonly startTls: ((socket: Socket) => Promise<TLSSocket>) | undefined
+  readonly startTls: ((socket: Socket) => Promise<Secured>) | undefined
   readonly onAuthenticated: () => void
 }
 
@@ -176,7 +176,7 @@ export class SocketConnection implements ClientConnection {
       await this.#belowMark(1)
       plain.off('close', this.#onClose)
       const secured = await startTls(plain)
-      this.#socket = secured
+      this.#socket = secured.socket
       this.#channel = channelOf(secured)
     } catch (error) {
       plain.destroy()

@@ -35,7 +35,7 @@ export interface TlsMaterial {
   /** The certificate that is shown to clients. */
   readonly certificate: X509Certificate
   /** Undefined when clients aren't asked for a certificate. */
-  readonly clients: { readonly mustVerify: boolean; readonly depth: number } | undefined
+  readonly clients: { readonly mustShow: boolean; readonly mustVerify: boolean; readonly depth: number } | undefined
 }
 
 /** Undefined when no certificate is configured. Throws TlsError when there is one that can't be used. */
@@ -55,14 +55,20 @@ export async function loadTls(config: Config): Promise<TlsMaterial | undefined> 
     return {
       context,
       certificate: await shownCertificate(context, certFile),
-      clients: config.get('tls_require_client_cert')
-        ? { mustVerify: !config.get('tls_force_verify'), depth: config.get('tls_verify_depth') }
-        : undefined,
+      clients: clientsOf(config),
     }
   } catch (error) {
     if (!(error instanceof OptionFault)) throw new TlsError((error as Error).message, { cause: error })
     throw new TlsError(findingAt(config, 'error', error.option, error.message), { cause: error })
   }
+}
+
+/** Clients are asked for a certificate when they must have one, and when EXTERNAL is asked for in so many words: many programs bother their users then. */
+const clientsOf = (config: Config): TlsMaterial['clients'] => {
+  const mustShow = config.get('tls_require_client_cert')
+  const external = config.get('mech_list')?.some((name) => name.toUpperCase() === 'EXTERNAL') ?? false
+  if (!mustShow && !external) return undefined
+  return { mustShow, mustVerify: !config.get('tls_force_verify'), depth: config.get('tls_verify_depth') }
 }
 
 /** Milliseconds since 1970. */
@@ -175,6 +181,13 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_OSSL_PEM_NO_START_LINE: 'there is no PEM block of that kind in the file (tls_cert_file, tls_key_file)',
 }
 
+/** What a handshake came to. */
+export interface Secured {
+  readonly socket: TLSSocket
+  /** The client's certificate; undefined: it showed none, or one that does not verify. */
+  readonly client: X509Certificate | undefined
+}
+
 /** Takes handshakes with one set of material. A reload makes a new one; handshakes under way end with the old. */
 export class TlsAcceptor {
   readonly #server: Server
@@ -190,7 +203,7 @@ export class TlsAcceptor {
       ...context,
       requestCert: clients !== undefined,
       // OpenSSL then fails the handshake of a client without certificate; one that does not verify is cut after it.
-      rejectUnauthorized: clients?.mustVerify ?? false,
+      rejectUnauthorized: (clients?.mustShow && clients.mustVerify) ?? false,
     })
     this.#server.on('secureConnection', (socket) => this.#pending.get(endpoints(socket))?.(socket))
     this.#server.on('tlsClientError', (_, socket) => {
@@ -199,7 +212,7 @@ export class TlsAcceptor {
   }
 
   /** Rejects when the handshake fails or is not done in time; the socket is destroyed then. */
-  async accept(plain: Socket): Promise<TLSSocket> {
+  async accept(plain: Socket): Promise<Secured> {
     const key = endpoints(plain)
     const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
     const onClose = () => reject(new Error('the client closed, sent no TLS or took too long'))
@@ -210,8 +223,7 @@ export class TlsAcceptor {
     try {
       this.#server.emit('connection', plain)
       const socket = await promise
-      if (this.#clients) checkClient(socket, this.#clients)
-      return socket
+      return { socket, client: this.#clients && checkClient(socket, this.#clients) }
     } catch (error) {
       plain.destroy()
       throw error
@@ -226,11 +238,22 @@ export class TlsAcceptor {
 const endpoints = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
   `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 
-function checkClient(socket: TLSSocket, { mustVerify, depth }: NonNullable<TlsMaterial['clients']>): void {
+/** Answers the client's certificate if it verifies. AUTH-12 */
+function checkClient(
+  socket: TLSSocket,
+  { mustShow, mustVerify, depth }: NonNullable<TlsMaterial['clients']>,
+): X509Certificate | undefined {
   const certificate = socket.getPeerCertificate(true)
-  if (certificate.raw === undefined) throw new Error('the client shows no certificate (tls_require_client_cert)')
-  if (mustVerify && issuers(certificate) > depth)
+  if (certificate.raw === undefined) {
+    if (mustShow) throw new Error('the client shows no certificate (tls_require_client_cert)')
+    return undefined
+  }
+  const tooLong = issuers(certificate) > depth
+  if (socket.authorized && !tooLong) return new X509Certificate(certificate.raw)
+  if (mustVerify && tooLong)
     throw new Error(`the client's certificate chain is longer than ${depth} (tls_verify_depth)`)
+  if (mustVerify) throw new Error("the client's certificate can't be verified (tls_force_verify)")
+  return undefined
 }
 
 /** Certificates above the client's own. */

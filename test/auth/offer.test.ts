@@ -4,7 +4,7 @@ import { offerOf } from '#src/auth/sasl/offer.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import { keyBits } from '#src/server/channel.ts'
 
-const tls = (ssf: number): Channel => ({ ssf, binds: true, binding: () => undefined })
+const tls = (ssf: number): Channel => ({ ssf, binds: true, binding: () => undefined, clientNames: [] })
 const offer = (overrides: ConfigOverrides = {}, channel: Channel | undefined = undefined) =>
   offerOf(configOf(overrides), channel)
 
@@ -40,6 +40,12 @@ describe('what is offered', () => {
     for (const channel of [undefined, tls(128)])
       expect(offer(options, channel)).toEqual({ passwords: false, mechanisms: [] })
     expect(offer(options, tls(256))).toEqual({ passwords: true, mechanisms: ['PLAIN'] })
+  })
+
+  it('AUTH-12 EXTERNAL first, to a client whose certificate verifies and has an address', () => {
+    const channel = { ...tls(256), clientNames: ['joe@a.example'] }
+    expect(offer({ mech_list: ['PLAIN', 'EXTERNAL'] }, channel).mechanisms).toEqual(['EXTERNAL', 'PLAIN'])
+    expect(offer({ mech_list: ['PLAIN', 'EXTERNAL'] }, tls(256)).mechanisms).toEqual(['PLAIN'])
   })
 
   it('GW-13 no mechanism in gateway mode; SYN-01 those that bring the password in synchronisation mode', () => {

@@ -1,9 +1,7 @@
 /** Other people's SASL clients: gsasl and mpop log in at imapd and pop3d. */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
@@ -11,6 +9,7 @@ import { pop3d } from '#src/pop3d/main.ts'
 import type { RunningDaemon } from '#src/server/types.ts'
 import { MemoryBus, password, type RunningImapd, startImapd } from '../imapd/support.ts'
 import { makeCertificate } from '../support/certificate.ts'
+import { runClient } from '../support/client.ts'
 
 const user = 'anna@example.org'
 let directory: string
@@ -49,18 +48,8 @@ afterAll(async () => {
   rmSync(directory, { recursive: true })
 })
 
-const run = async (command: string, args: readonly string[]) => {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const [out, err, status] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    new Promise((resolve) => child.on('close', resolve)),
-  ])
-  return { said: out + err, status }
-}
-
 const gsasl = (mechanism: string, secret: string, more: readonly string[], authcid = user) =>
-  run('gsasl', [
+  runClient('gsasl', [
     ...['--imap', `--connect=127.0.0.1:${imapd.port}`, '--hostname=localhost', `--mechanism=${mechanism}`],
     ...[`--authentication-id=${authcid}`, `--password=${secret}`, ...more],
   ])
@@ -103,7 +92,7 @@ describe('mpop at pop3d', () => {
       const lines = ['account default', 'host 127.0.0.1', `port ${popPort}`, 'tls off', `auth ${mechanism}`]
       const rest = [`user ${user}`, `password ${secret}`, `delivery maildir ${directory}`]
       writeFileSync(file, [...lines, ...rest, ''].join('\n'), { mode: 0o600 })
-      return run('mpop', ['-C', file, '--auth-only', '--debug'])
+      return runClient('mpop', ['-C', file, '--auth-only', '--debug'])
     }
     const { said, status } = await login(password)
     expect(said).toContain('+OK maildrop has 0 messages')

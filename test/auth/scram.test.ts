@@ -132,7 +132,12 @@ describe('SCRAM', () => {
 
 describe('channel binding', () => {
   const octets = Buffer.from('what is in this connection alone')
-  const channel: Channel = { ssf: 256, binds: true, binding: (type) => (type === 'tls-exporter' ? octets : undefined) }
+  const channel: Channel = {
+    ssf: 256,
+    binds: true,
+    binding: (type) => (type === 'tls-exporter' ? octets : undefined),
+    clientNames: [],
+  }
 
   it('RFC 5802 §6: a client that could bind, and was kept from seeing that we can, is refused', async () => {
     const offered = ['SCRAM-SHA-1-PLUS', 'SCRAM-SHA-1']

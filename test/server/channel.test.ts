@@ -32,7 +32,7 @@ const ends = async (maxVersion: SecureVersion): Promise<readonly [TLSSocket, TLS
 
 it('TLS 1.3 has tls-exporter and tls-server-end-point', async () => {
   const [ours, theirs] = await ends('TLSv1.3')
-  const channel = channelOf(ours)
+  const channel = channelOf({ socket: ours, client: undefined })
   expect(channel.ssf).toBe(256)
   expect(channel.binds).toBe(true)
   const exported = theirs.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
@@ -42,12 +42,12 @@ it('TLS 1.3 has tls-exporter and tls-server-end-point', async () => {
   expect(channel.binding('tls-server-end-point')).toEqual(shown)
   expect(channel.binding('tls-unique')).toBeUndefined()
   const [other] = await ends('TLSv1.3')
-  expect(channelOf(other).binding('tls-exporter')).not.toEqual(exported)
+  expect(channelOf({ socket: other, client: undefined }).binding('tls-exporter')).not.toEqual(exported)
 })
 
 it('TLS 1.2 has none', async () => {
   const [ours] = await ends('TLSv1.2')
-  const channel = channelOf(ours)
+  const channel = channelOf({ socket: ours, client: undefined })
   expect([channel.binds, channel.binding('tls-exporter'), channel.binding('tls-server-end-point')]).toEqual([
     false,
     undefined,

@@ -12,6 +12,8 @@ export interface Channel {
   readonly binds: boolean
   /** The octets of a channel binding, by its registered name (RFC 5056 §7); undefined: this connection does not have it. */
   binding(type: string): Buffer | undefined
+  /** E-mail addresses in the client's certificate; none unless it was verified. AUTH-12 */
+  readonly clientNames: readonly string[]
 }
 
 /** One run of a mechanism. */

@@ -1,11 +1,13 @@
 /** Which ways of logging in a client is offered on its connection. AUTH-02 */
 import type { Config } from '../../config/config.ts'
+import { external } from './external.ts'
 import type { Channel, Mechanism } from './mechanism.ts'
 import { login, plain } from './plain.ts'
 import { scram, scramPlus } from './scram.ts'
 
 /** Strongest first (AUTH-05): clients that take the first they know take the best. */
 export const mechanisms: readonly Mechanism[] = [
+  external,
   scramPlus('sha256'),
   scramPlus('sha1'),
   scram('sha256'),
@@ -37,7 +39,7 @@ export const offerOf = (config: Config, channel: Channel | undefined): Offer => 
 export const offeredOverTls = (config: Config, name: string): boolean =>
   offerOf(config, bestTls).mechanisms.includes(name)
 
-const bestTls: Channel = { ssf: 256, binds: true, binding: () => undefined }
+const bestTls: Channel = { ssf: 256, binds: true, binding: () => undefined, clientNames: [] }
 
 /**
  * In synchronisation mode a backend may need the user's password (SYN-01), which only some mechanisms bring: the others have to be asked for.

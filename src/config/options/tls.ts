@@ -71,7 +71,7 @@ export const tlsOptions = {
     services: ['imapd', 'pop3d', 'sieved', 'lmtpd'],
     reload: 'live',
     ldap: 'mboxTlsRequireClientCert',
-    doc: 'TLS fails for clients without a certificate.',
+    doc: 'TLS fails for clients without a certificate. Clients are asked for one, and may go without, when mech_list names EXTERNAL.',
   }),
   tls_verify_depth: integer({
     section: '2.2.12.10',

@@ -9,7 +9,15 @@ export interface Certificates extends Disposable {
   path(name: string): string
   openssl(...args: readonly string[]): void
   /** `<name>.pem` and `<name>.key`, signed by itself or by the authority `by`. */
-  make(name: string, options?: { readonly by?: string; readonly authority?: boolean; readonly expired?: boolean }): void
+  make(name: string, options?: CertificateOptions): void
+}
+
+export interface CertificateOptions {
+  readonly by?: string
+  readonly authority?: boolean
+  readonly expired?: boolean
+  /** As openssl writes it: `email:joe@example.org,DNS:localhost`. */
+  readonly subjectAltName?: string
 }
 
 export function certificates(): Certificates {
@@ -22,7 +30,7 @@ export function certificates(): Certificates {
     directory,
     path,
     openssl,
-    make(name, { by, authority = false, expired = false } = {}) {
+    make(name, { by, authority = false, expired = false, subjectAltName } = {}) {
       const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`]
       const subject = ['-subj', `/CN=${name}`]
       if (expired) {
@@ -32,7 +40,8 @@ export function certificates(): Certificates {
       }
       const signer = by === undefined ? [] : ['-CA', `${by}.pem`, '-CAkey', `${by}.key`]
       const basic = ['-addext', `basicConstraints=critical,CA:${authority ? 'TRUE' : 'FALSE'}`]
-      openssl('req', '-x509', ...key, '-out', `${name}.pem`, '-days', '30', ...subject, ...signer, ...basic)
+      const names = subjectAltName === undefined ? [] : ['-addext', `subjectAltName=${subjectAltName}`]
+      openssl('req', '-x509', ...key, '-out', `${name}.pem`, '-days', '30', ...subject, ...signer, ...basic, ...names)
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   }
