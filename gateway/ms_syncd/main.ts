@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
-import { openAccounts } from '#src/auth/accounts.ts'
+import { openAccountSource } from '#src/auth/account-source.ts'
 import { loadUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
 import { formatFinding } from '#src/config/finding.ts'
@@ -34,7 +34,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     for (const warning of warnings) log.log('warning', formatFinding(warning))
     return database
   }
-  const accountsOf = (from: Config) => ({ accounts: openAccounts(from.get('account_db')) })
+  const accounts = openAccountSource({ config, log, clock })
   const profiles = new BackendProfiles()
   const readAccess = async (from: Config): Promise<BackendAccess> => {
     const trust = await trustOf(from)
@@ -53,7 +53,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     access,
     clock,
     log,
-    ...accountsOf(config),
+    accounts,
     joinShares: async (parts) =>
       Shares.join({ directory: shared('shares'), clock, log, place: await placeOfProcess(), ...parts }),
     keepProfile: (key, profile) => profileFiles.touch(key, profile),
@@ -71,15 +71,17 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
       await gateway.stop()
       await profileFiles[Symbol.asyncDispose]()
       await store.close()
+      await accounts.close()
     },
     async reload(next) {
       checkMode(next)
       store.reload(next)
+      accounts.reload(next)
       await gateway.reload({
         config: next,
         users: await readUsers(next),
         access: await readAccess(next),
-        ...accountsOf(next),
+        accounts,
       })
       return []
     },

@@ -9,8 +9,11 @@ const version = 1
 /** An account with some hundred properties; more is not one of ours. */
 const maxOctets = 256 * 1024
 
-export const writeAccount = ({ userId, state, verifiers, services, properties }: AccountRecord): Buffer =>
-  Buffer.from(`${JSON.stringify({ version, userId, state, verifiers, services, properties }, undefined, 2)}\n`)
+export const writeAccount = (account: AccountRecord): Buffer => {
+  const { userId, state, verifiers, services, properties, confirmedAt } = account
+  const json = { version, userId, state, verifiers, services, properties, confirmedAt }
+  return Buffer.from(`${JSON.stringify(json, undefined, 2)}\n`)
+}
 
 /** Throws StoreError damaged, naming the file and what is wrong with it (never a verifier). */
 export const readAccount = (octets: Buffer, path: string): AccountRecord => {
@@ -33,7 +36,15 @@ export const readAccount = (octets: Buffer, path: string): AccountRecord => {
   const services = readServices(json.services)
   if (services === undefined) throw damaged('has no valid services')
   if (!isProperties(json.properties)) throw damaged('has no valid properties')
-  return { userId: json.userId as UserId, state: json.state, verifiers, services, properties: json.properties }
+  const { userId, state, properties, confirmedAt } = json
+  return {
+    userId: userId as UserId,
+    state,
+    verifiers,
+    services,
+    properties,
+    ...(typeof confirmedAt === 'number' && { confirmedAt }),
+  }
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -1,4 +1,4 @@
-/** The embedded account database: a directory with a JSON file for each account. */
+/** Accounts, and the embedded database of them: a directory with a JSON file for each. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { StoreError, type StoreErrorKind } from '../base/errors.ts'
@@ -6,7 +6,8 @@ import type { UserId } from '../base/ids.ts'
 import { recordDirectory } from '../base/record-directory.ts'
 import type { ServiceAccess } from '../config/options/domains.ts'
 import { readAccount, writeAccount } from './account-file.ts'
-import type { Verifiers } from './verifier.ts'
+import { createHashPool, type HashPool } from './hash-pool.ts'
+import { decoy, type Verifiers } from './verifier.ts'
 
 /** `migrating` waits for its migration and can't log in either (MIG-10). */
 export type AccountState = 'enabled' | 'disabled' | 'migrating'
@@ -16,41 +17,54 @@ export interface AccountRecord {
   readonly state: AccountState
   /** Undefined for an account that never had a password. */
   readonly verifiers: Verifiers | undefined
+  /** How an LDAP directory stores the password, as far as it shows that. */
+  readonly passwordSchemes?: readonly string[]
   /** Rules of the user's own; services that are missing follow the server's. USR-08 */
   readonly services: ServiceAccess
+  /** Milliseconds since 1970; of records that are remembered: when their source last confirmed them. */
+  readonly confirmedAt?: number
   /** Attributes given by `msadm add`, in that order; a name may be there several times. */
   readonly properties: readonly (readonly [name: string, value: string])[]
 }
 
 export interface Accounts {
+  /** The record's `userId` may be spelled otherwise than the one asked for: the account is known by the record's. */
   find(userId: UserId): Promise<AccountRecord | undefined>
-  /** Throws StoreError already-exists. */
-  add(account: AccountRecord): Promise<void>
-  /** Adds or replaces. */
-  put(account: AccountRecord): Promise<void>
+  /** Whether it is the password of an account that `find` gave; as much work where it gave none. Throws AuthError unavailable when too many wait. */
+  matches(userId: UserId, account: AccountRecord | undefined, password: Buffer): Promise<boolean>
+  /** With a new password when there is one. Throws StoreError already-exists. */
+  add(account: AccountRecord, password?: Buffer): Promise<void>
+  /** Replaces what the record names, and the password when there is one. The embedded database adds an account that is missing, others throw StoreError not-found. */
+  put(account: AccountRecord, password?: Buffer): Promise<void>
   /** Throws StoreError not-found. */
   remove(userId: UserId): Promise<void>
   /** In no order. Throws StoreError damaged at a file that can't be read as an account. */
   list(): AsyncIterable<AccountRecord>
+  close(): Promise<void>
 }
 
 /** Does no I/O yet. A missing directory is made (mode 0700) by the first change, and means no accounts until then. */
-export const openAccounts = (directory: string): Accounts => {
+export const openAccounts = (directory: string, hashPool: HashPool = createHashPool()): Accounts => {
   const records = recordDirectory(directory, 'the account database')
+  const withPassword = async (account: AccountRecord, password: Buffer | undefined) =>
+    password === undefined ? account : { ...account, verifiers: await hashPool.make(password) }
   return {
     find: async (userId) => {
       const octets = await records.read(fileName(userId))
       return octets === undefined ? undefined : readAccount(octets, join(directory, fileName(userId)))
     },
-    add: (account) =>
+    matches: (_, account, password) => hashPool.verify(password, account?.verifiers?.scrypt ?? decoy),
+    add: async (account, password) =>
       records
-        .add(fileName(account.userId), writeAccount(account))
+        .add(fileName(account.userId), writeAccount(await withPassword(account, password)))
         .catch(named('already-exists', `the account ${account.userId} exists`)),
-    put: (account) => records.put(fileName(account.userId), writeAccount(account)),
+    put: async (account, password) =>
+      records.put(fileName(account.userId), writeAccount(await withPassword(account, password))),
     remove: (userId) => records.remove(fileName(userId)).catch(named('not-found', `there is no account ${userId}`)),
     async *list() {
       for await (const { path, octets } of records.list()) yield readAccount(octets, path)
     },
+    close: async () => {},
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Decides about logins: against the embedded accounts, or in gateway mode by asking ms_syncd, which asks the user's master backend
+ * Decides about logins: against accounts, or in gateway mode by asking ms_syncd, which asks the user's master backend
  * (GW-12, GW-25). In synchronisation mode ms_syncd is told whom an account let in (SYN-01); with both modes, an account decides where there
  * is one (docs/decisions/0161-synchronisation-mode.md). Whoever is refused learns nothing about which users exist: the words and the work are the same
  * for an unknown user and a wrong password (a decoy is hashed, SCRAM keys are made up).
@@ -11,6 +11,7 @@ import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { serviceAccess } from './access.ts'
+import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
 import { createHashPool, type HashPool } from './hash-pool.ts'
 import { type AskService, askMsSyncd, tellAdmitted } from './ms-syncd.ts'
@@ -36,6 +37,8 @@ const maxLoggedName = 320
 export interface ReloadableAuthenticator extends Authenticator {
   /** From now on by this configuration. What was counted against addresses stays. */
   reload(config: Config): void
+  /** Ends connections to a directory. */
+  close(): Promise<void>
 }
 
 export interface AuthenticatorParts {
@@ -52,8 +55,10 @@ export interface AuthenticatorParts {
 export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
   const { log, clock, ask, hashPool = createHashPool() } = parts
   let config = parts.config
-  const checks = { hashPool, verified: createVerified(clock), clock }
-  let users = openUsers(config.get('account_db'), checks)
+  const accounts = openAccountSource({ config, log, clock, hashPool })
+  const verified = createVerified(clock)
+  const usersOf = (from: Config) => openUsers(accounts, { directory: from.get('account_db'), verified, clock })
+  let users = usersOf(config)
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
   const check = (candidate: Config) => {
     if ((candidate.get('gateway_mode') || candidate.get('sync_mode')) && ask === undefined)
@@ -70,7 +75,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     const timeoutMs = config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs
     const asksBackend = config.get('gateway_mode') && password !== undefined
     // Whoever has an account is decided here; whether there is one is not told.
-    const hasAccount = !asksBackend || (config.get('sync_mode') && (await users.accounts.find(userId)) !== undefined)
+    const hasAccount = !asksBackend || (config.get('sync_mode') && (await accounts.find(userId)) !== undefined)
     if (ask !== undefined && asksBackend && !hasAccount) {
       await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
       return { userId }
@@ -78,7 +83,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     const account = await (password === undefined ? users.proven(userId) : users.withPassword(userId, password))
     const acting = await actingAs(proof, account, place)
     if (ask !== undefined && config.get('sync_mode')) {
-      const own = acting === userId
+      const own = acting === account.userId
       const admitted = { user: own ? user : acting, userId: acting, password: own ? password : undefined }
       await tellAdmitted(ask, admitted, timeoutMs, place.signal, log)
     }
@@ -97,10 +102,10 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     const admin = config.get('admin_user')
     if (admin === undefined || admin === '' || canonical(admin, place.localAddress, config) !== userId)
       throw new AuthError('denied', 'acting for another user is not allowed')
-    const other = await users.accounts.find(wanted)
+    const other = await accounts.find(wanted)
     if (other === undefined) throw new AuthError('denied', 'there is no such user to act for')
     if (other.state === 'migrating') checkState(other)
-    return wanted
+    return other.userId
   }
 
   /** Refuses early, and logs how it ended. `user` is asked when it has. */
@@ -180,9 +185,11 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     },
     reload: (next) => {
       check(next)
-      if (next.get('account_db') !== config.get('account_db')) users = openUsers(next.get('account_db'), checks)
+      accounts.reload(next)
+      if (next.get('account_db') !== config.get('account_db')) users = usersOf(next)
       config = next
     },
+    close: () => accounts.close(),
   }
 }
 
@@ -214,7 +221,7 @@ const checkState = ({ state }: AccountRecord) => {
   if (state === 'migrating') throw new AuthError('denied', 'this account waits for its migration')
 }
 
-/** A damaged account file or a full disk must not look like a wrong password. */
+/** A damaged account file, or a directory that is away, must not look like a wrong password. */
 const asAuthError = (error: unknown): never => {
   if (error instanceof AuthError) throw error
   const text = error instanceof StoreError ? 'the account database is not available' : 'the login could not be decided'

@@ -1,16 +1,14 @@
 /** The accounts, asked about what a client showed or proved. */
 import type { Clock } from '../base/clock.ts'
 import type { UserId } from '../base/ids.ts'
-import { type AccountRecord, type Accounts, openAccounts } from './accounts.ts'
-import type { HashPool } from './hash-pool.ts'
+import type { AccountRecord, Accounts } from './accounts.ts'
 import { openMadeUpKeys } from './made-up-keys.ts'
 import { badCredentials } from './refusals.ts'
 import type { Verified } from './verified.ts'
-import { decoy, parseScram, type ScramHash, type ScramKeys } from './verifier.ts'
+import { parseScram, type ScramHash, type ScramKeys } from './verifier.ts'
 
 /** Everything throws AuthError, StoreError. */
 export interface Users {
-  readonly accounts: Accounts
   withPassword(userId: UserId, password: Buffer): Promise<AccountRecord>
   scramKeys(userId: UserId, hash: ScramHash): Promise<ScramKeys>
   /** Of a user who proved to be it. */
@@ -18,7 +16,8 @@ export interface Users {
 }
 
 export interface UserChecks {
-  readonly hashPool: HashPool
+  /** Where the secret of made-up keys is kept. */
+  readonly directory: string
   readonly verified: Verified
   readonly clock: Clock
 }
@@ -26,19 +25,18 @@ export interface UserChecks {
 /** The look-up of a user who exists takes longer; by then both are long done. */
 const keysAfterMs = 5
 
-/** `directory`: account_db. Does no I/O yet. */
-export const openUsers = (directory: string, { hashPool, verified, clock }: UserChecks): Users => {
-  const accounts = openAccounts(directory)
+/** Does no I/O yet. */
+export const openUsers = (accounts: Accounts, { directory, verified, clock }: UserChecks): Users => {
   const madeUp = openMadeUpKeys(directory)
   return {
-    accounts,
     withPassword: async (userId, password) => {
       const account = await accounts.find(userId)
-      const verifier = account?.verifiers?.scrypt ?? decoy
-      if (account !== undefined && verified.has(userId, verifier, password)) return account
-      const matches = await hashPool.verify(password, verifier)
+      // Of accounts that are checked here; a directory is asked each time.
+      const verifier = account?.verifiers?.scrypt
+      if (account !== undefined && verifier !== undefined && verified.has(userId, verifier, password)) return account
+      const matches = await accounts.matches(userId, account, password)
       if (account === undefined || !matches) throw badCredentials()
-      verified.add(userId, verifier, password)
+      if (verifier !== undefined) verified.add(userId, verifier, password)
       return account
     },
     scramKeys: async (userId, hash) => {

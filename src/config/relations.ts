@@ -1,8 +1,13 @@
 /** What has to hold between options. */
+import { OptionFault } from './certificate-files.ts'
 import type { Config } from './config.ts'
+import { directoryOf, isExposed } from './directory.ts'
 import type { Finding } from './finding.ts'
 import { listenerServices, listenersOf } from './listeners.ts'
 import type { OptionName } from './options.ts'
+
+/** Where a forgotten auxprop_plugin would leave logins to the accounts here. */
+const ldapdbOptions = ['ldapdb_uri', 'ldapdb_dn', 'ldapdb_id'] as const
 
 type Fault = Pick<Finding, 'severity' | 'message'> & { readonly option: OptionName }
 
@@ -37,6 +42,20 @@ export const checkRelations = (config: Config): readonly Fault[] => {
     } catch (fault) {
       error(`${service}_port`, (fault as RangeError).message)
     }
+  }
+  try {
+    const directory = directoryOf(config)
+    if (directory !== undefined && isExposed(directory))
+      warning(
+        'ldapdb_uri',
+        'passwords of users are readable on the way to the directory; take ldaps://, or set ldapdb_starttls',
+      )
+    if (directory === undefined)
+      for (const option of ldapdbOptions)
+        if (config.isSet(option)) warning(option, 'has no effect unless auxprop_plugin has ldapdb')
+  } catch (fault) {
+    if (!(fault instanceof OptionFault)) throw fault
+    error(fault.option, fault.message)
   }
   const live = [config.get('userdir'), ...config.all('partitions')]
   const roots = [...live, ...config.all('archives')]

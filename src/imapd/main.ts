@@ -34,6 +34,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
       stopWatching()
       await clients.stop(graceMs)
       await store.close()
+      await authenticator.close()
     },
     async reload(next) {
       const restart = await clients.reload(next)

@@ -27,6 +27,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     async stop(graceMs) {
       await clients.stop(graceMs)
       await store.close()
+      await authenticator.close()
     },
     async reload(next) {
       const restart = await clients.reload(next)

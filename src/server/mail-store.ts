@@ -1,6 +1,7 @@
 /** The store as the configuration places it, with its commits told to whoever listens. */
 import { resolve } from 'node:path'
-import { openAccounts } from '../auth/accounts.ts'
+import { openAccountSource } from '../auth/account-source.ts'
+import type { Accounts } from '../auth/accounts.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import { openStore, type StoreOptions } from '../store/store.ts'
@@ -10,13 +11,14 @@ import type { Runtime } from './types.ts'
 /** Where mail lives. USR-05: the root in the user's own entry counts when his mail directory is made. */
 export const storePlaces = (
   config: Config,
+  accounts: Pick<Accounts, 'find'>,
 ): Required<Pick<StoreOptions, 'root' | 'partitions' | 'archives' | 'partitionRule' | 'ownRoot'>> => ({
   root: config.get('userdir'),
   partitions: config.all('partitions'),
   archives: config.all('archives'),
   partitionRule: config.get('partition_rule'),
   ownRoot: async (userId: UserId) => {
-    const account = await openAccounts(config.get('account_db')).find(userId)
+    const account = await accounts.find(userId)
     const own = account?.properties.find(([name]) => name.toLowerCase() === ownRootProperty)
     return own === undefined ? undefined : resolve(own[1])
   },
@@ -38,9 +40,9 @@ export const openMailStore = ({
   events,
 }: Pick<Runtime, 'config' | 'log' | 'clock' | 'events'>): MailStore => {
   let current = config
+  const accounts = openAccountSource({ config, log, clock })
   const store = openStore({
-    ...storePlaces(config),
-    ownRoot: (userId) => storePlaces(current).ownRoot(userId),
+    ...storePlaces(config, accounts),
     log,
     clock,
     undeleteDays: () => current.get('undelete_days'),
@@ -50,7 +52,13 @@ export const openMailStore = ({
       events.publish({ topic: `mbox:${userId}`, name: 'tree', fields: { mailbox, change } }),
   })
   const reload = (next: Config) => {
+    accounts.reload(next)
     current = next
   }
-  return Object.assign(store, { reload })
+  const closeStore = store.close.bind(store)
+  const close = async () => {
+    await closeStore()
+    await accounts.close()
+  }
+  return Object.assign(store, { reload, close })
 }

@@ -6,17 +6,15 @@ import { join } from 'node:path'
 import { duplexPair } from 'node:stream'
 import {
   connect,
-  createSecureContext,
   createServer,
-  DEFAULT_CIPHERS,
   type DetailedPeerCertificate,
   type SecureContextOptions,
   type Server,
   type TLSSocket,
 } from 'node:tls'
+import { cipherList, OptionFault, read, readAuthorities, readCertificate } from '../config/certificate-files.ts'
 import { type Config, findingAt } from '../config/config.ts'
 import { type Finding, formatFinding } from '../config/finding.ts'
-import { OptionFault, read, readCertificate } from './certificate-files.ts'
 
 /** TLS can't be set up as the options say; the text names the option. */
 export class TlsError extends Error {
@@ -44,8 +42,9 @@ export async function loadTls(config: Config): Promise<TlsMaterial | undefined> 
   if (certFile === undefined) return undefined
   try {
     const files = { certFile, keyFile: config.get('tls_key_file'), password: config.get('tls_key_password') }
-    const certificate = await readCertificate(files)
-    const ciphers = cipherList(config.get('tls_cipher_list'))
+    const options = { cert: 'tls_cert_file', key: 'tls_key_file', password: 'tls_key_password' } as const
+    const certificate = await readCertificate({ ...files, options })
+    const ciphers = cipherList('tls_cipher_list', config.get('tls_cipher_list'))
     const context = {
       ...certificate,
       ...(ciphers === undefined ? {} : { ciphers }),
@@ -74,23 +73,8 @@ const clientsOf = (config: Config): TlsMaterial['clients'] => {
 /** Milliseconds since 1970. */
 export const expiresAt = (certificate: X509Certificate): number => Date.parse(certificate.validTo)
 
-/** OpenSSL's notation; undefined for Node's own choice, which DEFAULT stands for. */
-function cipherList(list: string): string | undefined {
-  const elements = list.split(/[\s:,]+/).filter((element) => element !== '')
-  if (elements.length === 0 || (elements.length === 1 && elements[0] === 'DEFAULT')) return undefined
-  const ciphers = elements.map((element) => (element === 'DEFAULT' ? DEFAULT_CIPHERS : element)).join(':')
-  try {
-    createSecureContext({ ciphers })
-  } catch (error) {
-    throw new OptionFault('tls_cipher_list', `OpenSSL can't use ${JSON.stringify(list)}; DEFAULT is a good value`, {
-      cause: error,
-    })
-  }
-  return ciphers
-}
-
 async function authorities(file: string | undefined, directory: string | undefined): Promise<readonly Buffer[]> {
-  const found = file === undefined ? [] : [await readAuthorities(file)]
+  const found = file === undefined ? [] : [await readAuthorities('tls_ca_file', file)]
   if (directory === undefined) return found
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     throw new OptionFault('tls_ca_path', `${directory} can't be read: ${error.code}`, { cause: error })
@@ -100,20 +84,12 @@ async function authorities(file: string | undefined, directory: string | undefin
   return found
 }
 
-/** Octets of tls_ca_file. Throws OptionFault for a file without a certificate, which OpenSSL would take in silence. */
-async function readAuthorities(file: string): Promise<Buffer> {
-  const octets = await read('tls_ca_file', file)
-  if (!octets.includes('-----BEGIN CERTIFICATE-----') && !octets.includes('-----BEGIN TRUSTED CERTIFICATE-----'))
-    throw new OptionFault('tls_ca_file', `${file} has no certificate in PEM`)
-  return octets
-}
-
 /** Certificates and ciphers of the options, also where no service uses them: what `loadTls` would throw. Undefined: all are fine. */
 export async function checkTls(config: Config): Promise<Finding | undefined> {
   try {
     if (config.isSet('tls_cert_file')) await loadTls(config)
     else {
-      cipherList(config.get('tls_cipher_list'))
+      cipherList('tls_cipher_list', config.get('tls_cipher_list'))
       await authorities(config.get('tls_ca_file'), config.get('tls_ca_path'))
     }
     return undefined

@@ -53,6 +53,11 @@ describe('what is offered', () => {
     expect(offer({ sync_mode: true }, tls(256)).mechanisms).toEqual(['PLAIN', 'LOGIN'])
     expect(offer({ sync_mode: true, mech_list: ['SCRAM-SHA-256'] }).mechanisms).toEqual(['SCRAM-SHA-256'])
   })
+
+  it('AUTH-04 AUTH-08 no SCRAM with users in a directory, whose entries have no keys', () => {
+    const options = { auxprop_plugin: ['ldapdb'], mech_list: ['SCRAM-SHA-256', 'PLAIN'] }
+    expect(offer(options, tls(256)).mechanisms).toEqual(['PLAIN'])
+  })
 })
 
 it.each([

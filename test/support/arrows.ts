@@ -49,6 +49,7 @@ const ownPackages: Readonly<Record<string, string>> = {
   'p-queue': 'gateway/ms_syncd',
   nodemailer: 'gateway/sync',
   'fast-xml-parser': 'src/config',
+  ldapts: 'src/auth/directory',
 }
 
 const roomOf = (file: string) =>

@@ -18,6 +18,8 @@ const peers: Readonly<Record<string, string>> = {
   bindfs: 'bindfs',
   fusermount3: 'fuse3',
   rsync: 'rsync',
+  slapd: 'slapd',
+  ldapsearch: 'ldap-utils',
 }
 
 const missing = () =>

@@ -1,5 +1,6 @@
 /** Which ways of logging in a client is offered on its connection. AUTH-02 */
 import type { Config } from '../../config/config.ts'
+import { usesDirectory } from '../../config/directory.ts'
 import { external } from './external.ts'
 import type { Channel, Mechanism } from './mechanism.ts'
 import { login, plain } from './plain.ts'
@@ -25,13 +26,18 @@ export interface Offer {
 
 /**
  * What mech_list, login_disabled, min_ssf and gateway_mode (GW-13) leave of the mechanisms. Nothing here adds a security layer of its own, so the
- * strength of a session is that of TLS, and every max_ssf is kept.
+ * strength of a session is that of TLS, and every max_ssf is kept. Entries of a directory have no keys for SCRAM (AUTH-04, AUTH-08).
  */
 export const offerOf = (config: Config, channel: Channel | undefined): Offer => {
   const strong = (channel?.ssf ?? 0) >= config.get('min_ssf')
   const passwords = strong && (channel !== undefined || !config.get('login_disabled'))
+  const keyed = !usesDirectory(config)
   const may = (mechanism: Mechanism): boolean =>
-    strong && listed(config, mechanism) && mechanism.fits(channel) && (passwords || mechanism.shows === 'nothing')
+    strong &&
+    (keyed || !mechanism.name.startsWith('SCRAM-')) &&
+    listed(config, mechanism) &&
+    mechanism.fits(channel) &&
+    (passwords || mechanism.shows === 'nothing')
   return { passwords, mechanisms: config.get('gateway_mode') ? [] : mechanisms.filter(may).map(({ name }) => name) }
 }
 

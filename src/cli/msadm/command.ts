@@ -1,7 +1,6 @@
 /** A subcommand of msadm, and what it is given to work with. */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import type { Accounts } from '../../auth/accounts.ts'
-import type { HashPool } from '../../auth/hash-pool.ts'
 import { canonicalUserId, defaultDomain } from '../../auth/user-id.ts'
 import type { UserId } from '../../base/ids.ts'
 import type { Config } from '../../config/config.ts'
@@ -10,7 +9,6 @@ import type { Store } from '../../store/types.ts'
 export interface Context {
   readonly config: Config
   readonly accounts: Accounts
-  readonly hashPool: HashPool
   /** The mail store, opened at the first use. */
   store(): Store
   /** Another one, which whoever asks for it closes. */

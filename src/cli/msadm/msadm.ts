@@ -1,8 +1,7 @@
 /** Administration of accounts and mail: chapter 3.2.4 of the administration guide. */
 import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { openAccounts } from '../../auth/accounts.ts'
-import { createHashPool } from '../../auth/hash-pool.ts'
+import { openAccountSource } from '../../auth/account-source.ts'
 import { systemClock } from '../../base/clock.ts'
 import { AuthError, StoreError, SyntaxFault } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
@@ -75,10 +74,10 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
     become?.(config)
     const lines = readLines(input)
     let store: Store | undefined
+    const accounts = openAccountSource({ config, log: silentLog, clock: systemClock, patient: true })
     const context: Context = {
       config,
-      accounts: openAccounts(config.get('account_db')),
-      hashPool: createHashPool(),
+      accounts,
       json,
       store: () => {
         store ??= context.openStore()
@@ -86,7 +85,7 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
       },
       openStore: () =>
         openStore({
-          ...storePlaces(config),
+          ...storePlaces(config, accounts),
           clock: systemClock,
           log: silentLog,
           undeleteDays: () => config.get('undelete_days'),
@@ -118,6 +117,7 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
       )
     } finally {
       await store?.close()
+      await accounts.close()
     }
   } catch (error) {
     if (error instanceof ConfigError) return fail(error.message, exitCodes.config)

@@ -77,7 +77,6 @@ export const generalOptions = {
   use_hashed_passwords: boolean({
     section: '2.2.8.2',
     default: false,
-    refused: 'the LDAP directory',
     services: logins,
     reload: 'live',
     doc: 'Checks passwords by binding to the directory as the user.',

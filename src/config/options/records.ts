@@ -1,6 +1,6 @@
 /**
  * Names of the configuration that are not elements of ms.conf: the fields of ms_sync.xml (read by ../ms-sync.ts), directory
- * attributes (nothing reads them until the LDAP directory is part), and an environment variable.
+ * attributes (those of users are read by src/auth/directory), and an environment variable.
  */
 
 import { loginMethods } from '../backend-record.ts'
@@ -224,6 +224,15 @@ const directoryAttributes: readonly AttributeRow[] = [
     services: ['msadm', ...login],
     doc: 'State of the account.',
   }),
+  {
+    ...entry(user, 'mboxServiceAccess', {
+      section: '3.2.4',
+      type: 'list',
+      services: ['msadm', ...login],
+      doc: 'Rules for services, such as `pop deny`; unset: accessible_services.',
+    }),
+    own: true,
+  },
   entry(dsa, 'saslUsernameAttribute', {
     section: '3.2.1',
     type: 'string',

@@ -80,19 +80,18 @@ export const add: Command = {
 
     const before = values.f ? await context.accounts.find(userId) : undefined
     const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
-    const verifiers = password === undefined ? before?.verifiers : await context.hashPool.make(password)
     const account: AccountRecord = {
       userId,
       state: password !== undefined ? 'enabled' : values.m ? 'migrating' : 'disabled',
-      verifiers,
+      verifiers: before?.verifiers,
       services: before?.services ?? {},
       properties: [
         ...(before?.properties ?? []).filter(([name]) => !properties.some(([replaced]) => replaced === name)),
         ...properties,
       ],
     }
-    if (values.f) await context.accounts.put(account)
-    else await context.accounts.add(account)
+    if (before !== undefined) await context.accounts.put(account, password)
+    else await context.accounts.add(account, password)
     context.print(`added ${userId} (${account.state})`, { userId, state: account.state })
     if (password !== undefined) noteGateway(context)
   },

@@ -13,9 +13,9 @@ const expression = (text: string | undefined, option: string): RegExp | undefine
 }
 
 /** Which verifiers there are; never the verifiers themselves. */
-const passwordSchemes = ({ verifiers }: AccountRecord): readonly string[] =>
+const passwordSchemes = ({ verifiers, passwordSchemes = [] }: AccountRecord): readonly string[] =>
   verifiers === undefined
-    ? []
+    ? passwordSchemes
     : [
         'SCRYPT',
         ...(verifiers.scramSha1 === undefined ? [] : ['SCRAM-SHA-1']),

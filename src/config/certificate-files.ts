@@ -2,7 +2,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import type { OptionName } from '../config/options.ts'
+import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls'
+import type { OptionName } from './options.ts'
 
 /** A file or value that an option names can't be used. */
 export class OptionFault extends Error {
@@ -23,6 +24,8 @@ export interface CertificateFiles {
   /** Unset: in the certificate's file. Not used with PKCS#12. */
   readonly keyFile: string | undefined
   readonly password: string | undefined
+  /** The options that name them. */
+  readonly options: { readonly cert: OptionName; readonly key: OptionName; readonly password: OptionName }
 }
 
 type Format = 'pem' | 'der' | 'p12'
@@ -30,22 +33,20 @@ const formats: Readonly<Record<string, Format>> = { '.pem': 'pem', '.crt': 'pem'
 const keyFormats: Readonly<Record<string, Format>> = { '.pem': 'pem', '.crt': 'pem', '.key': 'pem', '.der': 'der' }
 
 /** Throws OptionFault with the option to change; never with the password. */
-export async function readCertificate({ certFile, keyFile, password }: CertificateFiles): Promise<CertificateOctets> {
+export async function readCertificate(files: CertificateFiles): Promise<CertificateOctets> {
+  const { certFile, keyFile, password, options } = files
   const format = formats[extname(certFile).toLowerCase()]
   if (format === undefined)
-    throw new OptionFault(
-      'tls_cert_file',
-      `${certFile} ends in none of .pem, .crt, .der and .p12, which tell its format`,
-    )
-  const octets = await read('tls_cert_file', certFile)
+    throw new OptionFault(options.cert, `${certFile} ends in none of .pem, .crt, .der and .p12, which tell its format`)
+  const octets = await read(options.cert, certFile)
   const passphrase = password === '' ? undefined : password
   if (format === 'p12') return { pfx: octets, passphrase }
   const keyPath = keyFile ?? certFile
   const keyFormat = keyFormats[extname(keyPath).toLowerCase()] ?? format
-  const keyOctets = keyPath === certFile ? octets : await read('tls_key_file', keyPath)
+  const keyOctets = keyPath === certFile ? octets : await read(options.key, keyPath)
   return {
-    cert: format === 'pem' ? octets.toString('latin1') : certificateOf(octets, certFile),
-    key: keyFormat === 'pem' ? keyOctets.toString('latin1') : derKey(keyOctets, keyPath, passphrase),
+    cert: format === 'pem' ? octets.toString('latin1') : certificateOf(octets, files),
+    key: keyFormat === 'pem' ? keyOctets.toString('latin1') : derKey(keyOctets, keyPath, passphrase, options),
     passphrase: keyFormat === 'pem' ? passphrase : undefined,
   }
 }
@@ -64,16 +65,21 @@ export async function read(option: OptionName, path: string): Promise<Buffer> {
   }
 }
 
-function certificateOf(der: Buffer, path: string): string {
+function certificateOf(der: Buffer, { certFile, options }: CertificateFiles): string {
   try {
     return new X509Certificate(der).toString()
   } catch (error) {
-    throw new OptionFault('tls_cert_file', `${path} is not a DER certificate`, { cause: error })
+    throw new OptionFault(options.cert, `${certFile} is not a DER certificate`, { cause: error })
   }
 }
 
 /** DER does not say which of the three structures it is. */
-function derKey(der: Buffer, path: string, passphrase: string | undefined): string {
+function derKey(
+  der: Buffer,
+  path: string,
+  passphrase: string | undefined,
+  options: CertificateFiles['options'],
+): string {
   let key: KeyObject | undefined
   for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
     try {
@@ -82,6 +88,29 @@ function derKey(der: Buffer, path: string, passphrase: string | undefined): stri
     } catch {}
   }
   if (key === undefined)
-    throw new OptionFault('tls_key_file', `${path} is not a DER private key, or tls_key_password does not open it`)
+    throw new OptionFault(options.key, `${path} is not a DER private key, or ${options.password} does not open it`)
   return key.export({ format: 'pem', type: 'pkcs8' }).toString()
+}
+
+/** OpenSSL's notation; undefined for Node's own choice, which DEFAULT stands for. Throws OptionFault. */
+export function cipherList(option: OptionName, list: string): string | undefined {
+  const elements = list.split(/[\s:,]+/).filter((element) => element !== '')
+  if (elements.length === 0 || (elements.length === 1 && elements[0] === 'DEFAULT')) return undefined
+  const ciphers = elements.map((element) => (element === 'DEFAULT' ? DEFAULT_CIPHERS : element)).join(':')
+  try {
+    createSecureContext({ ciphers })
+  } catch (error) {
+    throw new OptionFault(option, `OpenSSL can't use ${JSON.stringify(list)}; DEFAULT is a good value`, {
+      cause: error,
+    })
+  }
+  return ciphers
+}
+
+/** Octets of a file with authorities. Throws OptionFault for one without a certificate, which OpenSSL would take in silence. */
+export async function readAuthorities(option: OptionName, file: string): Promise<Buffer> {
+  const octets = await read(option, file)
+  if (!octets.includes('-----BEGIN CERTIFICATE-----') && !octets.includes('-----BEGIN TRUSTED CERTIFICATE-----'))
+    throw new OptionFault(option, `${file} has no certificate in PEM`)
+  return octets
 }

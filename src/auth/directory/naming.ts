@@ -1,0 +1,77 @@
+/**
+ * Which entry belongs to a user id. What comes from users goes into filters as values and into DNs through ldapts' escaping; only what
+ * the operator configured is taken as it stands. AUTH-11, USR-02
+ */
+
+import type { BerWriter } from 'ldapts'
+import { AndFilter, Control, DN, EqualityFilter, type Filter, FilterParser, OrFilter } from 'ldapts'
+import type { UserId } from '../../base/ids.ts'
+import { OptionFault } from '../../config/certificate-files.ts'
+import type { DirectorySettings } from '../../config/directory.ts'
+
+export interface EntrySearch {
+  readonly base: string
+  readonly filter: Filter
+}
+
+/** Throws OptionFault. */
+export const userFilter = ({ userFilter }: Pick<DirectorySettings, 'userFilter'>): Filter => {
+  try {
+    return FilterParser.parseString(userFilter)
+  } catch (cause) {
+    throw new OptionFault('ldapdb_user_filter', 'is not a filter of RFC 4515; (objectclass=mboxUser) is one', { cause })
+  }
+}
+
+/** Names without domain in the directory belong to saslDefaultDomain. */
+export const searchOf = (userId: UserId, settings: DirectorySettings): EntrySearch => {
+  const { usernameAttribute: attribute, defaultDomain, searchSuffix } = settings
+  const { local, domain } = partsOf(userId)
+  const names = [userId, ...(domain === defaultDomain ? [local] : [])].map(
+    (value) => new EqualityFilter({ attribute, value }),
+  )
+  return {
+    base: searchSuffix ?? domainDn(domain, settings),
+    filter: new AndFilter({ filters: [userFilter(settings), new OrFilter({ filters: names })] }),
+  }
+}
+
+/** LDAP-13: below the domain's entry named by cn; without saslDCMappingSuffix in the search base, named by the whole id. */
+export const newEntryDn = (userId: UserId, settings: DirectorySettings): string => {
+  const { mappingSuffix, searchSuffix, usernameAttribute } = settings
+  const { local, domain } = partsOf(userId)
+  if (mappingSuffix !== undefined) return `${new DN().addPairRDN('cn', local).toString()},${domainDn(domain, settings)}`
+  return `${new DN().addPairRDN(usernameAttribute, userId).toString()},${searchSuffix}`
+}
+
+/** The entries of a domain below saslDCMappingSuffix, the highest first. */
+export const domainEntries = (
+  userId: UserId,
+  settings: DirectorySettings,
+): { readonly dn: string; readonly dc: string }[] => {
+  const labels = partsOf(userId).domain.split('.')
+  return labels.map((dc, index) => ({ dn: domainDn(labels.slice(index).join('.'), settings), dc })).reverse()
+}
+
+export const partsOf = (userId: string) => {
+  const at = userId.lastIndexOf('@')
+  return { local: userId.slice(0, at), domain: userId.slice(at + 1) }
+}
+
+const domainDn = (domain: string, { mappingSuffix }: DirectorySettings): string => {
+  const dn = new DN()
+  for (const label of domain.split('.')) dn.addPairRDN('dc', label)
+  return `${dn.toString()},${mappingSuffix}`
+}
+
+/** RFC 4370 §3 */
+export class ProxiedAuthorization extends Control {
+  readonly #authzId: string
+  constructor(authzId: string) {
+    super('2.16.840.1.113730.3.4.18', { critical: true })
+    this.#authzId = authzId
+  }
+  protected override writeControl(writer: BerWriter): void {
+    writer.writeString(this.#authzId)
+  }
+}
