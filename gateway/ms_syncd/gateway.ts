@@ -3,11 +3,14 @@
 import type { Accounts } from '#src/auth/accounts.ts'
 import { canonicalUserId, defaultDomain } from '#src/auth/user-id.ts'
 import type { Clock } from '#src/base/clock.ts'
-import { AuthError, SyntaxFault } from '#src/base/errors.ts'
+import { AuthError, StoreError, SyntaxFault } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { UserBackends, UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
+import { usesDirectory } from '#src/config/directory.ts'
+import { backendsOfEntry } from '#src/config/directory-backends.ts'
+import type { UserRecord } from '#src/config/ms-sync.ts'
 import type { EventBus } from '#src/events/types.ts'
 import type { Store } from '#src/store/types.ts'
 import { pollsAlone } from '../backend/credentials.ts'
@@ -33,7 +36,7 @@ export interface GatewayParts {
   readonly access: BackendAccess
   readonly clock: Clock
   readonly log: Log
-  /** Accounts of synchronisation mode; as none where they are not given. */
+  /** Accounts of synchronisation mode, and entries that name backends; as none where they are not given. */
   readonly accounts?: Pick<Accounts, 'find'> | undefined
   /** Joins the nodes of the store; without it this is the only one. */
   readonly joinShares?: ((parts: Pick<SharesOptions, 'here' | 'onChange'>) => Promise<Shares>) | undefined
@@ -127,7 +130,7 @@ export class Gateway {
   /** The backend decides. `user` as the client sent it. Throws AuthError. */
   async login(user: string, userId: UserId, password: Buffer): Promise<void> {
     if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
-    const backends = this.#userDatabase.find(user, userId, this.#config)
+    const backends = await this.#backendsOf(user, userId)
     if (backends === undefined) {
       this.log.log('err', 'no backend for the user: set ms_syncd_host, or a record in ms_sync.xml', { user: userId })
       throw new AuthError('unavailable', 'no mail server is configured for this user')
@@ -145,7 +148,7 @@ export class Gateway {
    */
   async admit(user: string, userId: UserId, password: Buffer | undefined): Promise<Admission> {
     if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
-    const backends = this.#userDatabase.find(user, userId, this.#config)
+    const backends = await this.#backendsOf(user, userId)
     if (backends === undefined) {
       this.log.log('debug', 'no backend for the user: nothing to synchronise', { user: userId })
       return 'admitted'
@@ -154,6 +157,24 @@ export class Gateway {
     if (needed && password === undefined) return 'password-needed'
     await this.#user(userId, backends).admit(backends, needed ? password : undefined)
     return 'admitted'
+  }
+
+  /** UDB-14: the entry in the directory goes first. Throws AuthError: who has backends of his own is not sent to others. */
+  async #backendsOf(user: string, userId: UserId): Promise<UserBackends | undefined> {
+    const own = await this.#ownBackends(userId)
+    return this.#userDatabase.find(user, userId, this.#config, own)
+  }
+
+  async #ownBackends(userId: UserId): Promise<UserRecord | undefined> {
+    if (!this.#config.get('ms_sync_sasl_lookup') || !usesDirectory(this.#config)) return undefined
+    try {
+      const account = await this.#accounts?.find(userId)
+      return account === undefined ? undefined : backendsOfEntry(userId, account.properties)
+    } catch (error) {
+      if (!(error instanceof StoreError) && !(error instanceof RangeError)) throw error
+      this.log.log('err', 'the backends of a user can not be told', { user: userId, reason: error.message })
+      throw new AuthError('unavailable', 'the mail servers of this user are not known now', { cause: error })
+    }
   }
 
   /** GW-06, EVT-14. Without a password there is no session with the backend: whoever waits for one is not left guessing. */

@@ -71,9 +71,9 @@ export interface UserDatabase {
   readonly records: readonly UserRecord[]
   /**
    * The backends of a user. `user` is the id as the client sent it, `userId` the canonical one. An exact record goes before one for
-   * the domain. Undefined when neither a record nor ms_syncd_host names a host.
+   * the domain, and `own`, of the user's entry in the directory, before both. Undefined when neither a record nor ms_syncd_host names a host.
    */
-  find(user: string, userId: string, config: Config): UserBackends | undefined
+  find(user: string, userId: string, config: Config, own?: UserRecord): UserBackends | undefined
 }
 
 /**
@@ -214,9 +214,9 @@ export const makeUserDatabase = (
   return {
     file,
     records,
-    find: (user, userId, config) => {
+    find: (user, userId, config, own) => {
       const domain = userId.slice(userId.lastIndexOf('@'))
-      const record = byId.get(foldDomain(user)) ?? byId.get(userId) ?? byId.get(domain)
+      const record = own ?? byId.get(foldDomain(user)) ?? byId.get(userId) ?? byId.get(domain)
       const master = resolveBackend(record?.master, user, config, known)
       if (master === undefined) return undefined
       const extra = (record?.extra ?? []).map((backend) => resolveBackend(backend, user, config, known))

@@ -2,8 +2,7 @@
  * Reads ms_sync.xml: which backends serve which users (UDB-01 to UDB-13, UDB-15), and who gives tokens for them (own). The
  * octets become records here; `backends.ts` resolves them for a user against the global options.
  *
- * The file is used where it exists, whatever ms_sync_sasl_lookup says (C-25): directory look-ups come with the LDAP directory and
- * go first then.
+ * The file is used where it exists, whatever ms_sync_sasl_lookup says (C-25): what the user's entry in the directory names goes before it.
  */
 import { domainToASCII } from 'node:url'
 import { type Report, refuseText } from './attributes.ts'

@@ -41,10 +41,9 @@ export const fileOptions = {
   ms_sync_sasl_lookup: boolean({
     section: '2.2.13.5',
     default: true,
-    later: 'the LDAP directory',
     services: ['ms_syncd'],
     reload: 'live',
-    doc: 'Looks the backends of a user up in the directory. While there is none, the file is used where it exists.',
+    doc: 'With users in the directory (auxprop_plugin), looks the backends of a user up in his entry first. Whose entry names none is looked up in the file.',
   }),
   thread_pool_min: integer({
     section: '2.2.14.1',
