@@ -19,6 +19,7 @@ import { badCredentials, denied } from './refusals.ts'
 import type { Proof } from './sasl/mechanism.ts'
 import { mechanisms, offeredOverTls, offerOf } from './sasl/offer.ts'
 import { createThrottle } from './throttle.ts'
+import { openTokenUsers, takesTokens } from './token-users.ts'
 import type { Authenticator, Login, LoginPlace, SaslRequest } from './types.ts'
 import { canonicalUserId, defaultDomain } from './user-id.ts'
 import { openUsers } from './users.ts'
@@ -59,6 +60,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   const verified = createVerified(clock)
   const usersOf = (from: Config) => openUsers(accounts, { directory: from.get('account_db'), verified, clock })
   let users = usersOf(config)
+  let tokenUser = takesTokens(config) ? openTokenUsers(config) : undefined
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
   const check = (candidate: Config) => {
     if ((candidate.get('gateway_mode') || candidate.get('sync_mode')) && ask === undefined)
@@ -173,6 +175,11 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
               user = given
               return users.scramKeys(canonical(given, request.localAddress, config), hash).catch(asAuthError)
             },
+            tokenUser: async (token) => {
+              if (tokenUser === undefined) throw notOffered(config, request)
+              user = await tokenUser(token)
+              return user
+            },
           })
           user = proof.user
           const acts = proof.authzid === undefined ? {} : { authenticated: user.slice(0, maxLoggedName) }
@@ -187,6 +194,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       check(next)
       accounts.reload(next)
       if (next.get('account_db') !== config.get('account_db')) users = usersOf(next)
+      tokenUser = takesTokens(next) ? openTokenUsers(next) : undefined
       config = next
     },
     close: () => accounts.close(),

@@ -9,6 +9,7 @@ import { fileOptions } from './options/files.ts'
 import { gatewayOptions } from './options/gateway.ts'
 import { generalOptions } from './options/general.ts'
 import { listenerOptions } from './options/listeners.ts'
+import { loginOauthOptions } from './options/login-oauth.ts'
 import { ownOptions } from './options/own.ts'
 import { recordRows } from './options/records.ts'
 import { saslOptions } from './options/sasl.ts'
@@ -28,6 +29,7 @@ const chapters: readonly (readonly [string, Partial<typeof options>])[] = [
   ['Directory', directoryOptions],
   ['Shared folders, groups, service key', sharedFolderOptions],
   ['Own options', ownOptions],
+  ['Own options: access tokens of clients', loginOauthOptions],
 ]
 
 /** Text that Markdown shows as it is. */

@@ -76,10 +76,10 @@ export const readProvider = (element: XmlElement, report: Report): OAuthProvider
   return { line: element.line, name, clientId, grant, ...withoutUndefined(set) }
 }
 
-const endpointWords = 'an https URL'
+export const endpointWords = 'an https URL'
 
 /** Tokens and secrets go there; http is for a provider on the same machine. */
-const endpoint = (text: string): string | undefined => {
+export const endpoint = (text: string): string | undefined => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const local = url?.hostname === 'localhost' || url?.hostname === '127.0.0.1'
   return url?.protocol === 'https:' || (url?.protocol === 'http:' && local) ? text : undefined

@@ -10,6 +10,7 @@ import { fileOptions } from './options/files.ts'
 import { gatewayOptions } from './options/gateway.ts'
 import { generalOptions } from './options/general.ts'
 import { listenerOptions } from './options/listeners.ts'
+import { loginOauthOptions } from './options/login-oauth.ts'
 import { ownOptions } from './options/own.ts'
 import { saslOptions } from './options/sasl.ts'
 import { sharedFolderOptions } from './options/shared-folders.ts'
@@ -27,6 +28,7 @@ export const options = {
   ...directoryOptions,
   ...sharedFolderOptions,
   ...ownOptions,
+  ...loginOauthOptions,
 }
 
 /** An element of ms.conf; the ones inside `sasl` go by their plain names too, except `sasl/tls_cipher_list`. */

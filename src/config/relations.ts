@@ -31,6 +31,12 @@ export const checkRelations = (config: Config): readonly Fault[] => {
       'min_ssf',
       'is above 0, which takes TLS to reach, and there is no certificate; set tls_cert_file, or this option to 0',
     )
+  if (config.isSet('login_oauth_jwks') && config.isSet('login_oauth_introspection'))
+    error('login_oauth_jwks', 'and login_oauth_introspection are two ways to check a token; set one of them')
+  // Else a token that the provider made for another service would open mailboxes here.
+  for (const option of ['login_oauth_issuer', 'login_oauth_audience'] as const)
+    if (config.isSet('login_oauth_jwks') && !config.isSet(option))
+      error('login_oauth_jwks', `needs ${option}, or tokens for other services would be taken`)
   if (config.get('msevent_tls') && !tls) error('msevent_tls', 'needs a certificate; set tls_cert_file')
   for (const option of ['tls_key_file', 'tls_key_password'] as const)
     if (config.get(option) && !tls) warning(option, 'has no effect without tls_cert_file')

@@ -1,5 +1,6 @@
 /** What is asked of an OAuth token endpoint, and what its answers mean. RFC 6749, RFC 7636, RFC 8628. No answer and no secret is ever logged. */
 import { createHash, randomBytes } from 'node:crypto'
+import { boundedText } from '../base/bounded-text.ts'
 import type { Client, Provider } from './provider.ts'
 
 export type OAuthErrorKind =
@@ -180,9 +181,10 @@ const post = async (endpoint: string, parameters: Readonly<Record<string, string
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     })
-    text = await readAnswer(response)
+    text = await boundedText(response, maxAnswerOctets)
   } catch (error) {
-    if (error instanceof OAuthError) throw error
+    if (error instanceof RangeError)
+      throw new OAuthError('temporary', 'the provider sent an answer that is too large', { cause: error })
     throw new OAuthError('temporary', `${host} can not be asked for a token`, { cause: error })
   }
   const answer = parsed(text)
@@ -206,17 +208,6 @@ const hostOf = (endpoint: string): string => {
       `${JSON.stringify(endpoint.slice(0, 200))} is no https URL of an OAuth endpoint`,
     )
   return url.host
-}
-
-const readAnswer = async (response: Response): Promise<string> => {
-  const pieces: Uint8Array[] = []
-  let octets = 0
-  for await (const piece of response.body ?? []) {
-    octets += piece.length
-    if (octets > maxAnswerOctets) throw new OAuthError('temporary', 'the provider sent an answer that is too large')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
 }
 
 const parsed = (text: string): Answer | undefined => {

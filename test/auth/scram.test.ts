@@ -35,6 +35,7 @@ const play = async (
       users.push(user)
       return keys(hash, salt)
     },
+    tokenUser: () => Promise.reject(new Error('no tokens')),
   }
   const proof = await run(exchange, hash, plus, nonce)
   return { ...proof, last: proof.last?.toString(), users }

@@ -47,6 +47,7 @@ const ownPackages: Readonly<Record<string, string>> = {
   'node-pop3': 'gateway/backend',
   imapflow: 'gateway/backend',
   'p-queue': 'gateway/ms_syncd',
+  jose: 'src/auth',
   nodemailer: 'gateway/sync',
   'fast-xml-parser': 'src/config',
   ldapts: 'src/auth/directory',

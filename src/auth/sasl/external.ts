@@ -7,8 +7,7 @@ import { type Mechanism, nothing } from './mechanism.ts'
 
 export const external: Mechanism = {
   name: 'EXTERNAL',
-  shows: 'nothing',
-  fits: (channel) => channel !== undefined && channel.clientNames.length > 0,
+  uses: 'certificate',
   run: async ({ ask, initial, channel }) => {
     const authzid = (initial ?? (await ask(nothing))).toString('utf8')
     if (authzid.includes('\0')) throw new SyntaxFault('EXTERNAL: expected an authorisation identity', 'message')

@@ -27,6 +27,8 @@ export interface Exchange {
   readonly offered: readonly string[]
   /** Keys of a user; those of a user who has none are made up, the same each time, and nothing proves them. Throws AuthError, StoreError. */
   scramKeys(user: string, hash: ScramHash): Promise<ScramKeys>
+  /** Whose an OAuth access token is. Throws AuthError. */
+  tokenUser(token: string): Promise<string>
 }
 
 /** What an exchange came to. */
@@ -46,10 +48,10 @@ export interface Mechanism {
   readonly name: string
   /** Another name in mech_list that stands for it too. */
   readonly family?: string
-  /** What the server, and whoever listens in clear, gets to see of the secret. */
-  readonly shows: 'password' | 'nothing'
-  /** Whether it can be used on such a connection, whatever is allowed there. */
-  fits(channel: Channel | undefined): boolean
+  /** What proves the user. A password and a token are shown to the server, and to whoever listens where there is no TLS; of keys and certificates nothing is. */
+  readonly uses: 'password' | 'keys' | 'token' | 'certificate'
+  /** It needs a channel binding. */
+  readonly binds?: true
   /** Runs to the client's last response. Throws SyntaxFault; AuthError bad-credentials; what `ask` throws. */
   run(exchange: Exchange): Promise<Proof>
 }

@@ -1,6 +1,8 @@
 /** Which ways of logging in a client is offered on its connection. AUTH-02 */
 import type { Config } from '../../config/config.ts'
 import { usesDirectory } from '../../config/directory.ts'
+import { takesTokens } from '../token-users.ts'
+import { oauthBearer, xoauth2 } from './bearer.ts'
 import { external } from './external.ts'
 import type { Channel, Mechanism } from './mechanism.ts'
 import { login, plain } from './plain.ts'
@@ -13,6 +15,8 @@ export const mechanisms: readonly Mechanism[] = [
   scramPlus('sha1'),
   scram('sha256'),
   scram('sha1'),
+  oauthBearer,
+  xoauth2,
   plain,
   login,
 ]
@@ -31,13 +35,24 @@ export interface Offer {
 export const offerOf = (config: Config, channel: Channel | undefined): Offer => {
   const strong = (channel?.ssf ?? 0) >= config.get('min_ssf')
   const passwords = strong && (channel !== undefined || !config.get('login_disabled'))
-  const keyed = !usesDirectory(config)
+  const usable = (uses: Mechanism['uses']): boolean => {
+    switch (uses) {
+      case 'password':
+        return passwords
+      case 'keys':
+        return !usesDirectory(config)
+      case 'token':
+        // RFC 7628 §4: never without TLS.
+        return channel !== undefined && takesTokens(config)
+      case 'certificate':
+        return channel !== undefined && channel.clientNames.length > 0
+    }
+  }
   const may = (mechanism: Mechanism): boolean =>
     strong &&
-    (keyed || !mechanism.name.startsWith('SCRAM-')) &&
-    listed(config, mechanism) &&
-    mechanism.fits(channel) &&
-    (passwords || mechanism.shows === 'nothing')
+    usable(mechanism.uses) &&
+    (mechanism.binds !== true || channel?.binds === true) &&
+    listed(config, mechanism)
   return { passwords, mechanisms: config.get('gateway_mode') ? [] : mechanisms.filter(may).map(({ name }) => name) }
 }
 
@@ -50,8 +65,8 @@ const bestTls: Channel = { ssf: 256, binds: true, binding: () => undefined, clie
 /**
  * In synchronisation mode a backend may need the user's password (SYN-01), which only some mechanisms bring: the others have to be asked for.
  */
-const listed = (config: Config, { name, family, shows }: Mechanism): boolean => {
+const listed = (config: Config, { name, family, uses }: Mechanism): boolean => {
   const list = config.get('mech_list')?.map((word) => word.toUpperCase())
-  if (list === undefined) return shows === 'password' || !config.get('sync_mode')
+  if (list === undefined) return uses === 'password' || !config.get('sync_mode')
   return list.includes(name) || (family !== undefined && list.includes(family))
 }

@@ -4,15 +4,13 @@ import { type Mechanism, nothing, type Proof } from './mechanism.ts'
 
 export const plain: Mechanism = {
   name: 'PLAIN',
-  shows: 'password',
-  fits: () => true,
+  uses: 'password',
   run: async ({ ask, initial }) => readPlain(initial ?? (await ask(nothing))),
 }
 
 export const login: Mechanism = {
   name: 'LOGIN',
-  shows: 'password',
-  fits: () => true,
+  uses: 'password',
   run: async ({ ask, initial }) => {
     const user = (initial ?? (await ask(Buffer.from('User Name\0')))).toString('utf8')
     return { user, password: await ask(Buffer.from('Password\0')), authzid: undefined }

@@ -7,21 +7,21 @@ import { SyntaxFault } from '../../base/errors.ts'
 import { badCredentials } from '../refusals.ts'
 import type { ScramHash } from '../verifier.ts'
 import { type Channel, type Exchange, type Mechanism, nothing, type Proof } from './mechanism.ts'
+import { readSaslName } from './sasl-name.ts'
 
 const names: Readonly<Record<ScramHash, string>> = { sha1: 'SCRAM-SHA-1', sha256: 'SCRAM-SHA-256' }
 
 export const scram = (hash: ScramHash): Mechanism => ({
   name: names[hash],
-  shows: 'nothing',
-  fits: () => true,
+  uses: 'keys',
   run: (exchange) => run(exchange, hash, false),
 })
 
 export const scramPlus = (hash: ScramHash): Mechanism => ({
   name: `${names[hash]}-PLUS`,
   family: names[hash],
-  shows: 'nothing',
-  fits: (channel) => channel?.binds === true,
+  uses: 'keys',
+  binds: true,
   run: (exchange) => run(exchange, hash, true),
 })
 
@@ -78,10 +78,10 @@ function readFirst(message: Buffer): FirstMessage {
   return {
     flag: flag as FirstMessage['flag'],
     binding,
-    authzid: authzid === undefined ? undefined : readName(authzid),
+    authzid: authzid === undefined ? undefined : readSaslName(authzid),
     header: header!,
     bare: bare!,
-    user: readName(user!),
+    user: readSaslName(user!),
     nonce: nonce!,
   }
 }
@@ -103,12 +103,6 @@ function bindingOf({ flag, binding }: FirstMessage, channel: Channel | undefined
   const octets = binding === undefined ? undefined : channel?.binding(binding)
   if (octets === undefined) throw refused('a channel binding that this connection does not have')
   return octets
-}
-
-/** saslname, RFC 5802 §5.1 */
-function readName(text: string): string {
-  if (/=(?!2C|3D)|\0/.test(text)) throw fault('saslname')
-  return text.replaceAll('=2C', ',').replaceAll('=3D', '=')
 }
 
 function utf8(message: Buffer): string {

@@ -107,8 +107,8 @@ export async function serve({
       const mechanism = mechanisms.find((known) => known.name === name && offered.includes(name))
       if (mechanism === undefined)
         throw new AuthError(offeredOverTls(inForce, name) ? 'privacy-required' : 'no-mechanism', 'no')
-      const scramKeys = () => Promise.reject(new Error('there are passwords only'))
-      const proof = await mechanism.run({ initial, ask, channel, offered, scramKeys })
+      const none = () => Promise.reject(new Error('there are passwords only'))
+      const proof = await mechanism.run({ initial, ask, channel, offered, scramKeys: none, tokenUser: none })
       if (proof.authzid !== undefined && proof.authzid !== proof.user) throw new AuthError('denied', 'no')
       return login({ ...place, user: proof.user, password: proof.password! })
     },
