@@ -21,6 +21,8 @@ export interface PoolParts {
 
 /** Logins whose passwords are tried at the same time. */
 const maxBinding = 8
+/** And those that wait for that; what comes on top fails at once. */
+const maxWaiting = 200
 /** Results of a bind that say that this is not the user's password. RFC 4511 §4.1.9, §4.2.2 */
 const refusals: readonly number[] = [
   19, // constraintViolation: locked by the server's password policy
@@ -67,6 +69,7 @@ export class LdapPool {
   /** Whether the password opens the entry, by a bind. Throws StoreError unavailable. RFC 4513 §5.1.2: never with an empty password. */
   async opens(dn: string, password: string): Promise<boolean> {
     if (password === '' || dn === '') return false
+    if (this.#waiting.length >= maxWaiting) throw unavailable('too many logins at once', new Error('try again soon'))
     if (this.#binding >= maxBinding) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#binding++
     try {
@@ -88,7 +91,7 @@ export class LdapPool {
   }
 
   async #tryBind(dn: string, password: string, again: boolean): Promise<boolean> {
-    const connection = this.#idle.pop() ?? (await this.#connect('as-nobody'))
+    const connection = (again ? this.#takeIdle() : undefined) ?? (await this.#connect('as-nobody'))
     try {
       await this.#watched(connection, (client) => client.bind(dn, password))
     } catch (error) {
@@ -103,6 +106,14 @@ export class LdapPool {
     }
     this.#keep(connection)
     return true
+  }
+
+  /** Servers close what is idle, and all of it when they end. */
+  #takeIdle(): LdapConnection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined || connection.isAlive) return connection
+    }
   }
 
   #keep(connection: LdapConnection): void {

@@ -19,7 +19,7 @@ export const directoryOptions = {
   ldap_server: string({
     section: '2.2.2.1',
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: 'Host of the LDAP server with configuration and users; not used when config_location has a URL.',
   }),
   ldap_port: integer({
@@ -28,25 +28,25 @@ export const directoryOptions = {
     min: 1,
     max: 65535,
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: 'Port that goes with ldap_server.',
   }),
   ldap_bind_dn: string({
     section: '2.2.2.3',
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: 'DN of a simple bind to the directory; not used with a SASL bind.',
   }),
   ldap_bind_id: string({
     section: '2.2.2.4',
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: 'User id of a SASL bind to the directory; not used with a simple bind.',
   }),
   ldap_bind_pwd: password({
     section: '2.2.2.5',
     services: ['imapd', 'pop3d', 'lmtpd', 'sieved', 'mseventd', 'msadmind', 'ms_syncd', 'msadm', 'msstat', 'IMA'],
-    reload: 'restart',
+    reload: 'live',
     doc: 'Password of ldap_bind_dn or ldap_bind_id.',
   }),
   ldap_bind_method: string({
@@ -55,7 +55,7 @@ export const directoryOptions = {
     valid: 'SIMPLE or the name of a SASL mechanism',
     documentedAs: 'enum',
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: '`SIMPLE` for a bind with ldap_bind_dn, otherwise the SASL mechanism to run with ldap_bind_id.',
   }),
   ldap_basedn: string({
@@ -87,7 +87,7 @@ export const directoryOptions = {
     min: 0,
     max: 1000,
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: 'Attempts at connecting to the servers of config_location.',
   }),
   ldap_connect_retry_pause: integer({
@@ -97,7 +97,7 @@ export const directoryOptions = {
     min: 0,
     max: 3600,
     services: everything,
-    reload: 'restart',
+    reload: 'live',
     doc: 'Wait between two of these attempts.',
   }),
 }

@@ -193,6 +193,38 @@ describe('passwords', () => {
   })
 })
 
+describe('a directory that was started again', () => {
+  it('is asked over new connections, by all who log in at that moment', async () => {
+    await using restarted = await startSlapd({
+      entries: [...domainEntriesOf('a.example'), userEntry('anna@a.example', 'secret')],
+    })
+    const accounts = opened({ use_hashed_passwords: true }, restarted.url)
+    const all = () => Promise.all(Array.from({ length: 20 }, () => opens(accounts, 'anna@a.example', 'secret')))
+    expect(await all()).not.toContain(false)
+    for (let times = 0; times < 2; times++) {
+      await restarted.halt()
+      await restarted.resume()
+      expect(await all()).not.toContain(false)
+    }
+  })
+
+  it('that hangs fails what is asked, and more than 200 who wait at once', async () => {
+    await using hung = await startSlapd({
+      entries: [...domainEntriesOf('a.example'), userEntry('anna@a.example', 'secret')],
+    })
+    const accounts = opened({ use_hashed_passwords: true, ldapdb_timeout: 1, ldap_connect_retry_pause: 60 }, hung.url)
+    const anna = id('anna@a.example')
+    const account = await accounts.find(anna)
+    hung.signal('SIGSTOP')
+    const begin = performance.now()
+    const tried = Array.from({ length: 250 }, () => kindOf(accounts.matches(anna, account, Buffer.from('secret'))))
+    expect(new Set(await Promise.all(tried))).toEqual(new Set(['unavailable']))
+    // The first eight wait for the time limit, twice where the connection was good; nobody after them.
+    expect(performance.now() - begin).toBeLessThan(5_000)
+    hung.signal('SIGCONT')
+  })
+})
+
 describe('ldapdb_map_method', () => {
   it.each(['proxyauth', 'fallback'] as const)('AUTH-11 %s: the server says which entry it is', async (method) => {
     const accounts = opened({ ldapdb_map_method: method })

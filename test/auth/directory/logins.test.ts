@@ -12,7 +12,7 @@ import { startWherry, type Wherry } from '../../support/wherry.ts'
 import { directory, open } from './support.ts'
 
 const sasl = (slapd: Slapd, more = '') => `
-  <auxprop_plugin>userdb_lookup ldapdb userdb_cache</auxprop_plugin>
+  <auxprop_plugin>ldapdb userdb_cache</auxprop_plugin>
   <ldapdb_uri>${slapd.url}</ldapdb_uri>
   <ldapdb_dn>${service.dn}</ldapdb_dn>
   <ldapdb_pw>${service.password}</ldapdb_pw>
