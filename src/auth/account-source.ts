@@ -56,6 +56,7 @@ export const openAccountSource = (parts: AccountSourceParts): AccountSource => {
   return {
     find: (userId) => source.accounts.find(userId),
     matches: (userId, account, password) => source.accounts.matches(userId, account, password),
+    clearPassword: (account) => source.accounts.clearPassword(account),
     add: (account, password) => source.accounts.add(account, password),
     put: (account, password) => source.accounts.put(account, password),
     remove: (userId) => source.accounts.remove(userId),

@@ -32,6 +32,8 @@ export interface Accounts {
   find(userId: UserId): Promise<AccountRecord | undefined>
   /** Whether it is the password of an account that `find` gave; as much work where it gave none. Throws AuthError unavailable when too many wait. */
   matches(userId: UserId, account: AccountRecord | undefined, password: Buffer): Promise<boolean>
+  /** The password of an account that `find` gave, where it is stored in clear. AUTH-04 Throws StoreError unavailable. */
+  clearPassword(account: AccountRecord): Buffer | undefined
   /** With a new password when there is one. Throws StoreError already-exists. */
   add(account: AccountRecord, password?: Buffer): Promise<void>
   /** Replaces what the record names, and the password when there is one. The embedded database adds an account that is missing, others throw StoreError not-found. */
@@ -54,6 +56,7 @@ export const openAccounts = (directory: string, hashPool: HashPool = createHashP
       return octets === undefined ? undefined : readAccount(octets, join(directory, fileName(userId)))
     },
     matches: (_, account, password) => hashPool.verify(password, account?.verifiers?.scrypt ?? decoy),
+    clearPassword: () => undefined,
     add: async (account, password) =>
       records
         .add(fileName(account.userId), writeAccount(await withPassword(account, password)))

@@ -175,6 +175,12 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
               user = given
               return users.scramKeys(canonical(given, request.localAddress, config), hash).catch(asAuthError)
             },
+            clearPassword: (given) => {
+              user = given
+              return users.clearPassword(canonical(given, request.localAddress, config)).catch(asAuthError)
+            },
+            realm: defaultDomain(config, request.localAddress),
+            service: request.service,
             tokenUser: async (token) => {
               if (tokenUser === undefined) throw notOffered(config, request)
               user = await tokenUser(token)

@@ -15,6 +15,8 @@ const secretOctets = 32
 export interface MadeUpKeys {
   /** Nobody knows what would prove them. Throws StoreError unavailable. */
   of(userId: UserId, hash: ScramHash): Promise<ScramKeys>
+  /** A password that nobody has. */
+  password(userId: UserId): Promise<Buffer>
 }
 
 /** Makes the secret that they come from when it is first needed. */
@@ -36,13 +38,20 @@ export const openMadeUpKeys = (directory: string): MadeUpKeys => {
     }
   }
   let secret: Promise<Buffer> | undefined
+  const loaded = (): Promise<Buffer> => {
+    secret ??= load().catch((error: unknown) => {
+      secret = undefined
+      throw error
+    })
+    return secret
+  }
   return {
+    password: async (userId) =>
+      createHmac('sha256', await loaded())
+        .update(`password ${userId}`)
+        .digest(),
     of: async (userId, hash) => {
-      secret ??= load().catch((error: unknown) => {
-        secret = undefined
-        throw error
-      })
-      const key = await secret
+      const key = await loaded()
       const octets = (what: string) => createHmac(hash, key).update(`${what} ${userId}`).digest()
       return {
         hash,

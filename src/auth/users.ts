@@ -11,6 +11,7 @@ import { parseScram, type ScramHash, type ScramKeys } from './verifier.ts'
 export interface Users {
   withPassword(userId: UserId, password: Buffer): Promise<AccountRecord>
   scramKeys(userId: UserId, hash: ScramHash): Promise<ScramKeys>
+  clearPassword(userId: UserId): Promise<Buffer>
   /** Of a user who proved to be it. */
   proven(userId: UserId): Promise<AccountRecord>
 }
@@ -45,6 +46,13 @@ export const openUsers = (accounts: Accounts, { directory, verified, clock }: Us
       const [account, decoyKeys] = await Promise.all([accounts.find(userId), madeUp.of(userId, hash), answerTime])
       const stored = account?.verifiers?.[hash === 'sha1' ? 'scramSha1' : 'scramSha256']
       return (stored === undefined ? undefined : parseScram(stored)) ?? decoyKeys
+    },
+    clearPassword: async (userId) => {
+      const answerTime = clock.sleep(keysAfterMs)
+      const [account, decoyPassword] = await Promise.all([accounts.find(userId), madeUp.password(userId), answerTime])
+      const stored = account === undefined ? undefined : accounts.clearPassword(account)
+      // An empty one would be proved by everybody.
+      return stored === undefined || stored.length === 0 ? decoyPassword : stored
     },
     proven: async (userId) => {
       const account = await accounts.find(userId)

@@ -64,6 +64,10 @@ const sources = ['ldapdb', 'userdb_lookup', 'userdb_cache']
 const pluginsOf = (config: Config) => (config.get('auxprop_plugin') ?? []).map((name) => name.toLowerCase())
 export const usesDirectory = (config: Config): boolean => pluginsOf(config).includes('ldapdb')
 
+/** Whether passwords are there in clear, to be compared, and for mechanisms that need them. AUTH-04, AUTH-06 */
+export const readsClearPasswords = (config: Config): boolean =>
+  usesDirectory(config) && !config.get('use_hashed_passwords') && config.get('pwcheck_method') === 'auxprop'
+
 /** Undefined when users are not in a directory. Throws OptionFault. */
 export const directoryOf = (config: Config): DirectorySettings | undefined => {
   const plugins = pluginsOf(config)

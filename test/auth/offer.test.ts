@@ -42,6 +42,19 @@ describe('what is offered', () => {
     expect(offer(options, tls(256))).toEqual({ passwords: true, mechanisms: ['PLAIN'] })
   })
 
+  it('AUTH-04 AUTH-05 AUTH-08 of users in a directory what the stored password is good for', () => {
+    const directory = (more: ConfigOverrides) => offer({ auxprop_plugin: ['ldapdb'], ...more }, tls(256)).mechanisms
+    expect(directory({ pwcheck_method: 'auxprop' })).toEqual(['DIGEST-MD5', 'CRAM-MD5', 'PLAIN', 'LOGIN'])
+    expect(directory({ pwcheck_method: 'auxprop-hashed' })).toEqual(['PLAIN', 'LOGIN'])
+    expect(directory({ use_hashed_passwords: true })).toEqual(['PLAIN', 'LOGIN'])
+    expect(offer({ auxprop_plugin: ['ldapdb'], login_disabled: true }).mechanisms).toEqual(['DIGEST-MD5', 'CRAM-MD5'])
+  })
+
+  it('AUTH-03 of PLAIN, DIGEST-MD5 and no more, the list SRP, GSSAPI, DIGEST-MD5 offers DIGEST-MD5', () => {
+    const config = { auxprop_plugin: ['ldapdb'], mech_list: ['SRP', 'GSSAPI', 'DIGEST-MD5'] }
+    expect(offer(config, tls(256)).mechanisms).toEqual(['DIGEST-MD5'])
+  })
+
   it('AUTH-12 EXTERNAL first, to a client whose certificate verifies and has an address', () => {
     const channel = { ...tls(256), clientNames: ['joe@a.example'] }
     expect(offer({ mech_list: ['PLAIN', 'EXTERNAL'] }, channel).mechanisms).toEqual(['EXTERNAL', 'PLAIN'])

@@ -35,6 +35,9 @@ const play = async (
       users.push(user)
       return keys(hash, salt)
     },
+    clearPassword: () => Promise.reject(new Error('no passwords')),
+    realm: 'a.example',
+    service: 'imap',
     tokenUser: () => Promise.reject(new Error('no tokens')),
   }
   const proof = await run(exchange, hash, plus, nonce)

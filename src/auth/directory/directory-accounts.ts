@@ -28,7 +28,7 @@ import {
 } from './entry.ts'
 import { domainEntries, newEntryDn, ProxiedAuthorization, searchOf, userFilter } from './naming.ts'
 import { LdapPool, type PoolParts, reasonOf } from './pool.ts'
-import { passwordMatches } from './stored-password.ts'
+import { isClear, passwordMatches } from './stored-password.ts'
 
 const whoAmI = '1.3.6.1.4.1.4203.1.11.3'
 const modifyPassword = '1.3.6.1.4.1.4203.1.11.1'
@@ -109,6 +109,8 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
       const opened = await pool.opens(known?.dn ?? newEntryDn(userId, settings), text ?? '\ufffd')
       return opened && known !== undefined && text !== undefined
     },
+    clearPassword: (account) =>
+      settings.passwords === 'clear' ? found.get(account)?.passwords.find((stored) => isClear(stored)) : undefined,
     add: async (account, password) => {
       const { userId } = account
       checkProperties(account, settings)

@@ -13,10 +13,15 @@ const schemes: Readonly<Record<string, readonly [algorithm: string, digestOctets
   SSHA512: ['sha512', 64],
 }
 
+const schemeForm = /^\{([A-Za-z0-9-]{1,30})\}(.{1,400})$/s
+
+/** Whether the value is a password, and not what a scheme made of one. */
+export const isClear = (stored: Buffer): boolean => !schemeForm.test(stored.toString('latin1'))
+
 /** `clear`: the value is the password. `hashed`: it says how it was made, in braces; a way that is not known matches nothing. AUTH-06 */
 export const passwordMatches = (stored: Buffer, password: Buffer, kind: 'clear' | 'hashed'): boolean => {
-  const scheme = /^\{([A-Za-z0-9-]{1,30})\}(.{1,400})$/s.exec(stored.toString('latin1'))
-  if (kind === 'clear') return scheme === null && timingSafeEqual(digest(stored), digest(password))
+  const scheme = schemeForm.exec(stored.toString('latin1'))
+  if (kind === 'clear') return isClear(stored) && timingSafeEqual(digest(stored), digest(password))
   const [, name = '', encoded = ''] = scheme ?? []
   const [algorithm, octets] = schemes[name.toUpperCase()] ?? []
   const value = Buffer.from(encoded, 'base64')

@@ -137,7 +137,12 @@ export const rememberingAccounts = (parts: RememberingParts): Accounts => {
     await change
     await forget(userId)
   }
+  const clearPassword: Accounts['clearPassword'] = (account) => {
+    if (remembered.has(account)) throw new StoreError('unavailable', 'what is remembered of a user has no password')
+    return accounts.clearPassword(account)
+  }
   return {
+    clearPassword,
     find,
     matches,
     add: (account, password) => forgotten(account.userId, accounts.add(account, password)),

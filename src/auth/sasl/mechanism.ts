@@ -1,4 +1,5 @@
 /** What a SASL mechanism is on the server's side, whatever protocol carries it. RFC 4422 */
+import type { LoginPlace } from '../types.ts'
 import type { ScramHash, ScramKeys } from '../verifier.ts'
 
 /** Sends a challenge and answers the client's response to it. Throws what ends the exchange: the client gave up, or is gone. */
@@ -27,6 +28,12 @@ export interface Exchange {
   readonly offered: readonly string[]
   /** Keys of a user; those of a user who has none are made up, the same each time, and nothing proves them. Throws AuthError, StoreError. */
   scramKeys(user: string, hash: ScramHash): Promise<ScramKeys>
+  /** The stored password of a user; one that nobody knows for a user who has none. Throws AuthError. */
+  clearPassword(user: string): Promise<Buffer>
+  /** Of users who name none: the domain of the interface. */
+  readonly realm: string
+  /** Registered name of the protocol's service (RFC 4422 §4, item 1). */
+  readonly service: LoginPlace['service']
   /** Whose an OAuth access token is. Throws AuthError. */
   tokenUser(token: string): Promise<string>
 }
@@ -48,8 +55,8 @@ export interface Mechanism {
   readonly name: string
   /** Another name in mech_list that stands for it too. */
   readonly family?: string
-  /** What proves the user. A password and a token are shown to the server, and to whoever listens where there is no TLS; of keys and certificates nothing is. */
-  readonly uses: 'password' | 'keys' | 'token' | 'certificate'
+  /** What proves the user. A password and a token are shown to the server, and to whoever listens where there is no TLS; of the others nothing is. A clear password is one that the server has stored so. AUTH-04 */
+  readonly uses: 'password' | 'clear password' | 'keys' | 'token' | 'certificate'
   /** It needs a channel binding. */
   readonly binds?: true
   /** Runs to the client's last response. Throws SyntaxFault; AuthError bad-credentials; what `ask` throws. */

@@ -1,9 +1,10 @@
 /** Which ways of logging in a client is offered on its connection. AUTH-02 */
 import type { Config } from '../../config/config.ts'
-import { usesDirectory } from '../../config/directory.ts'
+import { readsClearPasswords, usesDirectory } from '../../config/directory.ts'
 import { takesTokens } from '../token-users.ts'
 import { oauthBearer, xoauth2 } from './bearer.ts'
 import { external } from './external.ts'
+import { cramMd5, digestMd5 } from './md5.ts'
 import type { Channel, Mechanism } from './mechanism.ts'
 import { login, plain } from './plain.ts'
 import { scram, scramPlus } from './scram.ts'
@@ -17,6 +18,8 @@ export const mechanisms: readonly Mechanism[] = [
   scram('sha1'),
   oauthBearer,
   xoauth2,
+  digestMd5,
+  cramMd5,
   plain,
   login,
 ]
@@ -30,7 +33,8 @@ export interface Offer {
 
 /**
  * What mech_list, login_disabled, min_ssf and gateway_mode (GW-13) leave of the mechanisms. Nothing here adds a security layer of its own, so the
- * strength of a session is that of TLS, and every max_ssf is kept. Entries of a directory have no keys for SCRAM (AUTH-04, AUTH-08).
+ * strength of a session is that of TLS, and every max_ssf is kept. Entries of a directory have no keys for SCRAM, and perhaps the
+ * password, which the embedded accounts don't have (AUTH-04, AUTH-08).
  */
 export const offerOf = (config: Config, channel: Channel | undefined): Offer => {
   const strong = (channel?.ssf ?? 0) >= config.get('min_ssf')
@@ -41,6 +45,8 @@ export const offerOf = (config: Config, channel: Channel | undefined): Offer => 
         return passwords
       case 'keys':
         return !usesDirectory(config)
+      case 'clear password':
+        return readsClearPasswords(config)
       case 'token':
         // RFC 7628 §4: never without TLS.
         return channel !== undefined && takesTokens(config)

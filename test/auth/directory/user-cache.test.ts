@@ -38,6 +38,9 @@ class Source implements Accounts {
     this.#ask()
     return account !== undefined && this.users.get(userId)?.password === password.toString()
   }
+  clearPassword(account: AccountRecord) {
+    return Buffer.from(this.users.get(account.userId)?.password ?? '')
+  }
   async add(account: AccountRecord, password?: Buffer) {
     this.set(account.userId, `${password}`)
   }
@@ -81,6 +84,18 @@ const known = async (password = 'secret') => {
   expect(await login(accounts, password)).toBe(true)
   await accounts.close()
 }
+
+it('AUTH-04 has no password of a user who is only remembered', async () => {
+  const accounts = remembering()
+  const account = await accounts.find(anna)
+  expect(accounts.clearPassword(account!)).toEqual(Buffer.from('secret'))
+  expect(await accounts.matches(anna, account, Buffer.from('secret'))).toBe(true)
+  await accounts.close()
+  source.away = true
+  const again = remembering()
+  const own = await again.find(anna)
+  expect(() => again.clearPassword(own!)).toThrow('has no password')
+})
 
 describe('AUTH-16: users who are remembered', () => {
   it('log in while the directory is away, by any process, as they were', async () => {

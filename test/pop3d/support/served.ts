@@ -108,7 +108,17 @@ export async function serve({
       if (mechanism === undefined)
         throw new AuthError(offeredOverTls(inForce, name) ? 'privacy-required' : 'no-mechanism', 'no')
       const none = () => Promise.reject(new Error('there are passwords only'))
-      const proof = await mechanism.run({ initial, ask, channel, offered, scramKeys: none, tokenUser: none })
+      const proof = await mechanism.run({
+        initial,
+        ask,
+        channel,
+        offered,
+        scramKeys: none,
+        clearPassword: none,
+        tokenUser: none,
+        realm: '',
+        service: 'pop',
+      })
       if (proof.authzid !== undefined && proof.authzid !== proof.user) throw new AuthError('denied', 'no')
       return login({ ...place, user: proof.user, password: proof.password! })
     },
