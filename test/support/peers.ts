@@ -18,7 +18,7 @@ const peers: Readonly<Record<string, string>> = {
   bindfs: 'bindfs',
   fusermount3: 'fuse3',
   rsync: 'rsync',
-  slapd: 'slapd',
+  slapd: 'slapd libsasl2-modules',
   ldapsearch: 'ldap-utils',
 }
 

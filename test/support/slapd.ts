@@ -26,6 +26,8 @@ export interface SlapdOptions {
   readonly entries?: readonly string[]
   /** STARTTLS and ldaps, with a self-signed certificate for 'localhost' and 127.0.0.1. */
   readonly tls?: boolean
+  /** With `tls`: refuses clients without a certificate; its own is one. */
+  readonly mutual?: boolean
   /** LDIF lines of the database in cn=config. */
   readonly database?: readonly string[]
   /** The same of cn=config itself. */
@@ -39,6 +41,7 @@ export interface Slapd extends AsyncDisposable {
   /** Of the Unix socket. */
   readonly socketUrl: string
   readonly certificateFile: string
+  readonly keyFile: string
   /** Ends the server; what it has stays. */
   halt(): Promise<void>
   /** Starts it again. */
@@ -84,7 +87,8 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   const dir = await mkdtemp(join(tmpdir(), 'slapd-'))
   await Promise.all(['config', 'database'].map((name) => mkdir(join(dir, name))))
   const certificateFile = join(dir, 'certificate.pem')
-  if (options.tls) makeCertificate(certificateFile, join(dir, 'key.pem'))
+  const keyFile = join(dir, 'key.pem')
+  if (options.tls) makeCertificate(certificateFile, keyFile)
   const [port, securePort] = await freePorts(5)
   const socket = join(dir, 'ldapi')
   const [url, secureUrl] = [`ldap://127.0.0.1:${port}`, `ldaps://127.0.0.1:${securePort}`]
@@ -127,6 +131,7 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
     secureUrl,
     socketUrl,
     certificateFile,
+    keyFile,
     halt,
     resume,
     signal: (signal) => void server.kill(signal),
@@ -148,7 +153,7 @@ const foundation = [
   `dn: ${service.dn}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: wherry\nuserPassword: ${service.password}\nauthzTo: ldap:///${users}??sub?(objectClass=mboxUser)`,
 ]
 
-const configuration = (dir: string, { tls, database = [], global = [] }: SlapdOptions): string =>
+const configuration = (dir: string, { tls, mutual, database = [], global = [] }: SlapdOptions): string =>
   [
     [
       'dn: cn=config',
@@ -157,7 +162,12 @@ const configuration = (dir: string, { tls, database = [], global = [] }: SlapdOp
       `olcPidFile: ${dir}/slapd.pid`,
       'olcAuthzPolicy: to',
       `olcAuthzRegexp: {0}"uid=([^,@]+@[^,]+),cn=[^,]*auth" "ldap:///${users}??sub?(uid=$1)"`,
+      // The service, by its name, and whoever reaches the Unix socket.
+      `olcAuthzRegexp: {1}"uid=wherry,.*cn=auth" "${service.dn}"`,
+      `olcAuthzRegexp: {2}"gidNumber=[0-9]+[+]uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth" "${service.dn}"`,
+      'olcSaslSecProps: none',
       ...(tls ? [`olcTLSCertificateFile: ${dir}/certificate.pem`, `olcTLSCertificateKeyFile: ${dir}/key.pem`] : []),
+      ...(mutual ? ['olcTLSVerifyClient: demand', `olcTLSCACertificateFile: ${dir}/certificate.pem`] : []),
       ...global,
     ],
     ['dn: cn=module,cn=config', 'objectClass: olcModuleList', 'cn: module', 'olcModuleLoad: back_mdb'],
@@ -175,7 +185,7 @@ const configuration = (dir: string, { tls, database = [], global = [] }: SlapdOp
       'olcDbNoSync: TRUE',
       'olcDbIndex: objectClass,uid eq',
       `olcAccess: to attrs=userPassword by dn.exact=${service.dn} write by anonymous auth by * none`,
-      `olcAccess: to * by dn.exact=${service.dn} write by users read by * none`,
+      `olcAccess: to * by dn.exact=${service.dn} write by users read by * auth`,
       `olcLimits: dn.exact=${service.dn} size=unlimited`,
       ...database,
     ],

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -245,6 +246,20 @@ describe('ldapdb_map_method', () => {
   })
 })
 
+describe('binding as Wherry', () => {
+  it.each([
+    ['PLAIN', { ldapdb_mech: 'PLAIN', ldapdb_dn: undefined, ldapdb_id: 'wherry' }, 'done'],
+    [
+      'PLAIN with another password',
+      { ldapdb_mech: 'PLAIN', ldapdb_dn: undefined, ldapdb_id: 'wherry', ldapdb_pw: 'x' },
+      'unavailable',
+    ],
+    ['EXTERNAL', { ldapdb_mech: 'EXTERNAL', ldapdb_pw: undefined }, 'done'],
+  ] as const)('LDAP-10 %s', async (_, options, expected) => {
+    expect(await kindOf(opened(options, slapd.socketUrl).find(id('usera')))).toBe(expected)
+  })
+})
+
 describe('the way to the directory', () => {
   it.each([
     ['ldaps, not checked', 'secure', {}, true],
@@ -271,6 +286,30 @@ describe('the way to the directory', () => {
   it('STARTTLS that the server refuses: nothing is sent in clear', async () => {
     await using plain = await startSlapd()
     expect(await kindOf(opened({ ldapdb_starttls: 'yes' }, plain.url).find(id('usera')))).toBe('unavailable')
+  })
+
+  it('ldapdb_client_cert, ldapdb_client_key and its password are shown to a server that asks', async () => {
+    await using mutual = await startSlapd({ tls: true, mutual: true })
+    const sealed = `${mutual.keyFile}.sealed.pem`
+    const sealing = ['pkcs8', '-topk8', '-in', mutual.keyFile, '-out', sealed, '-passout', 'pass:opens']
+    execFileSync('openssl', sealing, { stdio: 'ignore' })
+    const tried = async (options: ConfigOverrides) =>
+      kindOf(opened(options, mutual.secureUrl).find(id('usera@imap.myisp.net')))
+    const ldapdb_client_cert = mutual.certificateFile
+    expect(await tried({})).toBe('unavailable')
+    expect(await tried({ ldapdb_client_cert, ldapdb_client_key: mutual.keyFile })).toBe('done')
+    expect(await tried({ ldapdb_client_cert, ldapdb_client_key: sealed })).toBe('unavailable')
+    const ldapdb_client_key_passwd = 'opens'
+    expect(await tried({ ldapdb_client_cert, ldapdb_client_key: sealed, ldapdb_client_key_passwd })).toBe('done')
+  })
+
+  it('sasl/tls_cipher_list counts towards LDAP servers', async () => {
+    const ciphers = (list: string) => ({ 'sasl/tls_cipher_list': list, ldapdb_tls_server_cert: 'never' }) as const
+    expect(await kindOf(opened(ciphers('ECDHE-ECDSA-AES128-GCM-SHA256'), slapd.secureUrl).find(id('usera')))).toBe(
+      'done',
+    )
+    const wrong = opened(ciphers('NO-SUCH-SUITE'), slapd.secureUrl).find(id('usera'))
+    await expect(wrong).rejects.toThrow('NO-SUCH-SUITE')
   })
 
   it('TLS-08: a certificate for another name is refused', async () => {
