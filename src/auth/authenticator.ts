@@ -10,6 +10,7 @@ import { AuthError, StoreError, SyntaxFault } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
+import { readsClearPasswords } from '../config/directory.ts'
 import { serviceAccess } from './access.ts'
 import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
@@ -58,7 +59,10 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   let config = parts.config
   const accounts = openAccountSource({ config, log, clock, hashPool })
   const verified = createVerified(clock)
-  const usersOf = (from: Config) => openUsers(accounts, { directory: from.get('account_db'), verified, clock })
+  const usersOf = (from: Config) => {
+    const hasClearPasswords = readsClearPasswords(from)
+    return openUsers(accounts, { directory: from.get('account_db'), hasClearPasswords, verified, hashPool, clock })
+  }
   let users = usersOf(config)
   let tokenUser = takesTokens(config) ? openTokenUsers(config) : undefined
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
@@ -199,7 +203,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     reload: (next) => {
       check(next)
       accounts.reload(next)
-      if (next.get('account_db') !== config.get('account_db')) users = usersOf(next)
+      users = usersOf(next)
       tokenUser = takesTokens(next) ? openTokenUsers(next) : undefined
       config = next
     },

@@ -5,15 +5,23 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { AuthError } from '../base/errors.ts'
-import type { Verifiers } from './verifier.ts'
+import type { ScramHash, ScramKeys, Verifiers } from './verifier.ts'
 
-/** What a thread is asked: to check against `verifier`, or without one to make verifiers. */
+/** What a thread is asked: to check against `verifier`, to make SCRAM keys, or without either to make verifiers. */
 export interface HashJob {
   readonly password: Uint8Array
   readonly verifier?: string
+  readonly scram?: ScramSalt
+}
+export interface ScramSalt {
+  readonly hash: ScramHash
+  readonly salt: Uint8Array
+  readonly iterations: number
 }
 export type HashResult =
   | { readonly matches: boolean }
+  /** StoredKey and ServerKey; undefined for a password that SCRAM can't carry. */
+  | { readonly keys: readonly [Uint8Array, Uint8Array] | undefined }
   | { readonly verifiers: Verifiers }
   | { readonly failure: string }
 
@@ -21,6 +29,8 @@ export interface HashPool {
   /** Whether the password made the scrypt verifier. Throws AuthError unavailable when too many wait. */
   verify(password: Uint8Array, scrypt: string): Promise<boolean>
   make(password: Uint8Array): Promise<Verifiers>
+  /** SCRAM keys of a password; undefined for one that SCRAM can't carry. */
+  scram(password: Uint8Array, salt: ScramSalt): Promise<ScramKeys | undefined>
 }
 
 interface Waiting {
@@ -105,6 +115,18 @@ export const createHashPool = ({
       const result = await run({ password })
       if (!('verifiers' in result)) throw failed(result)
       return result.verifiers
+    },
+    scram: async (password, scram) => {
+      const result = await run({ password, scram })
+      if (!('keys' in result)) throw failed(result)
+      if (result.keys === undefined) return undefined
+      const [storedKey, serverKey] = result.keys
+      return {
+        ...scram,
+        salt: Buffer.from(scram.salt),
+        storedKey: Buffer.from(storedKey),
+        serverKey: Buffer.from(serverKey),
+      }
     },
   }
 }

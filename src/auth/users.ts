@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { UserId } from '../base/ids.ts'
 import type { AccountRecord, Accounts } from './accounts.ts'
+import type { HashPool } from './hash-pool.ts'
 import { openMadeUpKeys } from './made-up-keys.ts'
 import { badCredentials } from './refusals.ts'
 import type { Verified } from './verified.ts'
@@ -19,6 +20,9 @@ export interface Users {
 export interface UserChecks {
   /** Where the secret of made-up keys is kept. */
   readonly directory: string
+  /** The accounts have passwords in clear, where they have any. */
+  readonly hasClearPasswords: boolean
+  readonly hashPool: HashPool
   readonly verified: Verified
   readonly clock: Clock
 }
@@ -27,8 +31,18 @@ export interface UserChecks {
 const keysAfterMs = 5
 
 /** Does no I/O yet. */
-export const openUsers = (accounts: Accounts, { directory, verified, clock }: UserChecks): Users => {
+export const openUsers = (
+  accounts: Accounts,
+  { directory, hasClearPasswords, verified, hashPool, clock }: UserChecks,
+): Users => {
   const madeUp = openMadeUpKeys(directory)
+  const clearPassword = async (userId: UserId): Promise<Buffer> => {
+    const answerTime = clock.sleep(keysAfterMs)
+    const [account, decoyPassword] = await Promise.all([accounts.find(userId), madeUp.password(userId), answerTime])
+    const stored = account === undefined ? undefined : accounts.clearPassword(account)
+    // An empty one would be proved by everybody.
+    return stored === undefined || stored.length === 0 ? decoyPassword : stored
+  }
   return {
     withPassword: async (userId, password) => {
       const account = await accounts.find(userId)
@@ -41,19 +55,17 @@ export const openUsers = (accounts: Accounts, { directory, verified, clock }: Us
       return account
     },
     scramKeys: async (userId, hash) => {
-      // Both, whoever it is: a user who exists costs as much as one who does not.
+      // The same work, whoever it is: a user who exists costs as much as one who does not.
+      if (hasClearPasswords) {
+        const [password, decoyKeys] = await Promise.all([clearPassword(userId), madeUp.of(userId, hash)])
+        return (await hashPool.scram(password, decoyKeys)) ?? decoyKeys
+      }
       const answerTime = clock.sleep(keysAfterMs)
       const [account, decoyKeys] = await Promise.all([accounts.find(userId), madeUp.of(userId, hash), answerTime])
       const stored = account?.verifiers?.[hash === 'sha1' ? 'scramSha1' : 'scramSha256']
       return (stored === undefined ? undefined : parseScram(stored)) ?? decoyKeys
     },
-    clearPassword: async (userId) => {
-      const answerTime = clock.sleep(keysAfterMs)
-      const [account, decoyPassword] = await Promise.all([accounts.find(userId), madeUp.password(userId), answerTime])
-      const stored = account === undefined ? undefined : accounts.clearPassword(account)
-      // An empty one would be proved by everybody.
-      return stored === undefined || stored.length === 0 ? decoyPassword : stored
-    },
+    clearPassword,
     proven: async (userId) => {
       const account = await accounts.find(userId)
       if (account === undefined) throw badCredentials()

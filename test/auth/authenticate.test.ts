@@ -7,6 +7,7 @@ import { Scram } from '#gateway/backend/sasl.ts'
 import { type AccountRecord, openAccounts } from '#src/auth/accounts.ts'
 import { createAuthenticator } from '#src/auth/authenticator.ts'
 import { createHashPool } from '#src/auth/hash-pool.ts'
+import { openMadeUpKeys } from '#src/auth/made-up-keys.ts'
 import type { AskService } from '#src/auth/ms-syncd.ts'
 import type { Ask } from '#src/auth/sasl/mechanism.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
@@ -122,6 +123,17 @@ describe('SCRAM', () => {
     expect(Buffer.from(nobody.salt, 'base64').length).toBe(Buffer.from(joe.salt, 'base64').length)
     expect((await shown('nobody2')).salt).not.toBe(nobody.salt)
     expect((await shown('bare')).salt).not.toBe(nobody.salt)
+  })
+
+  it('makes one secret for them, however many processes come first', async () => {
+    const fresh = await mkdtemp(join(directory, 'fresh-'))
+    const salts = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const { salt } = await openMadeUpKeys(fresh).of('nobody@a.example' as UserId, 'sha256')
+        return salt.toString('hex')
+      }),
+    )
+    expect(new Set(salts).size).toBe(1)
   })
 
   it('AUTH-14 logs who tried, and nothing of the proof', async () => {

@@ -33,8 +33,8 @@ export interface Offer {
 
 /**
  * What mech_list, login_disabled, min_ssf and gateway_mode (GW-13) leave of the mechanisms. Nothing here adds a security layer of its own, so the
- * strength of a session is that of TLS, and every max_ssf is kept. Entries of a directory have no keys for SCRAM, and perhaps the
- * password, which the embedded accounts don't have (AUTH-04, AUTH-08).
+ * strength of a session is that of TLS, and every max_ssf is kept. Entries of a directory have perhaps the
+ * password, which the embedded accounts don't have, and no keys for SCRAM, unless they are made from it (AUTH-04, AUTH-08).
  */
 export const offerOf = (config: Config, channel: Channel | undefined): Offer => {
   const strong = (channel?.ssf ?? 0) >= config.get('min_ssf')
@@ -44,7 +44,7 @@ export const offerOf = (config: Config, channel: Channel | undefined): Offer => 
       case 'password':
         return passwords
       case 'keys':
-        return !usesDirectory(config)
+        return !usesDirectory(config) || readsClearPasswords(config)
       case 'clear password':
         return readsClearPasswords(config)
       case 'token':

@@ -70,7 +70,7 @@ interface FirstMessage {
 
 /** client-first-message, RFC 5802 §7. An extension that has to be understood (m=) is not, and does not match. */
 function readFirst(message: Buffer): FirstMessage {
-  const match = /^((n|y|p)(?:=([A-Za-z0-9.-]+))?,(?:a=([^,]+))?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/su.exec(
+  const match = /^((n|y|p)(?:=([A-Za-z0-9.-]+))?,(?:a=([^,]*))?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/su.exec(
     utf8(message),
   )
   const [, header, flag, binding, authzid, bare, user, nonce] = match ?? []
@@ -78,7 +78,8 @@ function readFirst(message: Buffer): FirstMessage {
   return {
     flag: flag as FirstMessage['flag'],
     binding,
-    authzid: authzid === undefined ? undefined : readSaslName(authzid),
+    // No saslname is empty, but libgsasl sends one, and means none.
+    authzid: authzid ? readSaslName(authzid) : undefined,
     header: header!,
     bare: bare!,
     user: readSaslName(user!),

@@ -65,7 +65,7 @@ const gsasl = async (mechanism: string, user: string, secret: string) => {
   return /\. (OK \[CAPABILITY|NO \[\w+\])/.exec(said)?.[1] ?? said
 }
 
-describe.each(['CRAM-MD5', 'DIGEST-MD5'])('%s', (mechanism) => {
+describe.each(['CRAM-MD5', 'DIGEST-MD5', 'SCRAM-SHA-1', 'SCRAM-SHA-256'])('%s', (mechanism) => {
   it('AUTH-01 AUTH-04 gsasl logs in at imapd with the password that the directory has', async () => {
     expect(await gsasl(mechanism, 'anna', password)).toBe('OK [CAPABILITY')
     expect(await gsasl(mechanism, 'anna@a.example', password)).toBe('OK [CAPABILITY')
