@@ -64,6 +64,16 @@ export const rememberingAccounts = (parts: RememberingParts): Accounts => {
     })
   }
 
+  /** Once a day: those who never came again. */
+  let swept = Number.NEGATIVE_INFINITY
+  const sweep = async (): Promise<void> => {
+    const now = clock.now()
+    if (now - swept < dayMs) return
+    swept = now
+    for await (const { userId, confirmedAt = 0 } of memory.list())
+      if (now - confirmedAt > days * dayMs) await forget(userId)
+  }
+
   const remember = async (account: AccountRecord, password: Buffer): Promise<void> => {
     const [mac, last, at] = [macOf(password), written.get(account.userId), clock.now()]
     if (last?.mac === mac && at - last.at < (askedFirst ? freshMs : rewriteMs)) return
@@ -72,6 +82,7 @@ export const rememberingAccounts = (parts: RememberingParts): Accounts => {
     if (written.size > maxWritten) written.delete(written.keys().next().value!)
     try {
       await memory.put({ ...account, confirmedAt: at }, password)
+      await sweep()
     } catch (error) {
       written.delete(account.userId)
       log.log('warning', 'a user can not be remembered', { user: account.userId, reason: (error as Error).message })

@@ -221,7 +221,7 @@ describe('a directory that was started again', () => {
     const tried = Array.from({ length: 250 }, () => kindOf(accounts.matches(anna, account, Buffer.from('secret'))))
     expect(new Set(await Promise.all(tried))).toEqual(new Set(['unavailable']))
     // The first eight wait for the time limit, twice where the connection was good; nobody after them.
-    expect(performance.now() - begin).toBeLessThan(5_000)
+    expect(performance.now() - begin).toBeLessThan(20_000)
     hung.signal('SIGCONT')
   })
 })

@@ -126,6 +126,16 @@ describe('AUTH-16: users who are remembered', () => {
     expect(await login(remembering(), 'secret')).toBe('unavailable')
   })
 
+  it('leave no file behind when they never come again', async () => {
+    await known()
+    source.set('jim@a.example' as UserId, 'secret')
+    const accounts = remembering()
+    time += 7 * dayMs + 1
+    expect(await login(accounts, 'secret', 'jim@a.example' as UserId)).toBe(true)
+    await accounts.close()
+    expect(await readdir(directory)).toEqual(['jim@a.example.json'])
+  })
+
   it('are forgotten when the directory does not know them', async () => {
     await known()
     source.users.clear()
