@@ -5,7 +5,7 @@ import type { Account } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapFlow } from '../../backend/imap/control.ts'
 import { printable } from '../../backend/reply-classifier.ts'
-import type { TreePlan } from './tree.ts'
+import type { Rename, TreePlan } from './tree.ts'
 
 export interface BothSides {
   readonly control: ImapFlow
@@ -18,6 +18,9 @@ export interface Made {
   readonly pathsThere: ReadonlySet<string>
   /** Something was refused, and has to be tried again. */
   readonly refused: boolean
+  /** What still has its former name. */
+  readonly notRenamedHere: readonly Rename[]
+  readonly notRenamedThere: readonly Rename[]
 }
 
 export async function makeAndRename(
@@ -34,23 +37,31 @@ export async function makeAndRename(
       await work()
       return true
     } catch (error) {
-      if (error instanceof StoreError && (error.kind === 'already-exists' || error.kind === 'not-found')) return true
-      if (error instanceof StoreError && error.kind !== 'invalid' && error.kind !== 'limit') throw error
+      const kind = error instanceof StoreError ? error.kind : undefined
+      if (kind === 'not-found' || (kind === 'already-exists' && what !== 'renamed here')) return true
+      if (kind !== undefined && kind !== 'already-exists' && kind !== 'invalid' && kind !== 'limit') throw error
       if (!control.usable) throw new BackendError('closed', 'the backend ended the session', { cause: error })
       refused = true
       log.log('warning', `a mailbox could not be ${what}`, { mailbox: name, reason: reasonOf(error) })
       return false
     }
   }
-  for (const { from, to } of plan.renameHere) await attempt('renamed here', from, () => account.rename(from, to))
+  const notRenamedHere: Rename[] = []
+  const notRenamedThere: Rename[] = []
+  for (const rename of plan.renameHere) {
+    const { from, to } = rename
+    if (!(await attempt('renamed here', from, () => account.rename(from, to)))) notRenamedHere.push(rename)
+  }
   for (const name of plan.createHere) await attempt('made here', name, () => account.create(name))
   if (plan.renameThere.length + plan.createThere.length > 0) await announce()
-  for (const { from, to } of plan.renameThere)
+  for (const rename of plan.renameThere) {
+    const { from, to } = rename
     if (await attempt('renamed at the backend', from, () => control.mailboxRename(from, to))) {
       pathsThere.add(to)
       if (delimiter !== undefined)
         for (const { path } of plan.paired) if (path.startsWith(to + delimiter)) pathsThere.add(path)
-    }
+    } else notRenamedThere.push(rename)
+  }
   for (const path of plan.createThere)
     if (await attempt('made at the backend', path, () => create(control, path))) pathsThere.add(path)
   for (const name of plan.subscribeHere) await attempt('subscribed here', name, () => account.subscribe(name))
@@ -59,7 +70,7 @@ export async function makeAndRename(
     await attempt('subscribed at the backend', path, () => done(control.mailboxSubscribe(path)))
   for (const path of plan.unsubscribeThere)
     await attempt('unsubscribed at the backend', path, () => done(control.mailboxUnsubscribe(path)))
-  return { pathsThere, refused }
+  return { pathsThere, refused, notRenamedHere, notRenamedThere }
 }
 
 /** Levels below first: what has children stays as a level. Answers how many are gone. */

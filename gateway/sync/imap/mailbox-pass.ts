@@ -193,7 +193,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 
     if (plan.upload.length > 0) {
       const sentFrom = mark?.sentFrom ?? markThere.uidNext
-      await remember({ ...(mark ?? fresh(mailbox)), sentFrom })
+      await remember({ ...(mark ?? fresh(mailbox)), there: mark?.there ?? nothingSeen(uidValidity), sentFrom })
       const { permanent } = there
       const target = { control, path, url, uidValidity, mailbox, permanent, log: request.log }
       const { relocated, untold, left } = await relocate({
@@ -250,6 +250,9 @@ function withChanged(here: HereState['here'], uids: ReadonlySet<Uid>): HereState
     [...here].map(([there, message]) => [there, uids.has(message.uid) ? { ...message, changed: true } : message]),
   )
 }
+
+/** A mark that makes the next pass look at everything, as none does, and tells the mailbox when it is renamed there. */
+const nothingSeen = (uidValidity: number): PassMark => ({ uidValidity, uidNext: 1, exists: 0, modSeq: undefined })
 
 const fresh = (mailbox: Mailbox): MailboxMark => ({
   there: undefined,

@@ -10,7 +10,7 @@ import type { BackendMemory, KnownPair, MailboxMark, TreeMemory } from './memory
 import type { PassMark } from './observe.ts'
 import type { PassRequest } from './pass.ts'
 import { withRenamesFound } from './renamed.ts'
-import { type MailboxHere, type Pair, planTree, type TreePlan } from './tree.ts'
+import { afterRename, type MailboxHere, type Pair, planTree, type Rename, type TreePlan } from './tree.ts'
 
 export interface ListedPair extends KnownPair {
   readonly status: PassMark | undefined
@@ -77,18 +77,28 @@ export async function bringTreesIntoStep(
   const made = await makeAndRename(sides, plan, there[0]?.delimiter, () =>
     memory.put(new Map(), { ...before, pairs: announced }),
   )
+  const formerPaths = namesBefore(
+    before.pairs.map(({ path }) => path),
+    made.notRenamedThere,
+    there[0]?.delimiter,
+  )
+  const formerNames = namesBefore(
+    here.map(({ name }) => name),
+    made.notRenamedHere,
+    '/',
+  )
   const listed = new Map(listedThere.map((mailbox) => [mailbox.path, mailbox]))
   const numbers = new Map<MailboxId, ModSeq>()
   const subscribed = new Set(await account.subscriptions())
   const paired: (KnownPair & { readonly isListed: boolean })[] = []
-  for (const { path, name } of plan.paired) {
+  for (const { path, name, stuck } of withNamesBefore(plan.paired, formerPaths, formerNames)) {
     const id = await idOf(account, name, numbers)
     const isListed = listed.has(path) || made.pathsThere.has(path)
-    // What is not listed now, and not believed to be gone, stays paired.
-    if (id === undefined || (!isListed && plan.held === 0)) continue
+    // What is not listed now, and not believed to be gone, stays paired; and what the backend would not make again.
+    if (id === undefined || (!isListed && plan.held === 0 && !remade.has(id))) continue
     const idThere = listed.get(path)?.id
     const isRemade = remade.has(id) ? { remade: true as const } : {}
-    paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed, ...isRemade })
+    paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed, ...isRemade, ...stuck })
   }
   const agreed = paired.map(({ isListed, remade, ...pair }) => pair)
   const staying = new Set(agreed.map(({ idHere }) => idHere))
@@ -154,12 +164,47 @@ function changing(
   delimiter: string | undefined,
 ): KnownPair {
   if (createThere.has(pair.path)) return { ...pair, remade: true }
-  for (const { from, to } of renameThere) {
-    const isBelow = delimiter !== undefined && pair.path.startsWith(from + delimiter)
-    if (pair.path === from || isBelow)
-      return { ...pair, path: to + pair.path.slice(from.length), formerPath: pair.path }
+  for (const rename of renameThere) {
+    const path = afterRename(pair.path, rename, delimiter)
+    if (path !== undefined) return { ...pair, path, formerPath: pair.path }
   }
   return pair
+}
+
+/** By the names that renames would have given, which were refused. */
+function namesBefore(
+  names: readonly string[],
+  refused: readonly Rename[],
+  delimiter: string | undefined,
+): ReadonlyMap<string, string> {
+  const before = new Map<string, string>()
+  for (const rename of refused)
+    for (const name of names) {
+      const after = afterRename(name, rename, delimiter)
+      if (after !== undefined) before.set(after, name)
+    }
+  return before
+}
+
+interface Named {
+  readonly path: string
+  readonly name: string
+  readonly stuck: Pick<Pair, 'isStuck'>
+}
+
+/** What was to be renamed, and was not, stays what it is; what was to have that name then waits. */
+function withNamesBefore(
+  paired: TreePlan['paired'],
+  formerPaths: ReadonlyMap<string, string>,
+  formerNames: ReadonlyMap<string, string>,
+): readonly Named[] {
+  const [paths, names] = [new Set(formerPaths.values()), new Set(formerNames.values())]
+  return paired.flatMap(({ path, name }) => {
+    const [formerPath, formerName] = [formerPaths.get(path), formerNames.get(name)]
+    const isTaken = (formerPath === undefined && paths.has(path)) || (formerName === undefined && names.has(name))
+    const stuck = formerPath === undefined ? {} : { isStuck: true as const }
+    return isTaken ? [] : [{ path: formerPath ?? path, name: formerName ?? name, stuck }]
+  })
 }
 
 async function listHere(

@@ -3,6 +3,7 @@
  *
  * The written rule for conflicts:
  * - a mailbox that was renamed on both sides keeps the backend's name;
+ * - one that can't have its new name on the other side stays the same one, under two names;
  * - a mailbox is removed on one side because somebody removed it on the other, and only while nothing is in it that the other never saw:
  *   else it is made again where it was removed;
  * - what disappears there is believed only from a listing that has INBOX, and many at once only when they stay away.
@@ -35,6 +36,8 @@ export interface Pair {
   readonly name: string
   readonly idHere: MailboxId
   readonly subscribed: boolean
+  /** The backend refused to rename it to the name that it has here. */
+  readonly isStuck?: true
 }
 
 export interface TreeInput {
@@ -108,6 +111,8 @@ export function planTree(input: TreeInput): TreePlan {
   const removeThere: string[] = []
   const createThere: string[] = []
   const agreed = new Map<string, string>()
+  /** They probably stay although they are to be renamed. */
+  const stuck = new Set<string>()
   const handledHere = new Set<MailboxId>()
   const delimiter = there[0]?.delimiter
   for (const pair of pairs) {
@@ -121,10 +126,13 @@ export function planTree(input: TreeInput): TreePlan {
         : local.name !== pair.name
           ? pathThere(local.name, delimiter, policy)
           : undefined
-      if (target !== undefined && !byPath.has(target)) {
+      // Nothing can be renamed to a place below itself: then the names differ.
+      const isBelow = delimiter !== undefined && target?.startsWith(remote.path + delimiter)
+      if (target !== undefined && !byPath.has(target) && isBelow !== true) {
         renameThere.push({ from: remote.path, to: target })
         agreed.set(target, local.name)
         byPath.delete(remote.path)
+        if (pair.isStuck === true) stuck.add(remote.path)
       } else if (!renamedThere) agreed.set(remote.path, local.name)
     } else if (remote !== undefined && pair.name !== 'INBOX' && !changedThere.has(remote.path)) {
       removeThere.push(remote.path)
@@ -146,7 +154,8 @@ export function planTree(input: TreeInput): TreePlan {
     const name = remote === undefined ? undefined : names.get(remote.path)
     if (remote === undefined || local === undefined || name === undefined || name === local.name) continue
     // Where something else has the name here, the two stay one under different names.
-    if (occupied.has(name) || local.name === 'INBOX') names.set(remote.path, local.name)
+    const isBelow = name.startsWith(`${local.name}/`)
+    if (occupied.has(name) || isBelow || local.name === 'INBOX') names.set(remote.path, local.name)
     else {
       renameHere.push({ from: local.name, to: name })
       occupied.add(name)
@@ -165,7 +174,8 @@ export function planTree(input: TreeInput): TreePlan {
       if (handledHere.has(id) || taken.has(name)) continue
       const wanted = pathThere(name, delimiter, policy)
       if (wanted === undefined) continue
-      const path = byPath.has(wanted) || agreed.has(wanted) ? withMark(wanted, name) : wanted
+      const isTaken = byPath.has(wanted) || agreed.has(wanted) || stuck.has(wanted)
+      const path = isTaken ? withMark(wanted, name) : wanted
       if (byPath.has(path)) continue
       createThere.push(path)
       agreed.set(path, name)
@@ -227,16 +237,17 @@ function subscriptions(
   return plan
 }
 
+/** The name that a rename gives a mailbox: of its own, or of one above it. Undefined: none. RFC 9051 §6.3.6 */
+export function afterRename(name: string, { from, to }: Rename, delimiter: string | undefined): string | undefined {
+  const isMoved = name === from || (delimiter !== undefined && name.startsWith(from + delimiter))
+  return isMoved ? to + name.slice(from.length) : undefined
+}
+
 /** Without those that come about by the rename of a level above: children move along. RFC 9051 §6.3.6 */
 function outermost(renames: readonly Rename[], delimiter: string | undefined): Rename[] {
   const kept: Rename[] = []
   for (const rename of renames.toSorted((a, b) => a.from.length - b.from.length)) {
-    const implied = kept.some(
-      ({ from, to }) =>
-        delimiter !== undefined &&
-        rename.from.startsWith(from + delimiter) &&
-        rename.to === to + rename.from.slice(from.length),
-    )
+    const implied = kept.some((above) => rename.to === afterRename(rename.from, above, delimiter))
     if (!implied) kept.push(rename)
   }
   return kept

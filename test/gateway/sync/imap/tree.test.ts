@@ -103,6 +103,17 @@ describe('the plan for a tree of mailboxes', () => {
     })
   })
 
+  it('asks for no rename to a place below itself', () => {
+    const both = inboxAnd('c')
+    const renamed = here('c/x', { id: 'l-c' as MailboxId })
+    const plan = planTree(input({ ...both, here: [here('INBOX'), renamed] }))
+    expect(plan).toMatchObject({ renameThere: [], renameHere: [], createHere: [], createThere: [] })
+    expect(plan.paired).toContainEqual({ path: 'c', name: 'c/x' })
+    const otherWay = planTree(input({ ...both, there: [there('INBOX'), there('c/x', { id: 'r-c' })] }))
+    expect(otherWay).toMatchObject({ renameThere: [], renameHere: [], createHere: [], createThere: [] })
+    expect(otherWay.paired).toContainEqual({ path: 'c/x', name: 'c' })
+  })
+
   it('removes on one side what was removed on the other', () => {
     const before = inboxAnd('a')
     expect(planTree(input({ ...before, here: [here('INBOX')] }))).toMatchObject({ removeThere: ['a'], createHere: [] })
