@@ -27,7 +27,7 @@ export interface Steps {
 }
 
 /** What a program that compiles as it runs does slowly at first, it has done often by then. */
-const changesBefore = 3
+const changesBefore = 12
 
 /** `figure` is told each step's cost. */
 export async function measure(

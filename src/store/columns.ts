@@ -23,6 +23,11 @@ export function withNumber(column: NumberColumn, row: number, value: number): Nu
   return wide
 }
 
+/** A copy that has room for this number in any row. */
+export function copyFor(column: NumberColumn, value: number): NumberColumn {
+  return fitsUint32(value) ? column.slice() : Float64Array.from(column)
+}
+
 /** Rows to make room for when `rows` are needed and no more than `most` can come. */
 export function rowsFor(rows: number, most: number): number {
   let room = firstRows

@@ -4,6 +4,7 @@
  */
 
 import type { ModSeq, Uid } from '../base/ids.ts'
+import type { NumberColumn } from './columns.ts'
 import type { StoredMessages } from './message-list.ts'
 import type { MailboxDelta } from './types.ts'
 import { VanishedRanges } from './vanished.ts'
@@ -56,9 +57,9 @@ export class History {
     if (this.next.added <= maxRecentUids) this.nextAdded.push(uid)
   }
 
-  updated(uid: Uid): void {
-    this.next.updated += 1
-    if (this.next.updated <= maxRecentUids) this.nextUpdated.push(uid)
+  updated(uids: NumberColumn): void {
+    this.next.updated += uids.length
+    if (this.next.updated <= maxRecentUids) for (const uid of uids) this.nextUpdated.push(uid as Uid)
   }
 
   /** UIDs of one operation ascend. */

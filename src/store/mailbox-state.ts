@@ -253,9 +253,9 @@ export class MailboxState implements Replica<Outcome> {
       return transitions[from]
     }
     this.isTableChanged = true
-    yield* this.table.changeFlags(parseUids(uids), to, modSeq, (uid) => {
-      this.changes += 1
-      this.history.updated(uid as Uid)
+    yield* this.table.changeFlags(parseUids(uids), to, modSeq, (uids) => {
+      this.changes += uids.length
+      this.history.updated(uids)
     })
   }
 
@@ -265,13 +265,13 @@ export class MailboxState implements Replica<Outcome> {
     this.isTableChanged = true
     this.isExpungedChanged = true
     yield* this.table.remove(parseUids(uids), (rows) => {
-      const uids = rows.rows.map((row) => rows.chunk.columns.uids[row]! as Uid)
+      const uids = Array.from(rows.rows, (row) => rows.chunk.columns.uids[row]! as Uid)
       for (const uid of uids) this.history.expunged(uid, modSeq)
+      this.changes += uids.length
       expunged.push(uids)
       this.origins.left(rows, cause, modSeq)
       this.expungedTable.add(rows, at, cause)
     })
-    this.changes += expunged.length
     return expunged
   }
 

@@ -2,7 +2,7 @@
 
 import { type Chunk, chunkRows, digestWords } from './chunk.ts'
 import { ChunkBuilder, type NewRow } from './chunk-builder.ts'
-import { withNumber } from './columns.ts'
+import { copyFor, type NumberColumn } from './columns.ts'
 import { chunkOf } from './message-list.ts'
 import type { HashedUids } from './origin-index.ts'
 import type { UidRange } from './types.ts'
@@ -21,8 +21,11 @@ const digestLength = 43
 /** Some rows of a chunk, ascending. */
 export interface Rows {
   readonly chunk: Chunk
-  readonly rows: readonly number[]
+  readonly rows: RowNumbers
 }
+
+/** Neighbours mostly, which need no list of their own. */
+export type RowNumbers = Uint16Array | readonly number[]
 
 /** A row of a chunk. */
 export interface Row {
@@ -106,12 +109,15 @@ export class MessageTable {
     }
   }
 
-  /** `to`: the flags instead of those; `changed` is told every UID whose flags are others then. */
+  /**
+   * `to`: the flags instead of those; `changed` is told the UIDs whose flags are others then. Neighbours with the same flags are one step: who
+   * marks a mailbox as read does it with as many as it has.
+   */
   *changeFlags(
     ranges: Iterable<UidRange>,
     to: (flags: number) => number,
     modSeq: number,
-    changed: (uid: number) => void,
+    changed: (uids: NumberColumn) => void,
   ): Generator<undefined, void> {
     for (const step of this.among(ranges)) {
       if (step === undefined) {
@@ -121,16 +127,19 @@ export class MessageTable {
       const { chunk, rows, index } = step
       const { columns } = chunk
       let { flags, modSeqs } = columns
-      for (const row of rows) {
-        const next = to(flags[row]!)
-        if (next === flags[row]) continue
+      for (let at = 0, end = 0; at < rows.length; at = end) {
+        end = sameFlagsEnd(columns.flags, rows, at)
+        const from = columns.flags[rows[at]!]!
+        const next = to(from)
+        if (next === from) continue
         if (flags === columns.flags) {
           flags = columns.flags.slice()
-          modSeqs = columns.modSeqs.slice()
+          modSeqs = copyFor(columns.modSeqs, modSeq)
         }
-        flags[row] = next
-        modSeqs = withNumber(modSeqs, row, modSeq)
-        changed(columns.uids[row]!)
+        const [first, behind] = [rows[at]!, rows[end - 1]! + 1]
+        flags.fill(next, first, behind)
+        modSeqs.fill(modSeq, first, behind)
+        changed(columns.uids.subarray(first, behind))
       }
       if (flags === columns.flags) continue
       const after = chunk.withFlags(flags, modSeqs)
@@ -185,7 +194,7 @@ export class MessageTable {
     const { chunks } = this
     let index = 0
     let chunk: Chunk | undefined
-    let rows: number[] = []
+    let rows: RowNumbers = noRows
     let row = 0
     let looked = 0
     for (const { first, last } of ranges) {
@@ -200,14 +209,15 @@ export class MessageTable {
           index = chunkOf(chunks, first)
           chunk = chunks[index]
           if (chunk === undefined) return
-          rows = []
+          rows = noRows
           row = 0
         }
         const { uids, count } = chunk.columns
         // Neighbours mostly.
         if (uids[row]! < first) row = uids[row + 1]! >= first && row + 1 < count ? row + 1 : chunk.rowOf(first)
         const before = row
-        for (; row < count && uids[row]! <= last; row += 1) rows.push(row)
+        row = endOf(chunk, row, last)
+        rows = withRows(rows, before, row)
         looked += row - before
         if (row < count) break
         // The range may go on in the next chunk.
@@ -223,7 +233,7 @@ export class MessageTable {
         }
         index += 1
         chunk = next
-        rows = []
+        rows = noRows
         row = 0
       }
     }
@@ -232,12 +242,38 @@ export class MessageTable {
 }
 
 const rowNumbers = Uint16Array.from({ length: chunkRows }, (_, row) => row)
+const noRows = rowNumbers.subarray(0, 0)
+
+/** The end of the neighbours with the same flags that begin at `at` in `rows`. */
+function sameFlagsEnd(flags: Uint16Array | Uint32Array, rows: RowNumbers, at: number): number {
+  const first = rows[at]!
+  const from = flags[first]!
+  let end = at + 1
+  while (end < rows.length && rows[end] === first + end - at && flags[first + end - at] === from) end += 1
+  return end
+}
+
+/** The first row from this one on whose UID is above `last`. */
+function endOf(chunk: Chunk, row: number, last: number): number {
+  const { uids, count } = chunk.columns
+  if (uids[row]! > last) return row
+  if (row + 1 < count && uids[row + 1]! > last) return row + 1
+  return chunk.lastUid <= last ? count : chunk.rowOf(last + 1)
+}
+
+/** These and the ones from `first` to before `end`. */
+function withRows(rows: RowNumbers, first: number, end: number): RowNumbers {
+  if (rows.length === 0) return rowNumbers.subarray(first, end)
+  const all = rows instanceof Uint16Array ? Array.from(rows) : (rows as number[])
+  for (let row = first; row < end; row += 1) all.push(row)
+  return all
+}
 
 export function allRows(chunk: Chunk): Uint16Array {
   return rowNumbers.subarray(0, chunk.count)
 }
 
-function otherRows(chunk: Chunk, rows: readonly number[]): number[] {
+function otherRows(chunk: Chunk, rows: RowNumbers): number[] {
   const others: number[] = []
   let next = 0
   for (let row = 0; row < chunk.count; row += 1)

@@ -183,8 +183,8 @@ export const planted: readonly PlantedBug[] = [
     name: 'MODSEQ is not raised by a change of flags',
     breaks: 'MODSEQ is a true order',
     file: 'message-table.ts',
-    text: 'withNumber(modSeqs, row, modSeq)',
-    replacement: 'withNumber(modSeqs, row, modSeqs[row]!)',
+    text: 'modSeqs.fill(modSeq, first, behind)',
+    replacement: 'modSeqs.fill(modSeqs[first]!, first, behind)',
   },
   {
     name: 'a conditional change is not conditional',
