@@ -58,7 +58,7 @@ export const openAccountSource = (parts: AccountSourceParts): AccountSource => {
     matches: (userId, account, password) => source.accounts.matches(userId, account, password),
     clearPassword: (account) => source.accounts.clearPassword(account),
     add: (account, password) => source.accounts.add(account, password),
-    put: (account, password) => source.accounts.put(account, password),
+    put: (account, password, without) => source.accounts.put(account, password, without),
     remove: (userId) => source.accounts.remove(userId),
     list: () => source.accounts.list(),
     close: () => source.accounts.close(),

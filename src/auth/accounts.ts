@@ -36,8 +36,11 @@ export interface Accounts {
   clearPassword(account: AccountRecord): Buffer | undefined
   /** With a new password when there is one. Throws StoreError already-exists. */
   add(account: AccountRecord, password?: Buffer): Promise<void>
-  /** Replaces what the record names, and the password when there is one. The embedded database adds an account that is missing, others throw StoreError not-found. */
-  put(account: AccountRecord, password?: Buffer): Promise<void>
+  /**
+   * Replaces what the record names, and the password when there is one; removes the properties that `without` names. The embedded database, which holds what
+   * the record names and nothing else, adds an account that is missing; others throw StoreError not-found.
+   */
+  put(account: AccountRecord, password?: Buffer, without?: readonly string[]): Promise<void>
   /** Throws StoreError not-found. */
   remove(userId: UserId): Promise<void>
   /** In no order. Throws StoreError damaged at a file that can't be read as an account. */

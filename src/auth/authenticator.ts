@@ -11,7 +11,7 @@ import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { readsClearPasswords } from '../config/directory.ts'
-import { serviceAccess } from './access.ts'
+import { isAdminUser, serviceAccess } from './access.ts'
 import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
 import { createHashPool, type HashPool } from './hash-pool.ts'
@@ -105,8 +105,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       if (serviceAccess(config, place.service, services) === 'deny') throw denied(place.service)
       return userId
     }
-    const admin = config.get('admin_user')
-    if (admin === undefined || admin === '' || canonical(admin, place.localAddress, config) !== userId)
+    if (!isAdminUser(config, userId, place.localAddress))
       throw new AuthError('denied', 'acting for another user is not allowed')
     const other = await accounts.find(wanted)
     if (other === undefined) throw new AuthError('denied', 'there is no such user to act for')

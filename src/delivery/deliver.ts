@@ -13,13 +13,23 @@ export type Handed =
   /** It is a message submitted twice; the mailbox has, or had, the other one. */
   | { readonly mailbox: string; readonly isRepeated: true }
 
+export interface DeliveryParts {
+  readonly clock: Clock
+  /** Does the work, which adds a message of this size, unless the user is over quota. Throws StoreError over-quota. QUO-06 */
+  adding<T>(sizeOctets: number, work: () => Promise<T>): Promise<T>
+}
+
 /** A mark is looked for in so many octets. */
 const headerLimit = 131_072
 /** Longer than mail servers keep trying: a message that comes back later has been sent on by somebody, and is a new one. RFC 5321 §4.5.4.1 */
 const repeatedWithinSeconds = 14 * 86_400
 
 /** Resolves when the message is durable. `octets`: with CRLF or LF. Throws StoreError. */
-export async function deliver(account: Account, octets: AsyncIterable<Uint8Array>, clock: Clock): Promise<Handed> {
+export async function deliver(
+  account: Account,
+  octets: AsyncIterable<Uint8Array>,
+  { clock, adding }: DeliveryParts,
+): Promise<Handed> {
   const chunks = withCrlf(octets)[Symbol.asyncIterator]()
   const header = await readHeader(chunks)
   const now = Math.floor(clock.now() / 1_000)
@@ -27,7 +37,7 @@ export async function deliver(account: Account, octets: AsyncIterable<Uint8Array
   const found = key === undefined ? undefined : readMark(header, key)
   await using mailbox = await openFor(account, found?.mark)
   const body = { start: found?.rest ?? header, chunks }
-  if (found === undefined) return store(mailbox, { internalDate: now }, body)
+  if (found === undefined) return store(mailbox, { internalDate: now }, body, adding)
   const { origin, uidl, internalDate, flags, submittedAt } = found.mark
   const isPlace = mailbox.id === found.mark.mailboxId
   const known = isPlace ? mailbox.byOrigin(origin) : undefined
@@ -35,20 +45,26 @@ export async function deliver(account: Account, octets: AsyncIterable<Uint8Array
     return { mailbox: mailbox.name, isRepeated: true }
   // In another mailbox the origin would be that of another message: what an IMAP backend does not have there is expunged.
   const named = isPlace && known === undefined ? { origin, ...(uidl === undefined ? {} : { uidl }) } : {}
-  return store(mailbox, { internalDate, flags, ...named }, body)
+  // It is in the backend's mailbox, and would be fetched for ever: quotas are not for what was fetched.
+  return store(mailbox, { internalDate, flags, ...named }, body, (_, work) => work())
 }
 
 async function store(
   mailbox: Mailbox,
   message: NewMessage,
   { start, chunks }: { readonly start: Buffer; readonly chunks: AsyncIterator<Buffer> },
+  adding: DeliveryParts['adding'],
 ): Promise<Handed> {
   await using delivery = mailbox.deliver()
   const sink = delivery.add(message)
+  let sizeOctets = start.length
   await sink.write(start)
-  for (let next = await chunks.next(); !next.done; next = await chunks.next()) await sink.write(next.value)
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+    sizeOctets += next.value.length
+    await sink.write(next.value)
+  }
   await sink.end()
-  const [fate] = await delivery.commit()
+  const [fate] = await adding(sizeOctets, () => delivery.commit())
   return fate !== undefined && 'uid' in fate
     ? { mailbox: mailbox.name, uid: fate.uid }
     : { mailbox: mailbox.name, isRepeated: true }

@@ -16,7 +16,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   let settings = settingsOf(config)
   const store = openMailStore(runtime)
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events) })
-  const services = { settings: () => settings, log, clock, events, store, authenticator }
+  const services = { settings: () => settings, log, clock, events, store, quotas: store.quotas, authenticator }
   const clients = await serveClients(runtime, {
     plain: 'imap',
     ...(config.get('enable_imaps') ? { tls: 'imaps' } : {}),

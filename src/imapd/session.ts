@@ -13,6 +13,7 @@ import { authenticatedLimits } from '../proto/imap/limits.ts'
 import type { ReceiverEvent, ReceiverFault } from '../proto/imap/receiver-events.ts'
 import { capabilityCode, formatContinuation, formatStatusResponse } from '../proto/imap/response.ts'
 import { Output } from '../server/output.ts'
+import type { Quotas } from '../server/quotas.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '../server/types.ts'
 import type { Account, Mailbox, Store } from '../store/types.ts'
 import { announce } from './announce.ts'
@@ -31,6 +32,7 @@ export interface Services {
   readonly clock: Clock
   readonly events: EventBus
   readonly store: Store
+  readonly quotas: Quotas
   readonly authenticator: Authenticator
 }
 
@@ -74,6 +76,11 @@ export class Session {
 
   get userId(): UserId {
     return this.#loggedIn().id
+  }
+
+  /** Logged in as admin_user, and for nobody else. */
+  get isAdmin(): boolean {
+    return this.services.settings().isAdmin(this.userId, this.connection.localAddress)
   }
 
   get account(): Account {

@@ -6,6 +6,7 @@ import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import { openStore, type StoreOptions } from '../store/store.ts'
 import type { Store } from '../store/types.ts'
+import { createQuotas, type Quotas } from './quotas.ts'
 import type { Runtime } from './types.ts'
 
 /** Where mail lives. USR-05: the root in the user's own entry counts when his mail directory is made. */
@@ -28,6 +29,7 @@ export const storePlaces = (
 export const ownRootProperty = 'mboxRootUserDir'.toLowerCase()
 
 export interface MailStore extends Store {
+  readonly quotas: Quotas
   /** Goes on under another configuration, as far as it can. */
   reload(config: Config): void
 }
@@ -55,10 +57,11 @@ export const openMailStore = ({
     accounts.reload(next)
     current = next
   }
+  const quotas = createQuotas({ config: () => current, accounts, clock })
   const closeStore = store.close.bind(store)
   const close = async () => {
     await closeStore()
     await accounts.close()
   }
-  return Object.assign(store, { reload, close })
+  return Object.assign(store, { quotas, reload, close })
 }

@@ -117,8 +117,11 @@ export class StoredAccount implements Account {
     return await this.doing('Reading a mailbox', () => this.statuses.of(canonical, this.directoryOf(canonical)))
   }
 
-  usage(): Promise<Usage> {
-    return this.doing('Counting what an account holds', () => this.countUsage())
+  usage({ recount = false }: { readonly recount?: boolean } = {}): Promise<Usage> {
+    return this.doing('Counting what an account holds', async () => {
+      if (recount) await this.statuses.forget()
+      return await this.countUsage()
+    })
   }
 
   async create(name: string, as: { readonly uidValidity?: number; readonly uidNext?: Uid } = {}): Promise<void> {

@@ -71,6 +71,13 @@ export class Statuses {
     if (table.lineCount > 2 * table.known.size) await this.rewrite(table)
   }
 
+  /** What was counted is not believed any more. */
+  async forget(): Promise<void> {
+    this.unwritten = []
+    this.context.statusTables.delete(this.path)
+    await unlessAbsent(this.context.fs.remove(this.path))
+  }
+
   private get path(): string {
     return `${this.account}/cache/usage`
   }

@@ -267,8 +267,11 @@ export interface Account {
   list(): Promise<readonly MailboxEntry[]>
   open(name: string): Promise<Mailbox>
   status(name: string): Promise<MailboxStatus>
-  /** Messages and their octets in all mailboxes together; those that were expunged don't count. */
-  usage(): Promise<Usage>
+  /**
+   * Messages and their octets in all mailboxes together; those that were expunged don't count. With `recount` nothing is believed that was counted
+   * before; the result is the same, unless something derived is damaged.
+   */
+  usage(options?: { readonly recount?: boolean }): Promise<Usage>
   /** Missing levels above become non-selectable. Throws already-exists, invalid (with the reason), limit. */
   create(name: string, as?: { readonly uidValidity?: number; readonly uidNext?: Uid }): Promise<void>
   /** It can be brought back for a while. With children: becomes non-selectable. INBOX: invalid. RFC 9051 §6.3.5 */

@@ -231,7 +231,7 @@ describe('msadm list and path', () => {
 describe('msadm', () => {
   it.each([
     [['colour'], 64, '"colour" is not a command; msadm help shows what there is'],
-    [['du', 'joe'], 1, 'du: not available yet in this version'],
+    [['migrate', 'joe'], 1, 'migrate: not available yet in this version'],
     [['add', 'joe'], 64, 'add: exactly one of -p password, -m and -d is needed\nusage: msadm add {-p password'],
     [['add', '-p', 'x', '-d', 'joe'], 64, 'add: exactly one of -p password, -m and -d is needed'],
     [['add', '-d'], 64, 'add: a userid is missing, for example joe@example.org'],

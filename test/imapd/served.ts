@@ -10,6 +10,7 @@ import type { UserId } from '#src/base/ids.ts'
 import { configOf } from '#src/config/config.ts'
 import { Session } from '#src/imapd/session.ts'
 import { settingsOf } from '#src/imapd/settings.ts'
+import { createQuotas } from '#src/server/quotas.ts'
 import { serveClients } from '#src/server/serve.ts'
 import type { ClientConnection } from '#src/server/types.ts'
 import { openStore } from '#src/store/store.ts'
@@ -54,6 +55,11 @@ export async function serve({ clock = systemClock, mailbox, connection: wire }: 
     clock: systemClock,
     events: bus,
     store: mailbox === undefined ? store : withMailboxes(store, mailbox),
+    quotas: createQuotas({
+      config: () => config,
+      accounts: { find: async () => undefined, put: async () => {} },
+      clock: systemClock,
+    }),
     authenticator,
   }
   const runtime = { config, log, clock: systemClock, events: bus, firstWorker: true, sharedPorts: false }

@@ -133,7 +133,7 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
       }
       if (password !== undefined && settings.passwords !== 'clear') await setPassword(userId, dn, password)
     },
-    put: async (account, password) => {
+    put: async (account, password, without = []) => {
       const { userId } = account
       checkProperties(account, settings)
       const entry = await entryOf(userId, ['*'])
@@ -148,6 +148,9 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
           ([type, values]) =>
             new Change({ operation: 'replace', modification: new Attribute({ type, values: [...values] }) }),
         )
+      for (const type of without)
+        if ([...before.keys()].some((name) => name.toLowerCase() === type.toLowerCase()))
+          changes.push(new Change({ operation: 'replace', modification: new Attribute({ type, values: [] }) }))
       if (changes.length > 0) await change(userId, (client) => client.modify(entry.dn, changes))
       if (password !== undefined) await setPassword(userId, entry.dn, password)
     },

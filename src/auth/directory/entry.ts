@@ -20,7 +20,7 @@ export const loginAttributes = ({ usernameAttribute, passwords }: DirectorySetti
   ...(passwords === 'bind' ? [] : [passwordAttribute]),
   usernameAttribute,
   ...['cn', 'sn', 'givenName', 'displayName', 'mail', 'mailLocalAddress', 'mailRoutingAddress', 'ir-userName'],
-  ...[stateAttribute, servicesAttribute, 'mboxRootUserDir', 'mboxMessageSizeQuota'],
+  ...[stateAttribute, servicesAttribute, 'mboxRootUserDir', 'mboxMessageSizeQuota', 'mboxMessageCountQuota'],
   ...['mboxBackends', 'isodeMboxMasterBackend', 'isodeMboxMailExpirationPolicy'],
 ]
 

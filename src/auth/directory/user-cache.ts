@@ -157,7 +157,7 @@ export const rememberingAccounts = (parts: RememberingParts): Accounts => {
     find,
     matches,
     add: (account, password) => forgotten(account.userId, accounts.add(account, password)),
-    put: (account, password) => forgotten(account.userId, accounts.put(account, password)),
+    put: (account, password, without) => forgotten(account.userId, accounts.put(account, password, without)),
     remove: (userId) => forgotten(userId, accounts.remove(userId)),
     list: () => accounts.list(),
     close: async () => {

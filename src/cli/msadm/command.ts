@@ -4,11 +4,13 @@ import type { Accounts } from '../../auth/accounts.ts'
 import { canonicalUserId, defaultDomain } from '../../auth/user-id.ts'
 import type { UserId } from '../../base/ids.ts'
 import type { Config } from '../../config/config.ts'
+import type { Quotas } from '../../server/quotas.ts'
 import type { Store } from '../../store/types.ts'
 
 export interface Context {
   readonly config: Config
   readonly accounts: Accounts
+  readonly quotas: Quotas
   /** The mail store, opened at the first use. */
   store(): Store
   /** Another one, which whoever asks for it closes. */

@@ -3,15 +3,32 @@ import type { Command } from './command.ts'
 import { add } from './commands/add.ts'
 import { del } from './commands/del.ts'
 import { deliver } from './commands/deliver.ts'
+import { du } from './commands/du.ts'
 import { list } from './commands/list.ts'
 import { move } from './commands/move.ts'
 import { oauth } from './commands/oauth.ts'
 import { passwd } from './commands/passwd.ts'
 import { path } from './commands/path.ts'
+import { quota } from './commands/quota.ts'
+import { service } from './commands/service.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
 
-export const commands: readonly Command[] = [add, del, deliver, list, move, oauth, passwd, path, undelete, verify]
+export const commands: readonly Command[] = [
+  add,
+  del,
+  deliver,
+  du,
+  list,
+  move,
+  oauth,
+  passwd,
+  path,
+  quota,
+  service,
+  undelete,
+  verify,
+]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
-export const pending: readonly string[] = ['acl', 'du', 'dump', 'expire_mail', 'migrate', 'quota', 'ren', 'service']
+export const pending: readonly string[] = ['acl', 'dump', 'expire_mail', 'migrate', 'ren']

@@ -10,6 +10,7 @@ import { ConfigError, formatFinding } from '../../config/finding.ts'
 import { loadConfig } from '../../config/ms-conf.ts'
 import { storePlaces } from '../../server/mail-store.ts'
 import { exitCodes } from '../../server/process.ts'
+import { createQuotas } from '../../server/quotas.ts'
 import { openStore } from '../../store/store.ts'
 import type { Store } from '../../store/types.ts'
 import { type Command, CommandError, type Context, UsageError } from './command.ts'
@@ -78,6 +79,7 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
     const context: Context = {
       config,
       accounts,
+      quotas: createQuotas({ config: () => config, accounts, clock: systemClock }),
       json,
       store: () => {
         store ??= context.openStore()

@@ -51,7 +51,7 @@ export const generalOptions = {
     default: 0,
     unit: 'KB',
     min: 0,
-    later: 'quota',
+    max: 8_796_093_022_207,
     services: ['imapd', 'lmtpd', 'ms_syncd', 'msadm'],
     reload: 'live',
     ldap: 'mboxMessageSizeQuota',
@@ -60,11 +60,10 @@ export const generalOptions = {
   over_quota_temp_error: boolean({
     section: '2.2.7.2',
     default: true,
-    later: 'lmtpd',
     services: ['lmtpd'],
     reload: 'live',
     ldap: 'mboxOverQuotaIsTempError',
-    doc: 'LMTP reply for a recipient over quota: 452 when true, 552 when false.',
+    doc: 'A message for a user over quota is to be tried again later (LMTP 452, `msadm deliver` 75); false: it is refused for good (552, 77).',
   }),
   login_disabled: boolean({
     section: '2.2.8.1',

@@ -44,6 +44,14 @@ export const ownOptions = {
     reload: 'restart',
     doc: 'Where the mail of a new user goes: `first` into userdir, `free` to where most space is free, `spread` evenly over userdir and all partitions.',
   }),
+  quota_messages: integer({
+    section: 'own',
+    default: 0,
+    min: 0,
+    services: ['imapd', 'lmtpd', 'msadm'],
+    reload: 'live',
+    doc: 'Limit on the number of messages of a user, 0 is none; for users without a limit of their own.',
+  }),
   failed_logins_per_minute: integer({
     section: 'own',
     default: 10,

@@ -202,6 +202,15 @@ const directoryAttributes: readonly AttributeRow[] = [
     services: ['imapd', 'lmtpd', 'ms_syncd', 'msadm'],
     doc: 'Quota of the user; unset: quota_limit.',
   }),
+  {
+    ...entry(user, 'mboxMessageCountQuota', {
+      section: '3.2.3.1',
+      type: 'integer',
+      services: ['imapd', 'lmtpd', 'msadm'],
+      doc: 'How many messages the user may have; unset: quota_messages.',
+    }),
+    own: true,
+  },
   entry(user, 'mboxRootUserDir', {
     section: '2.2.6.3',
     type: 'path',

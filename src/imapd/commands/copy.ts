@@ -1,7 +1,11 @@
-/** COPY, RFC 3501 §6.4.7, and MOVE, RFC 6851, with COPYUID of UIDPLUS: one commit for all messages, or none. */
+/**
+ * COPY, RFC 3501 §6.4.7, and MOVE, RFC 6851, with COPYUID of UIDPLUS: one commit for all messages, or none. A move adds nothing to what the user has, so
+ * it works over quota too.
+ */
 import type { Uid } from '../../base/ids.ts'
 import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
 import type { SequenceSet } from '../../proto/imap/sequence-set.ts'
+import type { Mailbox } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
@@ -18,7 +22,10 @@ export const copy = command({
     const uids = await livingUids(session, set, uid)
     if (uids.length === 0) return undefined
     await using target = await openTarget(session, mailbox)
-    const result = await keptAlive(session, session.view.mailbox.copyTo(uids, target))
+    const { mailbox: source } = session.view
+    const addition = { octets: await octetsOf(source, uids), messages: uids.length }
+    const copied = session.services.quotas.adding(session.account, addition, () => source.copyTo(uids, target))
+    const result = await keptAlive(session, copied)
     return result.pairs.length === 0 ? undefined : { code: formatCopyUid(result.uidValidity, result.pairs) }
   },
 })
@@ -56,6 +63,17 @@ async function livingUids(session: Session, set: SequenceSet, uid: boolean): Pro
     if (slice.isOver()) await slice.next()
   }
   return uids
+}
+
+/** Of those that are there. */
+async function octetsOf({ messages }: Mailbox, uids: readonly Uid[]): Promise<number> {
+  let octets = 0
+  const slice = new Slice()
+  for (const uid of uids) {
+    octets += messages.byUid(uid)?.sizeOctets ?? 0
+    if (slice.isOver()) await slice.next()
+  }
+  return octets
 }
 
 /** Tells the client at intervals that the work goes on. IMAP-06 */

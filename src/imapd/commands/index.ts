@@ -19,6 +19,7 @@ import { logout } from './logout.ts'
 import { lsub } from './lsub.ts'
 import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
+import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { examine, select } from './select.ts'
@@ -42,6 +43,8 @@ const rows: readonly Command[] = [
   examine,
   expunge,
   fetch,
+  getQuota,
+  getQuotaRoot,
   id,
   idle,
   list,
@@ -54,6 +57,7 @@ const rows: readonly Command[] = [
   rename,
   search,
   select,
+  setQuota,
   starttls,
   status,
   store,

@@ -1,9 +1,13 @@
-/** STATUS, RFC 3501 §6.3.10 */
+/** STATUS, RFC 3501 §6.3.10; DELETED and DELETED-STORAGE, RFC 9208 §4.1.4 */
 import { formatStatus, readStatusArgs, type StatusItem } from '../../proto/imap/status.ts'
 import type { MailboxStatus } from '../../store/types.ts'
 import { command, loggedIn } from '../command.ts'
+import type { Session } from '../session.ts'
+import { Slice } from '../slice.ts'
+import { deletedUids } from './expunge.ts'
 
-const valueFor: Readonly<Record<StatusItem, (status: MailboxStatus) => number>> = {
+const valueFor: Readonly<Record<Exclude<StatusItem, 'DELETED-STORAGE'>, (status: MailboxStatus) => number>> = {
+  DELETED: ({ deleted }) => deleted,
   MESSAGES: ({ messages }) => messages,
   RECENT: ({ recent }) => recent,
   UIDNEXT: ({ uidNext }) => uidNext,
@@ -17,8 +21,27 @@ export const status = command({
   parse: readStatusArgs,
   async run(session, { mailbox, items }) {
     const found = await session.account.status(mailbox)
-    const values = items.map((item) => [item, valueFor[item](found)] as const)
+    const values: [item: StatusItem, value: number][] = []
+    for (const item of items)
+      values.push([
+        item,
+        item === 'DELETED-STORAGE' ? await deletedOctets(session, mailbox, found) : valueFor[item](found),
+      ])
     session.output.write(formatStatus(mailbox, values))
     return undefined
   },
 })
+
+/** What an EXPUNGE would give back. */
+async function deletedOctets(session: Session, name: string, { deleted }: MailboxStatus): Promise<number> {
+  if (deleted === 0) return 0
+  await using mailbox = await session.account.open(name)
+  const { messages } = mailbox
+  let octets = 0
+  const slice = new Slice()
+  for (const uid of await deletedUids(mailbox)) {
+    octets += messages.byUid(uid)?.sizeOctets ?? 0
+    if (slice.isOver()) await slice.next()
+  }
+  return octets
+}

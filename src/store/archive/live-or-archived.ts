@@ -42,8 +42,8 @@ export class LiveOrArchived implements Account {
   async status(name: string): Promise<MailboxStatus> {
     return (await this.there()).status(name)
   }
-  async usage(): Promise<Usage> {
-    return (await this.there()).usage()
+  async usage(...given: Parameters<Account['usage']>): Promise<Usage> {
+    return (await this.there()).usage(...given)
   }
   async create(...given: Parameters<Account['create']>): Promise<void> {
     return (await this.there()).create(...given)

@@ -7,7 +7,8 @@ import type { AccountSource } from '#src/auth/account-source.ts'
 import type { AccountRecord } from '#src/auth/accounts.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
-import type { ConfigOverrides } from '#src/config/config.ts'
+import { type ConfigOverrides, configOf } from '#src/config/config.ts'
+import { limitsOf, setLimits } from '#src/server/quota-limits.ts'
 import { freePort } from '../../support/free-port.ts'
 import { domainEntriesOf, type Slapd, startSlapd, userEntry, users } from '../../support/slapd.ts'
 import { directory, open } from './support.ts'
@@ -422,6 +423,24 @@ describe('changes', () => {
     const changed = before.replace('userPassword: pot4secret', 'userPassword: changed')
     expect(sorted(entry('usera'))).toEqual(sorted(`${changed.trimEnd()}\ninetUserStatus: Inactive`))
     await accounts.put(record, Buffer.from('pot4secret'))
+  })
+
+  it('QUO-02 QUO-03: limits are attributes of the entry, and go away again', async () => {
+    const accounts = opened()
+    const before = entry('usera')
+    await setLimits(accounts, id('usera'), { storage: 5, messages: 7 })
+    expect(entry('usera')).toContain('mboxMessageSizeQuota: 5\n')
+    expect(entry('usera')).toContain('mboxMessageCountQuota: 7\n')
+    const limits = limitsOf(configOf({ quota_limit: 9 }), await accounts.find(id('usera')))
+    expect(limits).toEqual({ storage: { value: 5, isOwn: true }, messages: { value: 7, isOwn: true } })
+    await setLimits(accounts, id('usera'), { storage: undefined, messages: undefined })
+    expect(entry('usera')).not.toMatch(/Quota/)
+    expect(limitsOf(configOf({ quota_limit: 9 }), await accounts.find(id('usera'))).storage).toEqual({
+      value: 9,
+      isOwn: false,
+    })
+    await setLimits(accounts, id('usera'), { storage: 102400 })
+    expect(sorted(entry('usera'))).toEqual(sorted(before))
   })
 
   it.each(['objectClass', 'userPassword', 'uid', 'inetUserStatus', 'cmusaslsecret'])(

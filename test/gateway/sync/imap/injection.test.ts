@@ -32,7 +32,7 @@ const comesBack = async ({ account }: Both, text: string) => {
   async function* octets() {
     yield Buffer.from(`Received: from gw\r\n\tby mx.example.org; Tue, 14 Nov 2023 22:13:20 +0000\r\n${text}`, 'latin1')
   }
-  await deliver(account, octets(), systemClock)
+  await deliver(account, octets(), { clock: systemClock, adding: (_, work) => work() })
 }
 
 /** Without what the way added. */

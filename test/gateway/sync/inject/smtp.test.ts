@@ -39,7 +39,7 @@ const comesBack = (store: Store, message: Buffer | string) =>
     (async function* () {
       yield Buffer.from(message as string, 'latin1')
     })(),
-    systemClock,
+    { clock: systemClock, adding: (_, work) => work() },
   )
 const subjects = async (store: Store) =>
   (await contents(store)).map((message) => /^Subject: (.*)\r$/m.exec(message.toString('latin1'))?.[1])

@@ -1,0 +1,183 @@
+/** QUOTA of RFC 9208, with the limits of accounts. QUO-01, QUO-02, QUO-05, MST-04 */
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openAccounts } from '#src/auth/accounts.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { setLimits } from '#src/server/quota-limits.ts'
+import { type RunningImapd, startImapd } from './support.ts'
+import { Peer } from './transcript.ts'
+
+const anna = 'anna@example.org'
+const root = 'root@example.org'
+const message = (octets: number) => `Subject: x\r\n\r\n${'x'.repeat(octets - 14)}`
+
+const enter = async (imapd: RunningImapd, user = anna): Promise<Peer> => {
+  const peer = await Peer.open(imapd)
+  onTestFinished(() => peer.destroy())
+  await peer.line()
+  await peer.command('login', `LOGIN ${user} secret`)
+  return peer
+}
+const limit = (imapd: RunningImapd, storage: number, messages?: number) =>
+  setLimits(openAccounts(join(imapd.root, 'accounts')), anna as UserId, {
+    storage,
+    ...(messages !== undefined && { messages }),
+  })
+const usage = async (peer: Peer) =>
+  (await peer.command('q', 'GETQUOTAROOT INBOX')).find((line) => line.startsWith('* QUOTA '))
+
+describe('QUOTA', () => {
+  it('QUO-05, MST-04: tells the one quota root of a user, its use and its limits', async () => {
+    await using imapd = await startImapd([anna], { quota_limit: 10 })
+    const peer = await enter(imapd)
+    expect((await peer.command('c', 'CAPABILITY'))[0]).toMatch(/ QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE/)
+    await peer.command('a', `APPEND INBOX {1025+}\r\n${message(1025)}`)
+    await peer.command('b', 'CREATE Archive')
+    await peer.command('c', `APPEND Archive {1000+}\r\n${message(1000)}`)
+    expect(await peer.command('d', 'GETQUOTAROOT Archive')).toEqual([
+      '* QUOTAROOT Archive user/anna@example.org',
+      '* QUOTA user/anna@example.org (STORAGE 2 10)',
+      expect.stringContaining('d OK'),
+    ])
+    // RFC 9208 §4.1.2: also before there is such a mailbox.
+    expect((await peer.command('e', 'GETQUOTAROOT "to come"'))[0]).toBe('* QUOTAROOT "to come" user/anna@example.org')
+    expect(await peer.command('f', 'GETQUOTA user/anna@example.org')).toEqual([
+      '* QUOTA user/anna@example.org (STORAGE 2 10)',
+      expect.stringContaining('f OK'),
+    ])
+    // QUO-02: the user's own wins over quota_limit, and 0 is none.
+    await limit(imapd, 0, 7)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (MESSAGE 2 7)')
+    await limit(imapd, 20)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 2 20 MESSAGE 2 7)')
+    await limit(imapd, 0, 0)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org ()')
+  })
+
+  it('is nobody else’s business, and whether there is such a user neither', async () => {
+    await using imapd = await startImapd([anna, 'boris@example.org'])
+    const peer = await enter(imapd, 'boris@example.org')
+    const refused = await peer.command('a', 'GETQUOTA user/anna@example.org')
+    expect(refused).toEqual(['a NO [NOPERM] There is no such quota root, or it is not yours'])
+    for (const name of ['user/nobody@example.org', 'anna@example.org', '""'])
+      expect(await peer.command('a', `GETQUOTA ${name}`)).toEqual(refused)
+    expect(await peer.command('b', 'SETQUOTA user/boris@example.org (STORAGE 5)')).toEqual([
+      expect.stringContaining('b NO [NOPERM]'),
+    ])
+    for (const args of ['', ' x', ' x (STORAGE)', ' x (STORAGE 1 STORAGE 2)', ' x (STORAGE -1)', ' x STORAGE 1'])
+      expect((await peer.command('c', `SETQUOTA${args}`)).at(-1)).toMatch(/^c BAD/)
+  })
+
+  it('SETQUOTA of admin_user gives a user limits; what is not named has none', async () => {
+    await using imapd = await startImapd([anna, root], { admin_user: 'root@example.org', quota_limit: 3 })
+    await enter(imapd)
+    const peer = await enter(imapd, root)
+    expect(await peer.command('a', 'SETQUOTA user/anna@example.org (STORAGE 512 MESSAGE 1000)')).toEqual([
+      '* QUOTA user/anna@example.org (STORAGE 0 512 MESSAGE 0 1000)',
+      expect.stringContaining('a OK'),
+    ])
+    expect((await peer.command('b', 'SETQUOTA user/anna@example.org (MESSAGE 5)'))[0]).toBe(
+      '* QUOTA user/anna@example.org (MESSAGE 0 5)',
+    )
+    expect((await peer.command('c', 'SETQUOTA user/anna@example.org ()'))[0]).toBe('* QUOTA user/anna@example.org ()')
+    for (const list of ['MAILBOX 5', 'STORAGE 0', 'STORAGE 9223372036854775807'])
+      expect(await peer.command('d', `SETQUOTA user/anna@example.org (${list})`)).toEqual([
+        expect.stringContaining('d NO [CANNOT]'),
+      ])
+    expect(await peer.command('e', 'SETQUOTA user/nobody@example.org (STORAGE 5)')).toEqual([
+      expect.stringContaining('e NO [NONEXISTENT]'),
+    ])
+    expect(await peer.command('f', 'GETQUOTA user/anna@example.org')).toHaveLength(2)
+  })
+
+  it('STATUS tells what an EXPUNGE would give back', async () => {
+    await using imapd = await startImapd([anna])
+    const peer = await enter(imapd)
+    for (const octets of [100, 200, 400]) await peer.command('a', `APPEND INBOX {${octets}+}\r\n${message(octets)}`)
+    expect((await peer.command('b', 'STATUS INBOX (DELETED DELETED-STORAGE)'))[0]).toBe(
+      '* STATUS INBOX (DELETED 0 DELETED-STORAGE 0)',
+    )
+    await peer.command('c', 'SELECT INBOX')
+    await peer.command('d', 'STORE 1,3 +FLAGS.SILENT (\\Deleted)')
+    expect(await peer.command('e', 'STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)')).toContain(
+      '* STATUS INBOX (MESSAGES 3 DELETED 2 DELETED-STORAGE 500)',
+    )
+  })
+})
+
+describe('over quota', () => {
+  it('QUO-01: APPEND is refused before the message is sent, or it is drained; what was removed is room again', async () => {
+    await using imapd = await startImapd([anna], { quota_limit: 2 })
+    await using twin = await imapd.twin()
+    const peer = await enter(imapd)
+    expect((await peer.command('a', `APPEND INBOX {2048+}\r\n${message(2048)}`)).at(-1)).toMatch(/^a OK/)
+    // Nothing is asked for: the answer comes at once.
+    expect(await peer.command('b', 'APPEND INBOX {100}')).toEqual(['b NO [OVERQUOTA] Quota exceeded'])
+    expect(await peer.command('c', `APPEND INBOX {100+}\r\n${message(100)}`)).toEqual([
+      'c NO [OVERQUOTA] Quota exceeded',
+    ])
+    // The drained octets were no commands, and a mailbox that is missing is told first.
+    expect((await peer.command('d', 'APPEND Nowhere {100}')).at(-1)).toMatch(/^d NO \[TRYCREATE\]/)
+    // Another process empties it.
+    const other = await enter(twin)
+    for (const line of ['SELECT INBOX', 'STORE 1 +FLAGS (\\Deleted)', 'EXPUNGE']) await other.command('x', line)
+    expect((await peer.command('e', `APPEND INBOX {100+}\r\n${message(100)}`)).at(-1)).toMatch(/^e OK/)
+  })
+
+  it('COPY and UID COPY are refused as a whole, MOVE within the account is not', async () => {
+    await using imapd = await startImapd([anna], { quota_limit: 3 })
+    const peer = await enter(imapd)
+    for (const octets of [1000, 1000]) await peer.command('a', `APPEND INBOX {${octets}+}\r\n${message(octets)}`)
+    await peer.command('b', 'CREATE Archive')
+    await peer.command('c', 'SELECT INBOX')
+    for (const word of ['COPY', 'UID COPY'])
+      expect(await peer.command('d', `${word} 1:2 Archive`)).toEqual(['d NO [OVERQUOTA] Quota exceeded'])
+    expect((await peer.command('e', 'COPY 1 Archive')).at(-1)).toMatch(/^e OK/)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 3 3)')
+    expect(await peer.command('f', 'COPY 1 Archive')).toEqual(['f NO [OVERQUOTA] Quota exceeded'])
+    expect((await peer.command('g', 'UID MOVE 1:2 Archive')).at(-1)).toMatch(/^g OK/)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 3 3)')
+  })
+
+  it('the number of messages is limited as well', async () => {
+    await using imapd = await startImapd([anna], { quota_messages: 2 })
+    const peer = await enter(imapd)
+    const append = async () => (await peer.command('a', `APPEND INBOX {100+}\r\n${message(100)}`)).at(-1)
+    expect([await append(), await append(), await append()]).toEqual([
+      expect.stringContaining('a OK'),
+      expect.stringContaining('a OK'),
+      'a NO [OVERQUOTA] Quota exceeded',
+    ])
+    // A limit that is raised counts at once.
+    await limit(imapd, 0, 3)
+    expect(await append()).toMatch(/^a OK/)
+  })
+
+  it('many sessions that append at once get in what fits, to the octet; two processes hardly more', async () => {
+    await using imapd = await startImapd([anna], { quota_limit: 10 })
+    await using twin = await imapd.twin()
+    const appendAll = async (servers: readonly RunningImapd[]) => {
+      const peers = await Promise.all(servers.map((server) => enter(server)))
+      const replies = await Promise.all(
+        peers.map(async (peer) => {
+          const all: string[] = []
+          for (let i = 0; i < 5; i++)
+            all.push((await peer.command('a', `APPEND INBOX {1024+}\r\n${message(1024)}`)).at(-1)!.slice(0, 17))
+          return all
+        }),
+      )
+      return replies.flat()
+    }
+    const replies = await appendAll(Array.from({ length: 8 }, () => imapd))
+    expect(replies.filter((reply) => reply.startsWith('a OK'))).toHaveLength(10)
+    expect(replies.filter((reply) => reply === 'a NO [OVERQUOTA] ')).toHaveLength(30)
+    const peer = await enter(imapd)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 10 10)')
+    for (const line of ['SELECT INBOX', 'STORE 1:* +FLAGS.SILENT (\\Deleted)', 'EXPUNGE']) await peer.command('x', line)
+    const both = await appendAll(Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? imapd : twin)))
+    const got = both.filter((reply) => reply.startsWith('a OK')).length
+    expect(got).toBeGreaterThanOrEqual(10)
+    // For the other process a message, counted before and committed after, and a tenth of the room.
+    expect(got).toBeLessThanOrEqual(12)
+  })
+})
