@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { withoutUndefined } from './attributes.ts'
 import { type BackendProtocol, type BackendRecord, isTokenMethod, type LoginMethod } from './backend-record.ts'
-import type { Config } from './config.ts'
+import { type Config, findingAt } from './config.ts'
 import { ConfigError, type Finding } from './finding.ts'
 import { foldDomain, type ParsedUserDatabase, parseUserDatabase, type UserRecord } from './ms-sync.ts'
 import { parseInThread } from './ms-sync-thread.ts'
@@ -94,13 +94,12 @@ export const loadUserDatabase = async (
       return { database: makeUserDatabase(undefined, []), warnings: withoutBackend(config, []) }
     throw new ConfigError(
       [
-        {
-          severity: 'error',
-          file: config.file,
-          line: config.lineOf('ms_sync_userdb'),
-          option: 'ms_sync_userdb',
-          message: `${file} can't be read: ${(cause as Error).message}; make the file readable, or name another`,
-        },
+        findingAt(
+          config,
+          'error',
+          'ms_sync_userdb',
+          `${file} can't be read: ${(cause as Error).message}; make the file readable, or name another`,
+        ),
       ],
       { cause },
     )

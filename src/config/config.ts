@@ -11,15 +11,24 @@ export interface Config {
   all<N extends OptionName>(name: N): readonly NonNullable<OptionValue<N>>[]
   /** Whether the file sets it. */
   isSet(name: OptionName): boolean
-  /** Line of the file that sets it (first), for messages; undefined when none does. */
-  lineOf(name: OptionName): number | undefined
+  /** Where it is set (first), for messages; undefined when it is not. */
+  whereSet(name: OptionName): Place | undefined
 }
 
-/** A configuration out of values that were validated, and the lines that they stand in. */
+/** Where a value stands. */
+export interface Place {
+  /** The file, or the DN of an entry in the directory. */
+  readonly source: string | undefined
+  readonly line?: number | undefined
+  /** Of the entry. */
+  readonly attribute?: string | undefined
+}
+
+/** A configuration out of values that were validated, and the places that they stand in. */
 export const makeConfig = (
   file: string | undefined,
   set: ReadonlyMap<OptionName, readonly unknown[]>,
-  lines: ReadonlyMap<OptionName, number> = new Map(),
+  places: ReadonlyMap<OptionName, Place> = new Map(),
 ): Config => {
   const all = (name: OptionName): readonly unknown[] => {
     const given = set.get(name)
@@ -32,22 +41,26 @@ export const makeConfig = (
     get: <N extends OptionName>(name: N) => all(name)[0] as OptionValue<N>,
     all: <N extends OptionName>(name: N) => all(name) as readonly NonNullable<OptionValue<N>>[],
     isSet: (name) => set.has(name),
-    lineOf: (name) => lines.get(name),
+    whereSet: (name) => places.get(name),
   }
 }
 
-/** What is to say about an option, at the line that sets it. */
+/** What is to say about an option, at the place that sets it. */
 export const findingAt = (
   config: Config,
   severity: Finding['severity'],
   option: OptionName,
   message: string,
-): Finding => ({ severity, file: config.file, line: config.lineOf(option), option, message })
+): Finding => {
+  const { source = config.file, line, attribute } = config.whereSet(option) ?? {}
+  return { severity, file: source, line, option, ...(attribute !== undefined && { attribute }), message }
+}
 
-/** `ms.conf:12: ` for a message about options that are known by name in it: the line of the first that is set; empty for defaults. */
+/** `ms.conf:12: ` for a message about options that are known by name in it: the place of the first that is set; empty for defaults. */
 export const placeOf = (config: Config, ...options: readonly OptionName[]): string => {
-  const line = options.map((option) => config.lineOf(option)).find((line) => line !== undefined)
-  return config.file === undefined || line === undefined ? '' : `${config.file}:${line}: `
+  const place = options.map((option) => config.whereSet(option)).find((place) => place !== undefined)
+  if (place?.source === undefined) return ''
+  return place.line === undefined ? `${place.source}: ` : `${place.source}:${place.line}: `
 }
 
 /** Overrides of `configOf`; a repeatable option may be given all its values in an array. */

@@ -4,42 +4,18 @@
  */
 import { OptionFault } from './certificate-files.ts'
 import type { Config } from './config.ts'
-
-export interface DirectoryServer {
-  readonly url: string
-  readonly host: string
-  readonly port: number
-  /** Of the Unix socket, for ldapi. */
-  readonly path: string | undefined
-  /** ldaps: TLS from the first octet. */
-  readonly secure: boolean
-}
-
-/** How Wherry itself logs in to the directory. */
-export type DirectoryBind =
-  | { readonly method: 'SIMPLE'; readonly dn: string; readonly password: string }
-  | { readonly method: 'PLAIN'; readonly id: string; readonly password: string }
-  | { readonly method: 'EXTERNAL'; readonly id: string | undefined }
+import {
+  bindOf,
+  configurationServers,
+  connectionParts,
+  type DirectoryBind,
+  type DirectoryConnection,
+  type DirectoryServer,
+  parseServer,
+} from './ldap/connection-settings.ts'
 
 /** Plain values: equal JSON is the same directory. */
-export interface DirectorySettings {
-  /** In the order they are tried. LDAP-06 */
-  readonly servers: readonly DirectoryServer[]
-  readonly bind: DirectoryBind
-  readonly tls: {
-    readonly start: boolean
-    /** Whether certificates are checked: of ldaps servers, and after STARTTLS. TLS-08 */
-    readonly verify: boolean
-    readonly verifyStarted: boolean
-    readonly ciphers: string
-    readonly caFile: string | undefined
-    readonly certFile: string | undefined
-    readonly keyFile: string | undefined
-    readonly keyPassword: string
-  }
-  readonly timeoutMs: number
-  readonly retries: number
-  readonly retryPauseMs: number
+export interface DirectorySettings extends DirectoryConnection {
   readonly mapMethod: 'proxyauth' | 'emulate' | 'fallback'
   /** Base of the search for users; undefined: below `mappingSuffix` where the domain leads. */
   readonly searchSuffix: string | undefined
@@ -85,26 +61,10 @@ export const directoryOf = (config: Config): DirectorySettings | undefined => {
   const mapMethod = config.get('ldapdb_map_method')
   if (mapMethod !== 'proxyauth' && !searchSuffix && !mappingSuffix)
     throw new OptionFault('saslSearchSuffix', 'is not set: set it to the DN below which the users are')
-  const startTls = config.get('ldapdb_starttls')
-  const verify = !['never', 'allow'].includes(config.get('ldapdb_tls_server_cert'))
   return {
     servers: serversOf(config),
-    bind: bindOf(config),
-    tls: {
-      start: startTls !== 'never',
-      verify,
-      verifyStarted: ['yes', 'true', '1'].includes(startTls) ? verify : startTls !== 'allow',
-      ciphers: config.isSet('sasl/tls_cipher_list')
-        ? config.get('sasl/tls_cipher_list')
-        : config.get('tls_cipher_list'),
-      caFile: config.get('ldapdb_ca_cert'),
-      certFile: config.get('ldapdb_client_cert'),
-      keyFile: config.get('ldapdb_client_key'),
-      keyPassword: config.get('ldapdb_client_key_passwd'),
-    },
-    timeoutMs: config.get('ldapdb_timeout') * 1000,
-    retries: Math.max(1, config.get('ldap_connect_retries')),
-    retryPauseMs: config.get('ldap_connect_retry_pause') * 1000,
+    bind: userBindOf(config),
+    ...connectionParts(config),
     mapMethod,
     searchSuffix: searchSuffix || undefined,
     mappingSuffix: mappingSuffix || undefined,
@@ -129,68 +89,26 @@ export const directoryOf = (config: Config): DirectorySettings | undefined => {
   }
 }
 
-/** Whether passwords can be read on the way to one of the servers. AUTH-15 */
-export const isExposed = ({ servers, tls }: DirectorySettings): boolean =>
-  !tls.start && servers.some(({ secure, path, host }) => !secure && path === undefined && !isLoopback(host))
-
-const isLoopback = (host: string) => host === 'localhost' || host === '::1' || host.startsWith('127.')
-
-/** AUTH-10: ldapdb_uri, else ldap_server and ldap_port. Throws OptionFault. */
+/** AUTH-10: ldapdb_uri, else where the configuration is, else ldap_server and ldap_port. Throws OptionFault. */
 const serversOf = (config: Config): readonly DirectoryServer[] => {
   const uris = config.get('ldapdb_uri')
-  if (uris !== undefined && uris.length > 0) return uris.map(parseServer)
-  const host = config.get('ldap_server')
-  if (host === undefined || host === '')
+  if (uris !== undefined && uris.length > 0) return uris.map((uri) => parseServer('ldapdb_uri', uri))
+  const servers = configurationServers(config)
+  if (servers.length === 0)
     throw new OptionFault('ldapdb_uri', 'is not set: set it to the LDAP server, for example ldaps://ldap.example.net')
-  const port = config.get('ldap_port')
-  return [{ url: `ldap://${host}:${port}`, host, port, path: undefined, secure: false }]
+  return servers
 }
 
-const ports: Readonly<Record<string, number>> = { 'ldap:': 389, 'ldaps:': 636, 'ldapi:': 0 }
-
-/** RFC 4516 §2 without anything behind the host; ldapi has the path of the socket as host. Throws OptionFault. */
-const parseServer = (text: string): DirectoryServer => {
-  const url = URL.parse(text)
-  const fault = () =>
-    new OptionFault(
-      'ldapdb_uri',
-      `${JSON.stringify(text.slice(0, 100))} is not one of ldap://host:port, ldaps://host:port and ldapi://%2Fpath`,
-    )
-  if (url === null) throw fault()
-  const usual = ports[url.protocol]
-  if (usual === undefined || url.username !== '' || url.search !== '' || !['', '/'].includes(url.pathname))
-    throw fault()
-  if (url.protocol === 'ldapi:') {
-    const path = decodeURIComponent(url.hostname || '%2Fvar%2Frun%2Fslapd%2Fldapi')
-    if (!path.startsWith('/')) throw fault()
-    return { url: text, host: '', port: 0, path, secure: false }
-  }
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-  if (host === '') throw fault()
-  const port = url.port === '' ? usual : Number(url.port)
-  return { url: text, host, port, path: undefined, secure: url.protocol === 'ldaps:' }
-}
+const bindOptions = { dn: 'ldapdb_dn', id: 'ldapdb_id', password: 'ldapdb_pw', method: 'ldapdb_mech' } as const
 
 /** AUTH-10: the ldap_bind_* options count where neither ldapdb_dn nor ldapdb_id is set. Throws OptionFault. */
-const bindOf = (config: Config): DirectoryBind => {
+const userBindOf = (config: Config): DirectoryBind => {
   const own = config.isSet('ldapdb_dn') || config.isSet('ldapdb_id')
-  const dn = own ? config.get('ldapdb_dn') : config.get('ldap_bind_dn')
-  const id = own ? config.get('ldapdb_id') : config.get('ldap_bind_id')
-  const password = config.get('ldapdb_pw') ?? (own ? undefined : config.get('ldap_bind_pwd'))
-  const method = (config.get('ldapdb_mech') ?? config.get('ldap_bind_method')).toUpperCase()
-  if (method === 'EXTERNAL') return { method, id }
-  if (method !== 'SIMPLE' && method !== 'PLAIN')
-    throw new OptionFault(
-      'ldapdb_mech',
-      `${method} can't be used towards a directory; set it to SIMPLE, PLAIN or EXTERNAL`,
-    )
-  // RFC 4513 §5.1.2: a name without a password would be let in as nobody.
-  if (password === undefined || password === '')
-    throw new OptionFault('ldapdb_pw', `is not set, and ${method} needs a password`)
-  if (method === 'SIMPLE') {
-    if (!dn) throw new OptionFault('ldapdb_dn', 'is not set, and SIMPLE binds with it')
-    return { method, dn, password }
+  const given = {
+    dn: own ? config.get('ldapdb_dn') : config.get('ldap_bind_dn'),
+    id: own ? config.get('ldapdb_id') : config.get('ldap_bind_id'),
+    password: config.get('ldapdb_pw') ?? (own ? undefined : config.get('ldap_bind_pwd')),
+    method: config.get('ldapdb_mech') ?? config.get('ldap_bind_method'),
   }
-  if (!id) throw new OptionFault('ldapdb_id', 'is not set, and PLAIN binds with it')
-  return { method, id, password }
+  return bindOf(given, bindOptions)
 }

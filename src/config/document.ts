@@ -98,7 +98,7 @@ The section is that of the administration guide; \`own\` marks options that othe
     'The file that `ms_sync_userdb` names; the top element is `xmldb`. What a record leaves out comes from the global option.',
     inPlace((parent) => parent.includes('xmldb') || parent === 'ms_sync.xml'),
     '## Directory attributes and environment',
-    'Nothing reads these yet: they wait for the LDAP directory and the logging configuration.',
+    'Attributes of entries; those of the server are named with their options. The environment variable waits for the logging configuration.',
     inPlace((parent) => parent.startsWith('ldap:') || parent === 'environment'),
   )
   return `${parts.join('\n\n')}\n`

@@ -2,19 +2,22 @@
 
 export interface Finding {
   readonly severity: 'error' | 'warning'
-  /** Undefined when no file is involved. */
+  /** The file, or the DN of an entry in the directory; undefined when neither is involved. */
   readonly file: string | undefined
   /** From 1; undefined when it concerns the file as a whole. */
   readonly line: number | undefined
   readonly option: string | undefined
+  /** Of the entry, where the option's value comes from the directory. */
+  readonly attribute?: string | undefined
   /** What is wrong and what would be valid. Never a password. */
   readonly message: string
 }
 
-/** `ms.conf:12: imap_timeout: 20 is below the minimum 30; valid is …` */
-export const formatFinding = ({ file, line, option, message }: Finding): string => {
+/** `ms.conf:12: imap_timeout: 20 is below the minimum 30; valid is …`, `cn=mail,o=a: mboxImapTimeout (imap_timeout): …` */
+export const formatFinding = ({ file, line, option, attribute, message }: Finding): string => {
   const place = file === undefined ? '' : line === undefined ? `${file}: ` : `${file}:${line}: `
-  return `${place}${option === undefined ? '' : `${option}: `}${message}`
+  const names = [attribute, attribute === undefined ? option : option && `(${option})`].filter(Boolean).join(' ')
+  return `${place}${names === '' ? '' : `${names}: `}${message}`
 }
 
 /** A configuration that can't be used; the message has a line per error. */

@@ -2,14 +2,20 @@
  * Reads ms.conf: XML with the top element `ms_options`, an element for each option, the SASL ones inside `sasl` (LDAP-15).
  * Everything that is wrong is found in one go; an unknown option is a warning, so that a file of a newer version still works.
  */
-import { dirname, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
+import { type Clock, systemClock } from '../base/clock.ts'
 import { loadUserDatabase } from './backends.ts'
-import { type Config, makeConfig } from './config.ts'
+import { OptionFault } from './certificate-files.ts'
+import { type Config, findingAt, makeConfig } from './config.ts'
+import { Draft, type Outcome, type Setting } from './draft.ts'
 import { ConfigError, type Finding, nearest } from './finding.ts'
-import { Invalid, type Option, type OptionParent } from './option.ts'
+import { type LoadedEntries, loadEntries, NothingLoaded, remember } from './ldap/load.ts'
+import { type ConfigurationLocation, configurationLocation } from './ldap/location.ts'
+import { settingsOf } from './ldap/settings.ts'
+import type { OptionParent } from './option.ts'
 import { type OptionName, optionNames, optionOf } from './options.ts'
 import { readLimited } from './read-file.ts'
-import { checkRelations } from './relations.ts'
 import { parseXml, type XmlElement } from './xml.ts'
 
 /** Read when no file is named; its absence means built-in defaults. LDAP-14 */
@@ -20,27 +26,85 @@ const maxOctets = 1024 * 1024
 export interface LoadedConfig {
   readonly config: Config
   readonly warnings: readonly Finding[]
+  /** Undefined when the file has all of it. */
+  readonly directory: DirectoryPart | undefined
+}
+
+/** What came from the directory. */
+export interface DirectoryPart {
+  /** Remembered: the directory could not be asked. */
+  readonly isCached: boolean
+  /** Equal for equal entries. */
+  readonly digest: string
+}
+
+export interface LoadOptions {
+  /** Asks the directory ldap_connect_retries times, although a configuration of it is remembered: for a service that starts. */
+  readonly patient?: boolean
+  readonly clock?: Clock
 }
 
 /**
- * The configuration in `file`, or in the default file, or the built-in defaults when there is no default file.
- * Throws ConfigError with every finding when the file can't be read or has an error.
+ * The configuration in `file`, or in the default file, or the built-in defaults when there is no default file; and what the directory has that the file names in
+ * config_location, which goes before (LDAP-01).
+ * Throws ConfigError with every finding when the file can't be read or has an error, and when the directory can't be asked and nothing of it is remembered.
  */
-export const loadConfig = async (file: string | undefined): Promise<LoadedConfig> => {
+export const loadConfig = async (file: string | undefined, options: LoadOptions = {}): Promise<LoadedConfig> => {
   const path = resolve(file ?? defaultConfigFile)
   let octets: Buffer
   try {
     octets = await readLimited(path, maxOctets)
   } catch (cause) {
     if (file === undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT')
-      return { config: makeConfig(undefined, new Map()), warnings: [] }
+      return { config: makeConfig(undefined, new Map()), warnings: [], directory: undefined }
     if (cause instanceof ConfigError) throw cause
     const message = `can't be read: ${(cause as Error).message}`
     throw new ConfigError([{ severity: 'error', file: path, line: undefined, option: undefined, message }], { cause })
   }
-  const { config, findings } = parseConfig(octets, path)
+  const draft = draftOf(octets, path)
+  // Where the file says wrongly what the directory is, the relations between options tell it.
+  const location = hasErrors(draft.findings) ? undefined : locationOf(draft.config)
+  const loaded = location === undefined ? undefined : await takeDirectory(draft, location, options)
+  const { config, findings } = draft.finish()
   if (config === undefined) throw new ConfigError(findings)
-  return { config, warnings: findings }
+  if (location === undefined || loaded === undefined) return { config, warnings: findings, directory: undefined }
+  const warnings = [...findings, ...loaded.warnings, ...(await remember(location, config, loaded))]
+  const digest = createHash('sha256').update(JSON.stringify(loaded.entries)).digest('base64')
+  return { config, warnings, directory: { isCached: loaded.isCached, digest } }
+}
+
+const hasErrors = (findings: readonly Finding[]) => findings.some(({ severity }) => severity === 'error')
+
+const locationOf = (config: Config): ConfigurationLocation | undefined => {
+  try {
+    return configurationLocation(config)
+  } catch (error) {
+    if (error instanceof OptionFault) return undefined
+    throw error
+  }
+}
+
+/** Throws ConfigError. */
+const takeDirectory = async (
+  draft: Draft,
+  location: ConfigurationLocation,
+  { patient = false, clock = systemClock }: LoadOptions,
+): Promise<LoadedEntries> => {
+  const { config } = draft
+  try {
+    const loaded = await loadEntries(location, config, patient, clock)
+    const { settings, findings } = settingsOf(loaded.entries)
+    draft.note(...findings)
+    draft.take(settings)
+    return loaded
+  } catch (error) {
+    const option =
+      error instanceof NothingLoaded ? 'config_location' : error instanceof OptionFault ? error.option : undefined
+    if (option === undefined) throw error
+    throw new ConfigError([findingAt(config, 'error', option, (error as Error).message), ...draft.findings], {
+      cause: error,
+    })
+  }
 }
 
 /** Everything that is to say about a configuration file and the ms_sync.xml that it names; no configuration when the former can't be used. */
@@ -65,30 +129,28 @@ export const checkConfig = async (
 export const errorsFirst = (findings: Finding[]): Finding[] =>
   findings.sort((a, b) => (a.severity === b.severity ? 0 : a.severity === 'error' ? -1 : 1))
 
-/** The configuration in a file's octets; no configuration when a finding is an error. `file` is an absolute path. */
-export const parseConfig = (
-  octets: Buffer,
-  file: string,
-): { readonly config: Config | undefined; readonly findings: readonly Finding[] } => {
-  const findings: Finding[] = []
+/** The configuration in a file's octets, without what a directory has; no configuration when a finding is an error. `file` is an absolute path. */
+export const parseConfig = (octets: Buffer, file: string): Outcome => draftOf(octets, file).finish()
+
+/** What a file says, before the relations between its options are looked at. */
+const draftOf = (octets: Buffer, file: string): Draft => {
+  const draft = new Draft(file)
   const report = (severity: Finding['severity'], line: number, option: string | undefined, message: string) =>
-    findings.push({ severity, file, line, option, message })
+    draft.note({ severity, file, line, option, message })
 
   let root: XmlElement
   try {
     root = parseXml(octets, file)
   } catch (error) {
-    if (error instanceof ConfigError) return { config: undefined, findings: error.findings }
-    throw error
+    if (!(error instanceof ConfigError)) throw error
+    draft.note(...error.findings)
+    return draft
   }
   if (root.name !== 'ms_options') {
     report('error', root.line, undefined, `the top element is <${root.name}>; it must be <ms_options>`)
-    return { config: undefined, findings }
+    return draft
   }
-
-  const set = new Map<OptionName, unknown[]>()
-  const lines = new Map<OptionName, number>()
-  const readChildren = (parent: XmlElement, place: OptionParent) => {
+  const settingsOf = function* (parent: XmlElement, within: OptionParent): Generator<Setting> {
     if (parent.text.trim() !== '')
       report(
         'error',
@@ -97,56 +159,18 @@ export const parseConfig = (
         `<${parent.name}> holds text outside of options; remove it, or put it into the option that it belongs to`,
       )
     for (const element of parent.children) {
-      if (place === 'ms_options' && element.name === 'sasl') {
-        readChildren(element, 'sasl')
+      if (within === 'ms_options' && element.name === 'sasl') {
+        yield* settingsOf(element, 'sasl')
         continue
       }
-      const name = findName(element.name, place)
-      if (name === undefined) report('warning', element.line, element.name, unknownOption(element.name, place))
-      else readOption(element, name)
+      const name = findName(element.name, within)
+      if (name === undefined) report('warning', element.line, element.name, unknownOption(element.name, within))
+      else yield { name, element, place: { source: file, line: element.line } }
     }
   }
-  const readOption = (element: XmlElement, name: OptionName) => {
-    const option = optionOf(name)
-    const values = set.get(name)
-    if (values !== undefined && !option.repeatable) {
-      report('error', element.line, name, `is set twice, first in line ${lines.get(name)}; remove one`)
-      return
-    }
-    let value: unknown
-    try {
-      value = option.read(element, dirname(file))
-    } catch (error) {
-      if (!(error instanceof Invalid)) throw error
-      report('error', error.line ?? element.line, name, `${error.message}; valid is ${option.valid}`)
-      return
-    }
-    if (values === undefined) {
-      set.set(name, [value])
-      lines.set(name, element.line)
-    } else values.push(value)
-    if (isDefault(option, value)) return
-    if (option.refused !== undefined) report('error', element.line, name, withoutSupport(option.refused))
-    else if (option.later !== undefined) report('warning', element.line, name, withoutEffect(option.later))
-  }
-  readChildren(root, 'ms_options')
-
-  const config = makeConfig(file, set, lines)
-  for (const { severity, option, message } of checkRelations(config))
-    findings.push({ severity, file, line: config.lineOf(option), option, message })
-  findings.sort((a, b) => (a.severity === b.severity ? (a.line ?? 0) - (b.line ?? 0) : a.severity === 'error' ? -1 : 1))
-  return { config: findings.some(({ severity }) => severity === 'error') ? undefined : config, findings }
+  draft.take(settingsOf(root, 'ms_options'))
+  return draft
 }
-
-const withoutEffect = (later: string) =>
-  later.startsWith('nothing: ')
-    ? `has no effect: ${later.slice('nothing: '.length)}`
-    : `has no effect yet: it waits for ${later}`
-
-/** `value`: the one that is not supported, where others are. */
-const withoutSupport = (what: string) => `needs ${what}, which this version does not have yet; remove the option`
-
-const isDefault = (option: Option<unknown>, value: unknown) => JSON.stringify(value) === JSON.stringify(option.default)
 
 const findName = (element: string, place: OptionParent): OptionName | undefined =>
   optionNames.find((name) => elementName(name) === element && optionOf(name).parent === place)

@@ -1,13 +1,18 @@
 /** What has to hold between options. */
 import { OptionFault } from './certificate-files.ts'
 import type { Config } from './config.ts'
-import { directoryOf, isExposed } from './directory.ts'
+import { directoryOf } from './directory.ts'
 import type { Finding } from './finding.ts'
+import { isExposed } from './ldap/connection-settings.ts'
+import { configurationLocation } from './ldap/location.ts'
 import { listenerServices, listenersOf } from './listeners.ts'
 import type { OptionName } from './options.ts'
 
 /** Where a forgotten auxprop_plugin would leave logins to the accounts here. */
 const ldapdbOptions = ['ldapdb_uri', 'ldapdb_dn', 'ldapdb_id'] as const
+
+/** Where a forgotten config_location would leave the configuration to the file. */
+const configurationOptions = ['ldap_basedn', 'dsa_config_dn', 'ldap_shared_folders_dn'] as const
 
 type Fault = Pick<Finding, 'severity' | 'message'> & { readonly option: OptionName }
 
@@ -50,6 +55,15 @@ export const checkRelations = (config: Config): readonly Fault[] => {
     }
   }
   try {
+    const configuration = configurationLocation(config)
+    if (configuration !== undefined && isExposed(configuration.connection))
+      warning(
+        'config_location',
+        'the password of the bind is readable on the way to the directory; take ldaps://, or set ldapdb_starttls',
+      )
+    if (configuration === undefined)
+      for (const option of configurationOptions)
+        if (config.isSet(option)) warning(option, 'has no effect unless config_location names a directory')
     const directory = directoryOf(config)
     if (directory !== undefined && isExposed(directory))
       warning(

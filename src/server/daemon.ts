@@ -54,7 +54,8 @@ export async function runDaemon(daemon: Daemon): Promise<void> {
   process.umask(0o077)
   let loaded: LoadedConfig
   try {
-    loaded = await loadConfig(args.configFile)
+    // Whoever started a worker, or a process behind a launcher, was patient already.
+    loaded = await loadConfig(args.configFile, { patient: role.kind === 'front' || role.kind === 'supervised' })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     await fail(daemon, error.message, exitCodes.config)
@@ -73,14 +74,21 @@ async function live(
   daemon: Daemon,
   role: Role,
   args: DaemonArguments,
-  { config, warnings }: LoadedConfig,
+  { config, warnings, directory }: LoadedConfig,
   logging: ReturnType<typeof loggingOf>,
 ): Promise<void> {
   const logFile = process.env[logVariable]
   const target: LogTarget & { reopen?(): void } =
     logFile === undefined ? stderrTarget : new FileTarget(() => openLog(config, logFile))
   const log = makeLog({ daemon: daemon.name, label: args.label, target, ...logging })
-  const own: Process = { daemon, args, config, log, reopenLog: () => target.reopen?.() }
+  const own: Process = {
+    daemon,
+    args,
+    config,
+    directory: role.kind === 'worker' ? undefined : directory,
+    log,
+    reopenLog: () => target.reopen?.(),
+  }
   if (role.kind === 'worker') {
     await runWorker(own, role)
     return

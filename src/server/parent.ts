@@ -1,5 +1,6 @@
 /** The parent of a service's workers: starts them, keeps them alive, hands signals on. It reads no octet of a client. */
 import { onStopSignal, type Process, roleVariable } from './process.ts'
+import { refreshOf } from './refresh.ts'
 import { KeptProcess, report } from './supervision.ts'
 import { stopGraceMs } from './worker.ts'
 
@@ -7,7 +8,8 @@ import { stopGraceMs } from './worker.ts'
 const workerStopMs = stopGraceMs + 5_000
 
 /** Ends the process when every worker has ended. Throws StartError when one can't start. */
-export async function runParent({ daemon, log, reopenLog }: Process, count: number): Promise<void> {
+export async function runParent(own: Process, count: number): Promise<void> {
+  const { daemon, log, reopenLog } = own
   const { promise: ended, resolve } = Promise.withResolvers<void>()
   let living = count
   const workers = Array.from({ length: count }, (_, index) => {
@@ -32,8 +34,11 @@ export async function runParent({ daemon, log, reopenLog }: Process, count: numb
     } catch (error) {
       log.log('err', 'the log file can not be opened again', { reason: (error as Error).message })
     }
-    for (const worker of workers) worker.signal('SIGHUP')
+    reload()
   })
+  const reload = () => {
+    for (const worker of workers) worker.signal('SIGHUP')
+  }
   if (process.env[roleVariable] === 'supervised') process.on('disconnect', stop)
   try {
     // The first one alone: it finds out whether the addresses are free.
@@ -41,6 +46,7 @@ export async function runParent({ daemon, log, reopenLog }: Process, count: numb
     await Promise.all(workers.slice(1).map((worker) => worker.start()))
     log.log('notice', 'running', { workers: count })
     await report({ type: 'ready', addresses })
+    refreshOf(own, reload)
   } catch (error) {
     await stop()
     throw error

@@ -1,6 +1,7 @@
 /** What the processes of a daemon have in common. */
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
+import type { DirectoryPart } from '../config/ms-conf.ts'
 import type { DaemonArguments } from './arguments.ts'
 import type { Daemon } from './types.ts'
 
@@ -9,6 +10,8 @@ export interface Process {
   readonly daemon: Daemon
   readonly args: DaemonArguments
   readonly config: Config
+  /** What of it came from the directory, in the process that looks for changes there. */
+  readonly directory: DirectoryPart | undefined
   readonly log: Log
   /** Goes on in a new log file after rotation. Throws when it can't be opened. */
   readonly reopenLog: () => void

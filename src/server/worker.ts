@@ -15,6 +15,7 @@ import type { EventBus, Presence } from '../events/types.ts'
 import { eventsOf } from './events-address.ts'
 import { becomeMsUser, dropRoot } from './ms-user.ts'
 import { exitCodes, onStopSignal, type Process, roleVariable } from './process.ts'
+import { refreshOf } from './refresh.ts'
 import { report } from './supervision.ts'
 import type { Daemon, RunningDaemon, Runtime } from './types.ts'
 
@@ -74,7 +75,7 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
   if (process.env[roleVariable] !== 'background') process.on('disconnect', stop)
   let reloading = Promise.resolve()
   let inForce = config
-  process.on('SIGHUP', () => {
+  const reload = () => {
     reloading = reloading
       .then(async () => {
         own.reopenLog()
@@ -89,7 +90,9 @@ export async function runWorker(own: Process, { index, count, again }: WorkerPla
           reason: error.message,
         })
       })
-  })
+  }
+  process.on('SIGHUP', reload)
+  refreshOf(own, reload)
   // For the next process: one that is killed would not leave its share.
   flushCompileCache()
   await report({ type: 'ready', addresses: running.addresses ?? [] })

@@ -63,7 +63,7 @@ describe('where users are', () => {
   })
 
   it.each([
-    [{ ldapdb_mech: undefined }, 'DIGEST-MD5 can'],
+    [{ ldapdb_mech: undefined }, 'DIGEST-MD5 binds with it'],
     [{ ldapdb_mech: 'GSSAPI' }, 'GSSAPI can'],
     [{ ldapdb_pw: '' }, 'needs a password'],
     [{ saslSearchSuffix: undefined }, 'the DN below which the users are'],

@@ -136,10 +136,7 @@ describe('reading ms.conf', () => {
     ['<colour>red</colour>', ':2: colour: is not an option; it is ignored'],
     ['<mech_list>PLAIN</mech_list>', ':2: mech_list: belongs inside of <sasl>; it is ignored here'],
     ['<sasl>\n<domain>a.example</domain></sasl>', ':3: domain: belongs outside of <sasl>; it is ignored here'],
-    [
-      '<ldap_basedn>o=a</ldap_basedn>',
-      ':2: ldap_basedn: has no effect yet: it waits for configuration from a directory',
-    ],
+    ['<ldap_basedn>o=a</ldap_basedn>', ':2: ldap_basedn: has no effect unless config_location names a directory'],
     [
       '<pop_timeout>5</pop_timeout>',
       ':2: pop_timeout: is below the 10 minutes that RFC 1939 demands; some clients will lose their sessions',

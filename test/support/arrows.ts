@@ -43,14 +43,14 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'gateway/ms_syncd': [...server, 'gateway/backend', 'gateway/sync'],
   migrate: [...server, 'gateway/backend', 'gateway/sync', 'gateway/ms_syncd'],
 }
-const ownPackages: Readonly<Record<string, string>> = {
+const ownPackages: Readonly<Record<string, string | readonly string[]>> = {
   'node-pop3': 'gateway/backend',
   imapflow: 'gateway/backend',
   'p-queue': 'gateway/ms_syncd',
   jose: 'src/auth',
   nodemailer: 'gateway/sync',
   'fast-xml-parser': 'src/config',
-  ldapts: 'src/auth/directory',
+  ldapts: ['src/config/ldap', 'src/auth/directory'],
 }
 
 const roomOf = (file: string) =>
@@ -78,9 +78,9 @@ for (const file of globSync('{src,gateway,migrate}/**/*.ts', { cwd: root })) {
       const packageName = specifier.startsWith('@')
         ? specifier.split('/').slice(0, 2).join('/')
         : specifier.split('/')[0]!
-      const owner = ownPackages[packageName]
-      if (owner !== undefined && !file.startsWith(`${owner}/`))
-        faults.push(`${file}:${line}: only ${owner} imports ${packageName}`)
+      const owners = [ownPackages[packageName] ?? []].flat()
+      if (owners.length > 0 && !owners.some((owner) => file.startsWith(`${owner}/`)))
+        faults.push(`${file}:${line}: only ${owners.join(' and ')} imports ${packageName}`)
       if (room === 'src/base' && !specifier.startsWith('node:'))
         faults.push(`${file}:${line}: src/base imports node: only`)
       continue

@@ -9,8 +9,8 @@ import { type Client, ResultCodeError } from 'ldapts'
 import type { Clock } from '../../base/clock.ts'
 import { StoreError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import type { DirectoryServer, DirectorySettings } from '../../config/directory.ts'
-import { connectTo, type LdapConnection } from './connection.ts'
+import { connectTo, type LdapConnection } from '../../config/ldap/connection.ts'
+import type { DirectoryConnection, DirectoryServer } from '../../config/ldap/connection-settings.ts'
 
 export interface PoolParts {
   readonly clock: Clock
@@ -34,7 +34,7 @@ const refusals: readonly number[] = [
 ]
 
 export class LdapPool {
-  readonly #settings: DirectorySettings
+  readonly #settings: DirectoryConnection
   readonly #parts: PoolParts
   readonly #downUntil = new Map<DirectoryServer, number>()
   #shared: Promise<LdapConnection> | undefined
@@ -43,7 +43,7 @@ export class LdapPool {
   readonly #waiting: (() => void)[] = []
   #closed = false
 
-  constructor(settings: DirectorySettings, parts: PoolParts) {
+  constructor(settings: DirectoryConnection, parts: PoolParts) {
     this.#settings = settings
     this.#parts = parts
   }

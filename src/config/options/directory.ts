@@ -9,8 +9,7 @@ export const directoryOptions = {
     section: '2.2.1.1',
     default: ['local'],
     separators: /\s+/,
-    valid: 'local, ldap:, or ldap:// and ldaps:// URLs separated by blanks',
-    refused: 'configuration from a directory',
+    valid: 'local, ldap:, or ldap://, ldaps:// and ldapi:// URLs separated by blanks',
     documentedAs: 'url',
     services: everything,
     reload: 'restart',
@@ -60,14 +59,12 @@ export const directoryOptions = {
   }),
   ldap_basedn: string({
     section: '2.2.2.7',
-    later: 'configuration from a directory',
     services: everything,
     reload: 'restart',
     doc: "DN of this server's configuration entry.",
   }),
   ldap_shared_folders_dn: string({
     section: '2.2.2.8',
-    later: 'configuration from a directory',
     services: sharedFolders,
     reload: 'restart',
     ldap: 'mboxSharedRootsDN',
@@ -76,7 +73,6 @@ export const directoryOptions = {
   dsa_config_dn: string({
     section: '2.2.2.9',
     default: 'cn=core,cn=config',
-    later: 'configuration from a directory',
     services: everything,
     reload: 'restart',
     doc: "DN of the directory server's own entry, which tells how users are found; empty: not read.",

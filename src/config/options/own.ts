@@ -1,5 +1,6 @@
 /** Options that only this product has. Their section is 'own', so that the reference marks them. */
 import { Invalid, optionsOf, quote, textOf } from '../option.ts'
+import { daemons, everything } from './services.ts'
 
 const { boolean, choice, custom, integer, path } = optionsOf('ms_options')
 
@@ -15,6 +16,23 @@ export interface QuietSpan {
 const minutesOf = (hours: string, minutes: string): number => Number(hours) * 60 + Number(minutes)
 
 export const ownOptions = {
+  config_cache: path({
+    section: 'own',
+    default: '/var/isode/ms/config_cache',
+    services: everything,
+    reload: 'restart',
+    doc: 'File with the configuration that the directory (config_location) gave last, for the time when it is away. Nobody else may write to it, or read it.',
+  }),
+  config_refresh: integer({
+    section: 'own',
+    default: 300,
+    unit: 'seconds',
+    min: 0,
+    max: 86_400,
+    services: daemons,
+    reload: 'restart',
+    doc: 'How often a running service looks whether the directory (config_location) has another configuration; 0: only at SIGHUP. While the directory is away it is asked again each ldap_connect_retry_pause.',
+  }),
   account_db: path({
     section: 'own',
     default: '/var/isode/ms/accounts',

@@ -5,9 +5,11 @@
 import { once } from 'node:events'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import { Client } from 'ldapts'
-import { cipherList, readAuthorities, readCertificate } from '../../config/certificate-files.ts'
-import type { DirectoryServer, DirectorySettings } from '../../config/directory.ts'
+import { Client, ExtendedRequest, type MessageResponse, StatusCodeParser } from 'ldapts'
+import { cipherList, readAuthorities, readCertificate } from '../certificate-files.ts'
+import type { DirectoryConnection, DirectoryServer } from './connection-settings.ts'
+import { roundTrip } from './round-trip.ts'
+import { bindInSteps } from './sasl-bind.ts'
 
 export interface LdapConnection {
   readonly server: DirectoryServer
@@ -20,23 +22,27 @@ export interface LdapConnection {
 /** Rejects with what the network, TLS or the server said; within the time limit twice over. */
 export const connectTo = async (
   server: DirectoryServer,
-  settings: DirectorySettings,
+  settings: Pick<DirectoryConnection, 'tls' | 'bind' | 'timeoutMs'>,
   bound: 'as-wherry' | 'as-nobody',
 ): Promise<LdapConnection> => {
   const { tls, bind, timeoutMs } = settings
   const options = server.secure || tls.start ? await tlsOptions(server, tls) : {}
   const signal = AbortSignal.timeout(timeoutMs)
-  const socket = server.secure
+  let socket: Socket = server.secure
     ? connectTls({ ...options, host: server.host, port: server.port })
     : server.path === undefined
       ? connectPlain(server.port, server.host)
       : connectPlain(server.path)
   socket.setNoDelay(true)
+  forgiving(socket)
   try {
-    await once(socket, server.secure ? 'secureConnect' : 'connect', { signal })
+    await ready(socket, server.secure ? 'secureConnect' : 'connect', signal)
+    if (tls.start && !server.secure) socket = await startTls(socket, options, signal)
+    if (bound === 'as-wherry' && (bind.method === 'DIGEST-MD5' || bind.method === 'CRAM-MD5'))
+      await bindInSteps(socket, bind, server.host || 'localhost', signal)
   } catch (error) {
     socket.destroy()
-    throw signal.aborted ? new Error('no connection within the time limit') : error
+    throw error
   }
   const client = new Client({ url: 'ldap://connected', timeout: timeoutMs, createConnection: only(socket) })
   let alive = true
@@ -48,12 +54,11 @@ export const connectTo = async (
     socket.destroy()
   }
   try {
-    if (tls.start && !server.secure) await startTls(client, socket, options, signal)
     if (bound === 'as-wherry') {
       if (bind.method === 'SIMPLE') await client.bind(bind.dn, bind.password)
       // RFC 4616: no authzid, the name, the password.
       else if (bind.method === 'PLAIN') await client.bindSASL('PLAIN', `\0${bind.id}\0${bind.password}`)
-      else await client.bindSASL('EXTERNAL', bind.id ?? '')
+      else if (bind.method === 'EXTERNAL') await client.bindSASL('EXTERNAL', bind.id ?? '')
     }
   } catch (error) {
     close()
@@ -69,6 +74,17 @@ export const connectTo = async (
   }
 }
 
+/** Between two uses nobody listens; that the connection closed is seen at the next one. */
+const forgiving = (socket: Socket) => void socket.on('error', () => undefined)
+
+const ready = async (socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> => {
+  try {
+    await once(socket, event, { signal })
+  } catch (error) {
+    throw signal.aborted ? new Error('no connection within the time limit') : error
+  }
+}
+
 /** ldapts asks for a connection again when the first is gone. */
 const only = (socket: Socket): typeof connectPlain => {
   let given = false
@@ -80,24 +96,26 @@ const only = (socket: Socket): typeof connectPlain => {
 }
 
 /** RFC 4511 §4.14. A server that refuses or hangs ends the connection: what was to be protected is not sent in clear. */
-const startTls = async (client: Client, socket: Socket, options: ConnectionOptions, signal: AbortSignal) => {
-  const cut = () => socket.destroy(new Error('no TLS within the time limit'))
-  signal.addEventListener('abort', cut, { once: true })
-  const cutOff = Promise.withResolvers<never>()
-  socket.once('close', () => cutOff.reject(new Error('the server closed the connection instead of beginning TLS')))
-  // Whoever is first; the other's failure is no news.
-  cutOff.promise.catch(() => undefined)
+const startTls = async (socket: Socket, options: ConnectionOptions, signal: AbortSignal): Promise<Socket> => {
+  const request = new ExtendedRequest({ messageId: 1, oid: '1.3.6.1.4.1.1466.20037' })
+  const response: MessageResponse = await roundTrip(socket, request, signal)
+  if (response.status !== 0) throw StatusCodeParser.parse(response)
+  const secured = connectTls({ ...options, socket })
+  forgiving(secured)
+  secured.once('close', () => socket.destroy())
   try {
-    await Promise.race([client.startTLS(options), cutOff.promise])
-  } finally {
-    signal.removeEventListener('abort', cut)
+    await ready(secured, 'secureConnect', signal)
+  } catch (error) {
+    secured.destroy()
+    throw error
   }
+  return secured
 }
 
 /** Read at each connection, so that a renewed certificate counts. Rejects with OptionFault. TLS-08 */
 const tlsOptions = async (
   { host, secure }: DirectoryServer,
-  { verify, verifyStarted, ciphers, caFile, certFile, keyFile, keyPassword }: DirectorySettings['tls'],
+  { verify, verifyStarted, ciphers, caFile, certFile, keyFile, keyPassword }: DirectoryConnection['tls'],
 ): Promise<ConnectionOptions> => {
   const list = cipherList('sasl/tls_cipher_list', ciphers)
   const files = { certFile: certFile ?? '', keyFile, password: keyPassword }
