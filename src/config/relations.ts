@@ -7,6 +7,7 @@ import { isExposed } from './ldap/connection-settings.ts'
 import { configurationLocation } from './ldap/location.ts'
 import { listenerServices, listenersOf } from './listeners.ts'
 import type { OptionName } from './options.ts'
+import { checkSharedFolders } from './shared-folders.ts'
 
 /** Where a forgotten auxprop_plugin would leave logins to the accounts here. */
 const ldapdbOptions = ['ldapdb_uri', 'ldapdb_dn', 'ldapdb_id'] as const
@@ -86,6 +87,7 @@ export const checkRelations = (config: Config): readonly Fault[] => {
           index < live.length ? 'partitions' : 'archives',
           `${root} and ${other} are the same, or one is inside the other; give each a directory of its own`,
         )
+  for (const { option, message } of checkSharedFolders(config)) error(option, message)
   if (config.get('pop_timeout') < 10)
     warning('pop_timeout', 'is below the 10 minutes that RFC 1939 demands; some clients will lose their sessions')
   return faults

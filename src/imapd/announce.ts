@@ -7,7 +7,7 @@ import type { Flag } from '../store/types.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
-const systemFlags: readonly Flag[] = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft']
+export const systemFlags: readonly Flag[] = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft']
 
 /**
  * Writes all that the client doesn't know yet, as fast as it reads. The view stands still meanwhile, whatever happens to the mailbox:
@@ -23,7 +23,7 @@ export async function announce(view: View, output: Output, mayExpunge: boolean, 
   }
   if (news.exists !== undefined) output.write(formatNumbered(news.exists, 'EXISTS'))
   if (news.recent !== undefined) output.write(formatNumbered(news.recent, 'RECENT'))
-  if (news.keywords) writeFlagLists(view, output)
+  if (news.flagLists) writeFlagLists(view, output)
   const text = new FlagText(view)
   for (const position of news.flags) {
     const uidItem = withUid ? `UID ${view.uidAt(position)} ` : ''
@@ -37,7 +37,7 @@ export async function announce(view: View, output: Output, mayExpunge: boolean, 
 export function writeFlagLists(view: View, output: Output): void {
   const flags = [...systemFlags, ...view.mailbox.keywords]
   output.write(`* FLAGS ${formatFlagList(flags)}\r\n`)
-  const permanent = view.readOnly ? [] : [...flags, '\\*']
+  const permanent = [...flags, '\\*'].filter((flag) => view.mayChange(flag))
   output.write(
     formatStatusResponse(undefined, 'OK', 'Flags that are kept', `PERMANENTFLAGS ${formatFlagList(permanent)}`),
   )

@@ -15,6 +15,8 @@ import { capabilityCode, formatContinuation, formatStatusResponse } from '../pro
 import { Output } from '../server/output.ts'
 import type { Quotas } from '../server/quotas.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '../server/types.ts'
+import { Hierarchy } from '../sharing/hierarchy.ts'
+import type { Right } from '../sharing/rights.ts'
 import type { Account, Mailbox, Store } from '../store/types.ts'
 import { announce } from './announce.ts'
 import type { Circumstances, Command, Completion, Form, StateName } from './command.ts'
@@ -49,8 +51,10 @@ export class Session {
   readonly input: Input
   readonly log: Log
   #presence: Announcement
-  #user: { readonly id: UserId; readonly account: Account } | undefined
+  #user: { readonly id: UserId; readonly account: Account; readonly hierarchy: Hierarchy } | undefined
   #view: View | undefined
+  /** That the selected mailbox belongs to. */
+  #viewed: Account | undefined
   #open = true
   #badCommands = 0
   #failedLogins = 0
@@ -83,8 +87,14 @@ export class Session {
     return this.services.settings().isAdmin(this.userId, this.connection.localAddress)
   }
 
+  /** The user's own. */
   get account(): Account {
     return this.#loggedIn().account
+  }
+
+  /** All that the user can reach. */
+  get hierarchy(): Hierarchy {
+    return this.#loggedIn().hierarchy
   }
 
   /** The selected mailbox. Only for commands of the selected state. */
@@ -93,9 +103,12 @@ export class Session {
     return this.#view
   }
 
-  /** The selected mailbox, for those who change messages. Throws Refusal when it is read-only. */
-  get writable(): Mailbox {
+  /** The selected mailbox, for those who change messages. Throws Refusal when it is read-only, or the user has not these rights. */
+  writable(...needs: readonly Right[]): Mailbox {
     if (this.view.readOnly) throw new Refusal('NO', 'READ-ONLY', 'The mailbox is selected read-only')
+    const lacking = this.view.lacks(...needs)
+    if (lacking.length > 0)
+      throw new Refusal('NO', 'NOPERM', `Not permitted: needs the right ${lacking.join(', ')} here`)
     return this.view.mailbox
   }
 
@@ -138,8 +151,10 @@ export class Session {
   async login(userId: UserId): Promise<Completion> {
     const { settings, store } = this.services
     const account = store.account(userId)
+    const hierarchy = new Hierarchy(userId, store, () => settings().sharing)
     await account.ensure()
-    this.#user = { id: userId, account }
+    await this.#ensureShared(hierarchy)
+    this.#user = { id: userId, account, hierarchy }
     const { appendOctets, idleMs, loginAlert } = settings()
     this.input.limit(authenticatedLimits(appendOctets))
     this.connection.authenticated()
@@ -164,9 +179,25 @@ export class Session {
     this.input.restart()
   }
 
-  select(view: View): void {
+  select(view: View, account: Account): void {
     this.#view = view
+    this.#viewed = account
     this.activity()
+  }
+
+  /** Whether this is the selected mailbox. */
+  isSelected(account: Account, name: string): boolean {
+    return this.#view?.mailbox.name === name && this.isOf(account)
+  }
+
+  /** Whether the selected mailbox is one of the account's. */
+  isOf(account: Account): boolean {
+    return this.#viewed?.userId === account.userId
+  }
+
+  /** Where events about the selected mailbox are told. */
+  get topic(): string {
+    return `mbox:${this.#viewed?.userId ?? this.userId}`
   }
 
   /** Leaves the selected mailbox, if there is one, without telling the client. Works whatever became of the mailbox. */
@@ -315,6 +346,16 @@ export class Session {
     }
     this.#presence.withdraw()
     if (this.#user !== undefined) this.log.log('info', 'logout', { user: this.#user.id })
+  }
+
+  /** SHR-02. Whoever can't have those reads his own mail. */
+  async #ensureShared(hierarchy: Hierarchy): Promise<void> {
+    try {
+      await hierarchy.ensureShared()
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      this.log.log('err', 'a shared root can not be made', { cause: error.message })
+    }
   }
 
   #loggedIn() {

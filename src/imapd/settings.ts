@@ -1,8 +1,10 @@
 /** The options that imapd's sessions go by. */
 
 import { isAdminUser } from '../auth/access.ts'
+import { defaultDomain } from '../auth/user-id.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
+import { type Sharing, sharingOf } from '../sharing/sharing.ts'
 
 export interface Settings {
   readonly gatewayMode: boolean
@@ -16,6 +18,10 @@ export interface Settings {
   readonly keepaliveMs: number
   /** Largest message that APPEND takes. */
   readonly appendOctets: number
+  /** Groups, and shared roots. SHR-01 */
+  readonly sharing: Sharing
+  /** Of user ids in access control lists that come without one. CAN-02 */
+  readonly domain: string
 }
 
 const minuteMs = 60_000
@@ -30,5 +36,7 @@ export function settingsOf(config: Config): Settings {
     idleMs: config.get('imap_timeout') * minuteMs,
     keepaliveMs: config.get('imap_keepalive') * minuteMs,
     appendOctets,
+    sharing: sharingOf(config),
+    domain: defaultDomain(config, undefined),
   }
 }

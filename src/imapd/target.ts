@@ -1,16 +1,40 @@
 /** The mailbox that APPEND, COPY and MOVE write to. */
 
 import { StoreError } from '../base/errors.ts'
-import type { Mailbox } from '../store/types.ts'
+import type { Addition } from '../server/quotas.ts'
+import type { Account, Flag, Mailbox } from '../store/types.ts'
 import { Refusal } from './replies.ts'
 import type { Session } from './session.ts'
+import { rightFor } from './view.ts'
 
-/** To be closed by the caller. Throws Refusal with TRYCREATE where CREATE would help. RFC 3501 §7.1 */
-export async function openTarget(session: Session, name: string): Promise<Mailbox> {
+export interface Target {
+  /** To be closed by the caller. */
+  readonly mailbox: Mailbox
+  readonly account: Account
+  /** Whether a message keeps the flag there. RFC 4314 §4 */
+  keepsFlag(flag: Flag): boolean
+  /** For an early answer: `adding` decides. Throws StoreError over-quota. */
+  checkRoom(addition: Addition): Promise<void>
+  /** Does the work, which adds so much, where there is room for it. Throws StoreError over-quota, and what the work throws. */
+  adding<T>(addition: Addition, work: () => Promise<T>): Promise<T>
+}
+
+/** Throws Refusal with TRYCREATE where CREATE would help, RFC 3501 §7.1; StoreError. */
+export async function openTarget(session: Session, name: string): Promise<Target> {
+  const { hierarchy, services } = session
   try {
-    return await session.account.open(name)
+    const { account, local, rights, isShared } = await hierarchy.permit(name, 'i')
+    const { quotas } = services
+    return {
+      mailbox: await account.open(local),
+      account,
+      keepsFlag: (flag) => rights.has(rightFor(flag)),
+      // SHR-09
+      checkRoom: async (addition) => (isShared ? undefined : quotas.check(account, addition)),
+      adding: (addition, work) => (isShared ? work() : quotas.adding(account, addition, work)),
+    }
   } catch (error) {
-    if (error instanceof StoreError && error.kind === 'not-found')
+    if (error instanceof StoreError && error.kind === 'not-found' && (await hierarchy.mayCreate(name)))
       throw new Refusal('NO', 'TRYCREATE', 'No such mailbox, it can be created')
     throw error
   }

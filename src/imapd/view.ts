@@ -8,11 +8,12 @@
  * - a message that is gone but not announced as such keeps its number and its last record (a ghost);
  * - what the client believes of a message's flags is compared with the record, so that nothing is told twice
  *   and nothing is left untold;
- * - a read-write session announces a message only after somebody's claim decided whose \Recent it is.
+ * - a read-write session announces a message only after somebody's claim decided whose \Recent it is;
+ * - of a mailbox that is not the user's nothing is told before a look at what rights he has now.
  */
 
 import { StoreError } from '../base/errors.ts'
-import type { ModSeq, SeqNum, Uid } from '../base/ids.ts'
+import type { MailboxId, ModSeq, SeqNum, Uid } from '../base/ids.ts'
 import {
   indexesOf,
   namesMissing,
@@ -20,6 +21,7 @@ import {
   resolveUids,
   type SequenceSet,
 } from '../proto/imap/sequence-set.ts'
+import { allRights, type Right, type Rights } from '../sharing/rights.ts'
 import type { Flag, Mailbox, MessageList, MessageRecord, UidRange } from '../store/types.ts'
 import { isAmong, joinRanges } from '../store/uid-set.ts'
 import { Beliefs, sameFlags } from './beliefs.ts'
@@ -29,8 +31,8 @@ import { Slice } from './slice.ts'
 
 /** What the client is to be told, in this order. */
 export interface Announcements {
-  /** The FLAGS list grew: tell it before a message uses a new keyword. */
-  readonly keywords: boolean
+  /** The FLAGS list grew, or what may be changed did: tell it before a message uses a new keyword. */
+  readonly flagLists: boolean
   /** Descending, so that each number is right whatever was taken out before it. */
   readonly expunged: readonly SeqNum[]
   /** New EXISTS and RECENT, when messages arrived or the session's \Recent messages changed in number. */
@@ -40,7 +42,19 @@ export interface Announcements {
   readonly flags: readonly number[]
 }
 
-/** The selected mailbox was deleted by somebody, or is another one now (its UIDVALIDITY changed). The session ends: RFC 2180 §3.3 */
+const nothing: Announcements = { flagLists: false, expunged: [], exists: undefined, recent: undefined, flags: [] }
+
+/** How a view is opened. */
+export interface ViewOptions {
+  readonly readOnly: boolean
+  /** What the user may do with it now; all for ever when it is his own. */
+  readonly rightsOn?: ((mailbox: MailboxId) => Promise<Rights>) | undefined
+}
+
+/**
+ * The selected mailbox was deleted by somebody, or is another one now (its UIDVALIDITY changed), or the user may not read it any more, which looks the
+ * same to him. The session ends: RFC 2180 §3.3, RFC 4314 §5.1.1
+ */
 export class MailboxGone extends Error {
   override readonly name = 'MailboxGone'
 }
@@ -74,10 +88,14 @@ export class View {
   #undecidable = false
   #keywordsTold: number
   #recentTold = 0
+  #rights: Rights = allRights
+  #rightsTold: Rights = allRights
+  readonly #rightsOn: ViewOptions['rightsOn']
 
-  private constructor(mailbox: Mailbox, readOnly: boolean) {
+  private constructor(mailbox: Mailbox, { readOnly, rightsOn }: ViewOptions) {
     this.mailbox = mailbox
     this.readOnly = readOnly
+    this.#rightsOn = rightsOn
     this.#list = mailbox.messages
     this.#since = mailbox.highestModSeq
     this.#told = this.#list
@@ -86,9 +104,11 @@ export class View {
     this.#keywordsTold = mailbox.keywords.size
   }
 
-  /** Numbers the mailbox as it is now. Claims \Recent unless `readOnly`. */
-  static async open(mailbox: Mailbox, readOnly: boolean): Promise<View> {
-    const view = new View(mailbox, readOnly)
+  /** Numbers the mailbox as it is now. Claims \Recent unless `readOnly`. Throws MailboxGone. */
+  static async open(mailbox: Mailbox, options: ViewOptions): Promise<View> {
+    const view = new View(mailbox, options)
+    await view.#checkRights()
+    view.#rightsTold = view.#rights
     await view.#claim()
     await view.#absorb()
     view.#admit()
@@ -96,6 +116,16 @@ export class View {
     view.#recentTold = view.#recentCount
     view.#keywordsTold = mailbox.keywords.size
     return view
+  }
+
+  /** Whether the user may change the flag, as of the last look. RFC 4314 §4 */
+  mayChange(flag: Flag): boolean {
+    return !this.readOnly && this.#rights.has(rightFor(flag))
+  }
+
+  /** What of this the user has no right to, as of the last look. */
+  lacks(...needs: readonly Right[]): readonly Right[] {
+    return needs.filter((need) => !this.#rights.has(need))
   }
 
   /** Messages that the client counts. */
@@ -162,6 +192,7 @@ export class View {
 
   /** Looks for what others did. Throws MailboxGone. */
   async refresh(): Promise<void> {
+    await this.#checkRights()
     try {
       await this.mailbox.refresh()
     } catch (error) {
@@ -196,6 +227,7 @@ export class View {
    * Without `mayExpunge` gone messages stay as ghosts.
    */
   async announcements(mayExpunge: boolean): Promise<Announcements> {
+    if (!(await this.#mayTell())) return nothing
     await this.#absorb()
     if (this.#arrivals > 0) {
       await this.#claim()
@@ -206,16 +238,41 @@ export class View {
     const grew = this.#admit()
     const recentChanged = this.#recentCount !== this.#recentTold
     this.#recentTold = this.#recentCount
-    const keywords = this.mailbox.keywords.size !== this.#keywordsTold
+    const flagLists = this.mailbox.keywords.size !== this.#keywordsTold || this.#rightsTold !== this.#rights
     this.#keywordsTold = this.mailbox.keywords.size
+    this.#rightsTold = this.#rights
     const flags = await this.#changedFlags(before)
     this.#tellFlags()
     return {
-      keywords,
+      flagLists,
       expunged,
       exists: grew ? this.#exists : undefined,
       recent: grew || recentChanged ? this.#recentCount : undefined,
       flags,
+    }
+  }
+
+  /** Throws MailboxGone. */
+  async #checkRights(): Promise<void> {
+    if (this.#rightsOn === undefined) return
+    let rights: Rights
+    try {
+      rights = await this.#rightsOn(this.mailbox.id)
+    } catch (error) {
+      throw isGone(error) ? new MailboxGone('deleted') : error
+    }
+    if (!rights.has('r')) throw new MailboxGone('not to be read any more')
+    if (rights.symmetricDifference(this.#rights).size > 0) this.#rights = rights
+  }
+
+  /** A store that can't say so must not keep anybody from working, but nothing is told meanwhile. Throws MailboxGone. */
+  async #mayTell(): Promise<boolean> {
+    try {
+      await this.#checkRights()
+      return true
+    } catch (error) {
+      if (error instanceof StoreError) return false
+      throw error
     }
   }
 
@@ -339,3 +396,9 @@ export class View {
 
 /** The mailbox was deleted, or it began anew: nothing that is known of it holds any more. */
 const isGone = (error: unknown): boolean => error instanceof StoreError && error.kind === 'not-found'
+
+/** The right that changing a flag needs. RFC 4314 §4 */
+export function rightFor(flag: Flag): Right {
+  if (flag === '\\Seen') return 's'
+  return flag === '\\Deleted' ? 't' : 'w'
+}

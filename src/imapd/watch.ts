@@ -35,7 +35,7 @@ export class Watch implements Disposable {
       this.wake()
     }
     this.#stop.push(mailbox.onChange(changed))
-    this.#stop.push(events.subscribe([`mbox:${session.userId}`], look, look))
+    this.#stop.push(events.subscribe([session.topic], look, look))
     const timer = setInterval(look, lookMs)
     this.#stop.push(() => clearInterval(timer))
   }

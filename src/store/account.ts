@@ -1,5 +1,6 @@
 /** One user's tree: mailboxes are directories below the account's, and the account has a commit log of its own. */
 
+import { isDeepStrictEqual } from 'node:util'
 import { StoreError } from '../base/errors.ts'
 import type { Uid, UserId } from '../base/ids.ts'
 import { AccountState } from './account-state.ts'
@@ -41,7 +42,10 @@ export class StoredAccount implements Account {
   private removedMailboxes: RemovedMailboxes
   private statuses: Statuses
   private opened: Promise<AccountLog> | undefined
+  /** One after another: what goes into one commit is planned against one state, and would undo what the other does. */
+  private updating: Promise<unknown> = Promise.resolve()
 
+  /** `directory`: name of the account's in its root, when it is not made of the user id. */
   constructor(
     context: StoreContext,
     places: Places,
@@ -49,13 +53,15 @@ export class StoredAccount implements Account {
     registry: MailboxRegistry,
     makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox,
     onTree: (notice: TreeNotice) => void,
+    directory?: string,
   ) {
     this.context = context
-    this.residence = new Residence(context, places, userId, () => {
+    const left = () => {
       this.opened = undefined
       this.removedMailboxes = this.newRemovedMailboxes()
       this.statuses = this.newStatuses()
-    })
+    }
+    this.residence = new Residence(context, places, userId, left, directory)
     this.userId = userId
     this.registry = registry
     this.makeMailbox = makeMailbox
@@ -207,6 +213,20 @@ export class StoredAccount implements Account {
       return json === undefined ? ['unset', key] : ['set', key, json as Json]
     })
     await this.commit((state) => operations.filter(([word, key]) => word === 'set' || state.values.has(key as string)))
+  }
+
+  async update(key: string, change: (value: unknown) => unknown): Promise<void> {
+    const done = this.updating.then(() =>
+      this.commit((state) => {
+        const before = state.values.get(key)
+        const after: unknown = change(before)
+        const json = after === undefined ? undefined : (JSON.parse(JSON.stringify(after)) as Json)
+        if (isDeepStrictEqual(json, before)) return []
+        return [json === undefined ? ['unset', key] : ['set', key, json]]
+      }),
+    )
+    this.updating = done.catch(() => {})
+    await done
   }
 
   private tell(change: TreeNotice['change'], mailbox: string): void {

@@ -8,7 +8,7 @@ import type { OpenMailbox } from './mailbox.ts'
 import { checkOrigin, messageFileName } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
 import { severalAtOnce } from './several.ts'
-import type { CopyResult, Flag } from './types.ts'
+import type { CopyOptions, CopyResult, Flag } from './types.ts'
 import { sortedUids } from './uid-set.ts'
 import { uniqueName } from './unique.ts'
 
@@ -24,7 +24,7 @@ export async function copyMessages(
   source: OpenMailbox,
   uids: readonly Uid[],
   target: OpenMailbox,
-  given: ReadonlyMap<Uid, string> = new Map(),
+  { origins: given = new Map(), keepsFlag = () => true }: CopyOptions = {},
 ): Promise<CopyResult> {
   for (const origin of given.values()) checkOrigin(origin)
   const messages: StoredMessage[] = []
@@ -39,11 +39,12 @@ export async function copyMessages(
   const folder = `${target.directory}/msg`
   const files = await linkAll(context, source.directory, messages, target, origins)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()
-  for (const message of messages) if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags])
+  for (const message of messages)
+    if (!flags.has(message.flags)) flags.set(message.flags, [...message.flags].filter(keepsFlag))
   return await target.commit({
     files: { folder },
     plan: () => {
-      for (const [set] of flags) flags.set(set, target.canonicalFlags(set))
+      for (const [set, kept] of flags) flags.set(set, target.canonicalFlags(kept))
       return target.planAdditions(
         messages.map((message, index) => ({
           file: files[index]!,

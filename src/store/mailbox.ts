@@ -25,6 +25,7 @@ import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
 import type {
   CommitNotice,
+  CopyOptions,
   CopyResult,
   Delivery,
   ExpungeCause,
@@ -275,13 +276,13 @@ export class OpenMailbox implements Mailbox {
     })
   }
 
-  async copyTo(uids: readonly Uid[], target: Mailbox, origins?: ReadonlyMap<Uid, string>): Promise<CopyResult> {
+  async copyTo(uids: readonly Uid[], target: Mailbox, options?: CopyOptions): Promise<CopyResult> {
     if (!(target instanceof OpenMailbox)) throw new Error('the target is of another store')
-    return await this.doing('Copying messages', copyMessages(this.context, this, uids, target, origins))
+    return await this.doing('Copying messages', copyMessages(this.context, this, uids, target, options))
   }
 
-  async moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult> {
-    const result = await this.copyTo(uids, target)
+  async moveTo(uids: readonly Uid[], target: Mailbox, options?: CopyOptions): Promise<CopyResult> {
+    const result = await this.copyTo(uids, target, options)
     // They are in the target: nobody wants them back here.
     await this.takeOut(
       result.pairs.map(([source]) => source),

@@ -16,12 +16,18 @@ export class Residence {
   private at: string | undefined
 
   /** `left`: what was opened where the account was before is of no use any more. */
-  constructor(context: StoreContext, places: Places, userId: UserId, left: () => void) {
+  constructor(
+    context: StoreContext,
+    places: Places,
+    userId: UserId,
+    left: () => void,
+    directory: string = accountDirectory(userId),
+  ) {
     this.context = context
     this.places = places
     this.userId = userId
     this.left = left
-    this.directory = accountDirectory(userId)
+    this.directory = directory
     if (places.partitions.single) this.at = places.partitions.home
   }
 

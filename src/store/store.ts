@@ -1,7 +1,7 @@
 /** The entry of the room: directories that hold accounts. */
 
 import { randomInt } from 'node:crypto'
-import { resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
@@ -20,8 +20,9 @@ import { type PartitionOptions, type PartitionRule, Partitions } from './partiti
 import { Places } from './places.ts'
 import { RecentlyUsed } from './recently-used.ts'
 import { MailboxRegistry } from './registry.ts'
+import { StoredSharers } from './sharers.ts'
 import { Slots } from './slots.ts'
-import type { Account, CommitNotice, MoveOptions, MoveResult, Store, TreeNotice } from './types.ts'
+import type { Account, CommitNotice, MoveOptions, MoveResult, Sharers, Store, TreeNotice } from './types.ts'
 
 export interface StoreOptions {
   /** Directory of the accounts; made, with the levels above it, when the first account is. */
@@ -78,11 +79,15 @@ const maxAccounts = 1000
 class MdirStore implements Store {
   readonly roots: readonly string[]
   readonly archives: readonly string[]
+  readonly sharers: Sharers
   private readonly archived: Archives
   private readonly places: Places
+  private readonly moverSilenceMs: number
   private readonly context: StoreContext
   private readonly registry = new MailboxRegistry()
   private readonly known = new Map<UserId, Account>()
+  /** By directory. */
+  private readonly trees = new Map<string, Account>()
   private readonly closing = new AbortController()
   private readonly onTree: (notice: TreeNotice) => void
   private readonly makeMailbox: (userId: UserId, name: string, directory: string) => OpenMailbox
@@ -107,9 +112,11 @@ class MdirStore implements Store {
     }
     this.archives = [...new Set((options.archives ?? []).map((path) => resolve(path)))]
     this.archived = new Archives(this.context, this.archives)
+    this.sharers = new StoredSharers(this.context, this.roots[0]!)
     const { partitionRule: rule = 'free', ownRoot = async () => undefined } = options
     const partitions = new Partitions(this.context, { roots: this.roots, rule, ownRoot })
-    this.places = new Places(this.context, partitions, options.moverSilenceMs ?? moverSilenceMs)
+    this.moverSilenceMs = options.moverSilenceMs ?? moverSilenceMs
+    this.places = new Places(this.context, partitions, this.moverSilenceMs)
     this.makeMailbox = (userId, name, directory) =>
       new OpenMailbox(this.context, userId, name, directory, onCommit, (mailbox) => this.registry.release(mailbox))
   }
@@ -124,6 +131,20 @@ class MdirStore implements Store {
       this.known.set(userId, account)
     }
     return account
+  }
+
+  tree(name: string, directory: string): Account {
+    const path = resolve(directory)
+    let tree = this.trees.get(path)
+    if (tree === undefined) {
+      const { context, registry, makeMailbox, onTree } = this
+      // A tree stays where it is: its root is the directory above, and the only one.
+      const options: PartitionOptions = { roots: [dirname(path)], rule: 'first', ownRoot: async () => undefined }
+      const places = new Places(context, new Partitions(context, options), this.moverSilenceMs)
+      tree = new StoredAccount(context, places, name as UserId, registry, makeMailbox, onTree, basename(path))
+      this.trees.set(path, tree)
+    }
+    return tree
   }
 
   async *accounts(): AsyncIterable<UserId> {

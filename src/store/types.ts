@@ -135,6 +135,13 @@ export interface FlagChange {
   readonly unchangedSince?: ModSeq
 }
 
+export interface CopyOptions {
+  /** By UID of the source; a copy is one of its message unless told otherwise. */
+  readonly origins?: ReadonlyMap<Uid, string>
+  /** Flags that the copies get of those that the messages have; all unless told otherwise. */
+  readonly keepsFlag?: (flag: Flag) => boolean
+}
+
 export interface CopyResult {
   readonly uidValidity: number
   /** Ascending source order. Messages that are gone already are missing here. */
@@ -192,12 +199,12 @@ export interface Mailbox extends AsyncDisposable {
   /** Brings expunged messages back under new UIDs, without \Deleted, as copies: their origins stay departed. All or nothing. */
   undelete(uids: readonly Uid[]): Promise<CopyResult>
   /**
-   * Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own, and knows what it was made of, unless `origins` (by UID)
+   * Flags and INTERNALDATE are kept, origins are not: a copy is a message of its own, and knows what it was made of, unless `origins`
    * says where it comes from. One that the target knows already is left out. All or nothing.
    */
-  copyTo(uids: readonly Uid[], target: Mailbox, origins?: ReadonlyMap<Uid, string>): Promise<CopyResult>
+  copyTo(uids: readonly Uid[], target: Mailbox, options?: CopyOptions): Promise<CopyResult>
   /** Target first, then the source: a crash between leaves a duplicate, never a hole. */
-  moveTo(uids: readonly Uid[], target: Mailbox): Promise<CopyResult>
+  moveTo(uids: readonly Uid[], target: Mailbox, options?: Pick<CopyOptions, 'keepsFlag'>): Promise<CopyResult>
   /**
    * Says where messages come from that are here already: a copy at a backend was made of them, or is known under another origin now. What left
    * meanwhile departs with the origin (`client`); an origin that is known stays where it is.
@@ -291,6 +298,20 @@ export interface Account {
   entries(prefix: string): Promise<ReadonlyMap<string, unknown>>
   /** Sets or (undefined) removes values in one durable change set. */
   put(values: Readonly<Record<string, unknown>>): Promise<void>
+  /** Changes one value, whoever else does the same: `change` makes the new one (undefined: none) of what is there, and is asked again when that changed. */
+  update(key: string, change: (value: unknown) => unknown): Promise<void>
+}
+
+/**
+ * Which users have given whom rights, so that nobody has to look through all accounts for what is shared with him. Derived from what the accounts
+ * themselves say, which alone counts; it may name somebody who gives no rights any more.
+ */
+export interface Sharers {
+  /** Notes that the owner has given rights to what `identifier` names. */
+  add(identifier: string, owner: UserId): Promise<void>
+  remove(identifier: string, owner: UserId): Promise<void>
+  /** Sorted. */
+  of(identifier: string): Promise<readonly UserId[]>
 }
 
 /** A commit by this process, for the event channel. */
@@ -349,6 +370,10 @@ export interface Store extends AsyncDisposable {
   /** Directories of accounts that are only read: an account that is in none of the roots is looked for there. */
   readonly archives: readonly string[]
   account(userId: UserId): Account
+  /** A tree of mailboxes that belongs to no user, in this directory. `name` stands for the user id in what is told of it. */
+  tree(name: string, directory: string): Account
+  /** Kept in the home. */
+  readonly sharers: Sharers
   /**
    * Moves an account to another root while it is in use. Throws StoreError not-found, already-exists (it is there), in-use (somebody else is
    * moving it), unavailable, the signal's reason: then the account is where it was.

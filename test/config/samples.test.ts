@@ -67,8 +67,6 @@ describe('the sample files in etc/', () => {
     ])
     expect(config?.get('ldapdb_uri')).toEqual(['ldap://ldap.example.net:19389'])
     expect(findings.map(({ severity, line, option }) => [severity, line, option])).toEqual([
-      ['warning', 3, 'shared_root'],
-      ['warning', 4, 'group'],
       // AUTH-15: the passwords go over the network in clear.
       ['warning', 7, 'ldapdb_uri'],
     ])

@@ -56,6 +56,7 @@ async function startOver(
     login_disabled: false,
     failed_logins_per_minute: 0,
     userdir: join(root, 'user'),
+    shared_root_dir: join(root, 'shared'),
     account_db: join(root, 'accounts'),
     ...overrides,
   }

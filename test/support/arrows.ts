@@ -14,6 +14,7 @@ const libraries = [
   'src/events',
   'src/oauth',
   'src/delivery',
+  'src/sharing',
 ]
 const server = [...libraries, 'src/server']
 
@@ -29,6 +30,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'src/events': ['src/base', 'src/proto'],
   'src/oauth': ['src/base', 'src/config'],
   'src/delivery': ['src/base', 'src/mime', 'src/store'],
+  'src/sharing': ['src/base', 'src/proto', 'src/config', 'src/auth', 'src/store'],
   'src/server': libraries,
   'src/imapd': server,
   'src/pop3d': server,

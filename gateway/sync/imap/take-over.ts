@@ -134,7 +134,7 @@ async function copyFrom(
     await using source = await account.open(name)
     if (source.id !== pairs[0]![1].mailboxId) return undefined
     const origins = new Map(Array.from(there, ([here, uid]) => [here, originOf(url, uidValidity, uid)] as const))
-    return await source.copyTo([...there.keys()], mailbox, origins)
+    return await source.copyTo([...there.keys()], mailbox, { origins })
   })
   if (copied === undefined) return []
   const changes = copied.pairs.map(([source, uid]) => ({ uid, flags: flagsOf(there.get(source)!) }))

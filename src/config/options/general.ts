@@ -32,11 +32,10 @@ export const generalOptions = {
   shared_root_dir: path({
     section: '2.2.6.4',
     default: '/var/isode/ms/shared',
-    later: 'shared folders',
     services: sharedFolders,
     reload: 'restart',
     ldap: 'mboxRootSharedDir',
-    doc: 'Directory of shared folders.',
+    doc: 'Directory of shared folders: where the path of a shared root that is not absolute begins.',
   }),
   admin_user: string({
     section: '2.2.6.5',

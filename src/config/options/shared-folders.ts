@@ -81,8 +81,7 @@ const sharedRoot: Option<SharedRoot | undefined> = custom<SharedRoot | undefined
     services: sharedFolders,
     reload: 'live',
     repeatable: true,
-    later: 'shared folders',
-    doc: 'A hierarchy of shared mailboxes and who has which rights on it.',
+    doc: 'A hierarchy of shared mailboxes, `Shared Folders/<name>`, and who has which rights on it.',
   },
   {
     type: 'list',
@@ -90,9 +89,24 @@ const sharedRoot: Option<SharedRoot | undefined> = custom<SharedRoot | undefined
     values: permissions,
     attributes: [
       { ...attribute('5.1', 'name', 'ms_options/shared_root', 'string', 'Name that users see, unique.'), ldap: 'cn' },
-      { ...attribute('5.2', 'path', 'ms_options/shared_root', 'path', 'Directory, unique.'), ldap: 'mailboxRoot' },
       {
-        ...attribute('5.3', 'email', 'ms_options/shared_root', 'string', 'Delivery address.'),
+        ...attribute(
+          '5.2',
+          'path',
+          'ms_options/shared_root',
+          'path',
+          'Directory, unique; counts from shared_root_dir.',
+        ),
+        ldap: 'mailboxRoot',
+      },
+      {
+        ...attribute(
+          '5.3',
+          'email',
+          'ms_options/shared_root',
+          'string',
+          'Delivery address. No effect yet: waits for lmtpd.',
+        ),
         services: ['lmtpd'],
         ldap: 'mail',
       },
@@ -128,7 +142,6 @@ const group: Option<Group | undefined> = custom<Group | undefined>(
     reload: 'live',
     repeatable: true,
     ldap: 'mboxGroup',
-    later: 'shared folders',
     doc: 'A group of users for the rights on shared folders.',
   },
   {

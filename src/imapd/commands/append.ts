@@ -11,18 +11,19 @@ export const append = command({
     message === undefined ? readAppendWithoutLiteral(args) : { head: readAppendHead(args), message },
   async run(session, { head, message }) {
     if (message.sizeOctets === 0) throw new Refusal('NO', 'CANNOT', 'A message is not empty')
-    const { quotas, clock } = session.services
-    await using target = await openTarget(session, head.mailbox)
+    const { clock } = session.services
+    const target = await openTarget(session, head.mailbox)
+    await using mailbox = target.mailbox
     const addition = { octets: message.sizeOctets, messages: 1 }
     // Before the message is asked for. RFC 9208 §4.3.1
-    await quotas.check(session.account, addition)
-    await using delivery = target.deliver()
+    await target.checkRoom(addition)
+    await using delivery = mailbox.deliver()
     const internalDate = head.internalDate ?? Math.floor(clock.now() / 1000)
-    const sink = delivery.add({ internalDate, flags: head.flags })
+    const sink = delivery.add({ internalDate, flags: head.flags.filter(target.keepsFlag) })
     for await (const chunk of message.octets()) await sink.write(chunk)
     await sink.end()
-    const [delivered] = await quotas.adding(session.account, addition, () => delivery.commit())
+    const [delivered] = await target.adding(addition, () => delivery.commit())
     if (delivered === undefined || !('uid' in delivered)) throw new Error('a message without origin was not taken')
-    return { code: formatAppendUid(target.uidValidity, delivered.uid) }
+    return { code: formatAppendUid(mailbox.uidValidity, delivered.uid) }
   },
 })

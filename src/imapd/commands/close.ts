@@ -2,6 +2,7 @@
 import { StoreError } from '../../base/errors.ts'
 import { readNoArgs } from '../../proto/imap/no-args.ts'
 import { command, selected } from '../command.ts'
+import { MailboxGone } from '../view.ts'
 import { deletedUids } from './expunge.ts'
 
 export const close = command({
@@ -9,15 +10,17 @@ export const close = command({
   states: selected,
   parse: readNoArgs,
   async run(session) {
-    const { mailbox, readOnly } = session.view
+    const { view } = session
+    const { mailbox } = view
     try {
-      if (!readOnly) {
-        await mailbox.refresh()
-        await mailbox.expunge(await deletedUids(mailbox), 'client')
+      if (!view.readOnly) {
+        await view.look()
+        // RFC 4314 §4
+        if (view.lacks('e').length === 0) await mailbox.expunge(await deletedUids(mailbox), 'client')
       }
     } catch (error) {
       // Somebody deleted the mailbox: nothing is left to be removed.
-      if (!(error instanceof StoreError && error.kind === 'not-found')) throw error
+      if (!(error instanceof MailboxGone || (error instanceof StoreError && error.kind === 'not-found'))) throw error
     }
     await session.unselect()
     return undefined

@@ -1,6 +1,6 @@
 /**
- * COPY, RFC 3501 §6.4.7, and MOVE, RFC 6851, with COPYUID of UIDPLUS: one commit for all messages, or none. A move adds nothing to what the user has, so
- * it works over quota too.
+ * COPY, RFC 3501 §6.4.7, and MOVE, RFC 6851, with COPYUID of UIDPLUS: one commit for all messages, or none. A move within an account adds nothing to it,
+ * so it works over quota too.
  */
 import type { Uid } from '../../base/ids.ts'
 import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
@@ -21,10 +21,12 @@ export const copy = command({
   async run(session, { set, mailbox }, { uid }) {
     const uids = await livingUids(session, set, uid)
     if (uids.length === 0) return undefined
-    await using target = await openTarget(session, mailbox)
+    const target = await openTarget(session, mailbox)
+    await using opened = target.mailbox
+    const { keepsFlag } = target
     const { mailbox: source } = session.view
     const addition = { octets: await octetsOf(source, uids), messages: uids.length }
-    const copied = session.services.quotas.adding(session.account, addition, () => source.copyTo(uids, target))
+    const copied = target.adding(addition, () => source.copyTo(uids, opened, { keepsFlag }))
     const result = await keptAlive(session, copied)
     return result.pairs.length === 0 ? undefined : { code: formatCopyUid(result.uidValidity, result.pairs) }
   },
@@ -38,11 +40,18 @@ export const move = command({
   capabilities: () => ['MOVE'],
   parse: readCopyArgs,
   async run(session, { set, mailbox }, { uid }) {
-    const source = session.writable
+    // RFC 6851 §4.2
+    const source = session.writable('t', 'e')
     const uids = await livingUids(session, set, uid)
     if (uids.length === 0) return undefined
-    await using target = await openTarget(session, mailbox)
-    const result = await keptAlive(session, source.moveTo(uids, target))
+    const target = await openTarget(session, mailbox)
+    await using opened = target.mailbox
+    const { keepsFlag } = target
+    const move = () => source.moveTo(uids, opened, { keepsFlag })
+    const moved = session.isOf(target.account)
+      ? move()
+      : target.adding({ octets: await octetsOf(source, uids), messages: uids.length }, move)
+    const result = await keptAlive(session, moved)
     // Before the EXPUNGE responses, so that the client knows where the messages went. RFC 6851 §4.3
     if (result.pairs.length > 0) session.untagged('OK', 'Moved', formatCopyUid(result.uidValidity, result.pairs))
     return undefined

@@ -7,7 +7,7 @@ export const create = command({
   states: loggedIn,
   parse: readCreateArgs,
   async run(session, { mailbox }) {
-    await session.account.create(mailbox)
+    await session.hierarchy.create(mailbox)
     return undefined
   },
 })

@@ -7,8 +7,8 @@ export const del = command({
   states: loggedIn,
   parse: readMailboxArgs,
   async run(session, { mailbox }) {
-    await session.account.remove(mailbox)
-    if (session.state === 'selected' && session.view.mailbox.name === mailbox) await session.unselect()
+    const { account, local } = await session.hierarchy.remove(mailbox)
+    if (session.state === 'selected' && session.isSelected(account, local)) await session.unselect()
     return undefined
   },
 })

@@ -19,7 +19,7 @@ export const expunge = command({
     return undefined
   },
   async run(session, set) {
-    const mailbox = session.writable
+    const mailbox = session.writable('e')
     await mailbox.expunge(await deletedUids(mailbox, set), 'client')
     return undefined
   },

@@ -65,7 +65,7 @@ class Answer {
     this.#items = items
     this.#sections = items.filter((item) => item.item === 'section')
     this.#needsSummary = items.some(({ item }) => item === 'ENVELOPE' || item === 'BODY' || item === 'BODYSTRUCTURE')
-    this.#setsSeen = !session.view.readOnly && this.#sections.some(({ peek }) => !peek)
+    this.#setsSeen = session.view.mayChange('\\Seen') && this.#sections.some(({ peek }) => !peek)
     this.#flagText = new FlagText(session.view)
   }
 

@@ -8,21 +8,26 @@ import { close } from './close.ts'
 import { copy, move } from './copy.ts'
 import { create } from './create.ts'
 import { del } from './delete.ts'
+import { deleteacl } from './deleteacl.ts'
 import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
+import { getacl } from './getacl.ts'
 import { id } from './id.ts'
 import { idle } from './idle.ts'
 import { list } from './list.ts'
+import { listrights } from './listrights.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { lsub } from './lsub.ts'
+import { myrights } from './myrights.ts'
 import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
 import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { examine, select } from './select.ts'
+import { setacl } from './setacl.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
@@ -39,24 +44,29 @@ const rows: readonly Command[] = [
   copy,
   create,
   del,
+  deleteacl,
   enable,
   examine,
   expunge,
   fetch,
+  getacl,
   getQuota,
   getQuotaRoot,
   id,
   idle,
   list,
+  listrights,
   login,
   logout,
   lsub,
   move,
+  myrights,
   namespace,
   noop,
   rename,
   search,
   select,
+  setacl,
   setQuota,
   starttls,
   status,

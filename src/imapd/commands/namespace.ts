@@ -1,6 +1,7 @@
-/** NAMESPACE, RFC 2342: one personal namespace, no other users' and no shared one. */
+/** NAMESPACE, RFC 2342: the personal namespace, that of other users, and that of shared folders where there are any. MST-03 */
 import { formatNamespace } from '../../proto/imap/namespace.ts'
 import { readNoArgs } from '../../proto/imap/no-args.ts'
+import { otherUsersPrefix, sharedFoldersPrefix } from '../../sharing/trees.ts'
 import { command, loggedIn } from '../command.ts'
 
 export const namespace = command({
@@ -9,7 +10,9 @@ export const namespace = command({
   capabilities: () => ['NAMESPACE'],
   parse: readNoArgs,
   async run(session) {
-    session.output.write(formatNamespace({ personal: [''], otherUsers: [], shared: [] }))
+    const { trees } = session.services.settings().sharing
+    const shared = trees.length > 0 ? [sharedFoldersPrefix] : []
+    session.output.write(formatNamespace({ personal: [''], otherUsers: [otherUsersPrefix], shared }))
     return undefined
   },
 })

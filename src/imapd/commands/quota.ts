@@ -33,8 +33,11 @@ export const getQuotaRoot = command({
   states: loggedIn,
   parse: readGetQuotaRootArgs,
   async run(session, mailbox) {
-    session.output.write(formatQuotaRoots(mailbox, [rootOf(session.userId)]))
-    await tell(session, session.userId)
+    const { rightsOn } = await session.hierarchy.permit(mailbox, 'r')
+    // What another user has in all is nobody else's to know; a shared folder has no root. SHR-09
+    const isOwn = rightsOn === undefined
+    session.output.write(formatQuotaRoots(mailbox, isOwn ? [rootOf(session.userId)] : []))
+    if (isOwn) await tell(session, session.userId)
     return undefined
   },
 })

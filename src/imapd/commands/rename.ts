@@ -7,7 +7,7 @@ export const rename = command({
   states: loggedIn,
   parse: readRenameArgs,
   async run(session, { from, to }) {
-    await session.account.rename(from, to)
+    await session.hierarchy.rename(from, to)
     return undefined
   },
 })

@@ -1,6 +1,7 @@
 /** SELECT and EXAMINE, RFC 3501 §6.3.1 and §6.3.2 */
 import { readMailboxArgs } from '../../proto/imap/mailbox-args.ts'
 import { formatNumbered } from '../../proto/imap/response.ts'
+import type { Right } from '../../sharing/rights.ts'
 import { writeFlagLists } from '../announce.ts'
 import { type Completion, command, loggedIn } from '../command.ts'
 import type { Session } from '../session.ts'
@@ -20,20 +21,24 @@ export const examine = command({
   run: (session, { mailbox }) => open(session, mailbox, true),
 })
 
+/** Whoever has none of these opens it read-only. RFC 4314 §5.2 */
+const changing: readonly Right[] = ['i', 'e', 's', 'w', 't']
+
 async function open(session: Session, name: string, isExamined: boolean): Promise<Completion> {
   // Also when the new one can't be opened. RFC 3501 §6.3.1
   await session.unselect()
-  const mailbox = await session.account.open(name)
-  const readOnly = isExamined || mailbox.readOnly
+  const { account, local, rights, rightsOn } = await session.hierarchy.permit(name, 'r')
+  const mailbox = await account.open(local)
+  const readOnly = isExamined || mailbox.readOnly || !changing.some((right) => rights.has(right))
   let view: View
   try {
     await mailbox.refresh()
-    view = await View.open(mailbox, readOnly)
+    view = await View.open(mailbox, { readOnly, rightsOn })
   } catch (error) {
     await mailbox.close()
     throw error
   }
-  session.select(view)
+  session.select(view, account)
   const { output } = session
   writeFlagLists(view, output)
   output.write(formatNumbered(view.exists, 'EXISTS'))

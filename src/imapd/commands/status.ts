@@ -1,8 +1,7 @@
 /** STATUS, RFC 3501 §6.3.10; DELETED and DELETED-STORAGE, RFC 9208 §4.1.4 */
 import { formatStatus, readStatusArgs, type StatusItem } from '../../proto/imap/status.ts'
-import type { MailboxStatus } from '../../store/types.ts'
+import type { Account, MailboxStatus } from '../../store/types.ts'
 import { command, loggedIn } from '../command.ts'
-import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
 import { deletedUids } from './expunge.ts'
 
@@ -20,12 +19,13 @@ export const status = command({
   states: loggedIn,
   parse: readStatusArgs,
   async run(session, { mailbox, items }) {
-    const found = await session.account.status(mailbox)
+    const { account, local } = await session.hierarchy.permit(mailbox, 'r')
+    const found = await account.status(local)
     const values: [item: StatusItem, value: number][] = []
     for (const item of items)
       values.push([
         item,
-        item === 'DELETED-STORAGE' ? await deletedOctets(session, mailbox, found) : valueFor[item](found),
+        item === 'DELETED-STORAGE' ? await deletedOctets(account, local, found) : valueFor[item](found),
       ])
     session.output.write(formatStatus(mailbox, values))
     return undefined
@@ -33,9 +33,9 @@ export const status = command({
 })
 
 /** What an EXPUNGE would give back. */
-async function deletedOctets(session: Session, name: string, { deleted }: MailboxStatus): Promise<number> {
+async function deletedOctets(account: Account, name: string, { deleted }: MailboxStatus): Promise<number> {
   if (deleted === 0) return 0
-  await using mailbox = await session.account.open(name)
+  await using mailbox = await account.open(name)
   const { messages } = mailbox
   let octets = 0
   const slice = new Slice()

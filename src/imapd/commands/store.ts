@@ -1,10 +1,12 @@
 /** STORE, RFC 3501 §6.4.6: one commit for all messages. */
 import type { Uid } from '../../base/ids.ts'
 import { readStoreArgs } from '../../proto/imap/store.ts'
-import type { Flag } from '../../store/types.ts'
+import type { Flag, FlagChange } from '../../store/types.ts'
+import { systemFlags } from '../announce.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import { Slice } from '../slice.ts'
+import type { View } from '../view.ts'
 
 export const store = command({
   name: 'STORE',
@@ -15,7 +17,8 @@ export const store = command({
   parse: readStoreArgs,
   async run(session, { set, mode, silent, flags }, { uid }) {
     const { view } = session
-    const mailbox = session.writable
+    const mailbox = session.writable()
+    const changes = changesFor(view, mode, flags)
     const uids: Uid[] = []
     let gone = false
     const slice = new Slice()
@@ -24,14 +27,37 @@ export const store = command({
       else uids.push(view.uidAt(position))
       if (slice.isOver()) await slice.next()
     }
-    if (silent) view.assume(uids, (before) => effectOf(mode, flags, before))
+    if (silent)
+      view.assume(uids, (before) =>
+        changes.reduce((flags, change) => effectOf(change.mode, change.flags, flags), before),
+      )
     else view.oweFlags(uids)
-    await mailbox.changeFlags({ uids, mode, flags })
+    for (const change of changes) await mailbox.changeFlags({ uids, ...change })
     // RFC 2180 §4.2: a silent STORE succeeds when it did for those that are there.
     if (gone && !silent) throw new Refusal('NO', 'EXPUNGEISSUED', 'Some of the messages no longer exist')
     return undefined
   },
 })
+
+type Change = Pick<FlagChange, 'mode'> & { readonly flags: readonly Flag[] }
+
+/**
+ * What is done of what the client asks for. Who may change some flags only has those changed and is told of no failure: many clients don't take one well.
+ * RFC 4314 §4. Throws Refusal when that is none of them.
+ */
+function changesFor(view: View, mode: Change['mode'], flags: readonly Flag[]): readonly Change[] {
+  if (view.lacks('s', 'w', 't').length === 0) return [{ mode, flags }]
+  const allowed = flags.filter((flag) => view.mayChange(flag))
+  if (allowed.length === 0 && (flags.length > 0 || view.lacks('s', 'w', 't').length === 3))
+    throw new Refusal('NO', 'NOPERM', 'Not permitted: needs the right s, w or t here, whichever the flags take')
+  if (mode !== 'set') return [{ mode, flags: allowed }]
+  const kept = new Set(flags)
+  const others = [...systemFlags, ...view.mailbox.keywords].filter((flag) => view.mayChange(flag) && !kept.has(flag))
+  return [
+    { mode: 'remove', flags: others },
+    { mode: 'add', flags: allowed },
+  ]
+}
 
 function effectOf(
   mode: 'set' | 'add' | 'remove',

@@ -19,6 +19,12 @@ export class ListPattern {
     this.#spare = [new Uint8Array(positions), new Uint8Array(positions)]
   }
 
+  /** Whether a name can match that begins with one of these, or that is the level above. */
+  mayMatchBelow(...prefixes: readonly string[]): boolean {
+    const literal = /^[^*%]*/.exec(this.#pattern)![0]
+    return prefixes.some((prefix) => prefix.startsWith(literal) || literal.startsWith(prefix))
+  }
+
   /** Whether a whole name matches. 'INBOX' as the first level matches in any case. */
   matches(name: string): boolean {
     if (name.length < this.#leastChars) return false

@@ -79,6 +79,10 @@ export class LiveOrArchived implements Account {
     return (await this.there()).put(values)
   }
 
+  async update(key: string, change: (value: unknown) => unknown): Promise<void> {
+    return (await this.there()).update(key, change)
+  }
+
   /** Throws StoreError unavailable while it can't be told. */
   private async there(): Promise<Account> {
     this.last = (await this.live.exists()) ? this.live : ((await this.archives.find(this.userId)) ?? this.live)

@@ -7,6 +7,7 @@ import { accountDirectory, accountOf } from '../names.ts'
 import { listName, markerName } from '../partitions.ts'
 import { gatewayName, placesName } from '../places.ts'
 import { removeTree } from '../remove-tree.ts'
+import { sharesName } from '../sharers.ts'
 import { checkAccount } from './account-check.ts'
 import { statuses } from './folders-check.ts'
 import { checkPlaces } from './places-check.ts'
@@ -33,6 +34,7 @@ const ownOfRoot: ReadonlySet<string> = new Set([
   listName,
   placesName,
   gatewayName,
+  sharesName,
 ])
 
 interface FoundAccount {

@@ -1,0 +1,19 @@
+/** SETACL, RFC 4314 §3.1: gives an identifier rights, more rights, or takes some. ACL-01 */
+import { readSetAclArgs } from '../../proto/imap/acl.ts'
+import { canonicalIdentifier } from '../../sharing/personal-acl.ts'
+import { parseRights } from '../../sharing/rights.ts'
+import { command, loggedIn } from '../command.ts'
+
+export const setacl = command({
+  name: 'SETACL',
+  states: loggedIn,
+  parse(args) {
+    const { rights, ...given } = readSetAclArgs(args)
+    return { ...given, rights: parseRights(rights) }
+  },
+  async run(session, { mailbox, identifier, mode, rights }) {
+    const who = canonicalIdentifier(identifier, session.services.settings().domain)
+    await session.hierarchy.changeAcl(mailbox, who, { mode, rights })
+    return undefined
+  },
+})

@@ -1,0 +1,42 @@
+/** Access control lists, RFC 4314 §2, and the one answer to "which rights has this user here". */
+
+import { allRights, noRights, type Rights, withLookup } from './rights.ts'
+
+/** Rights by identifier: a user id, `group:<name>` or `anyone`; with `-` before it they are taken away. */
+export type Acl = ReadonlyMap<string, Rights>
+
+/** Whose rights are asked for. */
+export interface Identity {
+  readonly userId: string
+  /** Names of the groups that the user belongs to. */
+  readonly groups: ReadonlySet<string>
+}
+
+export const anyone = 'anyone'
+export const groupPrefix = 'group:'
+/** Of what is taken away. MST-06 */
+export const negative = '-'
+
+/** Identifiers that mean the user, the most specific first. */
+export function identifiersOf({ userId, groups }: Identity): readonly (readonly string[])[] {
+  return [[userId], Array.from(groups, (group) => groupPrefix + group), [anyone]]
+}
+
+/**
+ * The entry of the user counts if there is one, else those of the groups together, else that of anyone (as SHR-03 has it for shared folders); then
+ * everything is taken away that a negative entry takes from any of the three. Taking `l` takes all.
+ */
+export function rightsIn(acl: Acl, who: Identity): Rights {
+  const levels = identifiersOf(who)
+  const union = (identifiers: readonly string[]) =>
+    identifiers.reduce<Rights>((rights, identifier) => rights.union(acl.get(identifier) ?? noRights), noRights)
+  const counting = levels.find((identifiers) => identifiers.some((identifier) => acl.has(identifier)))
+  const granted = withLookup(union(counting ?? []))
+  const taken = union(levels.flat().map((identifier) => negative + identifier))
+  return taken.has('l') ? noRights : granted.difference(taken)
+}
+
+/** The owner has all rights, whatever the list says. ACL-03 */
+export function rightsOf(acl: Acl, owner: string, who: Identity): Rights {
+  return who.userId === owner ? allRights : rightsIn(acl, who)
+}

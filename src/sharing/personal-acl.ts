@@ -1,0 +1,139 @@
+/**
+ * The lists of personal mailboxes, kept in the account's own log under the mailbox's id: so they follow it when it is renamed, a mailbox made under
+ * a name that another one had begins without, and one that is brought back has its own again.
+ */
+
+import { canonicalUserId } from '../auth/user-id.ts'
+import { StoreError, SyntaxFault } from '../base/errors.ts'
+import type { MailboxId, UserId } from '../base/ids.ts'
+import type { Account, Store } from '../store/types.ts'
+import { type Acl, anyone, groupPrefix, negative } from './acl.ts'
+import { formatRights, noRights, parseRights, type Rights, withLookup } from './rights.ts'
+
+/** Of the account's values. */
+export const aclPrefix = 'acl '
+/** Identifiers in one list. */
+const maxIdentifiers = 1000
+
+/** How one identifier's rights change. RFC 4314 §3.1 */
+export interface RightsChange {
+  readonly mode: 'set' | 'add' | 'remove'
+  readonly rights: Rights
+}
+
+/** The form in which an identifier is kept; `domain` completes user ids without one. Throws SyntaxFault. */
+export function canonicalIdentifier(given: string, domain: string): string {
+  const taken = given.startsWith(negative) ? negative : ''
+  const identifier = given.slice(taken.length).normalize('NFC')
+  if (identifier.startsWith(negative))
+    throw new SyntaxFault('An identifier has one "-" before it at most', 'identifier')
+  if (identifier.toLowerCase() === anyone) return taken + anyone
+  if (!identifier.startsWith(groupPrefix)) return taken + canonicalUserId(identifier, domain)
+  if (!/^[^\p{C}]{1,255}$/u.test(identifier.slice(groupPrefix.length)))
+    throw new SyntaxFault('The name of a group is empty, too long, or has control characters', 'identifier')
+  return taken + identifier
+}
+
+/** Empty for a mailbox that is nobody's but the owner's. */
+export async function aclOf(account: Account, mailbox: MailboxId): Promise<Acl> {
+  return aclIn(await account.get(aclPrefix + mailbox))
+}
+
+/** Of all mailboxes that have one. */
+export async function aclsOf(account: Account): Promise<ReadonlyMap<MailboxId, Acl>> {
+  const entries = await account.entries(aclPrefix)
+  return new Map(Array.from(entries, ([key, value]) => [key.slice(aclPrefix.length) as MailboxId, aclIn(value)]))
+}
+
+/** Throws StoreError not-found, no-permission for what can't be given away, limit. */
+export async function changeAcl(
+  store: Store,
+  owner: UserId,
+  mailbox: string,
+  identifier: string,
+  change: RightsChange,
+): Promise<void> {
+  const named = identifier.startsWith(negative) ? identifier.slice(negative.length) : identifier
+  if (named === owner) throw new StoreError('no-permission', 'The owner always has all rights')
+  if (change.mode !== 'remove' && change.rights.has('a'))
+    throw new StoreError('no-permission', 'The right "a" belongs to the owner and can not be given')
+  const account = store.account(owner)
+  const { mailboxId } = await account.status(mailbox)
+  // Before it is so: whoever was told that it is finds the mailbox, and a name that can't be noted gives no rights.
+  if (named === identifier && change.mode !== 'remove') await store.sharers.add(identifier, owner)
+  await update(store, account, mailboxId, (acl) => {
+    const before = acl.get(identifier) ?? noRights
+    const changed = {
+      set: change.rights,
+      add: before.union(change.rights),
+      remove: before.difference(change.rights),
+    }[change.mode]
+    // Taking rights is not having them: what is taken is as it was said. ACL-02
+    const after = named === identifier ? withLookup(changed) : changed
+    const others = [...acl].filter(([other]) => other !== identifier)
+    if (after.size > 0 && others.length >= maxIdentifiers)
+      throw new StoreError('limit', `An access control list has at most ${maxIdentifiers} identifiers`)
+    return new Map(after.size === 0 ? others : [...others, [identifier, after]])
+  })
+}
+
+/** Takes an identifier out of the list, or all of them. Nothing for one that is not in it. ACL-04 */
+export async function deleteAcl(store: Store, owner: UserId, mailbox: string, identifier?: string): Promise<void> {
+  const account = store.account(owner)
+  const { mailboxId } = await account.status(mailbox)
+  await update(store, account, mailboxId, (acl) =>
+    identifier === undefined ? new Map() : new Map([...acl].filter(([other]) => other !== identifier)),
+  )
+}
+
+/** A new mailbox has the list of the nearest mailbox above it. RFC 4314 §4 */
+export async function inheritAcl(
+  store: Store,
+  account: Account,
+  mailbox: string,
+  parent: string | undefined,
+): Promise<void> {
+  if (parent === undefined) return
+  const acl = await aclOf(account, (await account.status(parent)).mailboxId)
+  if (acl.size === 0) return
+  await update(store, account, (await account.status(mailbox)).mailboxId, () => acl)
+}
+
+/** Notes whom an account's lists give rights to, whatever was noted before: for one that was renamed or brought here. */
+export async function noteSharers(store: Store, account: Account): Promise<void> {
+  for (const identifier of grantedIn(await aclsOf(account))) await store.sharers.add(identifier, account.userId)
+}
+
+async function update(store: Store, account: Account, mailbox: MailboxId, change: (acl: Acl) => Acl): Promise<void> {
+  const { sharers } = store
+  const owner = account.userId
+  let before: Acl = new Map()
+  let after: Acl = before
+  await account.update(aclPrefix + mailbox, (value) => {
+    before = aclIn(value)
+    after = change(before)
+    return after.size === 0
+      ? undefined
+      : Object.fromEntries(Array.from(after, ([who, rights]) => [who, formatRights(rights)]))
+  })
+  const [had, has] = [granted(before), granted(after)]
+  for (const identifier of has) await sharers.add(identifier, owner)
+  const gone = had.difference(has)
+  if (gone.size === 0) return
+  for (const identifier of gone.difference(grantedIn(await aclsOf(account)))) {
+    await sharers.remove(identifier, owner)
+    // Somebody may have given rights at this moment, and have found the note there still.
+    if (grantedIn(await aclsOf(account)).has(identifier)) await sharers.add(identifier, owner)
+  }
+}
+
+const granted = (acl: Acl): ReadonlySet<string> =>
+  new Set([...acl.keys()].filter((identifier) => !identifier.startsWith(negative)))
+
+const grantedIn = (acls: ReadonlyMap<MailboxId, Acl>): ReadonlySet<string> =>
+  Array.from(acls.values(), granted).reduce((all, some) => all.union(some), new Set())
+
+function aclIn(value: unknown): Acl {
+  const list = (value ?? {}) as Readonly<Record<string, string>>
+  return new Map(Object.entries(list).map(([identifier, letters]) => [identifier, parseRights(letters)]))
+}
