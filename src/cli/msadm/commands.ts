@@ -1,5 +1,6 @@
 /** Every subcommand of msadm. */
 import type { Command } from './command.ts'
+import { acl } from './commands/acl.ts'
 import { add } from './commands/add.ts'
 import { del } from './commands/del.ts'
 import { deliver } from './commands/deliver.ts'
@@ -15,6 +16,7 @@ import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
 
 export const commands: readonly Command[] = [
+  acl,
   add,
   del,
   deliver,
@@ -31,4 +33,4 @@ export const commands: readonly Command[] = [
 ]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
-export const pending: readonly string[] = ['acl', 'dump', 'expire_mail', 'migrate', 'ren']
+export const pending: readonly string[] = ['dump', 'expire_mail', 'migrate', 'ren']
