@@ -59,6 +59,7 @@ export const openAccountSource = (parts: AccountSourceParts): AccountSource => {
     clearPassword: (account) => source.accounts.clearPassword(account),
     add: (account, password) => source.accounts.add(account, password),
     put: (account, password, without) => source.accounts.put(account, password, without),
+    rename: (from, to) => source.accounts.rename(from, to),
     remove: (userId) => source.accounts.remove(userId),
     list: () => source.accounts.list(),
     close: () => source.accounts.close(),

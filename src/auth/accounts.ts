@@ -41,6 +41,11 @@ export interface Accounts {
    * the record names and nothing else, adds an account that is missing; others throw StoreError not-found.
    */
   put(account: AccountRecord, password?: Buffer, without?: readonly string[]): Promise<void>
+  /**
+   * Gives an account another name, and changes nothing else of it. Done again behind a crash it goes on. Throws StoreError not-found,
+   * already-exists.
+   */
+  rename(from: UserId, to: UserId): Promise<void>
   /** Throws StoreError not-found. */
   remove(userId: UserId): Promise<void>
   /** In no order. Throws StoreError damaged at a file that can't be read as an account. */
@@ -53,11 +58,13 @@ export const openAccounts = (directory: string, hashPool: HashPool = createHashP
   const records = recordDirectory(directory, 'the account database')
   const withPassword = async (account: AccountRecord, password: Buffer | undefined) =>
     password === undefined ? account : { ...account, verifiers: await hashPool.make(password) }
+  const find = async (userId: UserId) => {
+    const octets = await records.read(fileName(userId))
+    return octets === undefined ? undefined : readAccount(octets, join(directory, fileName(userId)))
+  }
+  const noAccount = (userId: UserId) => named('not-found', `there is no account ${userId}`)
   return {
-    find: async (userId) => {
-      const octets = await records.read(fileName(userId))
-      return octets === undefined ? undefined : readAccount(octets, join(directory, fileName(userId)))
-    },
+    find,
     matches: (_, account, password) => hashPool.verify(password, account?.verifiers?.scrypt ?? decoy),
     clearPassword: () => undefined,
     add: async (account, password) =>
@@ -66,7 +73,21 @@ export const openAccounts = (directory: string, hashPool: HashPool = createHashP
         .catch(named('already-exists', `the account ${account.userId} exists`)),
     put: async (account, password) =>
       records.put(fileName(account.userId), writeAccount(await withPassword(account, password))),
-    remove: (userId) => records.remove(fileName(userId)).catch(named('not-found', `there is no account ${userId}`)),
+    rename: async (from, to) => {
+      const account = await find(from)
+      if (account === undefined) {
+        if ((await find(to)) !== undefined) return
+        throw new StoreError('not-found', `there is no account ${from}`)
+      }
+      const renamed = writeAccount({ ...account, userId: to })
+      await records.add(fileName(to), renamed).catch(async (error: unknown) => {
+        // The same to the salt of its password: it was made before a crash.
+        if ((await records.read(fileName(to)))?.equals(renamed) === true) return
+        return named('already-exists', `the account ${to} exists`)(error)
+      })
+      await records.remove(fileName(from)).catch(noAccount(from))
+    },
+    remove: (userId) => records.remove(fileName(userId)).catch(noAccount(userId)),
     async *list() {
       for await (const { path, octets } of records.list()) yield readAccount(octets, path)
     },

@@ -327,6 +327,19 @@ export class Places {
     }
   }
 
+  /** Gives an account another name in its root, durably. Throws StoreError already-exists, not-found (it was removed, or is being moved). */
+  async rename(root: string, from: string, to: string): Promise<void> {
+    const { fs } = this.context
+    try {
+      await this.putInPlace(`${root}/${from}`, root, to)
+    } catch (error) {
+      if (!taken.includes(codeOf(error))) throw error
+      throw new StoreError('already-exists', 'There is an account of that name', { cause: error })
+    }
+    if ((await unlessAbsent(fs.status(`${root}/${to}/log`))) === undefined)
+      throw new StoreError('not-found', 'The account is not there any more')
+  }
+
   /** Renames a complete account to its place, durably. Nothing when it is not there any more: somebody else did. */
   private async putInPlace(from: string, root: string, account: string): Promise<void> {
     const { fs } = this.context

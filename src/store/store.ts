@@ -20,6 +20,7 @@ import { type PartitionOptions, type PartitionRule, Partitions } from './partiti
 import { Places } from './places.ts'
 import { RecentlyUsed } from './recently-used.ts'
 import { MailboxRegistry } from './registry.ts'
+import { renameAccount } from './rename-account.ts'
 import { StoredSharers } from './sharers.ts'
 import { Slots } from './slots.ts'
 import type { Account, CommitNotice, MoveOptions, MoveResult, Sharers, Store, TreeNotice } from './types.ts'
@@ -175,6 +176,19 @@ class MdirStore implements Store {
       if (error instanceof StoreError && error.kind === 'not-found' && (await this.archived.find(userId)) !== undefined)
         throw archiveError()
       throw storeError(error, 'Moving an account')
+    }
+  }
+
+  async rename(from: UserId, to: UserId): Promise<void> {
+    try {
+      const { path } = this.account(from)
+      await renameAccount(this.context, this.places, from, to)
+      this.registry.moved(path)
+      for (const userId of [from, to]) this.known.delete(userId)
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'not-found' && (await this.archived.find(from)) !== undefined)
+        throw archiveError()
+      throw storeError(error, 'Renaming an account')
     }
   }
 

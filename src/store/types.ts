@@ -379,6 +379,11 @@ export interface Store extends AsyncDisposable {
    * moving it), unavailable, the signal's reason: then the account is where it was.
    */
   move(userId: UserId, root: string, options?: MoveOptions): Promise<MoveResult>
+  /**
+   * Gives an account another name while it is in use: sessions lose their mailboxes, everything else stays as it was, UIDs too. Throws StoreError
+   * not-found, already-exists, in-use, unavailable: then it has the name that it had.
+   */
+  rename(from: UserId, to: UserId): Promise<void>
   /** Every account once, while none is moved back and forth. */
   accounts(): AsyncIterable<UserId>
   close(): Promise<void>

@@ -9,7 +9,7 @@ import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { msadm } from '#src/cli/msadm/msadm.ts'
 import { openStore } from '#src/store/store.ts'
-import type { Account } from '#src/store/types.ts'
+import type { Account, Store } from '#src/store/types.ts'
 
 export interface Result {
   readonly status: number
@@ -23,7 +23,7 @@ export interface Place {
   configure(more: string): Promise<void>
   call(args: readonly string[], input?: string): Promise<Result>
   /** What another process does to a user's mail. */
-  mail<T>(userId: string, work: (account: Account) => Promise<T>): Promise<T>
+  mail<T>(userId: string, work: (account: Account, store: Store) => Promise<T>): Promise<T>
 }
 
 /** Goes with the test. Names without a domain are of a.example. */
@@ -58,7 +58,7 @@ export const newPlace = async (more = ''): Promise<Place> => {
     },
     mail: async (userId, work) => {
       await using store = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
-      return await work(store.account(userId as UserId))
+      return await work(store.account(userId as UserId), store)
     },
   }
 }

@@ -28,6 +28,7 @@ import {
 } from './entry.ts'
 import { domainEntries, newEntryDn, ProxiedAuthorization, searchOf, userFilter } from './naming.ts'
 import { LdapPool, type PoolParts, reasonOf } from './pool.ts'
+import { renameEntry } from './rename-entry.ts'
 import { isClear, passwordMatches } from './stored-password.ts'
 
 const whoAmI = '1.3.6.1.4.1.4203.1.11.3'
@@ -154,6 +155,7 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
       if (changes.length > 0) await change(userId, (client) => client.modify(entry.dn, changes))
       if (password !== undefined) await setPassword(userId, entry.dn, password)
     },
+    rename: (from, to) => renameEntry(from, to, { settings, pool, entryOf, change, addDomain }),
     remove: async (userId) => {
       const entry = await entryOf(userId, ['1.1'])
       if (entry === undefined) throw new StoreError('not-found', `there is no account ${userId}`)

@@ -44,6 +44,30 @@ export const newEntryDn = (userId: UserId, settings: DirectorySettings): string 
   return `${new DN().addPairRDN(usernameAttribute, userId).toString()},${searchSuffix}`
 }
 
+/**
+ * The DN of a user's entry under another name: an entry named by something else than cn or the naming attribute keeps it, one in another place
+ * than msadm puts it stays there as long as the domain is the same. `dn` undefined: where msadm puts it.
+ */
+export const renamedDn = (dn: string | undefined, to: UserId, settings: DirectorySettings): string => {
+  const usual = newEntryDn(to, settings)
+  if (dn === undefined) return usual
+  const { local } = partsOf(to)
+  const parent = parentDn(dn)
+  if (isNamedBy(dn, settings.usernameAttribute))
+    return `${new DN().addPairRDN(settings.usernameAttribute, to).toString()},${parent}`
+  if (!isNamedBy(dn, 'cn')) return dn
+  const named = `${new DN().addPairRDN('cn', local).toString()},${parent}`
+  const { mappingSuffix } = settings
+  const isBelowDomain = mappingSuffix !== undefined && parent.toLowerCase().endsWith(`,${mappingSuffix.toLowerCase()}`)
+  return isBelowDomain && parent.toLowerCase().startsWith('dc=') ? usual : named
+}
+
+/** Whether the entry's own part of a DN is of this attribute. */
+export const isNamedBy = (dn: string, attribute: string): boolean =>
+  dn.slice(0, dn.indexOf('=')).trim().toLowerCase() === attribute.toLowerCase()
+
+const parentDn = (dn: string): string => dn.slice(dn.search(/[^\\],/) + 2)
+
 /** The entries of a domain below saslDCMappingSuffix, the highest first. */
 export const domainEntries = (
   userId: UserId,

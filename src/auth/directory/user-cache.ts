@@ -158,6 +158,10 @@ export const rememberingAccounts = (parts: RememberingParts): Accounts => {
     matches,
     add: (account, password) => forgotten(account.userId, accounts.add(account, password)),
     put: (account, password, without) => forgotten(account.userId, accounts.put(account, password, without)),
+    rename: async (from, to) => {
+      await forgotten(from, accounts.rename(from, to))
+      await forget(to)
+    },
     remove: (userId) => forgotten(userId, accounts.remove(userId)),
     list: () => accounts.list(),
     close: async () => {

@@ -11,6 +11,7 @@ import { oauth } from './commands/oauth.ts'
 import { passwd } from './commands/passwd.ts'
 import { path } from './commands/path.ts'
 import { quota } from './commands/quota.ts'
+import { ren } from './commands/ren.ts'
 import { service } from './commands/service.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
@@ -27,10 +28,11 @@ export const commands: readonly Command[] = [
   passwd,
   path,
   quota,
+  ren,
   service,
   undelete,
   verify,
 ]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
-export const pending: readonly string[] = ['dump', 'expire_mail', 'migrate', 'ren']
+export const pending: readonly string[] = ['dump', 'expire_mail', 'migrate']

@@ -425,6 +425,39 @@ describe('changes', () => {
     await accounts.put(record, Buffer.from('pot4secret'))
   })
 
+  it('USR-10: an entry gets another name and keeps everything else, also in another domain, and behind a crash', async () => {
+    const accounts = opened()
+    await accounts.add(
+      account('wanda', {
+        properties: [
+          ['displayName', 'Wanda'],
+          ['mail', 'wanda@imap.myisp.net'],
+        ],
+      }),
+      Buffer.from('secret'),
+    )
+    await accounts.rename(id('wanda'), id('wendy'))
+    expect(await kindOf(accounts.rename(id('wanda'), id('wendy')))).toBe('done')
+    expect(await accounts.find(id('wanda'))).toBeUndefined()
+    expect(await opens(accounts, 'wendy', 'secret')).toBe(true)
+    expect(entry('wendy')).toContain('displayName: Wanda')
+    expect(entry('wendy')).toContain('uid: wendy@imap.myisp.net')
+    expect(entry('wendy')).not.toMatch(/^(cn|uid): wanda/m)
+    const away = 'wendy@elsewhere.example' as UserId
+    await accounts.rename(id('wendy'), away)
+    expect((await accounts.find(away))?.properties).toContainEqual(['displayName', 'Wanda'])
+    expect(slapd.read(`cn=wendy,dc=elsewhere,dc=example,${users}`)).toContain('uid: wendy@elsewhere.example')
+    // It died with the new DN and the old name.
+    slapd.modify(
+      `dn: cn=wendy,dc=elsewhere,dc=example,${users}\nchangetype: modrdn\nnewrdn: cn=wilma\ndeleteoldrdn: 1\nnewsuperior: dc=imap,dc=myisp,dc=net,${users}\n`,
+    )
+    await accounts.rename(away, id('wilma'))
+    expect((await accounts.find(id('wilma')))?.userId).toBe('wilma@imap.myisp.net')
+    expect(await kindOf(accounts.rename(id('wilma'), id('usera')))).toBe('already-exists')
+    expect(await kindOf(accounts.rename(id('nobody'), id('noone')))).toBe('not-found')
+    await accounts.remove(id('wilma'))
+  })
+
   it('QUO-02 QUO-03: limits are attributes of the entry, and go away again', async () => {
     const accounts = opened()
     const before = entry('usera')

@@ -47,6 +47,10 @@ class Source implements Accounts {
   async put(account: AccountRecord, password?: Buffer) {
     this.set(account.userId, `${password}`, account)
   }
+  async rename(from: UserId, to: UserId) {
+    this.users.set(to, this.users.get(from)!)
+    this.users.delete(from)
+  }
   async remove(userId: UserId) {
     this.users.delete(userId)
   }
