@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls'
+import { type CipherList, CipherListFault, readCipherList } from './cipher-list.ts'
 import type { OptionName } from './options.ts'
 
 /** A file or value that an option names can't be used. */
@@ -92,19 +92,14 @@ function derKey(
   return key.export({ format: 'pem', type: 'pkcs8' }).toString()
 }
 
-/** OpenSSL's notation; undefined for Node's own choice, which DEFAULT stands for. Throws OptionFault. */
-export function cipherList(option: OptionName, list: string): string | undefined {
-  const elements = list.split(/[\s:,]+/).filter((element) => element !== '')
-  if (elements.length === 0 || (elements.length === 1 && elements[0] === 'DEFAULT')) return undefined
-  const ciphers = elements.map((element) => (element === 'DEFAULT' ? DEFAULT_CIPHERS : element)).join(':')
+/** Throws OptionFault. */
+export function cipherList(option: OptionName, list: string): CipherList {
   try {
-    createSecureContext({ ciphers })
+    return readCipherList(list)
   } catch (error) {
-    throw new OptionFault(option, `OpenSSL can't use ${JSON.stringify(list)}; DEFAULT is a good value`, {
-      cause: error,
-    })
+    if (!(error instanceof CipherListFault)) throw error
+    throw new OptionFault(option, error.message, { cause: error })
   }
-  return ciphers
 }
 
 /** Octets of a file with authorities. Throws OptionFault for one without a certificate, which OpenSSL would take in silence. */

@@ -1,5 +1,5 @@
 /** What has to hold between options. */
-import { OptionFault } from './certificate-files.ts'
+import { cipherList, OptionFault } from './certificate-files.ts'
 import type { Config } from './config.ts'
 import { directoryOf } from './directory.ts'
 import type { Finding } from './finding.ts'
@@ -17,19 +17,33 @@ const configurationOptions = ['ldap_basedn', 'dsa_config_dn', 'ldap_shared_folde
 
 type Fault = Pick<Finding, 'severity' | 'message'> & { readonly option: OptionName }
 
+const cipherLists = ['tls_cipher_list', 'sasl/tls_cipher_list'] as const
+
 /** What is wrong between options whose own values are valid. */
 export const checkRelations = (config: Config): readonly Fault[] => {
   const faults: Fault[] = []
   const error = (option: OptionName, message: string) => faults.push({ severity: 'error', option, message })
   const warning = (option: OptionName, message: string) => faults.push({ severity: 'warning', option, message })
-  const tls = config.isSet('tls_cert_file')
+  // An anonymous suite of the list does without a certificate. TLS-01
+  const anonymous = cipherLists.map((option) => {
+    try {
+      const list = cipherList(option, config.get(option))
+      if (config.isSet(option)) for (const remark of list.warnings) warning(option, remark)
+      return list.anonymous
+    } catch (fault) {
+      if (!(fault instanceof OptionFault)) throw fault
+      error(option, fault.message)
+      return false
+    }
+  })
+  const hasCertificate = config.isSet('tls_cert_file')
+  const tls = hasCertificate || anonymous[0] === true
 
   // GW-01, MIG-01
   if (config.get('gateway_mode') && config.get('auto_migrate'))
     error('auto_migrate', 'gateway_mode and auto_migrate exclude each other; set one of them to false')
   if (config.get('thread_pool_min') > config.get('thread_pool_max'))
     error('thread_pool_min', 'is above thread_pool_max; lower it, or raise thread_pool_max')
-  // TLS-01; an anonymous suite would do as well, but none is left in TLS 1.3 and OpenSSL 3.
   for (const option of ['enable_imaps', 'enable_pop3s'] as const)
     if (config.get(option) && !tls) error(option, 'needs a certificate; set tls_cert_file, or this option to false')
   if (config.get('min_ssf') > 0 && !tls)
@@ -45,7 +59,7 @@ export const checkRelations = (config: Config): readonly Fault[] => {
       error('login_oauth_jwks', `needs ${option}, or tokens for other services would be taken`)
   if (config.get('msevent_tls') && !tls) error('msevent_tls', 'needs a certificate; set tls_cert_file')
   for (const option of ['tls_key_file', 'tls_key_password'] as const)
-    if (config.get(option) && !tls) warning(option, 'has no effect without tls_cert_file')
+    if (config.get(option) && !hasCertificate) warning(option, 'has no effect without tls_cert_file')
   if (config.get('require_client_tls') && config.get('suppress_client_tls'))
     error('require_client_tls', 'contradicts suppress_client_tls; set one of them to false')
   for (const service of listenerServices) {

@@ -10,8 +10,8 @@ export type EventAddress = { readonly path: string } | { readonly host: string; 
 /** TLS towards mseventd (`msevent_tls`); not for a Unix socket, which needs none. */
 export interface EventTls {
   readonly context: SecureContext
-  /** The only certificate that mseventd may show (`msevent_tls_auth`); any is accepted without it. */
-  readonly certificate?: X509Certificate | undefined
+  /** The only certificates that mseventd may show (`msevent_tls_auth`); any is accepted when there are none. */
+  readonly certificates: readonly X509Certificate[]
 }
 
 /** For logs and errors: the path, or host:port. */
@@ -44,9 +44,9 @@ export async function openSocket(
     socket.destroy()
     throw error
   }
-  if (tls?.certificate && socket instanceof TLSSocket) {
+  if (tls && tls.certificates.length > 0 && socket instanceof TLSSocket) {
     const shown = socket.getPeerX509Certificate()
-    if (!shown?.raw.equals(tls.certificate.raw)) {
+    if (!tls.certificates.some(({ raw }) => shown?.raw.equals(raw))) {
       socket.destroy()
       throw new Error('mseventd shows another certificate than our own (msevent_tls_auth)')
     }

@@ -14,7 +14,9 @@ import { encodeHub, MAX_PAYLOAD_OCTETS } from '../events/wire.ts'
 import { MppDecoder } from '../proto/mpp/decoder.ts'
 import { ListenError, listen, type OpenListener } from '../server/listener.ts'
 import { asRoot } from '../server/ms-user.ts'
-import { TlsAcceptor, type TlsMaterial } from '../server/tls.ts'
+import { ownTicketKeys } from '../server/ticket-keys.ts'
+import type { TlsMaterial } from '../server/tls.ts'
+import { TlsAcceptor } from '../server/tls-acceptor.ts'
 import type { ListenAddress } from '../server/types.ts'
 import { Hub } from './hub.ts'
 import { Session } from './session.ts'
@@ -52,7 +54,9 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const sockets = new Map<Socket, { heardAt: number }>()
   const listeners: OpenListener[] = []
   const stopped = new AbortController()
-  let acceptor = options.tls && new TlsAcceptor(options.tls, connectionLimits.tlsHandshakeMs)
+  const acceptorOf = (material: TlsMaterial) =>
+    new TlsAcceptor(material, connectionLimits.tlsHandshakeMs, ownTicketKeys)
+  let acceptor = options.tls && acceptorOf(options.tls)
 
   const accept = async (plain: Socket, isUnix: boolean) => {
     const state = { heardAt: clock.monotonic() }
@@ -96,7 +100,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   return {
     addresses: listeners.map(({ address }) => address),
     useTls: (material) => {
-      acceptor = new TlsAcceptor(material, connectionLimits.tlsHandshakeMs)
+      acceptor = acceptorOf(material)
     },
     stop,
   }

@@ -3,7 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import type { PeerCertificate } from 'node:tls'
 import type { Channel } from '../auth/sasl/mechanism.ts'
 import { emailAddresses } from './client-names.ts'
-import type { Secured } from './tls.ts'
+import type { Secured } from './tls-acceptor.ts'
 
 /**
  * Bindings only with TLS 1.3: below it an exporter needs the extended master secret to be unique (RFC 9266 §4.2), and Node does not tell whether

@@ -11,7 +11,7 @@ import type { Channel } from '../auth/sasl/mechanism.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { channelOf } from './channel.ts'
-import type { Secured } from './tls.ts'
+import type { Secured } from './tls-acceptor.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from './types.ts'
 
 /** Of accepted sockets; what is read beyond what the session asked for. */

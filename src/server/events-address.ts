@@ -19,7 +19,7 @@ export async function eventsOf(
     address,
     tls: {
       context: createSecureContext(material.context),
-      certificate: config.get('msevent_tls_auth') ? material.certificate : undefined,
+      certificates: config.get('msevent_tls_auth') ? material.certificates : [],
     },
   }
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { connectionLimits } from '../base/limits.ts'
 import { type Config, findingAt, placeOf } from '../config/config.ts'
 import { type ListenerService, listenersOf } from '../config/listeners.ts'
@@ -12,7 +13,9 @@ import { Admission, type AdmissionLimits } from './admission.ts'
 import { type ConnectionLimits, SocketConnection } from './connection.ts'
 import { listen, type OpenListener } from './listener.ts'
 import { asRoot } from './ms-user.ts'
-import { expiresAt, loadTls, TlsAcceptor, TlsError, type TlsMaterial } from './tls.ts'
+import { sharedTicketKeys } from './ticket-keys.ts'
+import { endsAt, loadTls, TlsError, type TlsMaterial } from './tls.ts'
+import { TlsAcceptor } from './tls-acceptor.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout, type RunningDaemon, type Runtime } from './types.ts'
 
 export interface ClientService {
@@ -57,7 +60,7 @@ class Clients implements RunningClients {
   readonly #connections = new Map<SocketConnection, Promise<void>>()
   #config: Config
   #listeners: readonly OpenListener[] = []
-  #certificate: TlsMaterial['certificate'] | undefined
+  #certificates: TlsMaterial['certificates'] = []
   #acceptor: TlsAcceptor | undefined
 
   constructor(runtime: Runtime, service: ClientService) {
@@ -104,12 +107,11 @@ class Clients implements RunningClients {
   async reload(config: Config): Promise<readonly string[]> {
     const material = await loadTls(config)
     const now = this.#runtime.clock.now()
-    if (!material && this.#certificate)
+    if (!material && this.#acceptor)
       throw new TlsError('tls_cert_file is gone from the configuration; restart the service to do without TLS')
-    if (material && this.#certificate && expiresAt(material.certificate) < now && expiresAt(this.#certificate) > now)
-      throw new TlsError(
-        findingAt(config, 'error', 'tls_cert_file', `the certificate ended ${material.certificate.validTo}`),
-      )
+    const ended = material?.certificates.find((certificate) => endsAt(certificate) < now)
+    if (ended && this.#certificates.every((certificate) => endsAt(certificate) > now))
+      throw new TlsError(findingAt(config, 'error', 'tls_cert_file', `the certificate ended ${ended.validTo}`))
     this.#config = config
     if (material) this.#useTls(material)
     return []
@@ -132,14 +134,19 @@ class Clients implements RunningClients {
   }
 
   #useTls(material: TlsMaterial): void {
-    this.#acceptor = new TlsAcceptor(material, this.#limits.tlsHandshakeMs)
-    this.#certificate = material.certificate
-    const leftMs = expiresAt(material.certificate) - this.#runtime.clock.now()
-    if (leftMs < expiryWarningMs)
-      this.#runtime.log.log('warning', leftMs < 0 ? 'the TLS certificate has ended' : 'the TLS certificate ends soon', {
-        file: this.#config.get('tls_cert_file'),
-        end: material.certificate.validTo,
-      })
+    const { clock, log } = this.#runtime
+    // Of each service its own: its users need not be those of another.
+    const ticketFile = join(this.#config.get('run_dir'), `tls-tickets.${this.#service.plain ?? this.#service.tls}`)
+    this.#acceptor = new TlsAcceptor(material, this.#limits.tlsHandshakeMs, sharedTicketKeys(ticketFile, clock))
+    this.#certificates = material.certificates
+    for (const [index, certificate] of material.certificates.entries()) {
+      const leftMs = endsAt(certificate) - clock.now()
+      if (leftMs < expiryWarningMs)
+        log.log('warning', leftMs < 0 ? 'the TLS certificate has ended' : 'the TLS certificate ends soon', {
+          file: this.#config.all('tls_cert_file')[index],
+          end: certificate.validTo,
+        })
+    }
   }
 
   #accept(socket: Socket, implicitTls: boolean): void {

@@ -1,20 +1,18 @@
-/** The server's side of TLS: what the tls_* options say, and handshakes on accepted sockets. TLS-01 to TLS-07 */
+/** The server's side of TLS: certificates, authorities and ciphers, as the tls_* options say. TLS-01 to TLS-07 */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
-import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import { duplexPair } from 'node:stream'
+import { connect, createServer, type SecureContextOptions, type Server } from 'node:tls'
 import {
-  connect,
-  createServer,
-  type DetailedPeerCertificate,
-  type SecureContextOptions,
-  type Server,
-  type TLSSocket,
-} from 'node:tls'
-import { cipherList, OptionFault, read, readAuthorities, readCertificate } from '../config/certificate-files.ts'
+  type CertificateOctets,
+  cipherList,
+  OptionFault,
+  readAuthorities,
+  readCertificate,
+} from '../config/certificate-files.ts'
+import type { CipherList } from '../config/cipher-list.ts'
 import { type Config, findingAt } from '../config/config.ts'
 import { type Finding, formatFinding } from '../config/finding.ts'
+import { type AuthorityDirectory, authorityDirectory } from './authority-directory.ts'
 
 /** TLS can't be set up as the options say; the text names the option. */
 export class TlsError extends Error {
@@ -28,37 +26,75 @@ export class TlsError extends Error {
 }
 
 export interface TlsMaterial {
-  /** Certificate, key, authorities and ciphers. */
+  /** Certificates, keys, authorities and ciphers. */
   readonly context: SecureContextOptions
-  /** The certificate that is shown to clients. */
-  readonly certificate: X509Certificate
+  /** The certificates that are shown to clients, one of each kind of key; none where only anonymous suites are left. */
+  readonly certificates: readonly X509Certificate[]
   /** Undefined when clients aren't asked for a certificate. */
-  readonly clients: { readonly mustShow: boolean; readonly mustVerify: boolean; readonly depth: number } | undefined
+  readonly clients: ClientCertificates | undefined
 }
 
-/** Undefined when no certificate is configured. Throws TlsError when there is one that can't be used. */
+export interface ClientCertificates {
+  readonly mustShow: boolean
+  readonly mustVerify: boolean
+  readonly depth: number
+  /** Further authorities, asked for at each handshake. TLS-04 */
+  readonly directory: AuthorityDirectory | undefined
+}
+
+/** Undefined when there is neither a certificate nor an anonymous suite that tls_cipher_list names. Throws TlsError when something can't be used. TLS-01 */
 export async function loadTls(config: Config): Promise<TlsMaterial | undefined> {
-  const certFile = config.get('tls_cert_file')
-  if (certFile === undefined) return undefined
   try {
-    const files = { certFile, keyFile: config.get('tls_key_file'), password: config.get('tls_key_password') }
-    const options = { cert: 'tls_cert_file', key: 'tls_key_file', password: 'tls_key_password' } as const
-    const certificate = await readCertificate({ ...files, options })
-    const ciphers = cipherList('tls_cipher_list', config.get('tls_cipher_list'))
-    const context = {
-      ...certificate,
-      ...(ciphers === undefined ? {} : { ciphers }),
-      // An empty list: clients' certificates are never judged by the authorities that are built into Node.
-      ca: await authorities(config.get('tls_ca_file'), config.get('tls_ca_path')),
-    } as SecureContextOptions
-    return {
-      context,
-      certificate: await shownCertificate(context, certFile),
-      clients: clientsOf(config),
-    }
+    const list = cipherList('tls_cipher_list', config.get('tls_cipher_list'))
+    const files = filesOf(config)
+    if (files.length === 0 && !list.anonymous) return undefined
+    const file = config.get('tls_ca_file')
+    // An empty list: clients' certificates are never judged by the authorities that are built into Node.
+    const ca = file === undefined ? [] : [await readAuthorities('tls_ca_file', file)]
+    const octets = await Promise.all(files.map((names) => readCertificate({ ...names, options })))
+    const common = { ...ciphersOf(config, list), ca }
+    const certificates: X509Certificate[] = []
+    for (const [index, own] of octets.entries())
+      certificates.push(await shownCertificate({ ...common, ...contextOf([own]) }, own, files[index]!.certFile))
+    return { context: { ...common, ...contextOf(octets) }, certificates, clients: clientsOf(config) }
   } catch (error) {
     if (!(error instanceof OptionFault)) throw new TlsError((error as Error).message, { cause: error })
     throw new TlsError(findingAt(config, 'error', error.option, error.message), { cause: error })
+  }
+}
+
+const options = { cert: 'tls_cert_file', key: 'tls_key_file', password: 'tls_key_password' } as const
+
+/** The n-th key belongs to the n-th certificate. */
+function filesOf(config: Config) {
+  const [certFiles, keyFiles] = [config.all('tls_cert_file'), config.all('tls_key_file')]
+  if (keyFiles.length > 0 && certFiles.length > 0 && keyFiles.length !== certFiles.length)
+    throw new OptionFault(
+      'tls_key_file',
+      `is there ${keyFiles.length} times and tls_cert_file ${certFiles.length} times; give each certificate its key, in the same order`,
+    )
+  const password = config.get('tls_key_password')
+  return certFiles.map((certFile, index) => ({ certFile, keyFile: keyFiles[index], password }))
+}
+
+const ciphersOf = (config: Config, { ciphers, maxVersion }: CipherList): SecureContextOptions => ({
+  ciphers,
+  // TLS 1.3 has no anonymous suites.
+  maxVersion: config.isSet('tls_cert_file') ? maxVersion : 'TLSv1.2',
+  // Without them no suite with DHE can be used; nobody needs one unless a list asks for it, and they cost the server most.
+  ...(config.isSet('tls_cipher_list') && { dhparam: 'auto' }),
+})
+
+function contextOf(octets: readonly CertificateOctets[]): SecureContextOptions {
+  const pem = octets.filter((own) => 'cert' in own)
+  const pfx = octets.filter((own) => 'pfx' in own)
+  const locked = (passphrase: string | undefined) => (passphrase === undefined ? {} : { passphrase })
+  return {
+    ...(pem.length > 0 && {
+      cert: pem.map(({ cert }) => cert),
+      key: pem.map(({ key, passphrase }) => ({ pem: key, ...locked(passphrase) })),
+    }),
+    ...(pfx.length > 0 && { pfx: pfx.map((own) => ({ buf: own.pfx, ...locked(own.passphrase) })) }),
   }
 }
 
@@ -67,31 +103,25 @@ const clientsOf = (config: Config): TlsMaterial['clients'] => {
   const mustShow = config.get('tls_require_client_cert')
   const external = config.get('mech_list')?.some((name) => name.toUpperCase() === 'EXTERNAL') ?? false
   if (!mustShow && !external) return undefined
-  return { mustShow, mustVerify: !config.get('tls_force_verify'), depth: config.get('tls_verify_depth') }
+  const path = config.get('tls_ca_path')
+  return {
+    mustShow,
+    mustVerify: !config.get('tls_force_verify'),
+    depth: config.get('tls_verify_depth'),
+    directory: path === undefined ? undefined : authorityDirectory(path),
+  }
 }
 
 /** Milliseconds since 1970. */
-export const expiresAt = (certificate: X509Certificate): number => Date.parse(certificate.validTo)
-
-async function authorities(file: string | undefined, directory: string | undefined): Promise<readonly Buffer[]> {
-  const found = file === undefined ? [] : [await readAuthorities('tls_ca_file', file)]
-  if (directory === undefined) return found
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    throw new OptionFault('tls_ca_path', `${directory} can't be read: ${error.code}`, { cause: error })
-  })
-  for (const name of names.filter((name) => /\.(pem|crt|0)$/.test(name)))
-    found.push(await read('tls_ca_path', join(directory, name)))
-  return found
-}
+export const endsAt = (certificate: X509Certificate): number => Date.parse(certificate.validTo)
 
 /** Certificates and ciphers of the options, also where no service uses them: what `loadTls` would throw. Undefined: all are fine. */
 export async function checkTls(config: Config): Promise<Finding | undefined> {
   try {
-    if (config.isSet('tls_cert_file')) await loadTls(config)
-    else {
-      cipherList('tls_cipher_list', config.get('tls_cipher_list'))
-      await authorities(config.get('tls_ca_file'), config.get('tls_ca_path'))
-    }
+    const file = config.get('tls_ca_file')
+    if ((await loadTls(config)) === undefined && file !== undefined) await readAuthorities('tls_ca_file', file)
+    const path = config.get('tls_ca_path')
+    if (path !== undefined) await authorityDirectory(path).check()
     return undefined
   } catch (error) {
     if (error instanceof TlsError && error.finding !== undefined) return error.finding
@@ -101,7 +131,11 @@ export async function checkTls(config: Config): Promise<Finding | undefined> {
 }
 
 /** What a client will see, learned by a handshake in memory: it works for every file format, and proves key and ciphers. */
-async function shownCertificate(context: SecureContextOptions, certFile: string): Promise<X509Certificate> {
+async function shownCertificate(
+  context: SecureContextOptions,
+  own: CertificateOctets,
+  certFile: string,
+): Promise<X509Certificate> {
   let server: Server
   try {
     server = createServer(context)
@@ -119,7 +153,9 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
   const { promise, resolve, reject } = Promise.withResolvers<X509Certificate>()
   server.on('tlsClientError', reject).on('secureConnection', (socket) => socket.on('error', () => {}))
   server.emit('connection', ours)
-  const client = connect({ socket: theirs, rejectUnauthorized: false }, () => {
+  // Whatever the list has: a client of ours would not offer all of it.
+  const { ciphers } = context
+  const client = connect({ socket: theirs, rejectUnauthorized: false, ...(ciphers && { ciphers }) }, () => {
     const shown = client.getPeerX509Certificate()
     if (shown) resolve(new X509Certificate(shown.raw))
     else reject(new Error('no certificate was shown'))
@@ -127,7 +163,7 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
   try {
     return await promise
   } catch (error) {
-    if (!keyFits(context))
+    if (!keyFits(own))
       throw new OptionFault('tls_cert_file', `${certFile} and its key can't be used: ${otherKey}`, { cause: error })
     throw new OptionFault(
       'tls_cert_file',
@@ -141,8 +177,9 @@ async function shownCertificate(context: SecureContextOptions, certFile: string)
 }
 
 /** OpenSSL takes a key of another kind than the certificate's (RSA, EC) without a word, and then finds no signature. */
-function keyFits({ cert, key, passphrase }: SecureContextOptions): boolean {
-  if (typeof cert !== 'string' || typeof key !== 'string') return true
+function keyFits(own: CertificateOctets): boolean {
+  if (!('cert' in own)) return true
+  const { cert, key, passphrase } = own
   return new X509Certificate(cert).checkPrivateKey(createPrivateKey({ key, ...(passphrase && { passphrase }) }))
 }
 
@@ -155,93 +192,4 @@ const reasons: Readonly<Record<string, string>> = {
   // This one comes without a code.
   'mac verify failure': 'tls_key_password does not open the PKCS#12 file',
   ERR_OSSL_PEM_NO_START_LINE: 'there is no PEM block of that kind in the file (tls_cert_file, tls_key_file)',
-}
-
-/** What a handshake came to. */
-export interface Secured {
-  readonly socket: TLSSocket
-  /** The client's certificate; undefined: it showed none, or one that does not verify. */
-  readonly client: X509Certificate | undefined
-}
-
-/** Takes handshakes with one set of material. A reload makes a new one; handshakes under way end with the old. */
-export class TlsAcceptor {
-  readonly #server: Server
-  readonly #clients: TlsMaterial['clients']
-  readonly #handshakeMs: number
-  /** By addresses and ports: what joins the socket that went in with the one that comes out. */
-  readonly #pending = new Map<string, (socket: TLSSocket) => void>()
-
-  constructor({ context, clients }: TlsMaterial, handshakeMs: number) {
-    this.#clients = clients
-    this.#handshakeMs = handshakeMs
-    this.#server = createServer({
-      ...context,
-      requestCert: clients !== undefined,
-      // OpenSSL then fails the handshake of a client without certificate; one that does not verify is cut after it.
-      rejectUnauthorized: (clients?.mustShow && clients.mustVerify) ?? false,
-    })
-    this.#server.on('secureConnection', (socket) => this.#pending.get(endpoints(socket))?.(socket))
-    this.#server.on('tlsClientError', (_, socket) => {
-      socket.on('error', () => {}).destroy()
-    })
-  }
-
-  /** Rejects when the handshake fails or is not done in time; the socket is destroyed then. */
-  async accept(plain: Socket): Promise<Secured> {
-    const key = endpoints(plain)
-    const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
-    const onClose = () => reject(new Error('the client closed, sent no TLS or took too long'))
-    plain.on('close', onClose)
-    // Node's own limit is on silence: an octet now and then would keep a handshake open. H2
-    const timer = setTimeout(() => plain.destroy(), this.#handshakeMs)
-    this.#pending.set(key, resolve)
-    try {
-      this.#server.emit('connection', plain)
-      const socket = await promise
-      return { socket, client: this.#clients && checkClient(socket, this.#clients) }
-    } catch (error) {
-      plain.destroy()
-      throw error
-    } finally {
-      clearTimeout(timer)
-      this.#pending.delete(key)
-      plain.off('close', onClose)
-    }
-  }
-}
-
-const endpoints = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
-  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
-
-/** Answers the client's certificate if it verifies. AUTH-12 */
-function checkClient(
-  socket: TLSSocket,
-  { mustShow, mustVerify, depth }: NonNullable<TlsMaterial['clients']>,
-): X509Certificate | undefined {
-  const certificate = socket.getPeerCertificate(true)
-  if (certificate.raw === undefined) {
-    if (mustShow) throw new Error('the client shows no certificate (tls_require_client_cert)')
-    return undefined
-  }
-  const tooLong = issuers(certificate) > depth
-  if (socket.authorized && !tooLong) return new X509Certificate(certificate.raw)
-  if (mustVerify && tooLong)
-    throw new Error(`the client's certificate chain is longer than ${depth} (tls_verify_depth)`)
-  if (mustVerify) throw new Error("the client's certificate can't be verified (tls_force_verify)")
-  return undefined
-}
-
-/** Certificates above the client's own. */
-function issuers(certificate: DetailedPeerCertificate): number {
-  let count = 0
-  let current = certificate
-  while (
-    current.issuerCertificate !== undefined &&
-    current.issuerCertificate.fingerprint256 !== current.fingerprint256
-  ) {
-    current = current.issuerCertificate
-    count++
-  }
-  return count
 }

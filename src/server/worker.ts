@@ -143,7 +143,7 @@ async function takeIn({ daemon, log }: Process, running: RunningDaemon, before: 
   const left = new Set([...restart.filter((name) => concerned.includes(name)), ...further])
   const files = reread
     .filter((name) => concerns(name))
-    .flatMap((name) => next.get(name) ?? [])
+    .flatMap((name) => next.all(name))
     .filter((path) => existsSync(path))
   const fields = {
     changed: concerned.join(' ') || 'no option',

@@ -20,9 +20,9 @@ describe('events over TLS (EVT-12, EVT-13)', () => {
     )
     return loaded!
   }
-  const client = ({ context, certificate }: TlsMaterial, pinned: boolean) => ({
+  const client = ({ context, certificates }: TlsMaterial, pinned: boolean) => ({
     context: createSecureContext(context),
-    certificate: pinned ? certificate : undefined,
+    certificates: pinned ? certificates : [],
   })
 
   it('carry credentials, between holders of the same certificate', async () => {

@@ -1,5 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { type ConnectionOptions, connect } from 'node:tls'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import { checkTls, loadTls, TlsError } from '#src/server/tls.ts'
@@ -33,7 +35,21 @@ beforeAll(() => {
     path('deep-chain.pem'),
     readFileSync(path('deep.pem'), 'latin1') + readFileSync(path('between.pem'), 'latin1'),
   )
-  made.openssl('genrsa', '-out', 'rsa.key', '2048')
+  made.openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    'rsa.key',
+    '-out',
+    'rsa.pem',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=rsa',
+  )
   writeFileSync(path('rubbish.pem'), 'rubbish')
 })
 afterAll(() => made[Symbol.dispose]())
@@ -106,6 +122,11 @@ describe('certificate files', () => {
     if (password !== undefined) expect((error as Error).message).not.toContain(password)
   })
 
+  it('are all that TLS needs: nothing has to be activated (TLS-14)', async () => {
+    await using server = await serve(tls('one.pem', 'one.key', { enable_imaps: true }))
+    expect(await shown(server)).toBe('one')
+  })
+
   it('are needed for IMAPS (TLS-01)', async () => {
     await expect(serve({})).rejects.toThrow('enable_imaps is true, but there is no certificate: set tls_cert_file')
   })
@@ -122,7 +143,7 @@ describe('ciphers', () => {
 
   it('are refused when OpenSSL has none of them', async () => {
     await expect(loadTls(configOf(tls('one.pem', 'one.key', { tls_cipher_list: 'EXP-RC4-MD5' })))).rejects.toThrow(
-      'tls_cipher_list: OpenSSL can\'t use "EXP-RC4-MD5"',
+      /tls_cipher_list: leaves no suite that OpenSSL [\d.]+ has/,
     )
     expect(await checkTls(configOf({ tls_cipher_list: 'EXP-RC4-MD5' }))).toMatchObject({ option: 'tls_cipher_list' })
     expect(await checkTls(configOf())).toBeUndefined()
@@ -167,6 +188,127 @@ describe('client certificates', () => {
       expect(await shown(server, certificate('client'))).toBe('one')
       expect(await shown(server, certificate('deep', 'deep-chain.pem'))).toBe(served)
     }
+  })
+})
+
+describe('tls_ca_path (TLS-04)', () => {
+  it('counts while a certificate is verified: what is put there, or taken away, needs no restart', async () => {
+    const directory = path('authorities')
+    mkdirSync(directory)
+    await using server = await serve(
+      tls('one.pem', 'one.key', { tls_require_client_cert: true, tls_force_verify: false, tls_ca_path: directory }),
+    )
+    const client = { cert: readFileSync(path('client.pem')), key: readFileSync(path('client.key')) }
+    expect(await shown(server, client)).toBeUndefined()
+    copyFileSync(path('authority.pem'), join(directory, 'authority.pem'))
+    expect(await shown(server, client)).toBe('one')
+    rmSync(directory, { recursive: true })
+    expect(await shown(server, client)).toBeUndefined()
+  })
+
+  it('while tls_ca_file is the state of the start', async () => {
+    copyFileSync(path('authority.pem'), path('live-authority.pem'))
+    const config = { tls_require_client_cert: true, tls_force_verify: false, tls_ca_file: path('live-authority.pem') }
+    await using server = await serve(tls('one.pem', 'one.key', config))
+    copyFileSync(path('stranger.pem'), path('live-authority.pem'))
+    const client = { cert: readFileSync(path('client.pem')), key: readFileSync(path('client.key')) }
+    expect(await shown(server, client)).toBe('one')
+  })
+})
+
+describe('several certificates', () => {
+  const suiteOf = async (server: Serving, options: ConnectionOptions): Promise<string> => {
+    const client = connectTls(server, options)
+    await once(client.socket, 'secureConnect')
+    const { asn1Curve } = (client.socket as TLSSocket).getPeerCertificate()
+    client.socket.destroy()
+    return asn1Curve === undefined ? 'RSA' : 'ECDSA'
+  }
+
+  it('are one of each kind of key, and ECDSA is preferred', async () => {
+    await using server = await serve({
+      tls_cert_file: [path('rsa.pem'), path('one.pem')],
+      tls_key_file: [path('rsa.key'), path('one.key')],
+    })
+    for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+      expect(await suiteOf(server, { maxVersion }), maxVersion).toBe('ECDSA')
+      expect(await suiteOf(server, { maxVersion, sigalgs: 'rsa_pss_rsae_sha256' }), maxVersion).toBe('RSA')
+    }
+  })
+
+  it('have a key each', async () => {
+    const config = configOf({ tls_cert_file: [path('rsa.pem'), path('one.pem')], tls_key_file: path('rsa.key') })
+    await expect(loadTls(config)).rejects.toThrow('tls_key_file: is there 1 times and tls_cert_file 2 times')
+  })
+})
+
+describe('anonymous suites (TLS-01, TLS-16)', () => {
+  it('do without a certificate where the list names them', async () => {
+    await using server = await serve({ tls_cipher_list: 'ADH' })
+    expect(await shown(server, { ciphers: 'ADH-AES256-GCM-SHA384:@SECLEVEL=0' })).toBe('undefined')
+    expect(await shown(server)).toBeUndefined()
+  })
+
+  it('a list without suites of TLS 1.3 ends with TLS 1.2', async () => {
+    await using server = await serve(tls('one.pem', 'one.key', { tls_cipher_list: 'ECDHE+AES256' }))
+    expect(await shown(server, { minVersion: 'TLSv1.3' })).toBeUndefined()
+    expect(await shown(server)).toBe('one')
+  })
+
+  it('are not in ALL, whatever the client offers', async () => {
+    await expect(serve({ tls_cipher_list: 'ALL' })).rejects.toThrow('there is no certificate')
+    await using server = await serve(tls('one.pem', 'one.key', { tls_cipher_list: 'ALL' }))
+    expect(await shown(server, { ciphers: 'aNULL:eNULL:@SECLEVEL=0', maxVersion: 'TLSv1.2' })).toBeUndefined()
+  })
+
+  it('suites without encryption are used where the list names them', async () => {
+    await using server = await serve(tls('one.pem', 'one.key', { tls_cipher_list: 'ALL:eNULL' }))
+    expect(await shown(server, { ciphers: 'eNULL:@SECLEVEL=0', maxVersion: 'TLSv1.2' })).toBe('one')
+  })
+})
+
+describe('session tickets', () => {
+  const resumed = async (server: Serving, session?: Buffer): Promise<{ reused: boolean; session: Buffer }> => {
+    const client = connectTls(server, session === undefined ? {} : { session })
+    const socket = client.socket as TLSSocket
+    const ticket = session === undefined ? once(socket, 'session') : [session]
+    socket.write('hello\r\n')
+    await client.received('hello')
+    const [next] = (await ticket) as [Buffer]
+    const reused = socket.isSessionReused()
+    socket.destroy()
+    return { reused, session: next }
+  }
+
+  it('are taken by every process of the service, and after a restart; a key is renewed', async () => {
+    const config = tls('one.pem', 'one.key', { run_dir: made.directory })
+    await using first = await serve(config)
+    const { session } = await resumed(first)
+    expect(await resumed(first, session)).toMatchObject({ reused: true })
+    {
+      await using second = await serve(config)
+      expect(await resumed(second, session)).toMatchObject({ reused: true })
+    }
+    const keys = path('tls-tickets.imap')
+    expect(statSync(keys).mode & 0o777).toBe(0o600)
+    utimesSync(keys, new Date(), new Date(Date.now() - 13 * 60 * 60_000))
+    await using third = await serve(config)
+    expect(await resumed(third, session)).toMatchObject({ reused: false })
+  })
+
+  it('are not given to clients whose certificates count: each is looked at again (TLS-07, AUTH-12)', async () => {
+    await using server = await serve(
+      tls('one.pem', 'one.key', { tls_require_client_cert: true, tls_ca_file: path('authority.pem') }),
+    )
+    const client = connectTls(server, {
+      cert: readFileSync(path('client.pem')),
+      key: readFileSync(path('client.key')),
+      maxVersion: 'TLSv1.2',
+    })
+    client.socket.write('hello\r\n')
+    await client.received('hello')
+    expect((client.socket as TLSSocket).getTLSTicket()).toBeUndefined()
+    client.socket.destroy()
   })
 })
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** An mbsync that keeps a Maildir below `directory` in step with an IMAP account. Plain connection on loopback. */
+/** An mbsync that keeps a Maildir below `directory` in step with an IMAP account on loopback. */
 export interface Mbsync {
   /** One run; rejects with mbsync's own words when it fails. Answers what `-V` printed. */
   sync(): Promise<string>
@@ -20,13 +20,17 @@ export function mbsyncFor(options: {
   password: string
   directory: string
   expunge?: boolean
+  /** PEM file: over STARTTLS, with a certificate that it signed for localhost. */
+  authority?: string
 }): Mbsync {
   const maildir = join(options.directory, 'mail')
   mkdirSync(maildir, { recursive: true })
+  const host = options.authority === undefined ? '127.0.0.1' : 'localhost'
+  const tls = options.authority === undefined ? 'None' : `STARTTLS\nCertificateFile ${options.authority}`
   const configuration = join(options.directory, 'mbsyncrc')
   writeFileSync(
     configuration,
-    `IMAPStore far\nHost 127.0.0.1\nPort ${options.port}\nUser ${options.user}\nPass ${options.password}\nSSLType None\nAuthMechs LOGIN\nTimeout 120\n\n` +
+    `IMAPStore far\nHost ${host}\nPort ${options.port}\nUser ${options.user}\nPass ${options.password}\nSSLType ${tls}\nAuthMechs LOGIN\nTimeout 120\n\n` +
       `MaildirStore near\nPath ${maildir}/\nInbox ${maildir}/INBOX\nSubFolders Verbatim\n\n` +
       `Channel both\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nSync All\nExpunge ${options.expunge === true ? 'Both' : 'None'}\nSyncState *\nCopyArrivalDate yes\n`,
     { mode: 0o600 },

@@ -73,18 +73,18 @@ async function tlsFaults(config: Config): Promise<readonly Finding[]> {
   const fault = await checkTls(config)
   if (fault !== undefined) return [fault]
   // Root could read them, ms_user has to.
-  return (['tls_cert_file', 'tls_key_file', 'tls_ca_file', 'oauth_key_file'] as const).flatMap((option) => {
-    const path = config.get(option)
-    if (path === undefined) return []
-    try {
-      asMsUser(config, () => closeSync(openSync(path, 'r')))
-      return []
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      const message = `${path} can't be read by ${config.get('ms_user')}, whom the services run as (${code}); let that user or its group read it`
-      return [findingAt(config, 'error', option, message)]
-    }
-  })
+  return (['tls_cert_file', 'tls_key_file', 'tls_ca_file', 'oauth_key_file'] as const).flatMap((option) =>
+    config.all(option).flatMap((path) => {
+      try {
+        asMsUser(config, () => closeSync(openSync(path, 'r')))
+        return []
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        const message = `${path} can't be read by ${config.get('ms_user')}, whom the services run as (${code}); let that user or its group read it`
+        return [findingAt(config, 'error', option, message)]
+      }
+    }),
+  )
 }
 
 /** What each service listens at with this configuration. */

@@ -128,7 +128,8 @@ const tlsOptions = async (
     host,
     ...(isIP(host) === 0 && { servername: host }),
     rejectUnauthorized: secure ? verify : verifyStarted,
-    ...(list !== undefined && { ciphers: list }),
+    ciphers: list.ciphers,
+    maxVersion: list.maxVersion,
     ...(caFile !== undefined && { ca: await readAuthorities('ldapdb_ca_cert', caFile) }),
     ...(certFile !== undefined && (await readCertificate({ ...files, options }))),
   } as ConnectionOptions

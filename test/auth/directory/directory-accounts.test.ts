@@ -278,7 +278,10 @@ describe('the way to the directory', () => {
     ['STARTTLS, demand without its authority', 'plain', { ldapdb_starttls: 'demand' }, false],
     ['STARTTLS, demand', 'plain', { ldapdb_starttls: 'demand', ca: true }, true],
     ['a Unix socket', 'socket', {}, true],
-  ] as const)('TLS-08 %s', async (_, way, { ca, ...options }: ConfigOverrides & { ca?: boolean }, goes) => {
+    ['STARTTLS, try', 'plain', { ldapdb_starttls: 'try' }, false],
+    ['STARTTLS, hard', 'plain', { ldapdb_starttls: 'hard', ca: true }, true],
+    ['no STARTTLS, which is the default', 'plain', { ldapdb_tls_server_cert: 'hard' }, true],
+  ] as const)('TLS-08, TLS-09 %s', async (_, way, { ca, ...options }: ConfigOverrides & { ca?: boolean }, goes) => {
     const url = { secure: slapd.secureUrl, plain: slapd.url, socket: slapd.socketUrl }[way]
     const accounts = opened({ ...options, ...(ca && { ldapdb_ca_cert: slapd.certificateFile }) }, url)
     expect(await kindOf(accounts.find(id('usera')))).toBe(goes ? 'done' : 'unavailable')
