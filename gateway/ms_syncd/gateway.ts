@@ -22,6 +22,7 @@ import type { SyncPolicy } from '../sync/sync-once.ts'
 import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
+import { Migration } from './migration.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Shares, SharesOptions } from './shares.ts'
@@ -36,8 +37,8 @@ export interface GatewayParts {
   readonly access: BackendAccess
   readonly clock: Clock
   readonly log: Log
-  /** Accounts of synchronisation mode, and entries that name backends; as none where they are not given. */
-  readonly accounts?: Pick<Accounts, 'find'> | undefined
+  /** Accounts of synchronisation and migration mode, and entries that name backends; as none where they are not given. */
+  readonly accounts?: Pick<Accounts, 'find' | 'add'> | undefined
   /** Joins the nodes of the store; without it this is the only one. */
   readonly joinShares?: ((parts: Pick<SharesOptions, 'here' | 'onChange'>) => Promise<Shares>) | undefined
   /** Something may have been learned of a backend host. */
@@ -60,7 +61,7 @@ export class Gateway {
   readonly agenda: Agenda<GatewayUser>
   readonly hosts: Hosts
   #access: BackendAccess
-  #accounts: Pick<Accounts, 'find'> | undefined
+  #accounts: Pick<Accounts, 'find' | 'add'> | undefined
   #quietHours: QuietHours
   readonly #joinShares: GatewayParts['joinShares']
   #shares: Shares | undefined
@@ -112,6 +113,23 @@ export class Gateway {
   /** Gateway mode: the backend's answer to a poll is one to a login too. */
   get asksBackend(): boolean {
     return this.#config.get('gateway_mode')
+  }
+
+  /** Of somebody who is let in by a backend and is to have an account here; undefined: this is no migration. */
+  migrationOf(userId: UserId): Migration | undefined {
+    if (!this.#config.get('auto_migrate') || this.#accounts === undefined) return undefined
+    return new Migration({
+      userId,
+      accounts: this.#accounts,
+      routing: this.#config.get('auto_add_laser_routing'),
+      clock: this.clock,
+      log: this.log.child({ user: userId }),
+    })
+  }
+
+  /** SYN-01: those who have an account are polled as well. */
+  get pollsAccounts(): boolean {
+    return this.#config.get('sync_mode')
   }
 
   get fastLogin(): boolean {
@@ -239,7 +257,8 @@ export class Gateway {
   async pollStanding(): Promise<void> {
     const slice = new Slice()
     const standing = new Set<UserId>()
-    const records = this.#config.get('poll_without_client') ? this.#userDatabase.records : []
+    const isPolling = this.asksBackend || this.pollsAccounts
+    const records = isPolling && this.#config.get('poll_without_client') ? this.#userDatabase.records : []
     for (const { frontendId } of records) {
       if (slice.isOver()) await slice.next()
       const userId = this.#standingId(frontendId)

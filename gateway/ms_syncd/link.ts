@@ -51,6 +51,8 @@ export class BackendLink {
   #doneAt: number | undefined
   /** Missing at the backend, and kept here. */
   #held = 0
+  /** Sessions that came to their end, and of the last one: messages there, and what it did not get. */
+  passes = { whole: 0, listed: 0, missing: 0 }
   #totals = { sessions: 0, listed: 0, fetched: 0, octets: 0 }
 
   constructor(backend: Backend, userId: string, host: BackendHost, clock: Clock, log: Log) {
@@ -151,6 +153,7 @@ export class BackendLink {
     const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed } = result
     this.#doneAt = this.#clock.now()
     this.#held = result.held
+    this.passes = { whole: this.passes.whole + 1, listed, missing: failed }
     this.#totals = {
       ...this.#totals,
       sessions: this.#totals.sessions + 1,

@@ -1,4 +1,4 @@
-/** ms_syncd: asks backends about logins, and keeps mailboxes in step with them. Gateway and synchronisation mode. GW-01 to GW-26, SYN-01 to SYN-04 */
+/** ms_syncd: asks backends about logins, and keeps mailboxes in step with them. Gateway, migration and synchronisation mode. GW-01 to GW-26, MIG-01 to MIG-07, SYN-01 to SYN-04 */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
@@ -95,9 +95,9 @@ function checkMode(config: Config): void {
   )
   if (gateway && migration)
     throw new StartError('gateway_mode and auto_migrate are both true: set one of them to false', exitCodes.config)
-  if (!gateway && !sync)
+  if (!gateway && !migration && !sync)
     throw new StartError(
-      'neither gateway_mode nor sync_mode is true, so there is nothing to synchronise: set one of them to true, or disable ms_syncd (mbox disable ms_syncd)',
+      'none of gateway_mode, auto_migrate and sync_mode is true, so there is nothing to synchronise: set one of them to true, or disable ms_syncd (mbox disable ms_syncd)',
       exitCodes.config,
     )
 }

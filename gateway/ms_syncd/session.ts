@@ -23,6 +23,8 @@ export interface SessionRequest {
   readonly priority: number
   /** The password, or right, is the one that polls. */
   readonly isOwn: boolean
+  /** MIG-07: everything is pulled, and nothing changed there. */
+  readonly isMigrating: boolean
   readonly stop?: AbortSignal
   /** Whether a client waits for the next poll. */
   readonly hasClients: () => boolean
@@ -33,10 +35,11 @@ export interface SessionRequest {
 }
 
 export const beginSession = (request: SessionRequest): BackendSession => {
-  const { gateway, userId, link, others, priority, isOwn, stop, hasClients, onNews, onOver } = request
+  const { gateway, userId, link, others, priority, isOwn, isMigrating, stop, hasClients, onNews, onOver } = request
   const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
   proven.catch(() => {})
-  const { scheduler, store, access, policy, injection, clock } = gateway
+  const { scheduler, store, access, injection, clock } = gateway
+  const policy = isMigrating ? { ...gateway.policy, fetchLastN: 0, pullOnly: true } : gateway.policy
   const signal = stop === undefined ? gateway.signal : AbortSignal.any([gateway.signal, stop])
   const { backend, log, setbacks, host } = link
   const password = request.password === undefined ? undefined : Buffer.from(request.password)

@@ -3,6 +3,7 @@
  * and, where the records have what the backends want, also without one (`stand`).
  * docs/decisions/0084-logins-by-asking-the-backend.md, 0160-who-is-polled.md
  */
+import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Backend, UserBackends } from '#src/config/backends.ts'
@@ -12,6 +13,7 @@ import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { BackendLink } from './link.ts'
 import { UserLinks } from './links.ts'
+import type { Migration } from './migration.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
@@ -21,6 +23,8 @@ import { Watches } from './watches.ts'
 
 /** How often a user without polling is looked at, to forget the password of one who left. */
 const lookMs = 300_000
+/** The account database was away. */
+const accountRetryMs = 30_000
 
 /** Who decides about the passwords of the last login. */
 type Decider = 'backend' | 'account'
@@ -37,6 +41,10 @@ export class GatewayUser {
   #decider: Decider = 'account'
   /** Of the last login: for backends whose record has none, as long as a client is here. */
   #password: Buffer | undefined
+  /** The user has no account here yet, and is to get one. */
+  #migration: Migration | undefined
+  /** Migrated, and not to be synchronised: no backend is asked any more. */
+  #isLocal = false
   #isStanding = false
   readonly #sessions = new Set<Promise<void>>()
   /** Logins that are being decided. */
@@ -78,9 +86,13 @@ export class GatewayUser {
   /** The backend decides: resolves when the login is good (and, without backend_fast_login, the mail is here). Throws AuthError. */
   async login(backends: UserBackends, password: Buffer): Promise<void> {
     this.#decider = 'backend'
+    // Who has no account again was one who was removed, and is migrated anew.
+    if (this.#isLocal) this.#isLocal = false
+    this.#migration ??= this.#gateway.migrationOf(this.userId)
     this.#asking++
     try {
       await this.#login(backends, password)
+      if (!this.#gateway.fastLogin) this.#needMail()
     } finally {
       this.#asking--
       // Nobody was let in: nothing to remember, however many passwords are tried.
@@ -112,6 +124,12 @@ export class GatewayUser {
     const isOwn = this.#links.master.backend.service === undefined && this.#verdicts.isOwn(digest)
     const started = this.#start(this.#links.master, password, loginPriority, isOwn)
     await this.#follow(this.#decide(started, digest), password, fastLogin)
+  }
+
+  /** MIG-06: nobody works with mail of which a part may be missing, unless backend_fast_login says so. Throws AuthError. */
+  #needMail(): void {
+    if (this.#migration?.isUsable(this.#links.all) === false)
+      throw new AuthError('unavailable', 'your mail could not be moved here yet; try again later')
   }
 
   async #follow(attempt: Attempt, password: Buffer, fast: boolean): Promise<void> {
@@ -191,15 +209,36 @@ export class GatewayUser {
       password: given,
       priority,
       isOwn,
+      isMigrating: this.#migration !== undefined,
       ...(stop === undefined ? {} : { stop }),
       hasClients: () => this.#clients.expected,
       onNews: () => this.#tell(link),
       onOver: () => this.plan(),
     })
-    const settled = session.done.catch(() => {})
+    const done = session.done.then(() => this.#migrate())
+    const settled = done.catch(() => {})
     this.#sessions.add(settled)
-    settled.then(() => this.#sessions.delete(settled))
-    return session
+    settled.then(() => {
+      this.#sessions.delete(settled)
+      this.plan()
+    })
+    return { ...session, done }
+  }
+
+  /** MIG-05: the account, when all mail is here. */
+  async #migrate(): Promise<void> {
+    try {
+      if ((await this.#migration?.look(this.#links.all, this.#password)) !== true) return
+    } catch (error) {
+      // The mail is here; the next session tries again.
+      this.#log.log('err', 'the account of a migrated user could not be made', { reason: (error as Error).message })
+      this.#links.master.promptAt(this.#gateway.clock.monotonic() + accountRetryMs)
+      return
+    }
+    this.#migration = undefined
+    this.#decider = 'account'
+    this.#isLocal = !this.#gateway.pollsAccounts
+    if (this.#isLocal || !this.#clients.expected) this.#forgetPassword()
   }
 
   /** To whoever follows. */
@@ -229,6 +268,7 @@ export class GatewayUser {
 
   /** Whether there is a password to poll with, and somebody to poll for. */
   #polls({ backend }: BackendLink): boolean {
+    if (this.#isLocal) return false
     return pollsAlone(backend) ? this.#isStanding || this.#clients.expected : this.#password !== undefined
   }
 
@@ -339,7 +379,8 @@ export class GatewayUser {
   }
 
   #leave(): void {
-    this.#forgetPassword()
+    // A migration goes on to its end, with or without clients.
+    if (this.#migration === undefined || this.#gateway.signal.aborted) this.#forgetPassword()
     this.#clients.leave()
   }
 

@@ -12,6 +12,8 @@ export interface Policy {
   /** Newest backend messages to show; 0: all. */
   readonly fetchLastN: number
   readonly ignoreFrontendDeletes: boolean
+  /** Migration: nothing is changed at the backend. What goes there stays here: it may be the server that tidies up. MIG-07 */
+  readonly pullOnly?: boolean | undefined
 }
 
 export type Departed = OriginState & { readonly present: false }
@@ -77,13 +79,15 @@ const agedSeconds = 7 * 86_400
 /** Bounds the memory of what was asked for; the rest follows in the next session. */
 const deletionsPerSession = 10_000
 
+const isIgnoring = ({ ignoreFrontendDeletes, pullOnly }: Policy): boolean => ignoreFrontendDeletes || pullOnly === true
+
 /** A client deleted it here, and that is to reach the backend. */
 export const isPending = ({ cause, modSeq }: Departed, memory: BackendMemory, policy: Policy): boolean =>
-  cause === 'client' && !policy.ignoreFrontendDeletes && modSeq > (memory.ignoredUpTo ?? -1)
+  cause === 'client' && !isIgnoring(policy) && modSeq > (memory.ignoredUpTo ?? -1)
 
 /** `memory` of the last session, as the next one has to see it: whatever left here up to then left under the last one's policy. */
 export const underPolicy = (memory: BackendMemory, policy: Policy, highestModSeq: ModSeq): BackendMemory => {
-  if (memory.ignoring !== true || policy.ignoreFrontendDeletes) return memory
+  if (memory.ignoring !== true || isIgnoring(policy)) return memory
   const { ignoring: _, ...rest } = memory
   return { ...rest, ignoredUpTo: highestModSeq }
 }
@@ -174,7 +178,7 @@ export const plan = async (input: PlanInput): Promise<Plan> => {
   const unlisted = [...departed].flatMap(([origin, left]) =>
     origins.has(origin) || !(inDoubt(left) ? believed && !isUnproven(left.uid) : plausible) ? [] : [origin],
   )
-  const expungeHere = believed ? vanished : []
+  const expungeHere = believed && !policy.pullOnly ? vanished : []
   const held = missing.length - expungeHere.length
   // An incomplete listing is no evidence either way: it neither adds to nor ends a suspicion.
   const missingNow = !complete ? input.memory.missing : confirmed ? undefined : seen
@@ -243,7 +247,7 @@ const deletionsRemembered = (
   return {
     ...(asked.length === 0 ? {} : { asked: Object.fromEntries(asked) }),
     ...(deleted.length === 0 ? {} : { deleted: Object.fromEntries(deleted) }),
-    ...(policy.ignoreFrontendDeletes ? { ignoring: true } : {}),
+    ...(isIgnoring(policy) ? { ignoring: true } : {}),
     ...(ignoredUpTo === undefined ? {} : { ignoredUpTo }),
   }
 }

@@ -53,7 +53,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
   const profile = access.profiles.of(backend.host, backend.port)
   const account = store.account(userId)
   // A login in the user's place proves no password.
-  if (password !== undefined && !(await account.exists())) {
+  if (password !== undefined && (policy.pullOnly || !(await account.exists()))) {
     const openSession = isImap(backend) ? openImapBackend : openBackend
     await refuseAcceptAll(profile, clock, (secret) => openSession(access, backend, secret, log, signal))
   }
@@ -109,10 +109,10 @@ const syncImap = async ({
     await needLive(store, account, onProven)
     onProven?.()
     const url = backendUrl(backend, userId)
-    const { fetchLastN, fetchSetSize, inboxOnly } = policy
+    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly } = policy
     const prefix = backend.mailbox
     const belonging = await readBelonging(account, userId, prefix, others, inboxOnly)
-    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly }
+    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly, pullOnly }
     const result = await syncAccount({ url, session, account, policy: imap, injection, setbacks, clock, log })
     await session.logout()
     return result

@@ -1,6 +1,6 @@
 /**
  * Decides about logins: against accounts, or in gateway mode by asking ms_syncd, which asks the user's master backend
- * (GW-12, GW-25). In synchronisation mode ms_syncd is told whom an account let in (SYN-01); with both modes, an account decides where there
+ * (GW-12, GW-25); in migration mode it is asked about who has no account, and makes one (MIG-02, MIG-03). In synchronisation mode ms_syncd is told whom an account let in (SYN-01); with both modes, an account decides where there
  * is one (docs/decisions/0161-synchronisation-mode.md). Whoever is refused learns nothing about which users exist: the words and the work are the same
  * for an unknown user and a wrong password (a decoy is hashed, SCRAM keys are made up).
  */
@@ -47,13 +47,13 @@ export interface AuthenticatorParts {
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
-  /** Needed in gateway and in synchronisation mode. */
+  /** Needed in gateway, migration and synchronisation mode. */
   readonly ask?: AskService
   /** The authenticator's own when not given. */
   readonly hashPool?: HashPool
 }
 
-/** Throws TypeError for gateway or synchronisation mode without `ask`. */
+/** Throws TypeError for a mode that needs `ask` without it. */
 export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
   const { log, clock, ask, hashPool = createHashPool() } = parts
   let config = parts.config
@@ -67,28 +67,29 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   let tokenUser = takesTokens(config) ? openTokenUsers(config) : undefined
   const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
   const check = (candidate: Config) => {
-    if ((candidate.get('gateway_mode') || candidate.get('sync_mode')) && ask === undefined)
-      throw new TypeError('gateway and synchronisation mode need a way to ask ms_syncd')
+    const asks = candidate.get('gateway_mode') || candidate.get('auto_migrate') || candidate.get('sync_mode')
+    if (asks && ask === undefined) throw new TypeError('this mode needs a way to ask ms_syncd')
   }
   check(config)
 
   const decide = async (proof: Proof, place: LoginPlace): Promise<Login> => {
     const { user, password } = proof
     const { service } = place
-    if (serviceAccess(config, service) === 'deny' && config.get('gateway_mode')) throw denied(service)
     if (password !== undefined) checkPassword(password)
     const userId = canonical(user, place.localAddress, config)
     const timeoutMs = config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs
-    const asksBackend = config.get('gateway_mode') && password !== undefined
+    const [migrates, syncs] = [config.get('auto_migrate'), config.get('sync_mode')]
+    const asksBackend = (config.get('gateway_mode') || migrates) && password !== undefined
     // Whoever has an account is decided here; whether there is one is not told.
-    const hasAccount = !asksBackend || (config.get('sync_mode') && (await accounts.find(userId)) !== undefined)
+    const hasAccount = !asksBackend || ((migrates || syncs) && (await accounts.find(userId)) !== undefined)
     if (ask !== undefined && asksBackend && !hasAccount) {
+      if (serviceAccess(config, service) === 'deny') throw denied(service)
       await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
       return { userId }
     }
     const account = await (password === undefined ? users.proven(userId) : users.withPassword(userId, password))
     const acting = await actingAs(proof, account, place)
-    if (ask !== undefined && config.get('sync_mode')) {
+    if (ask !== undefined && syncs) {
       const own = acting === account.userId
       const admitted = { user: own ? user : acting, userId: acting, password: own ? password : undefined }
       await tellAdmitted(ask, admitted, timeoutMs, place.signal, log)

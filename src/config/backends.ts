@@ -133,7 +133,8 @@ export const loadUserDatabase = async (
     }
   }
   // GW-12: a login is proven by the password at the main backend, and a token proves nothing about who sent the password.
-  if (config.get('gateway_mode') && !config.get('sync_mode'))
+  const provesLogins = config.get('gateway_mode') && !config.get('sync_mode')
+  if (provesLogins || config.get('auto_migrate'))
     for (const { master } of parsed.records)
       if (isTokenMethod(master.auth ?? 'password'))
         errors.push({
@@ -141,7 +142,7 @@ export const loadUserDatabase = async (
           file,
           line: master.line,
           option: 'auth',
-          message: `${master.auth} can't prove a login: with gateway_mode the main backend has to take the user's password; valid is a method for passwords, or sync_mode with an account here, or the same in a <backend>`,
+          message: `${master.auth} can't prove a login: with ${provesLogins ? 'gateway_mode' : 'auto_migrate'} the main backend has to take the user's password; valid is a method for passwords, or sync_mode with an account here, or the same in a <backend>`,
         })
   if (errors.length > 0) throw new ConfigError([...errors, ...warnings])
   const backends = parsed.records.flatMap(({ master, extra }) => [master, ...extra])
@@ -185,7 +186,7 @@ const readAuthorities = async (
 
 /** A gateway that can't let anybody in, or mail that comes from nowhere. */
 const withoutBackend = (config: Config, records: readonly UserRecord[]): readonly Finding[] =>
-  (config.get('gateway_mode') || config.get('sync_mode')) &&
+  (config.get('gateway_mode') || config.get('auto_migrate') || config.get('sync_mode')) &&
   config.get('ms_syncd_host') === undefined &&
   records.length === 0
     ? [
@@ -194,9 +195,10 @@ const withoutBackend = (config: Config, records: readonly UserRecord[]): readonl
           file: config.file,
           line: undefined,
           option: 'ms_syncd_host',
-          message: config.get('gateway_mode')
-            ? 'is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend'
-            : 'is not set, and there are no records of users either, so there is no mail to fetch; set it to the host of the backend',
+          message:
+            config.get('gateway_mode') || config.get('auto_migrate')
+              ? 'is not set, and there are no records of users either, so nobody can log in; set it to the host of the backend'
+              : 'is not set, and there are no records of users either, so there is no mail to fetch; set it to the host of the backend',
         },
       ]
     : []

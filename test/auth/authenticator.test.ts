@@ -375,6 +375,49 @@ describe('logins in synchronisation mode', () => {
   })
 })
 
+describe('logins in migration mode', () => {
+  const migrating = (asked: unknown[], more: ConfigOverrides = {}) =>
+    authenticator(
+      { auto_migrate: true, ...more },
+      {
+        ask: async (_, question) => {
+          asked.push(question)
+          return { ok: true, userId: 'new@a.example' }
+        },
+      },
+    )
+
+  it('MIG-02 MIG-03 MIG-10 asks about those who have no account, and about nobody else', async () => {
+    const asked: unknown[] = []
+    const auth = migrating(asked)
+    expect(await kindOf(auth.login(request('joe')))).toBe('in')
+    expect(await kindOf(auth.login(request('joe', { password: 'wrong' })))).toBe('bad-credentials')
+    expect(await kindOf(auth.login(request('off')))).toBe('denied')
+    expect(await kindOf(auth.login(request('moving')))).toBe('denied')
+    expect(await kindOf(auth.login(request('broken')))).toBe('unavailable')
+    expect(asked).toEqual([])
+    expect(await kindOf(auth.login(request('new')))).toBe('in')
+    expect(asked).toMatchObject([{ type: 'authenticate', user: 'new', userId: 'new@a.example' }])
+  })
+
+  it('asks about nobody who may not use the service', async () => {
+    const asked: unknown[] = []
+    const auth = migrating(asked, { accessible_services: { imap: 'deny' } })
+    expect(await kindOf(auth.login(request('new')))).toBe('denied')
+    expect(asked).toEqual([])
+  })
+
+  it('offers what shows the password, and more only when mech_list says so', () => {
+    const channel = { ssf: 256, binds: true, binding: () => undefined, clientNames: [] }
+    expect(migrating([]).offer(channel).mechanisms).toEqual(['PLAIN', 'LOGIN'])
+    expect(migrating([], { mech_list: ['scram-sha-256', 'plain'] }).offer(channel).mechanisms).toEqual([
+      'SCRAM-SHA-256-PLUS',
+      'SCRAM-SHA-256',
+      'PLAIN',
+    ])
+  })
+})
+
 describe('the hash pool', () => {
   it('leaves file operations alone while passwords are hashed', async () => {
     const pool = createHashPool({ threads: 1 })

@@ -113,10 +113,6 @@ describe('reading ms.conf', () => {
       '<thread_pool_min>9</thread_pool_min>',
       ':2: thread_pool_min: is above thread_pool_max; lower it, or raise thread_pool_max',
     ],
-    [
-      '<auto_migrate>true</auto_migrate>',
-      ':2: auto_migrate: needs migration mode, which this version does not have yet; remove the option',
-    ],
   ])('refuses %s', (body, message) => {
     expect(read(body).config).toBeUndefined()
     expect(findings(body)).toEqual([`${file}${message}`])

@@ -48,7 +48,7 @@ export interface MailboxRest {
   readonly here: ModSeq
   readonly own: OwnChanges
   /** As it will be when the rest is done. */
-  readonly mark: Omit<MailboxMark, 'own'>
+  readonly mark: MailboxMark
   readonly counts: MailboxCounts
 }
 
@@ -92,7 +92,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       path,
       mark?.there,
       new Set([...known.here.keys(), ...known.departed.keys(), ...(mark?.pending ?? []), ...injected]),
-      request.status?.uidNext,
+      { uidNextListed: request.status?.uidNext, readOnly: policy.pullOnly },
     )
     const { uidValidity } = markThere
     let state = uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until)
@@ -113,7 +113,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       own: lost.resend ? [...state.own, ...state.stale].sort((a, b) => a - b) : state.own,
       there: { ...there, vanished },
       suspicion: mark?.suspicion,
-      policy: { fetchLastN: policy.fetchLastN, deletionsPerPass },
+      policy: { fetchLastN: policy.fetchLastN, deletionsPerPass, pullOnly: policy.pullOnly },
       now,
     })
     const counts = {
@@ -226,7 +226,9 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         // What is held back, or was left out, has to be told again.
         there: plan.held > 0 || !there.complete || isAwaited ? mark?.there : markThere,
         seenBelow: seenBelow(mailbox, url, markThere),
-        here: from,
+        // What a client changes while its mail is pulled stays changed, however many passes that takes.
+        here: policy.pullOnly && mark !== undefined ? mark.here : from,
+        own: policy.pullOnly ? (mark?.own ?? []) : [],
         uidValidityHere: mailbox.uidValidity,
         ...(again ? { again } : {}),
         ...(missed.length > 0 ? { pending: missed } : {}),

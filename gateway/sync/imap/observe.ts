@@ -21,17 +21,23 @@ export interface Observation {
   readonly ids: ReadonlyMap<Uid, string>
 }
 
+export interface Opening {
+  /** UIDNEXT as STATUS told it before, for a server that doesn't tell it with SELECT (Courier; RFC 3501 §6.3.1 lets it). */
+  readonly uidNextListed?: number | undefined
+  /** By EXAMINE, which changes nothing, not even what is \Recent. */
+  readonly readOnly?: boolean | undefined
+}
+
 /**
  * Selects the mailbox. `known`: UIDs there of messages that are here, or left here and are remembered. Throws BackendError of kind `temporary`
- * with the server's words when the mailbox can't be selected. `uidNextListed`: UIDNEXT as STATUS told it before, for a server that doesn't tell it
- * with SELECT (Courier; RFC 3501 §6.3.1 lets it).
+ * with the server's words when the mailbox can't be selected.
  */
 export async function observe(
   client: ImapFlow,
   path: string,
   before: PassMark | undefined,
   known: ReadonlySet<Uid>,
-  uidNextListed?: number,
+  { uidNextListed, readOnly = false }: Opening = {},
 ): Promise<Observation> {
   const vanishedSince: Uid[] = []
   const onExpunge = (event: ExpungeEvent) => {
@@ -40,7 +46,7 @@ export async function observe(
   client.on('expunge', onExpunge)
   try {
     const since = before?.modSeq === undefined ? {} : { changedSince: before.modSeq, uidValidity: before.uidValidity }
-    const mailbox = await client.mailboxOpen(path, since)
+    const mailbox = await client.mailboxOpen(path, { ...since, readOnly })
     const mark: PassMark = {
       uidValidity: Number(mailbox.uidValidity),
       uidNext: (mailbox.uidNext as number | undefined) ?? uidNextListed ?? 1,
@@ -50,7 +56,10 @@ export async function observe(
     const rest = {
       exists: mailbox.exists,
       permanent:
-        mailbox.permanentFlags === undefined || mailbox.permanentFlags.has('\\*') ? undefined : mailbox.permanentFlags,
+        // EXAMINE tells what could be changed by it: nothing.
+        readOnly || mailbox.permanentFlags === undefined || mailbox.permanentFlags.has('\\*')
+          ? undefined
+          : mailbox.permanentFlags,
       readOnly: mailbox.readOnly === true,
     }
     const ids = new Map<Uid, string>()

@@ -36,6 +36,8 @@ export interface ImapPolicy {
   readonly fetchLastN: number
   /** GW-19 */
   readonly fetchSetSize: number
+  /** MIG-07: nothing is changed there. */
+  readonly pullOnly?: boolean | undefined
 }
 
 export interface PassRequest {
@@ -189,7 +191,7 @@ const hasRest = ({ plan }: MailboxRest): boolean =>
 async function conclude(memory: BackendMemory, { mark, own, mailbox }: MailboxRest, id: MailboxId): Promise<void> {
   const numbers = own.numbers
   own[Symbol.dispose]()
-  await memory.put(new Map([[id, { ...mark, own: numbers }]]))
+  await memory.put(new Map([[id, { ...mark, own: [...mark.own, ...numbers] }]]))
   await mailbox.close()
 }
 

@@ -38,6 +38,8 @@ export interface MailboxPolicy {
   readonly fetchLastN: number
   /** Deletions of one pass; the rest follows in the next. */
   readonly deletionsPerPass: number
+  /** Migration: nothing is changed at the backend, whose mailboxes are open for reading only; changes here stay. MIG-07 */
+  readonly pullOnly?: boolean | undefined
 }
 
 export interface Suspicion {
@@ -102,6 +104,7 @@ export function planMailbox(input: MailboxInput): MailboxPlan {
     const message = here.get(uid)
     if (message !== undefined) {
       if (message.changed && !there.readOnly) addChange(flagsThere, uid, message.flags, flags, there.permanent)
+      else if (message.changed && policy.pullOnly) continue
       else if (!sameFlags(message.flags, flags, there.permanent))
         flagsHere.push({ uid: message.uid, flags: [...flags, ...notKeptThere(message.flags, there.permanent)] })
       continue

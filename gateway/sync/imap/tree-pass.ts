@@ -54,7 +54,7 @@ export async function bringTreesIntoStep(
     const mailbox = (pair.idThere === undefined ? undefined : byId.get(pair.idThere)) ?? byPath.get(pair.path)
     if (!isSeen(await memory.mark(pair.idHere), mailbox?.status)) changedThere.add(mailbox?.path ?? pair.path)
   }
-  const plan = planTree({
+  const whole = planTree({
     there,
     here,
     occupied: elsewhere,
@@ -66,6 +66,7 @@ export async function bringTreesIntoStep(
     suspicion: before.suspicion,
     now: Math.floor(clock.now() / 1000),
   })
+  const plan = policy.pullOnly === true ? { ...whole, ...nothingThere } : whole
   if (plan.held > 0)
     log.log('warning', 'mailboxes are missing at the backend; they are kept until the backend proves reliable', {
       missing: plan.held,
@@ -79,7 +80,7 @@ export async function bringTreesIntoStep(
   )
   const formerPaths = namesBefore(
     before.pairs.map(({ path }) => path),
-    made.notRenamedThere,
+    policy.pullOnly === true ? whole.renameThere : made.notRenamedThere,
     there[0]?.delimiter,
   )
   const formerNames = namesBefore(
@@ -103,7 +104,7 @@ export async function bringTreesIntoStep(
   const agreed = paired.map(({ isListed, remade, ...pair }) => pair)
   const staying = new Set(agreed.map(({ idHere }) => idHere))
   const gone = before.pairs.filter(({ idHere }) => !staying.has(idHere))
-  const removals = new Set([...plan.removeHere, ...plan.removeThere])
+  const removals = new Set([...plan.removeHere, ...whole.removeThere])
   // What is still to be removed stays known until it is.
   const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
   const suspicion = plan.suspicion === undefined ? {} : { suspicion: plan.suspicion }
@@ -132,10 +133,22 @@ export async function bringTreesIntoStep(
         there: async (path) => isSeen(marks.get(path), await statusThere(session.control, path)),
         here: async (name) => !(await hasOwn(request.account, request.url, name)),
       })
-      await memory.put(new Map(leaving.map(({ idHere }) => [idHere, undefined])), { pairs: agreed, ...suspicion })
+      // What was removed here, and stays there, would be made again if it were forgotten.
+      const kept = policy.pullOnly === true ? leaving.filter(({ path }) => whole.removeThere.includes(path)) : []
+      const forgotten = leaving.filter((pair) => !kept.includes(pair))
+      await memory.put(new Map(forgotten.map(({ idHere }) => [idHere, undefined])), {
+        pairs: [...agreed, ...kept],
+        ...suspicion,
+      })
     },
   }
 }
+
+/** Of the plan of a pass that only pulls. MIG-07 */
+const nothingThere: Pick<
+  TreePlan,
+  'renameThere' | 'removeThere' | 'createThere' | 'subscribeThere' | 'unsubscribeThere'
+> = { renameThere: [], removeThere: [], createThere: [], subscribeThere: [], unsubscribeThere: [] }
 
 /** There is no message there that was not seen here. */
 const isSeen = (mark: MailboxMark | undefined, status: PassMark | undefined): boolean =>

@@ -69,10 +69,11 @@ export const offeredOverTls = (config: Config, name: string): boolean =>
 const bestTls: Channel = { ssf: 256, binds: true, binding: () => undefined, clientNames: [] }
 
 /**
- * In synchronisation mode a backend may need the user's password (SYN-01), which only some mechanisms bring: the others have to be asked for.
+ * In synchronisation mode a backend may need the user's password (SYN-01), and in migration mode it proves who has no account yet (MIG-03). Only
+ * some mechanisms bring it: the others have to be asked for.
  */
 const listed = (config: Config, { name, family, uses }: Mechanism): boolean => {
   const list = config.get('mech_list')?.map((word) => word.toUpperCase())
-  if (list === undefined) return uses === 'password' || !config.get('sync_mode')
+  if (list === undefined) return uses === 'password' || !(config.get('sync_mode') || config.get('auto_migrate'))
   return list.includes(name) || (family !== undefined && list.includes(family))
 }

@@ -46,7 +46,7 @@ export function gatewayFault(
   enabled: readonly ServiceName[],
   configFile: string | undefined,
 ): Finding | undefined {
-  const mode = (['gateway_mode', 'sync_mode'] as const).find((name) => config.get(name))
+  const mode = (['gateway_mode', 'auto_migrate', 'sync_mode'] as const).find((name) => config.get(name))
   if (mode === undefined || enabled.includes('ms_syncd')) return undefined
   const command = `mbox ${configFile === undefined ? '' : `-c ${configFile} `}enable ms_syncd`
   return findingAt(

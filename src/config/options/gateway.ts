@@ -56,11 +56,10 @@ export const gatewayOptions = {
   auto_migrate: boolean({
     section: '2.2.9.4',
     default: false,
-    refused: 'migration mode',
     services: ['imapd', 'pop3d', 'ms_syncd'],
     reload: 'restart',
     ldap: 'mboxAutoMigrate',
-    doc: 'Migration mode: a user unknown here is migrated from the backend at the first login.',
+    doc: 'Migration mode: the mail of a user who has no account here is pulled from the backend at the first login, and then he has one.',
   }),
   sync_mode: boolean({
     section: '2.2.9.5',

@@ -143,9 +143,11 @@ describe('ms_syncd', () => {
     await untrusting.syncd.stop(1_000)
   })
 
-  it('GW-01: gateway_mode together with auto_migrate is an error at the start; so is neither', async () => {
+  it('GW-01 MIG-01: gateway_mode together with auto_migrate is an error at the start; so is neither', async () => {
     await expect(installation({ auto_migrate: true })).rejects.toThrow(/gateway_mode and auto_migrate are both true/)
-    await expect(installation({ gateway_mode: false })).rejects.toThrow(/neither gateway_mode nor sync_mode is true/)
+    await expect(installation({ gateway_mode: false })).rejects.toThrow(
+      /none of gateway_mode, auto_migrate and sync_mode is true/,
+    )
   })
 
   it('a reload with a broken ms_sync.xml has no effect', async () => {

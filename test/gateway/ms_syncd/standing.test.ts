@@ -89,7 +89,10 @@ describe('polling without a client', () => {
       return state === undefined ? undefined : { userId, state, verifiers: undefined, services: {}, properties: [] }
     }
     const overrides = { ...always, gateway_mode: false, sync_mode: true }
-    await using scene = await gatewayScene(backend.port, overrides, recorded(anna, 'gone@example.org'), { find })
+    await using scene = await gatewayScene(backend.port, overrides, recorded(anna, 'gone@example.org'), {
+      find,
+      add: () => Promise.reject(new Error('synchronisation mode makes no accounts')),
+    })
     await scene.gateway.pollStanding()
     scene.clock.turn(1_000)
     await scene.quiet()

@@ -122,7 +122,7 @@ export const gatewayScene = async (
   port: number,
   overrides: ConfigOverrides = {},
   users: UserDatabase = makeUserDatabase(undefined, []),
-  accounts?: Pick<Accounts, 'find'>,
+  accounts?: Pick<Accounts, 'find' | 'add'>,
 ): Promise<Scene> => {
   const clock = new TurnedClock()
   const bus = new TestBus()

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { AccountRecord } from '../../../auth/accounts.ts'
-import type { UserId } from '../../../base/ids.ts'
+import { routingAttributes } from '../../../auth/routing-attributes.ts'
 import { ownRootProperty } from '../../../server/mail-store.ts'
 import {
   type Command,
@@ -41,12 +41,6 @@ const checkOwnRoot = (given: readonly Property[], { config }: Context): void => 
       )
 }
 
-/** LASER routing: the account's own name as address, beside what was given. */
-const laserProperties = (userId: UserId, given: readonly Property[]): readonly Property[] =>
-  ['mail', 'mailLocalAddress']
-    .filter((name) => !given.some(([other, value]) => other === name && value === userId))
-    .map((name) => [name, userId])
-
 export const add: Command = {
   name: 'add',
   usage: 'add {-p password | -m | -d} [-r | -n] [-f] userid [name=value ...]',
@@ -76,7 +70,7 @@ export const add: Command = {
     const given = positionals.slice(1).map(readProperty)
     checkOwnRoot(given, context)
     const routed = values.r || (!values.n && context.config.get('auto_add_laser_routing'))
-    const properties = routed ? [...laserProperties(userId, given), ...given] : given
+    const properties = routed ? [...routingAttributes(userId, given), ...given] : given
 
     const before = values.f ? await context.accounts.find(userId) : undefined
     const password = values.p === undefined ? undefined : await passwordOf(values.p, context)

@@ -1,0 +1,121 @@
+/** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Dovecot, startDovecot } from '../support/dovecot.ts'
+import { sampleMessages } from '../support/messages.ts'
+import { RawImap } from '../support/raw-imap.ts'
+import { RawPop3 } from '../support/raw-pop3.ts'
+import { startWherry, type Wherry } from '../support/wherry.ts'
+
+const modes = { gateway_mode: false, auto_migrate: true, ms_syncd_host: '127.0.0.1' }
+
+const loggedIn = async (port: number, user: string): Promise<RawImap> => {
+  const imap = await RawImap.connect(port)
+  await imap.login(user, 'secret')
+  return imap
+}
+
+/** Digest, flags and date of every message of every mailbox, and what is subscribed to. */
+const everything = async (port: number, user: string) => {
+  await using imap = await loggedIn(port, user)
+  const names = async (word: string) =>
+    (await imap.command(`${word} "" *`)).flatMap(({ text }) => /"?([^" ]+)"?$/.exec(text)?.[1] ?? []).sort()
+  const mailboxes: Record<string, string[]> = {}
+  for (const name of await names('LIST')) {
+    await imap.command(`EXAMINE ${name}`)
+    const lines = await imap.command('UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])')
+    mailboxes[name] = lines.flatMap(({ text, literals }) => {
+      if (literals.length === 0) return []
+      const flags = /FLAGS \(([^)]*)\)/
+        .exec(text)![1]!
+        .split(' ')
+        .filter((flag) => flag !== '\\Recent')
+      const date = Date.parse(/INTERNALDATE "([^"]*)"/.exec(text)![1]!)
+      return [`${createHash('sha256').update(literals[0]!).digest('hex')} ${flags.sort().join(' ')} ${date}`]
+    })
+    await imap.command('CLOSE')
+  }
+  // A new account here begins with a subscription to INBOX.
+  const subscribed = (await names('LSUB')).filter((name) => name !== 'INBOX')
+  return { mailboxes, subscribed }
+}
+
+describe('an old IMAP server', () => {
+  let dovecot: Dovecot
+  let wherry: Wherry
+
+  beforeAll(async () => {
+    dovecot = await startDovecot({ users: { joe: 'secret', ann: 'secret' }, protocols: ['imap'] })
+    await dovecot.fill('joe', sampleMessages(40))
+    await using old = await loggedIn(dovecot.imapPort, 'joe')
+    for (const name of ['Sent', 'Projects', 'Projects/2026']) await old.command(`CREATE ${name}`)
+    await old.command('SUBSCRIBE Projects/2026')
+    const text = 'Subject: filed\r\n\r\ntext\r\n'
+    await old.command(
+      `APPEND Projects/2026 (\\Seen $Forwarded) " 1-Jan-2020 10:00:00 +0000" {${text.length}+}\r\n${text}`,
+    )
+    await old.command('SELECT INBOX')
+    await old.command('STORE 1:7 +FLAGS.SILENT (\\Flagged todo)')
+    wherry = await startWherry({
+      options: { ...modes, ms_syncd_protocol: 'imap', ms_syncd_port: dovecot.imapPort },
+    })
+  }, 120_000)
+
+  afterAll(async () => {
+    await wherry?.stop()
+    await dovecot?.stop()
+  })
+
+  it('MIG-02 MIG-03 MIG-04 MIG-05 MIG-07 MIG-12: everything is here after the first login at imapd, nothing has changed there, and the next needs no old server', async () => {
+    const before = await everything(dovecot.imapPort, 'joe')
+    const here = await everything(wherry.imapPort, 'joe')
+    expect(here).toEqual(before)
+    expect(here.mailboxes.INBOX!.length).toBe(40)
+    expect(await everything(dovecot.imapPort, 'joe')).toEqual(before)
+    expect(wherry.log()).toContain('migrated')
+
+    await using refused = await RawImap.connect(wherry.imapPort)
+    await expect(refused.login('joe', 'wrong')).rejects.toThrow(/AUTHENTICATIONFAILED/)
+    await using nobody = await RawImap.connect(wherry.imapPort)
+    await expect(nobody.login('nobody', 'secret')).rejects.toThrow(/AUTHENTICATIONFAILED/)
+
+    await dovecot.stop()
+    expect(await everything(wherry.imapPort, 'joe')).toEqual(before)
+    // MIG-06: who was not moved while it was there can't be now, and is not taken for somebody with a wrong password.
+    await using late = await RawImap.connect(wherry.imapPort)
+    await expect(late.login('ann', 'secret')).rejects.toThrow(/UNAVAILABLE/)
+  })
+})
+
+describe('an old POP3 server', () => {
+  let dovecot: Dovecot
+  let wherry: Wherry
+
+  beforeAll(async () => {
+    dovecot = await startDovecot({ users: { joe: 'secret' }, protocols: ['pop3'] })
+    await dovecot.fill('joe', sampleMessages(25))
+    wherry = await startWherry({ options: { ...modes, ms_syncd_protocol: 'pop', ms_syncd_port: dovecot.pop3Port } })
+  }, 120_000)
+
+  afterAll(async () => {
+    await wherry?.stop()
+    await dovecot?.stop()
+  })
+
+  it('MIG-03 MIG-07 MIG-11 MIG-12: the first login at pop3d moves the maildrop with its unique-ids, in their order', async () => {
+    const drop = async (port: number) => {
+      await using pop = await RawPop3.login(port, 'joe', 'secret')
+      const messages: string[] = []
+      for await (const { uidl, octets } of pop.messages())
+        messages.push(`${uidl} ${createHash('sha256').update(octets).digest('hex')}`)
+      await pop.command('QUIT')
+      return messages
+    }
+    const before = await drop(dovecot.pop3Port)
+    expect(await drop(wherry.pop3Port)).toEqual(before)
+    expect(before.length).toBe(25)
+    expect(await drop(dovecot.pop3Port)).toEqual(before)
+    await dovecot.stop()
+    expect(await drop(wherry.pop3Port)).toEqual(before)
+  })
+})
