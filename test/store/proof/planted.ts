@@ -211,9 +211,9 @@ export const planted: readonly PlantedBug[] = [
     name: 'MOVE expunges the source first',
     breaks: 'a crash leaves a duplicate, never a hole',
     file: 'mailbox.ts',
-    text: '    const result = await this.copyTo(uids, target)\n',
+    text: '    const result = await this.copyTo(uids, target, options)\n',
     replacement:
-      "    const messages = sortedUids(uids).flatMap((uid) => this.byUid(uid) ?? [])\n    await this.expunge(uids, 'client')\n    const result = await copyMessages(this.context, this.directory, messages, target as OpenMailbox)\n",
+      "    const copying = this.copyTo(uids, target, options)\n    await this.takeOut(uids, 'client', true)\n    const result = await copying\n",
   },
   {
     name: 'what is brought back is committed before its file has a durable name',
