@@ -1,5 +1,6 @@
 /** Access control lists, RFC 4314 §2, and the one answer to "which rights has this user here". */
 
+import { negative } from '../store/acl-values.ts'
 import { allRights, noRights, type Rights, withLookup } from './rights.ts'
 
 /** Rights by identifier: a user id, `group:<name>` or `anyone`; with `-` before it they are taken away. */
@@ -14,8 +15,6 @@ export interface Identity {
 
 export const anyone = 'anyone'
 export const groupPrefix = 'group:'
-/** Of what is taken away. MST-06 */
-export const negative = '-'
 
 /** Identifiers that mean the user, the most specific first. */
 export function identifiersOf({ userId, groups }: Identity): readonly (readonly string[])[] {

@@ -6,12 +6,11 @@
 import { canonicalUserId } from '../auth/user-id.ts'
 import { StoreError, SyntaxFault } from '../base/errors.ts'
 import type { MailboxId, UserId } from '../base/ids.ts'
+import { aclPrefix, givenRights, negative, type StoredAcl } from '../store/acl-values.ts'
 import type { Account, Store } from '../store/types.ts'
-import { type Acl, anyone, groupPrefix, negative } from './acl.ts'
+import { type Acl, anyone, groupPrefix } from './acl.ts'
 import { formatRights, noRights, parseRights, type Rights, withLookup } from './rights.ts'
 
-/** Of the account's values. */
-export const aclPrefix = 'acl '
 /** Identifiers in one list. */
 const maxIdentifiers = 1000
 
@@ -99,41 +98,53 @@ export async function inheritAcl(
   await update(store, account, (await account.status(mailbox)).mailboxId, () => acl)
 }
 
-/** Notes whom an account's lists give rights to, whatever was noted before: for one that was renamed or brought here. */
-export async function noteSharers(store: Store, account: Account): Promise<void> {
-  for (const identifier of grantedIn(await aclsOf(account))) await store.sharers.add(identifier, account.userId)
+/**
+ * A user has another id now: what he gives is noted under it, and what others have given him is his again. Not the rights that only negative entries of
+ * others name. Throws StoreError.
+ */
+export async function renameInAcls(store: Store, from: UserId, to: UserId): Promise<void> {
+  const own = await store.account(to).entries(aclPrefix)
+  for (const identifier of givenRights(own)) {
+    await store.sharers.add(identifier, to)
+    await store.sharers.remove(identifier, from)
+  }
+  for (const owner of await store.sharers.of(from)) {
+    const account = store.account(owner)
+    if (!(await account.exists())) continue
+    const called = (identifier: string) =>
+      identifier === from ? to : identifier === negative + from ? negative + to : identifier
+    for (const [mailbox, acl] of await aclsOf(account))
+      if ([...acl.keys()].some((identifier) => called(identifier) !== identifier))
+        await update(
+          store,
+          account,
+          mailbox,
+          (now) => new Map(Array.from(now, ([who, rights]) => [called(who), rights])),
+        )
+  }
 }
 
 async function update(store: Store, account: Account, mailbox: MailboxId, change: (acl: Acl) => Acl): Promise<void> {
   const { sharers } = store
   const owner = account.userId
-  let before: Acl = new Map()
-  let after: Acl = before
+  let [before, after]: [unknown, StoredAcl] = [undefined, {}]
   await account.update(aclPrefix + mailbox, (value) => {
-    before = aclIn(value)
-    after = change(before)
-    return after.size === 0
-      ? undefined
-      : Object.fromEntries(Array.from(after, ([who, rights]) => [who, formatRights(rights)]))
+    before = value
+    after = Object.fromEntries(Array.from(change(aclIn(value)), ([who, rights]) => [who, formatRights(rights)]))
+    return Object.keys(after).length === 0 ? undefined : after
   })
-  const [had, has] = [granted(before), granted(after)]
-  for (const identifier of has) await sharers.add(identifier, owner)
-  const gone = had.difference(has)
+  const given = (value: unknown) => givenRights([[aclPrefix, value ?? {}]])
+  for (const identifier of given(after)) await sharers.add(identifier, owner)
+  const gone = given(before).difference(given(after))
   if (gone.size === 0) return
-  for (const identifier of gone.difference(grantedIn(await aclsOf(account)))) {
+  for (const identifier of gone.difference(givenRights(await account.entries(aclPrefix)))) {
     await sharers.remove(identifier, owner)
     // Somebody may have given rights at this moment, and have found the note there still.
-    if (grantedIn(await aclsOf(account)).has(identifier)) await sharers.add(identifier, owner)
+    if (givenRights(await account.entries(aclPrefix)).has(identifier)) await sharers.add(identifier, owner)
   }
 }
 
-const granted = (acl: Acl): ReadonlySet<string> =>
-  new Set([...acl.keys()].filter((identifier) => !identifier.startsWith(negative)))
-
-const grantedIn = (acls: ReadonlyMap<MailboxId, Acl>): ReadonlySet<string> =>
-  Array.from(acls.values(), granted).reduce((all, some) => all.union(some), new Set())
-
 function aclIn(value: unknown): Acl {
-  const list = (value ?? {}) as Readonly<Record<string, string>>
+  const list = (value ?? {}) as StoredAcl
   return new Map(Object.entries(list).map(([identifier, letters]) => [identifier, parseRights(letters)]))
 }

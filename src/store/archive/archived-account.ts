@@ -91,10 +91,6 @@ export class ArchivedAccount implements Account {
     throw archiveError()
   }
 
-  async adoptUids(): Promise<boolean> {
-    throw archiveError()
-  }
-
   async remove(): Promise<void> {
     throw archiveError()
   }

@@ -156,10 +156,6 @@ export class ArchivedMailbox implements Mailbox {
     throw archiveError()
   }
 
-  async raiseUidNext(): Promise<void> {
-    throw archiveError()
-  }
-
   async forget(): Promise<void> {
     throw archiveError()
   }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { StoreError } from '../../base/errors.ts'
 import type { UserId } from '../../base/ids.ts'
 import { AccountState } from '../account-state.ts'
+import { givenRights } from '../acl-values.ts'
 import { codeOf, type FileStatus, unlessAbsent } from '../fs.ts'
 import { parseMessageFileName } from '../message-file.ts'
 import { childName } from '../names.ts'
@@ -34,10 +35,11 @@ const ownOfAccount: ReadonlySet<string> = new Set([quarantineName, removedName])
 /** A removal that has not ended by now never will. */
 const removalMs = 600_000
 
-export async function checkAccount(run: Run, userId: UserId, directory: string): Promise<void> {
+/** `isTree`: it belongs to no user, and `userId` is its name. */
+export async function checkAccount(run: Run, userId: UserId, directory: string, isTree = false): Promise<void> {
   const status = await unlessAbsent(run.fs.status(directory))
   if (status === undefined) return
-  const place: Place = { userId, owner: status.owner, top: directory }
+  const place: Place = { userId, owner: status.owner, top: directory, isTree }
   await run.checkAccess(directory, status, place)
   const usage = new UsageCheck(run, place)
   const waiting: Level[] = [{ name: '', directory }]
@@ -89,7 +91,7 @@ async function checkAccountLog(run: Run, place: Place, directory: string, hasLog
   const userId = place.userId!
   const open = async () => {
     await using store = run.openStore()
-    await store.account(userId).subscriptions()
+    await run.accountIn(store, place).subscriptions()
   }
   if (!hasLog) {
     // One that is being made, or removed, has it in a moment, or is gone.
@@ -106,9 +108,23 @@ async function checkAccountLog(run: Run, place: Place, directory: string, hasLog
   const scan = new LogScan(run.fs, 'account', directory, () => new AccountState(run.clock), digestOf)
   try {
     await checkLogFolder(run, place, scan.folders)
-    await checkLog(run, { scan, place, stateProblems: async () => [], open })
+    const { view } = await checkLog(run, { scan, place, stateProblems: async () => [], open })
+    if (view.newest !== undefined) await checkNotes(run, place, view.newest.state)
   } catch (error) {
     if (!(error instanceof StoreError && error.kind === 'not-found')) throw error
+  }
+}
+
+/** Whoever is given rights finds the mailboxes by a note. */
+async function checkNotes(run: Run, { userId, top, isTree }: Place, { values }: AccountState): Promise<void> {
+  const given = givenRights(values)
+  if (given.size === 0 || run.archived || isTree === true) return
+  await using store = run.openStore()
+  for (const identifier of given) {
+    if ((await store.sharers.of(identifier)).includes(userId!)) continue
+    await run.found({ kind: 'share-unnoted', path: top, userId, detail: `for ${identifier}` }, () =>
+      store.sharers.add(identifier, userId!),
+    )
   }
 }
 

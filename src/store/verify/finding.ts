@@ -64,6 +64,11 @@ export const findingKinds = {
     means: 'a cache tells something else than the messages do',
     repair: 'removes it; it is made again when needed',
   },
+  'share-unnoted': {
+    severity: 'warning',
+    means: 'those who were given rights on a mailbox do not see it in their lists',
+    repair: 'makes the note by which they find it',
+  },
   'stray-file': { severity: 'warning', means: 'a file that the store did not make', repair: aside },
   'stray-directory': { severity: 'warning', means: 'a directory that the store did not make', repair: aside },
   'special-file': { severity: 'warning', means: 'a link, FIFO, socket or device; the store makes none', repair: aside },

@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import { StoreError } from '../../base/errors.ts'
-import type { UserId } from '../../base/ids.ts'
 import { breath } from '../breath.ts'
 import { MailboxState } from '../mailbox-state.ts'
 import type { Mailbox, MessageList, MessageRecord, Store } from '../types.ts'
@@ -60,7 +59,7 @@ export class MailboxCheck {
   /** Opens the mailbox, which repairs its log. */
   async open(): Promise<void> {
     await using store = this.run.openStore()
-    const mailbox = await store.account(this.place.userId!).open(this.place.mailbox!)
+    const mailbox = await this.run.accountIn(store, this.place).open(this.place.mailbox!)
     await mailbox.close()
   }
 
@@ -85,7 +84,7 @@ export class MailboxCheck {
   withMailbox(work: (mailbox: Mailbox) => Promise<void>): Promise<void> {
     return this.inTurn(async () => {
       this.store ??= this.run.openStore()
-      await using mailbox = await this.store.account(this.place.userId as UserId).open(this.place.mailbox!)
+      await using mailbox = await this.run.accountIn(this.store, this.place).open(this.place.mailbox!)
       await work(mailbox)
     })
   }
@@ -149,8 +148,8 @@ export class MailboxCheck {
 /** Of what clients can see of a mailbox, and what the gateway remembers. */
 async function digestOf(state: MailboxState): Promise<string> {
   const digest = createHash('sha256')
-  const { uidValidity, uidNext, recentAfter, keptBelow, messages, flagTable, departed } = state
-  digest.update(JSON.stringify([uidValidity, uidNext, recentAfter, keptBelow, [...flagTable.keywords].sort()]))
+  const { uidValidity, uidNext, recentAfter, messages, flagTable, departed } = state
+  digest.update(JSON.stringify([uidValidity, uidNext, recentAfter, [...flagTable.keywords].sort()]))
   for (let position = 0; position < messages.length; position += 1) {
     const { uid, file, flags, modSeq, origin, uidl } = messages.at(position)!
     digest.update(JSON.stringify([uid, file, [...flags].sort(), modSeq, origin, uidl]))

@@ -82,7 +82,7 @@ async function checkMailbox(run: Run, place: Place, at: string, isComplete: bool
 class RemovedCheck extends MailboxCheck {
   override async open(): Promise<void> {
     await using store = this.run.openStore()
-    await store.account(this.place.userId!).removed()
+    await this.run.accountIn(store, this.place).removed()
   }
 
   /** Whoever brings the mailbox back takes the files first, and says so before. */

@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { UserId } from '../../base/ids.ts'
 import { archiveError, archiveFs } from '../archive/archive-fs.ts'
 import { directoryMode, type FileStatus, fileMode, type StoreFs } from '../fs.ts'
-import type { Store } from '../types.ts'
+import type { Account, Store } from '../types.ts'
 import { type Finding, type FindingKind, findingKinds, type Sighting } from './finding.ts'
 
 export interface RunOptions {
@@ -36,6 +36,8 @@ export interface Place {
   readonly owner: number
   /** Directory that `.quarantine` is in: the account's, or the store's. */
   readonly top: string
+  /** It is a tree that belongs to no user, and `userId` its name. */
+  readonly isTree?: boolean
 }
 
 const dayMs = 86_400_000
@@ -80,6 +82,11 @@ export class Run {
     }
     this.onFinding({ ...sighting, severity, means, repair, repaired, failure })
     return repaired === true
+  }
+
+  /** What this is the place of, for repairs. */
+  accountIn(store: Store, { userId, top, isTree }: Place): Account {
+    return isTree === true ? store.tree(userId!, top) : store.account(userId!)
   }
 
   /** Another look, not before `ms` from now. */

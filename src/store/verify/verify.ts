@@ -20,6 +20,8 @@ export interface VerifyOptions extends RunOptions {
   readonly roots: readonly string[]
   /** Directories of accounts that are only read. */
   readonly archives?: readonly string[]
+  /** Trees that belong to no user, by the names that they go by; checked with all accounts. */
+  readonly trees?: readonly { readonly name: string; readonly directory: string }[]
   /** Only these; all accounts, and what else lies in the roots, when undefined. */
   readonly userIds?: readonly UserId[] | undefined
   /** How many accounts there are, and when one comes to its end. */
@@ -41,20 +43,24 @@ interface FoundAccount {
   readonly run: Run
   readonly userId: UserId
   readonly directory: string
+  readonly isTree?: boolean
 }
 
 /** Tells what it finds, in the order of the tree. Answers the given user ids that have no mail here. Throws what keeps a root from being read. */
 export async function verify(options: VerifyOptions): Promise<readonly UserId[]> {
-  const { userIds, roots, archives = [] } = options
+  const { userIds, roots, archives = [], trees = [] } = options
   const accounts: FoundAccount[] = []
   for (const [run, directories] of [
     [new Run(options), roots],
     [new Run({ ...options, archived: true }), archives],
   ] as const)
     accounts.push(...(await accountsIn(run, directories, userIds)))
+  if (userIds === undefined)
+    for (const { name, directory } of trees)
+      accounts.push({ run: new Run(options), userId: name as UserId, directory, isTree: true })
   options.onAccounts?.({ count: accounts.length })
-  for (const { run, userId, directory } of accounts) {
-    await checkAccount(run, userId, directory)
+  for (const { run, userId, directory, isTree } of accounts) {
+    await checkAccount(run, userId, directory, isTree)
     options.onAccounts?.('ended')
   }
   const found = new Set(accounts.map(({ userId }) => userId))

@@ -159,20 +159,6 @@ export const planted: readonly PlantedBug[] = [
       '    this.uidNext = this.nextUid\n    if (this.isTableChanged) this.uidNext = this.nextUid = ((this.table.list().at(-1)?.lastUid ?? 0) + 1) as Uid\n',
   },
   {
-    name: 'a UID that is kept free for a message is given to another one',
-    breaks: 'UIDs mean what the old server said',
-    file: 'mailbox.ts',
-    text: '(Math.max(this.nextUid, this.keptBelow) as Uid)',
-    replacement: 'this.nextUid',
-  },
-  {
-    name: 'what is kept free is forgotten at a cut',
-    breaks: 'UIDs mean what the old server said',
-    file: 'mailbox-state.ts',
-    text: '(head.keptBelow ?? 1)',
-    replacement: '1',
-  },
-  {
     name: 'an origin is not looked for',
     breaks: 'exactly once',
     file: 'mailbox-state.ts',
@@ -213,7 +199,7 @@ export const planted: readonly PlantedBug[] = [
     file: 'mailbox.ts',
     text: '    const result = await this.copyTo(uids, target, options)\n',
     replacement:
-      "    const copying = this.copyTo(uids, target, options)\n    await this.takeOut(uids, 'client', true)\n    const result = await copying\n",
+      "    const known = new Map(sortedUids(uids).map((uid) => [uid, this.byUid(uid)]))\n    const source = { id: this.id, directory: this.directory, byUid: (uid: Uid) => known.get(uid) } as OpenMailbox\n    await this.expunge(uids, 'client')\n    const result = await copyMessages(this.context, source, uids, target as OpenMailbox, options)\n",
   },
   {
     name: 'what is brought back is committed before its file has a durable name',

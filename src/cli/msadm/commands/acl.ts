@@ -1,10 +1,11 @@
 /** msadm acl: rights on personal mailboxes. ACL-01 to ACL-05 */
 import { defaultDomain } from '../../../auth/user-id.ts'
 import type { UserId } from '../../../base/ids.ts'
-import { type Acl, anyone, groupPrefix, negative, rightsOf } from '../../../sharing/acl.ts'
+import { type Acl, anyone, groupPrefix, rightsOf } from '../../../sharing/acl.ts'
 import { aclOf, canonicalIdentifier, changeAcl, deleteAcl } from '../../../sharing/personal-acl.ts'
 import { allRights, formatRights, noRights, parseRights, type Rights } from '../../../sharing/rights.ts'
 import { sharingOf } from '../../../sharing/sharing.ts'
+import { negative } from '../../../store/acl-values.ts'
 import type { Account } from '../../../store/types.ts'
 import { type Command, CommandError, type Context, canonical, UsageError } from '../command.ts'
 

@@ -1,7 +1,7 @@
 import type { AccountRecord } from '../../../auth/accounts.ts'
 import type { UserId } from '../../../base/ids.ts'
 import { pidStateOf } from '../../../server/pid-file.ts'
-import { noteSharers } from '../../../sharing/personal-acl.ts'
+import { renameInAcls } from '../../../sharing/personal-acl.ts'
 import type { Account, Store } from '../../../store/types.ts'
 import {
   type Command,
@@ -33,7 +33,7 @@ export const ren: Command = {
 While it goes on nobody can log in under either name; sessions of the user end with a temporary error. When it is interrupted, by a crash or
 a power cut, the same command goes on where it was. Messages, flags and UIDs stay as they are; the addresses mail and mailLocalAddress follow
 where they had the old name, and mail for the old name is not known any more: msadm add -f -d or the directory can keep it as another
-mailLocalAddress. Backends in ms_sync.xml, and what other users were granted under the old name, are not changed.
+mailLocalAddress. Rights that others gave under the old name, and that the user gave, stay. Backends in ms_sync.xml are not changed.
 
 Examples
   msadm ren -l jane.doe@example.org jane.roe@example.org`,
@@ -111,7 +111,7 @@ const finish = async ({ from, to, state }: Renaming, { accounts, store }: Contex
     await accounts.put({ ...account, state, properties })
   }
   const mail = store().account(to)
-  await noteSharers(store(), mail)
+  await renameInAcls(store(), from, to)
   await mail.put({ [key]: undefined })
 }
 

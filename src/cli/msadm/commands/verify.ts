@@ -1,4 +1,6 @@
 import { systemClock } from '../../../base/clock.ts'
+import { sharingOf } from '../../../sharing/sharing.ts'
+import { sharedFoldersPrefix } from '../../../sharing/trees.ts'
 import { nodeFs } from '../../../store/fs.ts'
 import type { Finding, Severity } from '../../../store/verify/finding.ts'
 import { verify as verifyStore } from '../../../store/verify/verify.ts'
@@ -14,7 +16,7 @@ export const verify: Command = {
   --deep       parses every message and compares it with the cache; else a sample
   --progress   tells on standard error how far it is, also when that is no terminal
 
-Archives are checked as well, and never repaired.
+Shared roots are checked with all users. Archives are checked as well, and never repaired.
 Quarantine is the directory .quarantine in the account's own; nothing is ever deleted there.
 Severities: damage (mail or its order is lost or will be), warning, note (left-overs that cost room only).
 Exit status: 0 no damage, or all of it repaired; 1 damage is left.
@@ -46,6 +48,10 @@ Examples
       openStore: context.openStore,
       roots: [context.config.get('userdir'), ...context.config.all('partitions')],
       archives: context.config.all('archives'),
+      trees: sharingOf(context.config).trees.map(({ name, directory }) => ({
+        name: sharedFoldersPrefix + name,
+        directory,
+      })),
       userIds: userIds.length === 0 ? undefined : userIds,
       onFinding: (finding) => {
         count(finding)
