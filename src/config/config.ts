@@ -1,5 +1,6 @@
 import type { Finding } from './finding.ts'
 import { type OptionName, type OptionValue, type OptionValues, optionNames, optionOf } from './options.ts'
+import { SealedPassword } from './servpass/sealed-password.ts'
 
 /** The options in force: validated, defaults filled in. Immutable; a reload makes a new one. */
 export interface Config {
@@ -32,7 +33,7 @@ export const makeConfig = (
 ): Config => {
   const all = (name: OptionName): readonly unknown[] => {
     const given = set.get(name)
-    if (given !== undefined) return given
+    if (given !== undefined) return given.map((value) => (value instanceof SealedPassword ? value.open() : value))
     const fallback = optionOf(name).default
     return fallback === undefined ? [] : [fallback]
   }

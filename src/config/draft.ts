@@ -5,9 +5,11 @@
 import { dirname } from 'node:path'
 import { type Config, makeConfig, type Place } from './config.ts'
 import type { Finding } from './finding.ts'
-import { Invalid, type Option } from './option.ts'
-import { type OptionName, optionOf } from './options.ts'
+import { Invalid, isMarked, type Option } from './option.ts'
+import { type OptionName, type OptionValue, optionOf } from './options.ts'
 import { checkRelations } from './relations.ts'
+import { KeyFileFault } from './servpass/key-file.ts'
+import { SealedPassword, ServiceKeys } from './servpass/sealed-password.ts'
 import type { XmlElement } from './xml.ts'
 
 /** A value of an option, as an element of ms.conf. */
@@ -61,6 +63,33 @@ export class Draft {
     for (const [name, values] of own) this.#values.set(name, values)
   }
 
+  /** Reads the service key and has it open the passwords that are encrypted; what it doesn't open is an error, and not set. */
+  async unlock(): Promise<void> {
+    const info = this.#values.get('servpass:info')?.[0] as OptionValue<'servpass:info'>
+    const sealed = [...this.#values].flatMap(([name, values]) =>
+      values.flatMap((value) => (value instanceof SealedPassword ? [[name, value] as const] : [])),
+    )
+    const refuse = (name: OptionName, message: string) =>
+      this.#report('error', { name, place: this.#placeOf(name) }, message)
+    let keys: ServiceKeys | undefined
+    try {
+      if (info !== undefined && this.#file !== undefined) keys = await ServiceKeys.of(this.#file, info)
+    } catch (error) {
+      if (!(error instanceof KeyFileFault)) throw error
+      refuse('servpass:info', error.message)
+    }
+    for (const [name, password] of sealed) {
+      if (keys !== undefined && password.unlock(await keys.for(password.salt))) continue
+      this.#values.delete(name)
+      if (info === undefined) refuse(name, 'is encrypted, and no <servpass:info> says with which service key')
+      else if (keys !== undefined)
+        refuse(
+          name,
+          'is not what spasscrypt encrypted for it with this service key; write it in clear, and run spasscrypt again',
+        )
+    }
+  }
+
   /** What was taken so far, whatever was wrong with the rest. */
   get config(): Config {
     return makeConfig(this.#file, this.#values, this.#places)
@@ -75,11 +104,15 @@ export class Draft {
   finish(): Outcome {
     const { config } = this
     for (const { severity, option, message } of checkRelations(config))
-      this.#report(severity, { name: option, place: config.whereSet(option) ?? { source: this.#file } }, message)
+      this.#report(severity, { name: option, place: this.#placeOf(option) }, message)
     const findings = [...this.#findings].sort((a, b) =>
       a.severity === b.severity ? (a.line ?? 0) - (b.line ?? 0) : a.severity === 'error' ? -1 : 1,
     )
     return { config: findings.some(({ severity }) => severity === 'error') ? undefined : config, findings }
+  }
+
+  #placeOf(name: OptionName): Place {
+    return this.#places.get(name) ?? { source: this.#file }
   }
 
   #read(setting: Setting): { readonly value: unknown } | undefined {
@@ -91,6 +124,8 @@ export class Draft {
         if (option.refused !== undefined) this.#report('error', setting, withoutSupport(option.refused))
         else if (option.later !== undefined) this.#report('warning', setting, withoutEffect(option.later))
       }
+      if (isMarked(element) && typeof value === 'string' && value !== '')
+        this.#report('warning', setting, 'is marked servpass:encrypt and still in clear; run spasscrypt -e')
       return { value }
     } catch (error) {
       if (!(error instanceof Invalid)) throw error

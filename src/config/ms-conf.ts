@@ -62,6 +62,7 @@ export const loadConfig = async (file: string | undefined, options: LoadOptions 
     throw new ConfigError([{ severity: 'error', file: path, line: undefined, option: undefined, message }], { cause })
   }
   const draft = draftOf(octets, path)
+  await draft.unlock()
   // Where the file says wrongly what the directory is, the relations between options tell it.
   const location = hasErrors(draft.findings) ? undefined : locationOf(draft.config)
   const loaded = location === undefined ? undefined : await takeDirectory(draft, location, options)

@@ -4,6 +4,8 @@
  * and `checkConfig`.
  */
 import { resolve } from 'node:path'
+import { isSealed } from './servpass/seal.ts'
+import { SealedPassword } from './servpass/sealed-password.ts'
 import type { XmlElement } from './xml.ts'
 
 export type Service =
@@ -114,13 +116,19 @@ const row = <T>(parent: OptionParent, facts: OptionFacts & { readonly default?: 
   default: facts.default as T,
 })
 
-/** Text of an element that may have neither children nor attributes of its own (`servpass:` ones are looked at elsewhere). */
+/** Text of an element that may have neither children nor attributes of its own. */
 export const textOf = (element: XmlElement): string => {
+  const encrypt = element.attributes.get('servpass:encrypt')
+  if (encrypt !== undefined) throw new Invalid('has servpass:encrypt, which is for passwords only', encrypt.line)
+  return bareTextOf(element).trim()
+}
+
+const bareTextOf = (element: XmlElement): string => {
   const child = element.children[0]
   if (child !== undefined) throw new Invalid('has another element inside', child.line)
   for (const [name, attribute] of element.attributes)
     if (!name.startsWith('servpass:')) throw new Invalid(`has an attribute ${name}`, attribute.line)
-  return element.text.trim()
+  return element.text
 }
 
 interface Bounds {
@@ -162,6 +170,18 @@ const maxSocketPathOctets = 107
 export const quote = (text: string): string => {
   const cut = text.length > 60 ? `${text.slice(0, 60)}…` : text
   return JSON.stringify(cut)
+}
+
+/** Whether spasscrypt encrypts it. */
+export const isMarked = (element: XmlElement): boolean => element.attributes.get('servpass:encrypt')?.value === 'true'
+
+/** `config.get` opens it: to everybody who reads the option it is its password. */
+const sealedIn = (option: string, text: string): string => {
+  try {
+    return new SealedPassword(option, text) as unknown as string
+  } catch (error) {
+    throw new Invalid((error as Error).message)
+  }
 }
 
 /** The builders of one parent element. */
@@ -231,15 +251,11 @@ export const optionsOf = (parent: OptionParent) => {
   function password(facts: OptionFacts & { default?: string }): Option<string> | Option<string | undefined> {
     return row<string>(parent, facts, {
       type: 'password',
-      valid: 'a password in clear',
+      valid: 'a password in clear, or what spasscrypt made of it',
       // The text as it stands: blanks may belong to a password.
       read: (element) => {
-        if (element.attributes.get('servpass:encrypt')?.value === 'true')
-          throw new Invalid(
-            'is marked servpass:encrypt, and obfuscated passwords can not be read yet; write it in clear',
-          )
-        textOf(element)
-        return element.text
+        const text = bareTextOf(element)
+        return isMarked(element) && isSealed(text.trim()) ? sealedIn(element.name, text.trim()) : text
       },
     })
   }

@@ -11,7 +11,7 @@ import { formatFinding } from '../config/finding.ts'
 import { exitCodes } from './process.ts'
 import { StartError } from './supervision.ts'
 
-interface User {
+export interface User {
   readonly name: string
   readonly uid: number
   readonly gid: number
@@ -24,7 +24,7 @@ let becoming: User | undefined
 const found = new Map<string, User | undefined>()
 
 /** A user of this system; undefined when there is none of that name. */
-function findUser(name: string): User | undefined {
+export function findUser(name: string): User | undefined {
   if (!found.has(name)) {
     try {
       const id = (flag: string) =>

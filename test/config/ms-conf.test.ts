@@ -164,7 +164,7 @@ describe('reading ms.conf', () => {
       ...findings(`<sasl><auxprop_plugin>ldapdb</auxprop_plugin><ldapdb_pw>${secret}</ldapdb_pw></sasl>`),
       ...findings(`<ldap_bind_pwd>${secret}</ldap_bind_pwd><ldap_bind_pwd>${secret}</ldap_bind_pwd>`),
     ]
-    expect(shown.length).toBe(4)
+    expect(shown.length).toBe(5)
     expect(shown.join('\n')).not.toContain(secret)
   })
 

@@ -163,8 +163,7 @@ const serviceKey: Option<ServiceKey | undefined> = custom<ServiceKey | undefined
     default: undefined,
     services: [...everything, 'spasscrypt', 'spassmgt'],
     reload: 'restart',
-    later: 'obfuscated passwords (spasscrypt)',
-    doc: 'The service key with which passwords in this file are obfuscated.',
+    doc: 'The service key (spassmgt) with which passwords in this file are encrypted (spasscrypt).',
   },
   {
     type: 'string',
@@ -177,7 +176,7 @@ const serviceKey: Option<ServiceKey | undefined> = custom<ServiceKey | undefined
         type: 'boolean',
         services: [...everything, 'spasscrypt'],
         values: ['true'],
-        doc: 'The text is obfuscated. Refused until obfuscated passwords can be read.',
+        doc: 'The text is encrypted, or will be by the next spasscrypt -e.',
       },
     ],
     read: (element) => {
