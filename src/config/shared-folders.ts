@@ -28,6 +28,9 @@ export const checkSharedFolders = (config: Config): readonly SharingFault[] => {
   // SHR-01
   for (const name of repeated(roots.map(({ name }) => name)))
     error('shared_root', `the name ${name} is there twice; each root has one of its own`)
+  const emails = roots.flatMap(({ email }) => email?.toLowerCase() ?? [])
+  for (const email of repeated(emails))
+    error('shared_root', `the address ${email} is there twice; a message goes to one root`)
   const directories = roots.map(({ path }) => resolve(config.get('shared_root_dir'), path))
   const mail = [config.get('userdir'), ...config.all('partitions'), ...config.all('archives')]
   for (const [index, directory] of directories.entries())

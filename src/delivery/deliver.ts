@@ -15,6 +15,8 @@ export type Handed =
 
 export interface DeliveryParts {
   readonly clock: Clock
+  /** Where it goes unless it has a mark; the inbox where there is none of this name, or none is named. */
+  readonly mailbox?: string
   /** Does the work, which adds a message of this size, unless the user is over quota. Throws StoreError over-quota. QUO-06 */
   adding<T>(sizeOctets: number, work: () => Promise<T>): Promise<T>
 }
@@ -28,14 +30,14 @@ const repeatedWithinSeconds = 14 * 86_400
 export async function deliver(
   account: Account,
   octets: AsyncIterable<Uint8Array>,
-  { clock, adding }: DeliveryParts,
+  { clock, mailbox: named = 'INBOX', adding }: DeliveryParts,
 ): Promise<Handed> {
   const chunks = withCrlf(octets)[Symbol.asyncIterator]()
   const header = await readHeader(chunks)
   const now = Math.floor(clock.now() / 1_000)
   const key = await findMarkKey(account)
   const found = key === undefined ? undefined : readMark(header, key)
-  await using mailbox = await openFor(account, found?.mark)
+  await using mailbox = await openFor(account, found?.mark, named)
   const body = { start: found?.rest ?? header, chunks }
   if (found === undefined) return store(mailbox, { internalDate: now }, body, adding)
   const { origin, uidl, internalDate, flags, submittedAt } = found.mark
@@ -44,9 +46,9 @@ export async function deliver(
   if (known !== undefined && now - submittedAt < repeatedWithinSeconds)
     return { mailbox: mailbox.name, isRepeated: true }
   // In another mailbox the origin would be that of another message: what an IMAP backend does not have there is expunged.
-  const named = isPlace && known === undefined ? { origin, ...(uidl === undefined ? {} : { uidl }) } : {}
+  const origins = isPlace && known === undefined ? { origin, ...(uidl === undefined ? {} : { uidl }) } : {}
   // It is in the backend's mailbox, and would be fetched for ever: quotas are not for what was fetched.
-  return store(mailbox, { internalDate, flags, ...named }, body, (_, work) => work())
+  return store(mailbox, { internalDate, flags, ...origins }, body, (_, work) => work())
 }
 
 async function store(
@@ -70,14 +72,15 @@ async function store(
     : { mailbox: mailbox.name, isRepeated: true }
 }
 
-/** The mailbox that the mark names, also under another name by now; the inbox where there is none. */
-async function openFor(account: Account, mark: Mark | undefined): Promise<Mailbox> {
-  const name = mark === undefined ? undefined : await nameOf(account, mark.mailboxId)
+/** The mailbox that the mark names, also under another name by now; else `named`, and the inbox where there is none. */
+async function openFor(account: Account, mark: Mark | undefined, named: string): Promise<Mailbox> {
+  const name = mark === undefined ? named : ((await nameOf(account, mark.mailboxId)) ?? 'INBOX')
   try {
-    if (name !== undefined) return await account.open(name)
+    return await account.open(name)
   } catch (error) {
-    // It was removed a moment ago.
-    if (!(error instanceof StoreError) || error.kind !== 'not-found') throw error
+    // Also one that was removed a moment ago, and a name that no mailbox can have.
+    if (!(error instanceof StoreError) || !['not-found', 'invalid', 'limit'].includes(error.kind)) throw error
+    if (name === 'INBOX') throw error
   }
   return account.open('INBOX')
 }

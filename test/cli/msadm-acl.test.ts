@@ -105,3 +105,18 @@ describe('msadm acl', () => {
     expect((await call(['--completion', 'bash'])).out).toContain('acl')
   })
 })
+
+it('LMTP-10, SHR-09: msadm deliver puts a message into a shared root, or a mailbox below it', async () => {
+  const { call, directory } = await newPlace(
+    "<shared_root_dir>shared</shared_root_dir><shared_root name='Archive' path='archive' email='archive@a.example'/><quota_messages>1</quota_messages>",
+  )
+  const deliver = async (address: string) => (await call(['deliver', address], 'Subject: x\n\nx\n')).out
+  expect(await deliver('archive@a.example')).toBe('Shared Folders/Archive: 1\n')
+  await using store = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
+  await store.tree('Archive', join(directory, 'shared/archive')).create('leads/john')
+  expect(await deliver('archive+leads/john@a.example')).toBe('Shared Folders/Archive/leads/john: 1\n')
+  // One that is not there, and one that can't be: the message is not lost.
+  expect(await deliver('archive+leads/ann@a.example')).toBe('Shared Folders/Archive: 2\n')
+  expect(await deliver('archive+../x@a.example')).toBe('Shared Folders/Archive: 3\n')
+  expect(await call(['deliver', 'nobody@a.example'], 'x')).toMatchObject({ status: 67 })
+})

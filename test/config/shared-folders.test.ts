@@ -6,8 +6,8 @@ const staff = '<group name="staff" type="whatever"><user name="tim"/><user name=
 const read = (body: string) => parseConfig(Buffer.from(`<ms_options>${body}</ms_options>`), '/etc/example/ms.conf')
 const errors = (body: string) =>
   read(body).findings.flatMap(({ severity, message }) => (severity === 'error' ? [message] : []))
-const root = (name: string, path: string, access = '') =>
-  `<shared_root name='${name}' path='${path}' email='x@a.example'>${access}</shared_root>`
+const root = (name: string, path: string, access = '', email = `${name}@a.example`) =>
+  `<shared_root name='${name}' path='${path}' email='${email}'>${access}</shared_root>`
 
 describe('shared folders', () => {
   it('are taken with access lists; SHR-11: the type of a group has no effect', () => {
@@ -20,7 +20,8 @@ describe('shared folders', () => {
   })
 
   it.each([
-    ['SHR-01', root('Team', 'a') + root('Team', 'b'), 'the name Team is there twice'],
+    ['SHR-01', root('Team', 'a', '', 'x@a') + root('Team', 'b', '', 'y@a'), 'the name Team is there twice'],
+    ['addresses', root('A', 'a', '', 'x@a') + root('B', 'b', '', 'X@a'), 'the address x@a is there twice'],
     ['SHR-01', root('A', 'a') + root('B', '/var/isode/ms/shared/a'), 'are the same, or one is inside the other'],
     ['SHR-01', root('A', 'a') + root('B', 'a/b'), 'are the same, or one is inside the other'],
     ['SHR-01', root('A', '/var/isode/ms/user/a'), 'are the same, or one is inside the other'],

@@ -1,7 +1,10 @@
 import { systemClock } from '../../../base/clock.ts'
 import { StoreError } from '../../../base/errors.ts'
 import { deliver as deliverTo } from '../../../delivery/deliver.ts'
-import { type Command, CommandError, canonical, onlyUserId, readArguments } from '../command.ts'
+import { findSharedAddress, type SharedAddress } from '../../../sharing/delivery-address.ts'
+import { sharingOf } from '../../../sharing/sharing.ts'
+import { sharedFoldersPrefix } from '../../../sharing/trees.ts'
+import { type Command, CommandError, type Context, canonical, onlyUserId, readArguments } from '../command.ts'
 
 /** sysexits.h: what mail servers understand. */
 const noUser = 67
@@ -10,15 +13,19 @@ const refused = 77
 
 export const deliver: Command = {
   name: 'deliver',
-  usage: 'deliver userid',
+  usage: 'deliver userid|address',
   summary: 'puts the message on standard input into the mail of a user, for the pipe transport of a mail server',
   details:
+    '  The address of a shared root, archive@example.org, puts it there; archive+leads/john@example.org into the mailbox leads/john below it, if there is one.\n' +
     '  Exit status 67: no such user; 75: to be tried again later; 77: the user is over quota and over_quota_temp_error is false.\n' +
     '  A message that ms_syncd fetched and submitted (smtp_injection) gets its old place and is shown once.',
   run: async (args, context) => {
-    const userId = canonical(onlyUserId(readArguments(args, {}).positionals), context)
+    const given = onlyUserId(readArguments(args, {}).positionals)
+    const shared = findSharedAddress(sharingOf(context.config), given)
+    if (shared !== undefined) return await inSharedFolder(shared, context)
+    const userId = canonical(given, context)
     const account = context.store().account(userId)
-    try {
+    await answering(context, async () => {
       if (!(await account.exists())) throw new CommandError(`${userId} has no mail here`, noUser)
       const handed = await deliverTo(account, context.input, {
         clock: systemClock,
@@ -27,13 +34,32 @@ export const deliver: Command = {
       const { mailbox } = handed
       if ('uid' in handed) context.print(`${mailbox}: ${handed.uid}`, { userId, mailbox, uid: handed.uid })
       else context.print(`${mailbox}: a message that is there`, { userId, mailbox, repeated: true })
-    } catch (error) {
-      // QUO-06, LMTP-04
-      if (error instanceof StoreError && error.kind === 'over-quota' && !context.config.get('over_quota_temp_error'))
-        throw new CommandError(error.message, refused)
-      if (error instanceof StoreError || 'code' in (error as Error))
-        throw new CommandError((error as Error).message, tryAgain)
-      throw error
-    }
+    })
   },
+}
+
+/** LMTP-10. No quota counts it: SHR-09 */
+async function inSharedFolder({ tree, mailbox }: SharedAddress, context: Context): Promise<void> {
+  await answering(context, async () => {
+    const name = sharedFoldersPrefix + tree.name
+    const account = context.store().tree(name, tree.directory)
+    await account.ensure()
+    const adding = <T>(_: number, work: () => Promise<T>) => work()
+    const handed = await deliverTo(account, context.input, { clock: systemClock, mailbox, adding })
+    const full = handed.mailbox === 'INBOX' ? name : `${name}/${handed.mailbox}`
+    if ('uid' in handed) context.print(`${full}: ${handed.uid}`, { mailbox: full, uid: handed.uid })
+  })
+}
+
+async function answering({ config }: Context, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    // QUO-06, LMTP-04
+    if (error instanceof StoreError && error.kind === 'over-quota' && !config.get('over_quota_temp_error'))
+      throw new CommandError(error.message, refused)
+    if (error instanceof StoreError || 'code' in (error as Error))
+      throw new CommandError((error as Error).message, tryAgain)
+    throw error
+  }
 }
