@@ -7,7 +7,7 @@ import type { Gateway } from './gateway.ts'
 /** The service that `src/auth` asks; request and answer are described there. */
 export const serviceName = 'ms_sync'
 
-/** Answers an AuthenticateAnswer or AdmitAnswer (src/auth/ms-syncd.ts). A refusal is an answer; what else goes wrong is thrown. */
+/** Answers an AuthenticateAnswer, AdmittedAnswer or MigrateAnswer (src/auth/ms-syncd.ts). A refusal is an answer; what else goes wrong is thrown. */
 export const authenticate = async (gateway: Gateway, request: Json): Promise<Json> => {
   const asked = read(request)
   if (asked === undefined) return refusal(new AuthError('unavailable', 'the request is not understood'))
@@ -16,6 +16,7 @@ export const authenticate = async (gateway: Gateway, request: Json): Promise<Jso
     if (type === 'admitted')
       return { ok: true, userId, passwordNeeded: (await gateway.admit(user, userId, password)) === 'password-needed' }
     if (password === undefined) throw new AuthError('unavailable', 'the request has no password')
+    if (type === 'migrate') return { ok: true, userId, ...(await gateway.migrate(user, userId, password)) }
     await gateway.login(user, userId, password)
     return { ok: true, userId }
   } catch (error) {
@@ -26,8 +27,10 @@ export const authenticate = async (gateway: Gateway, request: Json): Promise<Jso
   }
 }
 
+const types = ['authenticate', 'admitted', 'migrate'] as const
+
 interface Asked {
-  readonly type: 'authenticate' | 'admitted'
+  readonly type: (typeof types)[number]
   readonly user: string
   readonly userId: UserId
   readonly password: Buffer | undefined
@@ -37,15 +40,21 @@ const read = (request: Json): Asked | undefined => {
   if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
     return undefined
   const { type, user, userId, password } = request
-  if ((type !== 'authenticate' && type !== 'admitted') || typeof user !== 'string' || typeof userId !== 'string')
-    return undefined
+  const known = types.find((name) => name === type)
+  if (known === undefined || typeof user !== 'string' || typeof userId !== 'string') return undefined
   if (password !== undefined && typeof password !== 'string') return undefined
   return {
-    type,
+    type: known,
     user,
     userId: userId as UserId,
     password: password === undefined ? undefined : Buffer.from(password, 'base64'),
   }
 }
 
-const refusal = ({ kind, message }: AuthError): Json => ({ ok: false, kind, text: message })
+/** `reason`: for whoever runs the server. */
+const refusal = ({ kind, message, cause }: AuthError): Json => ({
+  ok: false,
+  kind,
+  text: message,
+  ...(cause instanceof Error ? { reason: cause.message } : {}),
+})

@@ -22,7 +22,7 @@ import type { SyncPolicy } from '../sync/sync-once.ts'
 import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
-import { Migration } from './migration.ts'
+import { accountMaker, Migration, type Pulled } from './migration.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Shares, SharesOptions } from './shares.ts'
@@ -118,13 +118,10 @@ export class Gateway {
   /** Of somebody who is let in by a backend and is to have an account here; undefined: this is no migration. */
   migrationOf(userId: UserId): Migration | undefined {
     if (!this.#config.get('auto_migrate') || this.#accounts === undefined) return undefined
-    return new Migration({
-      userId,
-      accounts: this.#accounts,
-      routing: this.#config.get('auto_add_laser_routing'),
-      clock: this.clock,
-      log: this.log.child({ user: userId }),
-    })
+    const { clock } = this
+    const log = this.log.child({ user: userId })
+    const routing = this.#config.get('auto_add_laser_routing')
+    return new Migration({ makeAccount: accountMaker(userId, this.#accounts, routing, log), clock, log })
   }
 
   /** SYN-01: those who have an account are polled as well. */
@@ -158,6 +155,19 @@ export class Gateway {
     if (recorded !== undefined && !Buffer.from(recorded).equals(password))
       throw new AuthError('bad-credentials', 'not the password of the record in ms_sync.xml')
     await this.#user(userId, backends).login(backends, password)
+  }
+
+  /** MIG-08: pulls the mail of a user, whoever has an account; whoever asks makes it. Throws AuthError. */
+  async migrate(user: string, userId: UserId, password: Buffer): Promise<Pulled> {
+    if (this.signal.aborted) throw new AuthError('unavailable', 'ms_syncd is stopping')
+    if (!this.#config.get('auto_migrate'))
+      throw new AuthError('unavailable', 'ms_syncd runs without auto_migrate: set it to true and restart ms_syncd')
+    const backends = await this.#backendsOf(user, userId)
+    if (backends === undefined)
+      throw new AuthError('unavailable', 'no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
+    const log = this.log.child({ user: userId })
+    const migration = new Migration({ makeAccount: async () => {}, clock: this.clock, log })
+    return await this.#user(userId, backends).migrate(backends, password, migration)
   }
 
   /**
@@ -308,6 +318,15 @@ export class Gateway {
       }
       place += user.backendCount
     }
+  }
+
+  statusOf(userId: UserId): readonly UserStatus[] {
+    return (
+      this.#users
+        .get(userId)
+        ?.status()
+        .map((status) => ({ user: userId, ...status })) ?? []
+    )
   }
 
   get counts(): { readonly users: number; readonly running: number; readonly waiting: number } {

@@ -22,6 +22,8 @@ const delayMarginMs = 1_000
 /** A backend that said that too much is asked of it is left alone for so long, whatever a client does. */
 const slowedMs = 60_000
 
+export const nothingPassed = { whole: 0, listed: 0, missing: 0 }
+
 /** Told what happens (`begun`, `started`, `proven`, then `done`, `failed`, `abandoned` or `heldBack`), it says when the next session is due. */
 export class BackendLink {
   readonly setbacks = new Setbacks()
@@ -52,7 +54,7 @@ export class BackendLink {
   /** Missing at the backend, and kept here. */
   #held = 0
   /** Sessions that came to their end, and of the last one: messages there, and what it did not get. */
-  passes = { whole: 0, listed: 0, missing: 0 }
+  passes = nothingPassed
   #totals = { sessions: 0, listed: 0, fetched: 0, octets: 0 }
 
   constructor(backend: Backend, userId: string, host: BackendHost, clock: Clock, log: Log) {

@@ -13,26 +13,34 @@ const passesForAll = 3
 const passEveryMs = 60_000
 
 export interface MigrationParts {
-  readonly userId: UserId
-  readonly accounts: Pick<Accounts, 'add'>
-  readonly routing: boolean
+  /** When all mail is here. It may throw, and is called again then. */
+  readonly makeAccount: (password: Buffer) => Promise<void>
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Of one user who has no account here yet. */
+/** What a migration led to. */
+export interface Pulled {
+  /** Messages at the old servers. */
+  readonly listed: number
+  /** Those that they list and don't give. */
+  readonly notGiven: number
+}
+
+/** Of one user whose mail is not all here yet. */
 export class Migration {
   readonly #parts: MigrationParts
   #finishing: Promise<boolean> | undefined
   #isOver = false
+  readonly #end = Promise.withResolvers<Pulled>()
 
   constructor(parts: MigrationParts) {
     this.#parts = parts
   }
 
-  /** The account is there. */
-  get isOver(): boolean {
-    return this.#isOver
+  /** Resolves when all mail is here and the account is made. */
+  get over(): Promise<Pulled> {
+    return this.#end.promise
   }
 
   /** Everything was asked for at least once: the user may work with what is here. */
@@ -53,34 +61,34 @@ export class Migration {
   }
 
   async #finish(links: readonly BackendLink[], password: Buffer): Promise<boolean> {
-    const { userId, accounts, routing, log } = this.#parts
-    const account: AccountRecord = {
-      userId,
-      state: 'enabled',
-      verifiers: undefined,
-      services: {},
-      properties: routing ? routingAttributes(userId) : [],
+    try {
+      await this.#parts.makeAccount(password)
+    } finally {
+      password.fill(0)
     }
+    this.#isOver = true
+    const sum = (count: (link: BackendLink) => number) => links.reduce((total, link) => total + count(link), 0)
+    const pulled = { listed: sum(({ passes }) => passes.listed), notGiven: sum(({ passes }) => passes.missing) }
+    const severity = pulled.notGiven > 0 ? 'warning' : 'notice'
+    this.#parts.log.log(severity, 'migrated: all mail of the user is here', { backends: links.length, ...pulled })
+    this.#end.resolve(pulled)
+    return true
+  }
+}
+
+/** For the first login. MIG-05 */
+export const accountMaker =
+  (userId: UserId, accounts: Pick<Accounts, 'add'>, routing: boolean, log: Log): MigrationParts['makeAccount'] =>
+  async (password) => {
+    const properties = routing ? routingAttributes(userId) : []
+    const account: AccountRecord = { userId, state: 'enabled', verifiers: undefined, services: {}, properties }
     try {
       await accounts.add(account, password)
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind !== 'already-exists') throw error
       log.log('warning', 'the mail was pulled, and meanwhile somebody else made the account: it stays as it is', {})
-      this.#isOver = true
-      return true
-    } finally {
-      password.fill(0)
     }
-    this.#isOver = true
-    const missing = links.reduce((sum, { passes }) => sum + passes.missing, 0)
-    log.log(missing > 0 ? 'warning' : 'notice', 'migrated: the user has an account here now', {
-      backends: links.length,
-      listed: links.reduce((sum, { passes }) => sum + passes.listed, 0),
-      ...(missing > 0 ? { notGiven: missing } : {}),
-    })
-    return true
   }
-}
 
 const isPulled = ({ passes }: BackendLink): boolean =>
   passes.whole > 0 && (passes.missing === 0 || passes.whole >= passesForAll)

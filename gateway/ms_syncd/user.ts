@@ -11,9 +11,9 @@ import type { MailEvent } from '#src/events/types.ts'
 import { pollPassword, pollsAlone } from '../backend/credentials.ts'
 import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
-import { BackendLink } from './link.ts'
+import { BackendLink, nothingPassed } from './link.ts'
 import { UserLinks } from './links.ts'
-import type { Migration } from './migration.ts'
+import type { Migration, Pulled } from './migration.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
@@ -87,12 +87,13 @@ export class GatewayUser {
   async login(backends: UserBackends, password: Buffer): Promise<void> {
     this.#decider = 'backend'
     // Who has no account again was one who was removed, and is migrated anew.
-    if (this.#isLocal) this.#isLocal = false
-    this.#migration ??= this.#gateway.migrationOf(this.userId)
+    this.#isLocal = false
+    if (this.#migration === undefined) this.#beginMigration(this.#gateway.migrationOf(this.userId))
+    const { fastLogin } = this.#gateway
     this.#asking++
     try {
-      await this.#login(backends, password)
-      if (!this.#gateway.fastLogin) this.#needMail()
+      await this.#login(backends, password, fastLogin)
+      if (!fastLogin) this.#needMail()
     } finally {
       this.#asking--
       // Nobody was let in: nothing to remember, however many passwords are tried.
@@ -100,8 +101,33 @@ export class GatewayUser {
     }
   }
 
-  async #login(backends: UserBackends, password: Buffer): Promise<void> {
-    const { fastLogin } = this.#gateway
+  /** Resolves when all mail is here. Throws AuthError: the backends don't let the user in, or a session broke off. */
+  async migrate(backends: UserBackends, password: Buffer, migration: Migration): Promise<Pulled> {
+    this.#decider = 'backend'
+    this.#isLocal = false
+    if (this.#migration === undefined) this.#beginMigration(migration)
+    const { over } = this.#migration ?? migration
+    this.#asking++
+    try {
+      await this.#login(backends, password, false)
+      // The password may have been accepted a moment ago, without a session now.
+      for (const link of this.#links.all) if (link.passes.whole === 0) link.promptNow()
+      this.#syncDue(this.#links.all, loginPriority)
+      await Promise.all(this.#sessions)
+      this.#needMail()
+      return await over
+    } finally {
+      this.#asking--
+      this.plan()
+    }
+  }
+
+  #beginMigration(migration: Migration | undefined): void {
+    this.#migration = migration
+    for (const link of this.#links.all) link.passes = nothingPassed
+  }
+
+  async #login(backends: UserBackends, password: Buffer, fastLogin: boolean): Promise<void> {
     const digest = new PasswordDigest(password)
     while (this.#ownPoll !== undefined) {
       this.#ownPoll.stop.abort()
@@ -128,8 +154,13 @@ export class GatewayUser {
 
   /** MIG-06: nobody works with mail of which a part may be missing, unless backend_fast_login says so. Throws AuthError. */
   #needMail(): void {
-    if (this.#migration?.isUsable(this.#links.all) === false)
-      throw new AuthError('unavailable', 'your mail could not be moved here yet; try again later')
+    if (this.#migration?.isUsable(this.#links.all) !== false) return
+    const reasons = this.status().flatMap(({ backend, reason }) =>
+      reason === undefined ? [] : [`${backend}: ${reason}`],
+    )
+    throw new AuthError('unavailable', 'the mail could not be moved here yet; try again later', {
+      cause: new Error(`the pull broke off: ${reasons.join('; ')}`),
+    })
   }
 
   async #follow(attempt: Attempt, password: Buffer, fast: boolean): Promise<void> {

@@ -8,7 +8,7 @@ import type { LoginPlace, LoginRequest } from './types.ts'
 /** `ask` of the event bus (src/events/types.ts). */
 export type AskService = (
   service: string,
-  request: AuthenticateRequest | AdmittedRequest,
+  request: AuthenticateRequest | AdmittedRequest | MigrateRequest,
   options: { readonly secret?: true; readonly timeoutMs: number; readonly signal: AbortSignal },
 ) => Promise<unknown>
 
@@ -32,11 +32,21 @@ export type AdmittedRequest = {
   /** Only when it was needed. */
   readonly password?: string
 }
+/** MIG-08: ms_syncd is to pull all mail of a user; whoever asks makes the account. It answers a MigrateAnswer or a refusal. */
+export type MigrateRequest = Pick<AuthenticateRequest, 'user' | 'userId' | 'password'> & { readonly type: 'migrate' }
+/** Messages at the old servers, and those of them that they don't give. */
+export type MigrateAnswer = {
+  readonly ok: true
+  readonly userId: string
+  readonly listed: number
+  readonly notGiven: number
+}
 /** `passwordNeeded`: a backend of the user has no password of its own. Nothing was done: tell it again with the password. */
 export type AdmittedAnswer = { readonly ok: true; readonly userId: string; readonly passwordNeeded: boolean }
 export type AuthenticateAnswer =
   | { readonly ok: true; readonly userId: string }
-  | { readonly ok: false; readonly kind: AuthErrorKind; readonly text: string }
+  /** `reason` is for whoever runs the server. */
+  | { readonly ok: false; readonly kind: AuthErrorKind; readonly text: string; readonly reason?: string }
 
 /** Throws AuthError, the backend's or unavailable. */
 export const askMsSyncd = async (
@@ -57,6 +67,22 @@ export const askMsSyncd = async (
   }
   const refusal = readAnswer(answer)
   if (refusal !== undefined) throw refusal
+}
+
+/** Resolves when the mail is here. Throws AuthError: refused, with the reason for an operator as its cause. */
+export const askToMigrate = async (
+  ask: AskService,
+  request: Pick<LoginRequest, 'user' | 'password' | 'signal'> & { readonly userId: UserId },
+  timeoutMs: number,
+): Promise<MigrateAnswer> => {
+  const { user, userId, password, signal } = request
+  const asked = { type: 'migrate', user, userId, password: password.toString('base64') } as const
+  const answer = await ask('ms_sync', asked, { secret: true, timeoutMs, signal })
+  const refusal = readAnswer(answer)
+  if (refusal === undefined) return answer as MigrateAnswer
+  const { reason, text } = answer as { reason?: unknown; text: string }
+  const why = typeof reason === 'string' ? reason : text
+  throw new AuthError(refusal.kind, refusal.message, { cause: new Error(why) })
 }
 
 /** Whom an account let in. */

@@ -1,5 +1,8 @@
 /** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Dovecot, startDovecot } from '../support/dovecot.ts'
 import { sampleMessages } from '../support/messages.ts'
@@ -92,14 +95,46 @@ describe('an old POP3 server', () => {
   let wherry: Wherry
 
   beforeAll(async () => {
-    dovecot = await startDovecot({ users: { joe: 'secret' }, protocols: ['pop3'] })
+    dovecot = await startDovecot({ users: { joe: 'secret', ann: 'secret' }, protocols: ['pop3'] })
     await dovecot.fill('joe', sampleMessages(25))
+    await dovecot.fill('ann', sampleMessages(5))
     wherry = await startWherry({ options: { ...modes, ms_syncd_protocol: 'pop', ms_syncd_port: dovecot.pop3Port } })
   }, 120_000)
 
   afterAll(async () => {
     await wherry?.stop()
     await dovecot?.stop()
+  })
+
+  const msadm = (...words: string[]) =>
+    promisify(execFile)(resolve(import.meta.dirname, '../../bin/msadm'), ['-c', wherry.configFile, ...words])
+
+  it('MIG-08 MIG-09 MIG-10: msadm migrate moves a user who waits, and again without losing what was put here', async () => {
+    await msadm('add', '-m', 'ann')
+    await expect(loggedIn(wherry.imapPort, 'ann')).rejects.toThrow(/NO/)
+    await expect(msadm('migrate', '-p', 'wrong', 'ann')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('msadm: migrate: the old server does not accept the password'),
+    })
+    await expect(loggedIn(wherry.imapPort, 'ann')).rejects.toThrow(/NO/)
+    const first = await msadm('--json', 'migrate', '-q', '-p', 'secret', 'ann', 'mailLocalAddress=anna@gateway.example')
+    expect(JSON.parse(first.stdout)).toEqual({
+      userId: 'ann@gateway.example',
+      state: 'enabled',
+      listed: 5,
+      notGiven: 0,
+    })
+    const listed = JSON.parse((await msadm('--json', 'list', '-v', '-u', 'ann')).stdout)
+    expect(JSON.stringify(listed)).toContain('anna@gateway.example')
+    const inbox = async () => (await everything(wherry.imapPort, 'ann')).mailboxes.INBOX!.length
+    expect(await inbox()).toBe(5)
+    await using ann = await loggedIn(wherry.imapPort, 'ann')
+    const ours = 'Subject: ours\r\n\r\nx\r\n'
+    await ann.command(`APPEND INBOX {${ours.length}+}\r\n${ours}`)
+    await msadm('migrate', '-q', '-p', 'secret', 'ann')
+    expect(await inbox()).toBe(6)
+    await msadm('migrate', '-q', '--discard-local', '-p', 'secret', 'ann')
+    expect(await inbox()).toBe(5)
   })
 
   it('MIG-03 MIG-07 MIG-11 MIG-12: the first login at pop3d moves the maildrop with its unique-ids, in their order', async () => {

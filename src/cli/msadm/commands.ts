@@ -6,6 +6,7 @@ import { del } from './commands/del.ts'
 import { deliver } from './commands/deliver.ts'
 import { du } from './commands/du.ts'
 import { list } from './commands/list.ts'
+import { migrate } from './commands/migrate.ts'
 import { move } from './commands/move.ts'
 import { oauth } from './commands/oauth.ts'
 import { passwd } from './commands/passwd.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   deliver,
   du,
   list,
+  migrate,
   move,
   oauth,
   passwd,
@@ -35,4 +37,4 @@ export const commands: readonly Command[] = [
 ]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
-export const pending: readonly string[] = ['dump', 'expire_mail', 'migrate']
+export const pending: readonly string[] = ['dump', 'expire_mail']

@@ -17,7 +17,7 @@ import {
 
 type Property = AccountRecord['properties'][number]
 
-const readProperty = (word: string): Property => {
+export const readProperty = (word: string): Property => {
   const equals = word.indexOf('=')
   const name = word.slice(0, Math.max(equals, 0))
   if (!/^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(name))
@@ -32,7 +32,7 @@ const readProperty = (word: string): Property => {
 }
 
 /** USR-05: mail can only live where every service looks for it. */
-const checkOwnRoot = (given: readonly Property[], { config }: Context): void => {
+export const checkOwnRoot = (given: readonly Property[], { config }: Context): void => {
   const roots = [config.get('userdir'), ...config.all('partitions')]
   for (const [name, value] of given)
     if (name.toLowerCase() === ownRootProperty && !roots.includes(resolve(value)))
@@ -40,6 +40,21 @@ const checkOwnRoot = (given: readonly Property[], { config }: Context): void => 
         `${name}: ${value} is neither userdir nor one of the partitions (${roots.join(', ')}); add it to partitions first`,
       )
 }
+
+/** The account as it is to be: the named properties replace those that `before` has, the others stay. */
+export const withProperties = (
+  account: Pick<AccountRecord, 'userId' | 'state'>,
+  properties: readonly Property[],
+  before: AccountRecord | undefined,
+): AccountRecord => ({
+  ...account,
+  verifiers: before?.verifiers,
+  services: before?.services ?? {},
+  properties: [
+    ...(before?.properties ?? []).filter(([name]) => !properties.some(([replaced]) => replaced === name)),
+    ...properties,
+  ],
+})
 
 export const add: Command = {
   name: 'add',
@@ -74,16 +89,8 @@ export const add: Command = {
 
     const before = values.f ? await context.accounts.find(userId) : undefined
     const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
-    const account: AccountRecord = {
-      userId,
-      state: password !== undefined ? 'enabled' : values.m ? 'migrating' : 'disabled',
-      verifiers: before?.verifiers,
-      services: before?.services ?? {},
-      properties: [
-        ...(before?.properties ?? []).filter(([name]) => !properties.some(([replaced]) => replaced === name)),
-        ...properties,
-      ],
-    }
+    const state = password !== undefined ? 'enabled' : values.m ? 'migrating' : 'disabled'
+    const account = withProperties({ userId, state }, properties, before)
     if (before !== undefined) await context.accounts.put(account, password)
     else await context.accounts.add(account, password)
     context.print(`added ${userId} (${account.state})`, { userId, state: account.state })
