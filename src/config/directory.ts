@@ -27,6 +27,9 @@ export interface DirectorySettings extends DirectoryConnection {
   readonly userFilter: string
   readonly userClasses: readonly string[]
   readonly domainClasses: readonly string[]
+  readonly containerClasses: readonly string[]
+  /** How entries of domains are found; undefined: their place follows from their name. */
+  readonly domains: { readonly attribute: string; readonly filter: string } | undefined
   /** Whether `list` leaves out entries without password and state. */
   readonly checkAttributes: boolean
   /** How a password is checked: by a bind as the user, or against what userPassword has. AUTH-06, AUTH-08 */
@@ -73,6 +76,8 @@ export const directoryOf = (config: Config): DirectorySettings | undefined => {
     userFilter: config.get('ldapdb_user_filter'),
     userClasses: config.get('ldapdb_user_ocs'),
     domainClasses: config.get('ldapdb_domain_ocs'),
+    containerClasses: config.get('ldapdb_container_ocs'),
+    domains: domainsOf(config),
     checkAttributes: config.get('ldapdb_user_check_attrs'),
     passwords: config.get('use_hashed_passwords')
       ? 'bind'
@@ -87,6 +92,11 @@ export const directoryOf = (config: Config): DirectorySettings | undefined => {
         }
       : undefined,
   }
+}
+
+const domainsOf = (config: Config): DirectorySettings['domains'] => {
+  const attribute = config.get('saslDomainAttribute')
+  return attribute ? { attribute, filter: config.get('ldapdb_domain_filter') } : undefined
 }
 
 /** AUTH-10: ldapdb_uri, else where the configuration is, else ldap_server and ldap_port. Throws OptionFault. */

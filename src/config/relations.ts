@@ -62,6 +62,9 @@ export const checkRelations = (config: Config): readonly Fault[] => {
     if (config.get(option) && !hasCertificate) warning(option, 'has no effect without tls_cert_file')
   if (config.get('require_client_tls') && config.get('suppress_client_tls'))
     error('require_client_tls', 'contradicts suppress_client_tls; set one of them to false')
+  for (const [index, { localAddr }] of config.all('domain_map').entries())
+    if (config.all('domain_map').findIndex((other) => other.localAddr === localAddr) < index)
+      error('domain_map', `${localAddr} has two domains; leave one`)
   for (const service of listenerServices) {
     try {
       listenersOf(config, service)

@@ -16,7 +16,7 @@ const config = (body: string) => {
   return result.config
 }
 
-describe('reading ms.conf', () => {
+describe('reading ms.conf (LDAP-15)', () => {
   it('takes values of every type, and defaults', () => {
     const read = config(`<imap_timeout> 60 </imap_timeout><gateway_mode>TRUE</gateway_mode>
       <ms_syncd_protocol>pop3s</ms_syncd_protocol><userdir>mail/./user</userdir>
@@ -30,6 +30,32 @@ describe('reading ms.conf', () => {
     expect(read.get('pop_timeout')).toBe(10)
     expect(read.get('ms_syncd_host')).toBeUndefined()
     expect([read.isSet('imap_timeout'), read.isSet('pop_timeout')]).toEqual([true, false])
+  })
+
+  it.each([
+    ["<domain_map domain='a.example'/>", 'lacks the attribute local_addr'],
+    ["<domain_map local_addr='1.1.1.1'/>", 'lacks the attribute domain'],
+    ["<domain_map local_addr='' domain='a.example'/>", 'lacks the attribute local_addr'],
+    ["<domain_map local_addr='eth0' domain='a.example'/>", '"eth0" is not an address of an interface'],
+    ["<domain_map local_addr='1.1.1.1' domain='a b'/>", '"a b" is not a domain'],
+    ["<domain_map local_addr='1.1.1.1' domain='a' port='1'/>", 'has the unknown attribute port'],
+    [
+      "<domain_map local_addr='2001:db8:0::1' domain='a'/><domain_map local_addr='2001:DB8::1' domain='b'/>",
+      '2001:db8::1 has two domains',
+    ],
+  ])('CAN-05 refuses %s', (body, message) => {
+    expect(read(body).config).toBeUndefined()
+    expect(findings(body).join()).toContain(`domain_map: ${message}`)
+  })
+
+  it('CAN-05 takes an address in any spelling as sockets tell it', () => {
+    const addresses = ['192.0.2.1', '::FFFF:192.0.2.2', '2001:DB8:0:0::1', 'FE80::1%eth0']
+    const body = addresses.map((address) => `<domain_map local_addr='${address}' domain='a.example'/>`).join('')
+    expect(
+      config(body)
+        .all('domain_map')
+        .map(({ localAddr }) => localAddr),
+    ).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1', 'fe80::1%eth0'])
   })
 
   it('CAN-06 pairs hosts with ports', () => {

@@ -13,10 +13,11 @@ import {
   ResultCodeError,
   type SearchOptions,
 } from 'ldapts'
-import { StoreError, type StoreErrorKind } from '../../base/errors.ts'
+import { StoreError } from '../../base/errors.ts'
 import type { UserId } from '../../base/ids.ts'
 import type { DirectorySettings } from '../../config/directory.ts'
 import type { AccountRecord, Accounts } from '../accounts.ts'
+import { addContainer, addDomain, findDomain } from './domains.ts'
 import {
   type DirectoryAccount,
   isProperty,
@@ -26,30 +27,36 @@ import {
   readEntry,
   writeEntry,
 } from './entry.ts'
-import { domainEntries, newEntryDn, ProxiedAuthorization, searchOf, userFilter } from './naming.ts'
-import { LdapPool, type PoolParts, reasonOf } from './pool.ts'
+import { domainSearch, type EntrySearch, newEntryDn, partsOf, ProxiedAuthorization, searchOf, userFilter } from './naming.ts'
+import { LdapPool, type PoolParts } from './pool.ts'
 import { renameEntry } from './rename-entry.ts'
+import { asStoreError, isResult, noSuchObject } from './store-error.ts'
 import { isClear, passwordMatches } from './stored-password.ts'
 
 const whoAmI = '1.3.6.1.4.1.4203.1.11.3'
 const modifyPassword = '1.3.6.1.4.1.4203.1.11.1'
 const pageSize = 500
-const [noSuchObject, insufficientAccess, alreadyExists] = [32, 50, 68]
-/** What a server finds wrong with an entry. RFC 4511 §4.1.9 */
-const invalid: readonly number[] = [16, 17, 18, 19, 20, 21, 34, 64, 65, 67]
 
 /** Does no I/O yet. Throws OptionFault for a filter that isn't one. Everything throws StoreError unavailable when the directory can't be asked. */
 export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolParts): Accounts => {
   const pool = new LdapPool(settings, parts)
   userFilter(settings)
+  if (settings.domains !== undefined) domainSearch('a@a' as UserId, settings, settings.domains)
   /** What only the directory knows of the records that it gave. */
   const found = new WeakMap<AccountRecord, DirectoryAccount>()
 
-  const entryOf = async (userId: UserId, attributes: string[]): Promise<Entry | undefined> => {
-    const named =
-      settings.mapMethod === 'emulate'
-        ? searchOf(userId, settings)
-        : await askedSearch(pool, userId, settings, settings.mapMethod === 'fallback')
+  /** Undefined: nobody has that domain. */
+  const computedSearch = async (userId: UserId, isNew: boolean): Promise<EntrySearch | undefined> => {
+    if (settings.domains === undefined) return searchOf(userId, settings)
+    const domain = await findDomain(pool, userId, settings, isNew)
+    return domain === undefined ? undefined : searchOf(userId, settings, domain)
+  }
+
+  /** `isNew`: what users are below may be missing still. */
+  const entryOf = async (userId: UserId, attributes: string[], isNew = false): Promise<Entry | undefined> => {
+    const { mapMethod } = settings
+    const asked = mapMethod === 'emulate' ? undefined : await askedSearch(pool, userId, settings)
+    const named = asked ?? (mapMethod === 'proxyauth' ? undefined : await computedSearch(userId, isNew))
     if (named === undefined) return undefined
     const { base, filter } = named
     const scope = 'scope' in named ? 'base' : 'sub'
@@ -62,8 +69,7 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
       return searchEntries[0]
     } catch (error) {
       // Nobody of this domain, or of this name. The base of all users has to be there.
-      if (error instanceof ResultCodeError && error.code === noSuchObject && base !== settings.searchSuffix)
-        return undefined
+      if (isResult(error, noSuchObject) && (isNew || base !== settings.searchSuffix)) return undefined
       throw asStoreError(error, `the user directory, below ${base}`)
     }
   }
@@ -115,9 +121,10 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
     add: async (account, password) => {
       const { userId } = account
       checkProperties(account, settings)
-      if ((await entryOf(userId, ['1.1'])) !== undefined)
+      if ((await entryOf(userId, ['1.1'], true)) !== undefined)
         throw new StoreError('already-exists', `the account ${userId} exists`)
-      const dn = newEntryDn(userId, settings)
+      const domain = await findDomain(pool, userId, settings, true)
+      const dn = newEntryDn(userId, settings, domain)
       const attributes = new Map([...nameAttributes(userId, settings), ...writeEntry(account, settings.userClasses)])
       const written = [...attributes]
         .filter(([, values]) => values.length > 0)
@@ -127,9 +134,9 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
       try {
         await pool.ask((client) => client.add(dn, written), 'change')
       } catch (error) {
-        const domainIsMissing = error instanceof ResultCodeError && error.code === noSuchObject
-        if (!domainIsMissing || settings.mappingSuffix === undefined) throw asStoreError(error, `the account ${userId}`)
-        await addDomain(pool, userId, settings)
+        if (!isResult(error, noSuchObject)) throw asStoreError(error, `the account ${userId}`)
+        if (settings.mappingSuffix === undefined && settings.domains === undefined) await addContainer(pool, settings)
+        else await addDomain(pool, userId, settings)
         await change(userId, (client) => client.add(dn, written))
       }
       if (password !== undefined && settings.passwords !== 'clear') await setPassword(userId, dn, password)
@@ -155,7 +162,12 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
       if (changes.length > 0) await change(userId, (client) => client.modify(entry.dn, changes))
       if (password !== undefined) await setPassword(userId, entry.dn, password)
     },
-    rename: (from, to) => renameEntry(from, to, { settings, pool, entryOf, change, addDomain }),
+    rename: async (from, to) => {
+      // Its entry would have to move below one that only the directory knows.
+      if (settings.domains !== undefined && partsOf(from).domain !== partsOf(to).domain)
+        throw new StoreError('invalid', 'with saslDomainAttribute a user keeps the domain; add another account')
+      await renameEntry(from, to, { settings, pool, entryOf, change, addDomain })
+    },
     remove: async (userId) => {
       const entry = await entryOf(userId, ['1.1'])
       if (entry === undefined) throw new StoreError('not-found', `there is no account ${userId}`)
@@ -181,7 +193,7 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
 }
 
 /** AUTH-11: the server says which entry a user name is. Undefined: none. */
-const askedSearch = async (pool: LdapPool, userId: UserId, settings: DirectorySettings, orComputed: boolean) => {
+const askedSearch = async (pool: LdapPool, userId: UserId, settings: DirectorySettings) => {
   try {
     const { value = '' } = await pool.ask((client) =>
       client.exop(whoAmI, undefined, new ProxiedAuthorization(`u:${userId}`)),
@@ -191,18 +203,7 @@ const askedSearch = async (pool: LdapPool, userId: UserId, settings: DirectorySe
     // authorizationDenied of RFC 4370 is one of them, and a server that does not know the control another.
     if (!(error instanceof ResultCodeError)) throw error
   }
-  return orComputed ? searchOf(userId, settings) : undefined
-}
-
-/** USR-06: entries of the domain that are not there yet. */
-const addDomain = async (pool: LdapPool, userId: UserId, settings: DirectorySettings): Promise<void> => {
-  for (const { dn, dc } of domainEntries(userId, settings))
-    try {
-      await pool.ask((client) => client.add(dn, { objectClass: [...settings.domainClasses], dc }), 'change')
-    } catch (error) {
-      if (!(error instanceof ResultCodeError) || error.code !== alreadyExists)
-        throw asStoreError(error, `the domain entry ${dn}`)
-    }
+  return undefined
 }
 
 const checkProperties = ({ properties }: AccountRecord, settings: DirectorySettings): void => {
@@ -232,18 +233,4 @@ const asText = (octets: Buffer): string | undefined => {
   } catch {
     return undefined
   }
-}
-
-const asStoreError = (error: unknown, what: string): StoreError => {
-  if (error instanceof StoreError) return error
-  const code = error instanceof ResultCodeError ? error.code : undefined
-  const kind: StoreErrorKind =
-    code === alreadyExists
-      ? 'already-exists'
-      : code === insufficientAccess
-        ? 'no-permission'
-        : code !== undefined && invalid.includes(code)
-          ? 'invalid'
-          : 'unavailable'
-  return new StoreError(kind, `${what}: ${reasonOf(error)}`, { cause: error })
 }

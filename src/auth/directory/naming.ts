@@ -4,7 +4,7 @@
  */
 
 import type { BerWriter } from 'ldapts'
-import { AndFilter, Control, DN, EqualityFilter, type Filter, FilterParser, OrFilter } from 'ldapts'
+import { AndFilter, Control, DN, EqualityFilter, Filter, FilterParser, OrFilter } from 'ldapts'
 import type { UserId } from '../../base/ids.ts'
 import { OptionFault } from '../../config/certificate-files.ts'
 import type { DirectorySettings } from '../../config/directory.ts'
@@ -23,24 +23,46 @@ export const userFilter = ({ userFilter }: Pick<DirectorySettings, 'userFilter'>
   }
 }
 
-/** Names without domain in the directory belong to saslDefaultDomain. */
-export const searchOf = (userId: UserId, settings: DirectorySettings): EntrySearch => {
+/** USR-06: the entry of a user's domain. `domains`: of the settings. Throws OptionFault. */
+export const domainSearch = (
+  userId: UserId,
+  { searchSuffix, mappingSuffix }: Pick<DirectorySettings, 'searchSuffix' | 'mappingSuffix'>,
+  { attribute, filter }: NonNullable<DirectorySettings['domains']>,
+): EntrySearch => {
+  const named = new EqualityFilter({ attribute, value: partsOf(userId).domain })
+  const [start = '', middle, ...rest] = filter.split('%s')
+  // (objectclass=domain), the manual's example, names none: every domain would be it.
+  const text = middle === undefined ? start : [start, attribute, middle, Filter.escape(named.value), ...rest].join('')
+  try {
+    const parsed = FilterParser.parseString(text)
+    return {
+      base: mappingSuffix ?? searchSuffix ?? '',
+      filter: rest.length > 0 ? parsed : new AndFilter({ filters: [parsed, named] }),
+    }
+  } catch (cause) {
+    throw new OptionFault('ldapdb_domain_filter', 'is not a filter of RFC 4515; (objectclass=domain) is one', { cause })
+  }
+}
+
+/** Names without domain in the directory belong to saslDefaultDomain. `base`: where the users of the domain are. */
+export const searchOf = (userId: UserId, settings: DirectorySettings, base?: string): EntrySearch => {
   const { usernameAttribute: attribute, defaultDomain, searchSuffix } = settings
   const { local, domain } = partsOf(userId)
   const names = [userId, ...(domain === defaultDomain ? [local] : [])].map(
     (value) => new EqualityFilter({ attribute, value }),
   )
   return {
-    base: searchSuffix ?? domainDn(domain, settings),
+    base: base ?? searchSuffix ?? domainDn(domain, settings),
     filter: new AndFilter({ filters: [userFilter(settings), new OrFilter({ filters: names })] }),
   }
 }
 
 /** LDAP-13: below the domain's entry named by cn; without saslDCMappingSuffix in the search base, named by the whole id. */
-export const newEntryDn = (userId: UserId, settings: DirectorySettings): string => {
-  const { mappingSuffix, searchSuffix, usernameAttribute } = settings
+export const newEntryDn = (userId: UserId, settings: DirectorySettings, domainEntry?: string): string => {
+  const { mappingSuffix, searchSuffix, usernameAttribute, domains } = settings
   const { local, domain } = partsOf(userId)
-  if (mappingSuffix !== undefined) return `${new DN().addPairRDN('cn', local).toString()},${domainDn(domain, settings)}`
+  if (mappingSuffix !== undefined || domains !== undefined)
+    return `${new DN().addPairRDN('cn', local).toString()},${domainEntry ?? domainDn(domain, settings)}`
   return `${new DN().addPairRDN(usernameAttribute, userId).toString()},${searchSuffix}`
 }
 
@@ -72,9 +94,14 @@ const parentDn = (dn: string): string => dn.slice(dn.search(/[^\\],/) + 2)
 export const domainEntries = (
   userId: UserId,
   settings: DirectorySettings,
-): { readonly dn: string; readonly dc: string }[] => {
-  const labels = partsOf(userId).domain.split('.')
-  return labels.map((dc, index) => ({ dn: domainDn(labels.slice(index).join('.'), settings), dc })).reverse()
+): { readonly dn: string; readonly attribute: string; readonly value: string }[] => {
+  const { domain } = partsOf(userId)
+  if (settings.domains !== undefined)
+    return [{ dn: domainDn(domain, settings), attribute: settings.domains.attribute, value: domain }]
+  const labels = domain.split('.')
+  return labels
+    .map((value, index) => ({ dn: domainDn(labels.slice(index).join('.'), settings), attribute: 'dc', value }))
+    .reverse()
 }
 
 export const partsOf = (userId: string) => {
@@ -82,8 +109,11 @@ export const partsOf = (userId: string) => {
   return { local: userId.slice(0, at), domain: userId.slice(at + 1) }
 }
 
-const domainDn = (domain: string, { mappingSuffix }: DirectorySettings): string => {
+/** Where a domain's entry is made, and is without saslDomainAttribute. */
+const domainDn = (domain: string, { mappingSuffix, searchSuffix, domains }: DirectorySettings): string => {
   const dn = new DN()
+  if (domains !== undefined)
+    return `${dn.addPairRDN(domains.attribute, domain).toString()},${mappingSuffix ?? searchSuffix}`
   for (const label of domain.split('.')) dn.addPairRDN('dc', label)
   return `${dn.toString()},${mappingSuffix}`
 }

@@ -16,7 +16,13 @@ export interface ConfigurationEntries {
 }
 
 /** Options without a name of their own in the directory: what the manual calls them in ms.conf. C-34 */
-const searchAttributes = ['saslSearchSuffix', 'saslDCMappingSuffix', 'saslDefaultDomain', 'saslUsernameAttribute']
+const searchAttributes = [
+  'saslSearchSuffix',
+  'saslDCMappingSuffix',
+  'saslDefaultDomain',
+  'saslUsernameAttribute',
+  'saslDomainAttribute',
+]
 export const sharedRootsAttribute = 'mboxSharedRootsDN'
 
 const optionAttributes = [
@@ -28,7 +34,7 @@ const optionAttributes = [
 /** Asked for, and kept, of each kind of entry. */
 export const attributesRead = {
   server: [...optionAttributes, ...searchAttributes],
-  dsa: [...optionAttributes.filter((name) => name.startsWith('sasl')), ...searchAttributes, 'saslDomainAttribute'],
+  dsa: [...optionAttributes.filter((name) => name.startsWith('sasl')), ...searchAttributes],
   sharedRoot: ['cn', 'mailboxRoot', 'mail', 'description', 'mboxAccessControlList', 'mboxFolderStatus'],
   group: ['cn', 'mboxGroupMember'],
 } as const

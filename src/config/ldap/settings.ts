@@ -175,6 +175,7 @@ const plainly: readonly OptionName[] = [
   'saslDCMappingSuffix',
   'saslDefaultDomain',
   'saslUsernameAttribute',
+  'saslDomainAttribute',
 ]
 
 /** By name in lower case. One attribute may be several options (mboxTlsCipherList). */

@@ -1,4 +1,5 @@
 /** Administration guide 2.2.3 and 2.2.5: default domains, and who may use which service. */
+import { isIP } from 'node:net'
 import { Invalid, optionsOf, quote, textOf } from '../option.ts'
 import type { XmlElement } from '../xml.ts'
 
@@ -45,13 +46,25 @@ const readDomainMap = (element: XmlElement): DomainMap => {
   }
   for (const [name, { line }] of element.attributes)
     if (name !== 'local_addr' && name !== 'domain') throw new Invalid(`has the unknown attribute ${name}`, line)
-  return { localAddr: get('local_addr'), domain: get('domain') }
+  const [address, domain] = [get('local_addr'), get('domain')]
+  if (isIP(address) === 0) throw new Invalid(`${quote(address)} is not an address of an interface`)
+  if (!/^[\p{L}\p{M}\p{N}_-]+(?:\.[\p{L}\p{M}\p{N}_-]+)*$/u.test(domain))
+    throw new Invalid(`${quote(domain)} is not a domain`)
+  return { localAddr: shortest(address), domain }
+}
+
+/** As sockets tell it: RFC 5952 for IPv6, an IPv4 address on a dual-stack socket as IPv4. */
+const shortest = (address: string): string => {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped !== undefined || isIP(address) === 4) return mapped ?? address
+  const zone = /%.*$/.exec(address)?.[0] ?? ''
+  return new URL(`http://[${address.slice(0, address.length - zone.length)}]`).hostname.slice(1, -1) + zone
 }
 
 const loginServices = ['imapd', 'pop3d', 'lmtpd', 'sieved'] as const
 
 export const domainOptions = {
-  /** Each occurrence is one interface; `config.all('domain_map')` has them. */
+  /** Each occurrence is one interface; `config.all('domain_map')` has them. CAN-05 */
   domain_map: custom<DomainMap | undefined>(
     {
       section: '2.2.3',

@@ -79,13 +79,12 @@ export const saslOptions = {
   ldapdb_container_ocs: words({
     section: '4.1.3.3',
     default: ['top', 'untypedObject'],
-    later: 'nothing: users are put into domain entries or the search base, and no container is made for them',
     separators: /[\s,]+/,
     valid: 'names separated by commas',
     services: ['IMA', 'msadm', 'ms_syncd'],
     reload: 'live',
     ldap: 'saslContainerObjectClasses',
-    doc: 'Object classes of a new container entry.',
+    doc: 'Object classes of the entry that users and domains are put below, when `msadm add` finds it missing.',
   }),
   ldapdb_user_filter: string({
     section: '4.1.3.4',
@@ -105,11 +104,10 @@ export const saslOptions = {
   ldapdb_domain_filter: string({
     section: '4.1.3.6',
     default: '(&(%s=%s)(!(objectclass=mboxUser)))',
-    later: 'domains from the directory',
     services: ['IMA', 'msadm', 'ms_syncd'],
     reload: 'live',
     ldap: 'saslDomainEntryFilter',
-    doc: 'LDAP filter of domain entries: %s is the naming attribute, then the name.',
+    doc: 'LDAP filter of domain entries: %s is saslDomainAttribute, then the name. Used when that is set.',
   }),
   ldapdb_uri: words({
     section: '4.1.4.1',
@@ -244,6 +242,13 @@ export const saslOptions = {
     services: directoryUsers,
     reload: 'live',
     doc: 'Attribute of a user entry that has the login name: userPrincipalName with Active Directory, for instance.',
+  }),
+  saslDomainAttribute: string({
+    section: 'own',
+    services: directoryUsers,
+    reload: 'live',
+    valid: 'the name of an attribute',
+    doc: 'Attribute with the whole name of a domain: the entry of the domain is searched by it, and the users below that. Unset: a domain is its dc components below saslDCMappingSuffix.',
   }),
   ldapdb_timeout: integer({
     section: 'own',
