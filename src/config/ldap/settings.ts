@@ -8,7 +8,9 @@ import type { ListenerService } from '../listeners.ts'
 import { Invalid, quote } from '../option.ts'
 import { type OptionName, optionNames, optionOf } from '../options.ts'
 import type { XmlElement } from '../xml.ts'
+import { elementOf } from './element.ts'
 import type { ConfigurationEntries, DirectoryEntry } from './entries.ts'
+import { sharedFolderSettings } from './shared-folders.ts'
 
 export interface DirectorySettings {
   readonly settings: readonly Setting[]
@@ -17,13 +19,19 @@ export interface DirectorySettings {
 }
 
 /** The directory server's own entry is read behind the server's, and counts more. */
-export const settingsOf = ({ server, dsa }: ConfigurationEntries): DirectorySettings => {
+export const settingsOf = (entries: ConfigurationEntries): DirectorySettings => {
+  const { server, dsa } = entries
+  const sharing = sharedFolderSettings(entries)
   const found = [server, ...(dsa === undefined ? [] : [dsa])].map(settingsOfEntry)
   const [first, second] = found
   const later = new Set(second?.settings.map(({ name }) => name))
   return {
-    settings: [...first!.settings.filter(({ name }) => !later.has(name)), ...(second?.settings ?? [])],
-    findings: found.flatMap(({ findings }) => findings),
+    settings: [
+      ...first!.settings.filter(({ name }) => !later.has(name)),
+      ...(second?.settings ?? []),
+      ...sharing.settings,
+    ],
+    findings: [...found, sharing].flatMap(({ findings }) => findings),
   }
 }
 
@@ -52,14 +60,6 @@ const settingsOfEntry = ({ dn, attributes }: DirectoryEntry): DirectorySettings 
   }
   return { settings, findings }
 }
-
-const elementOf = (name: string, text: string, attributes: Readonly<Record<string, string>> = {}): XmlElement => ({
-  name,
-  text,
-  attributes: new Map(Object.entries(attributes).map(([key, value]) => [key, { value, line: 0 }])),
-  children: [],
-  line: 0,
-})
 
 /** The URL types of 2.2.4.1, their services and usual ports. */
 const listenerTypes: Readonly<Record<string, ListenerService>> = {

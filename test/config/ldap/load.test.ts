@@ -58,6 +58,19 @@ describe('configuration from slapd', () => {
     // Only the types that it has.
     expect(listenersOf(config, 'imap')).toEqual([{ host: '', port: 1143 }])
     expect(config.get('imap_timeout')).toBe(40)
+    // SHR-07
+    expect(config.all('shared_root')).toEqual([
+      {
+        name: 'staff',
+        path: '/srv/mail/shared/staff',
+        email: undefined,
+        access: expect.arrayContaining([
+          { kind: 'user', name: 'usera', access: ['all'] },
+          { kind: 'user', name: 'userb', access: ['read', 'write'] },
+        ]),
+      },
+    ])
+    expect(config.all('group')).toEqual([{ name: 'people', users: expect.arrayContaining(['usera', 'userb']) }])
     expect(placeOf(config, 'ms_user')).toBe(`${serverDn}: `)
     expect(placeOf(config, 'imap_timeout')).toBe(`${file}:12: `)
     expect(warnings.map(({ file, attribute, option }) => [file, attribute, option])).toContainEqual([

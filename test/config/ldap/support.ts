@@ -40,6 +40,8 @@ export const appendixC: readonly string[] = [
     'mboxAccessControlList: usera all',
     'mboxAccessControlList: userb read,write',
   ].join('\n'),
+  container(`cn=Groups,${serverDn}`),
+  `dn: cn=people,cn=Groups,${serverDn}\nobjectClass: mboxGroup\ncn: people\nmboxGroupMember: usera\nmboxGroupMember: userb`,
 ]
 
 /** How ms.conf leads to a slapd of test/support. */
