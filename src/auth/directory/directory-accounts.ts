@@ -27,7 +27,15 @@ import {
   readEntry,
   writeEntry,
 } from './entry.ts'
-import { domainSearch, type EntrySearch, newEntryDn, partsOf, ProxiedAuthorization, searchOf, userFilter } from './naming.ts'
+import {
+  domainSearch,
+  type EntrySearch,
+  newEntryDn,
+  ProxiedAuthorization,
+  partsOf,
+  searchOf,
+  userFilter,
+} from './naming.ts'
 import { LdapPool, type PoolParts } from './pool.ts'
 import { renameEntry } from './rename-entry.ts'
 import { asStoreError, isResult, noSuchObject } from './store-error.ts'

@@ -1,7 +1,7 @@
 /** Users of a real slapd at the real daemons; slapd stopped, started, and hung in the middle of work. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -123,8 +123,15 @@ describe('imapd and pop3d', () => {
     expect(msadm('list', '-d', 'new')).toBe('')
   })
 
+  /** Behind the login. */
+  const isRemembered = (name: string) =>
+    expect
+      .poll(() => existsSync(join(wherry.directory, `userdb_cache/${name}@a.example.json`)), { timeout: 20_000 })
+      .toBe(true)
+
   it('AUTH-16: while slapd is away those who are known get in, and others hear that it is away', async () => {
     expect(await imap('bert')).toMatch(/^a OK/)
+    await isRemembered('bert')
     await slapd.halt()
     expect(await imap('bert')).toMatch(/^a OK/)
     expect(await pop('bert')).toMatch(/^\+OK/)
@@ -137,6 +144,7 @@ describe('imapd and pop3d', () => {
 
   it('AUTH-16: a slapd that hangs is as one that is away, and logins wait no longer than the time limit says', async () => {
     expect(await imap('dora')).toMatch(/^a OK/)
+    await isRemembered('dora')
     slapd.signal('SIGSTOP')
     try {
       expect(await imap('dora')).toMatch(/^a OK/)
