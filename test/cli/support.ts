@@ -30,6 +30,11 @@ export interface Place {
 export const newPlace = async (more = ''): Promise<Place> => {
   const directory = await mkdtemp(join(tmpdir(), 'msadm-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return placeIn(directory, more)
+}
+
+/** Where accounts and mail are, in `accounts` and `user`. */
+export const placeIn = async (directory: string, more = ''): Promise<Place> => {
   const configFile = join(directory, 'ms.conf')
   const configure = (options: string) =>
     writeFile(

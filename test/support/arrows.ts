@@ -47,7 +47,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 }
 const ownPackages: Readonly<Record<string, string | readonly string[]>> = {
   'node-pop3': 'gateway/backend',
-  imapflow: 'gateway/backend',
+  imapflow: ['gateway/backend', 'src/cli/msadm/expiry'],
   'p-queue': 'gateway/ms_syncd',
   jose: 'src/auth',
   nodemailer: 'gateway/sync',

@@ -5,6 +5,7 @@ import { add } from './commands/add.ts'
 import { del } from './commands/del.ts'
 import { deliver } from './commands/deliver.ts'
 import { du } from './commands/du.ts'
+import { expireMail } from './commands/expire-mail.ts'
 import { list } from './commands/list.ts'
 import { migrate } from './commands/migrate.ts'
 import { move } from './commands/move.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   del,
   deliver,
   du,
+  expireMail,
   list,
   migrate,
   move,
@@ -37,4 +39,4 @@ export const commands: readonly Command[] = [
 ]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */
-export const pending: readonly string[] = ['dump', 'expire_mail']
+export const pending: readonly string[] = ['dump']

@@ -1,8 +1,9 @@
 /** Administration guide 2.2.6 to 2.2.8: the server itself, quota, and what the IMAP and POP3 services do. */
-import { optionsOf } from '../option.ts'
+import { type ExpiryRule, readExpiryRule } from '../expiry-rule.ts'
+import { Invalid, optionsOf, quote, textOf } from '../option.ts'
 import { daemons, logins, sharedFolders } from './services.ts'
 
-const { boolean, integer, path, string } = optionsOf('ms_options')
+const { boolean, custom, integer, path, string } = optionsOf('ms_options')
 
 export const generalOptions = {
   ms_user: string({
@@ -129,24 +130,34 @@ export const generalOptions = {
     ldap: 'isodeMboxLoginAlert',
     doc: 'Text sent as [ALERT] to each user who logs in over IMAP.',
   }),
-  expiration_policy: string({
-    section: '2.2.8.8',
-    unit: 'seconds',
-    valid: '<mailbox>$<seconds> or <mailbox>$NONE',
-    repeatable: true,
-    later: 'msadm expire_mail',
-    services: ['msadm'],
-    reload: 'live',
-    ldap: 'isodeMboxMailExpirationPolicy',
-    doc: 'Age at which `msadm expire_mail` removes mail of users without a rule of their own.',
-  }),
+  expiration_policy: custom<ExpiryRule | undefined>(
+    {
+      section: '2.2.8.8',
+      default: undefined,
+      unit: 'seconds',
+      repeatable: true,
+      services: ['msadm'],
+      reload: 'live',
+      ldap: 'isodeMboxMailExpirationPolicy',
+      doc: 'Age at which `msadm expire_mail` removes mail of users without a rule of their own.',
+    },
+    {
+      type: 'string',
+      valid: '<mailbox>$<seconds> or <mailbox>$NONE',
+      read: (element) => {
+        const text = textOf(element)
+        const rule = readExpiryRule(text)
+        if (rule === undefined) throw new Invalid(`${quote(text)} is not a rule`)
+        return rule
+      },
+    },
+  ),
   client_timeout: integer({
     section: '2.2.8.9',
     default: 10,
     unit: 'seconds',
     min: 1,
     special: -1,
-    later: 'msadm expire_mail',
     services: ['msadm'],
     reload: 'live',
     doc: 'How long `msadm expire_mail` waits for an IMAP response; -1 waits for ever.',
