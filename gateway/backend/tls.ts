@@ -4,7 +4,7 @@
  */
 import { createHash, type X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { Protection } from './choose-login.ts'
 import { BackendError, type BackendErrorKind } from './errors.ts'
 import { printable } from './reply-classifier.ts'
@@ -29,7 +29,7 @@ export const tlsOptionsOf = (
   // RFC 6066 §3: a name, never an address.
   servername: isIP(host) === 0 ? host : '',
   rejectUnauthorized: verify && fingerprints === undefined,
-  ...(legacy === true ? { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
+  ...(legacy === true ? { minVersion: 'TLSv1', ciphers: `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0` } : {}),
 })
 
 /** Right behind the handshake, before anything is sent. Throws BackendError tls for a certificate that is not the pinned one. */

@@ -2,7 +2,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { type CipherList, CipherListFault, readCipherList } from './cipher-list.ts'
 import type { OptionName } from './options.ts'
 
 /** A file or value that an option names can't be used. */
@@ -90,16 +89,6 @@ function derKey(
   if (key === undefined)
     throw new OptionFault(options.key, `${path} is not a DER private key, or ${options.password} does not open it`)
   return key.export({ format: 'pem', type: 'pkcs8' }).toString()
-}
-
-/** Throws OptionFault. */
-export function cipherList(option: OptionName, list: string): CipherList {
-  try {
-    return readCipherList(list)
-  } catch (error) {
-    if (!(error instanceof CipherListFault)) throw error
-    throw new OptionFault(option, error.message, { cause: error })
-  }
 }
 
 /** Octets of a file with authorities. Throws OptionFault for one without a certificate, which OpenSSL would take in silence. */

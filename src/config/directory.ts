@@ -119,6 +119,7 @@ const userBindOf = (config: Config): DirectoryBind => {
     id: own ? config.get('ldapdb_id') : config.get('ldap_bind_id'),
     password: config.get('ldapdb_pw') ?? (own ? undefined : config.get('ldap_bind_pwd')),
     method: config.get('ldapdb_mech') ?? config.get('ldap_bind_method'),
+    approvedOnly: config.get('fips140_mode'),
   }
   return bindOf(given, bindOptions)
 }

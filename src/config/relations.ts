@@ -1,6 +1,7 @@
 /** What has to hold between options. */
-import { cipherList, OptionFault } from './certificate-files.ts'
+import { OptionFault } from './certificate-files.ts'
 import type { Config } from './config.ts'
+import { cipherList, cipherListIn } from './configured-ciphers.ts'
 import { directoryOf } from './directory.ts'
 import type { Finding } from './finding.ts'
 import { isExposed } from './ldap/connection-settings.ts'
@@ -27,7 +28,7 @@ export const checkRelations = (config: Config): readonly Fault[] => {
   // An anonymous suite of the list does without a certificate. TLS-01
   const anonymous = cipherLists.map((option) => {
     try {
-      const list = cipherList(option, config.get(option))
+      const list = cipherList(option, cipherListIn(config, option))
       if (config.isSet(option)) for (const remark of list.warnings) warning(option, remark)
       return list.anonymous
     } catch (fault) {
@@ -39,6 +40,11 @@ export const checkRelations = (config: Config): readonly Fault[] => {
   const hasCertificate = config.isSet('tls_cert_file')
   const tls = hasCertificate || anonymous[0] === true
 
+  if (config.get('fips140_mode'))
+    warning(
+      'fips140_mode',
+      `limits the algorithms; OpenSSL ${process.versions.openssl} of this Node is not a validated module, and passwords are kept by scrypt`,
+    )
   // GW-01, MIG-01
   if (config.get('gateway_mode') && config.get('auto_migrate'))
     error('auto_migrate', 'gateway_mode and auto_migrate exclude each other; set one of them to false')

@@ -2,15 +2,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { duplexPair } from 'node:stream'
 import { connect, createServer, type SecureContextOptions, type Server } from 'node:tls'
-import {
-  type CertificateOctets,
-  cipherList,
-  OptionFault,
-  readAuthorities,
-  readCertificate,
-} from '../config/certificate-files.ts'
+import { type CertificateOctets, OptionFault, readAuthorities, readCertificate } from '../config/certificate-files.ts'
 import type { CipherList } from '../config/cipher-list.ts'
 import { type Config, findingAt } from '../config/config.ts'
+import { approvedCurves, cipherList, cipherListIn } from '../config/configured-ciphers.ts'
 import { type Finding, formatFinding } from '../config/finding.ts'
 import { type AuthorityDirectory, authorityDirectory } from './authority-directory.ts'
 
@@ -45,7 +40,7 @@ export interface ClientCertificates {
 /** Undefined when there is neither a certificate nor an anonymous suite that tls_cipher_list names. Throws TlsError when something can't be used. TLS-01 */
 export async function loadTls(config: Config): Promise<TlsMaterial | undefined> {
   try {
-    const list = cipherList('tls_cipher_list', config.get('tls_cipher_list'))
+    const list = cipherList('tls_cipher_list', cipherListIn(config, 'tls_cipher_list'))
     const files = filesOf(config)
     if (files.length === 0 && !list.anonymous) return undefined
     const file = config.get('tls_ca_file')
@@ -81,6 +76,7 @@ const ciphersOf = (config: Config, { ciphers, maxVersion }: CipherList): SecureC
   ciphers,
   // TLS 1.3 has no anonymous suites.
   maxVersion: config.isSet('tls_cert_file') ? maxVersion : 'TLSv1.2',
+  ...(config.get('fips140_mode') && { ecdhCurve: approvedCurves }),
   // Without them no suite with DHE can be used; nobody needs one unless a list asks for it, and they cost the server most.
   ...(config.isSet('tls_cipher_list') && { dhparam: 'auto' }),
 })

@@ -12,6 +12,7 @@ import { type OptionName, optionOf } from '../config/options.ts'
 import { connectEvents } from '../events/client.ts'
 import { noEvents } from '../events/none.ts'
 import type { EventBus, Presence } from '../events/types.ts'
+import { limitAlgorithms } from './approved-algorithms.ts'
 import { eventsOf } from './events-address.ts'
 import { becomeMsUser, dropRoot } from './ms-user.ts'
 import { exitCodes, onStopSignal, type Process, roleVariable } from './process.ts'
@@ -41,6 +42,7 @@ export interface WorkerPlace {
 export async function runWorker(own: Process, { index, count, again }: WorkerPlace): Promise<void> {
   const { daemon, args, config, log } = own
   dieOfDefects(own)
+  limitAlgorithms(config)
   becomeMsUser(config)
   let stopping = false
   const { events, renew } = await eventsFor(own, () => stopping)

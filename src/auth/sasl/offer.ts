@@ -46,7 +46,8 @@ export const offerOf = (config: Config, channel: Channel | undefined): Offer => 
       case 'keys':
         return !usesDirectory(config) || readsClearPasswords(config)
       case 'clear password':
-        return readsClearPasswords(config)
+        // AUTH-13: both of these are made of MD5.
+        return !config.get('fips140_mode') && readsClearPasswords(config)
       case 'token':
         // RFC 7628 §4: never without TLS.
         return channel !== undefined && takesTokens(config)

@@ -1,6 +1,7 @@
 /** How a directory is reached and who asks it, for users and for the configuration. AUTH-10, LDAP-02, LDAP-10 */
 import { OptionFault } from '../certificate-files.ts'
 import type { Config } from '../config.ts'
+import { cipherListIn } from '../configured-ciphers.ts'
 import type { OptionName } from '../options.ts'
 
 export interface DirectoryServer {
@@ -57,9 +58,7 @@ export const connectionParts = (
       start: startTls !== 'never',
       verify,
       verifyStarted: ['yes', 'true', '1'].includes(startTls) ? verify : startTls !== 'allow',
-      ciphers: config.isSet('sasl/tls_cipher_list')
-        ? config.get('sasl/tls_cipher_list')
-        : config.get('tls_cipher_list'),
+      ciphers: cipherListIn(config, config.isSet('sasl/tls_cipher_list') ? 'sasl/tls_cipher_list' : 'tls_cipher_list'),
       caFile: config.get('ldapdb_ca_cert'),
       certFile: config.get('ldapdb_client_cert'),
       keyFile: config.get('ldapdb_client_key'),
@@ -131,6 +130,8 @@ export const bindOf = (
     readonly id: string | undefined
     readonly password: string | undefined
     readonly method: string
+    /** AUTH-13 */
+    readonly approvedOnly: boolean
   },
   options: BindOptions,
 ): DirectoryBind => {
@@ -143,6 +144,8 @@ export const bindOf = (
       options.method,
       `${method} can't be used towards a directory; set it to SIMPLE, ${passwordMechanisms.join(', ')} or EXTERNAL`,
     )
+  if (given.approvedOnly && /MD5$/.test(method))
+    throw new OptionFault(options.method, `is ${method}, which fips140_mode excludes; set it to SIMPLE or EXTERNAL`)
   // RFC 4513 §5.1.2: a name without a password would be let in as nobody.
   if (password === undefined || password === '')
     throw new OptionFault(options.password, `is not set, and ${method} needs a password`)

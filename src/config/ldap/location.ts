@@ -38,6 +38,7 @@ export const configurationLocation = (config: Config): ConfigurationLocation | u
       id: config.get('ldap_bind_id'),
       password: config.get('ldap_bind_pwd'),
       method: config.get('ldap_bind_method'),
+      approvedOnly: config.get('fips140_mode'),
     },
     options,
   )

@@ -198,10 +198,9 @@ export const saslOptions = {
   fips140_mode: boolean({
     section: '4.1.4.14',
     default: false,
-    refused: 'the FIPS 140 restriction',
     services: everything,
     reload: 'restart',
-    doc: 'Allows only algorithms of FIPS 140 in TLS and SASL.',
+    doc: 'Allows only algorithms of FIPS 140 in TLS (AES, ephemeral keys, curves of NIST) and SASL (neither CRAM-MD5 nor DIGEST-MD5). The OpenSSL of Node is not a validated module; how a login at a backend is proved is not limited.',
   }),
   ldapdb_rc: path({
     section: '4.1.4.15',
