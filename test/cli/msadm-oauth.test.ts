@@ -157,6 +157,6 @@ describe('msadm oauth', () => {
 
   it('has help with examples', async () => {
     expect((await run(['oauth', '--help'])).out).toContain('msadm oauth consent -b joe@example.org')
-    expect((await run(['--completion', 'bash'])).out).toMatch(/oauth\) words='-b -r -n'/)
+    expect((await run(['--completion', 'bash'])).out).toMatch(/oauth\) words='-b -r -n list consent forget'/)
   })
 })

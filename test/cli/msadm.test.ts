@@ -10,6 +10,7 @@ import { createAuthenticator } from '#src/auth/authenticator.ts'
 import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
+import { commands } from '#src/cli/msadm/commands.ts'
 import { msadm } from '#src/cli/msadm/msadm.ts'
 import { splitWords } from '#src/cli/msadm/words.ts'
 import { configOf } from '#src/config/config.ts'
@@ -358,23 +359,41 @@ describe('msadm', () => {
     expect((await call(['del', '--help'])).out).toContain('fetched again')
   })
 
-  it('completes commands and switches in bash', async () => {
-    const { out } = await call(['--completion', 'bash'])
+  it.each([
+    ['bash', (words: string, at: number) => `COMP_WORDS=(${words}); COMP_CWORD=${at}; _msadm; echo "\${COMPREPLY[@]}"`],
+    // What the shell itself does: it offers what begins as the word under the cursor.
+    [
+      'zsh',
+      (words: string, at: number) =>
+        `compadd() { print -r -- \${(M)candidates:#\${words[CURRENT]}*}; }; _files() { :; }; words=(${words}); CURRENT=${at + 1}; _msadm`,
+    ],
+  ] as const)('completes commands, switches and words in %s', async (shell, ask) => {
+    const { out } = await call(['--completion', shell])
     const complete = (words: readonly string[]) =>
-      new Promise<string>((resolve) => {
+      new Promise<string>((resolve, reject) => {
         const list = words.map((word) => `'${word}'`).join(' ')
-        const bash = spawn('bash', [
-          '-c',
-          `${out}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _msadm; echo "\${COMPREPLY[@]}"`,
-        ])
+        const child = spawn(shell, ['-c', `${out}\n${ask(list, words.length - 1)}`])
         let text = ''
-        bash.stdout.setEncoding('utf8').on('data', (chunk) => (text += chunk))
-        bash.on('close', () => resolve(text.trim()))
+        child.stdout.setEncoding('utf8').on('data', (chunk) => (text += chunk))
+        child.on('error', reject)
+        child.on('close', () => resolve(text.trim()))
       })
     expect(await complete(['msadm', 'pa'])).toBe('passwd path')
     expect(await complete(['msadm', '-c', 'del', 'li'])).toBe('list')
     expect(await complete(['msadm', '-c', 'x', 'del', '-'])).toBe('-k')
+    expect(await complete(['msadm', 'service', 'imap', 'd'])).toBe('deny default')
+    expect(await complete(['msadm', 'quota', 'set', '-'])).toBe('-m')
     expect((await call(['--completion', 'fish'])).err).toContain('there is no completion for "fish"')
+  })
+
+  it('every command has help with its switches, and examples where it has more than one form', async () => {
+    for (const { name, usage, details } of commands) {
+      const { status, out } = await call([name, '--help'])
+      expect(status).toBe(0)
+      expect(out).toContain(`msadm ${usage}\n`)
+      for (const [given] of usage.matchAll(/(?<=[[{| ])-(?:-[a-z-]+|[a-zA-Z])(?=[ \]}|])/g))
+        expect(details, `${name} ${given}`).toMatch(new RegExp(`^ {2}(-\\w, )?${given}|^ {2}${given}`, 'm'))
+    }
   })
 })
 

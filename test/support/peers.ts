@@ -20,6 +20,7 @@ const peers: Readonly<Record<string, string>> = {
   rsync: 'rsync',
   slapd: 'slapd libsasl2-modules',
   ldapsearch: 'ldap-utils',
+  zsh: 'zsh',
 }
 
 const missing = () =>

@@ -36,6 +36,8 @@ export interface Command {
   /** Arguments, as help shows them. */
   readonly usage: string
   readonly summary: string
+  /** Words of its own that may stand behind it, for completion. */
+  readonly words?: readonly string[]
   /** Lines about the switches. */
   readonly details: string
   /** Throws UsageError, or an error of the libraries whose message says what went wrong. */

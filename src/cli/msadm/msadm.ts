@@ -37,7 +37,7 @@ ${commands.map((command) => `  ${command.usage}\n      ${command.summary}`).join
   -c FILE            configuration file (default /etc/isode/ms.conf)
   --json             (also behind the command) one JSON object a line, also for errors
   --help             this, or after a command the help of that command
-  --completion bash  prints the completion for a shell
+  --completion SHELL prints the completion for bash or zsh: source <(msadm --completion bash)
 
 On standard input a line that begins with # is a comment; words with blanks are put in '...' or "...", and a
 backslash takes the next character as it is. A command that fails does not stop the others.

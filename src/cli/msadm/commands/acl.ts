@@ -20,6 +20,7 @@ export const acl: Command = {
   name: 'acl',
   usage: 'acl list owner mailbox [userid] | acl set owner mailbox userid rights | acl delete owner mailbox [userid]',
   summary: "shows and changes what others may do with a user's mailbox",
+  words: ['list', 'set', 'delete'],
   details: `A userid may also be anyone, or group:NAME for a group of ms.conf; with - before it the rights are taken away from whom it names.
 set replaces the rights that the userid had. delete without userid takes all rights that were given. list with a userid of a user tells what that user may
 do, by whatever entry.

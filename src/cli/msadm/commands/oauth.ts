@@ -23,6 +23,7 @@ export const oauth: Command = {
   name: 'oauth',
   usage: 'oauth list | oauth consent [-b] [-r uri] [-n number] userid | oauth forget [-n number] userid',
   summary: 'consents of users to the access to their backends',
+  words: ['list', 'consent', 'forget'],
   details: `  list         every consent and its state; records of ms_sync.xml that wait for one
   consent      asks the provider for the right to read a mailbox: shows an address and a code, which the user enters on any device
                within some minutes. A consent that is there is replaced.

@@ -19,6 +19,7 @@ export const quota: Command = {
   name: 'quota',
   usage: 'quota get userid | quota set [-m] userid quota',
   summary: 'shows or changes how much mail a user may have, in KB',
+  words: ['get', 'set'],
   details: `  -m           sets how many messages, and not how many KB
 
 0 is no limit, and the word default takes the user's own limit away: quota_limit (or quota_messages) counts then, as it does for users of a gateway without

@@ -16,6 +16,7 @@ export const service: Command = {
   name: 'service',
   usage: 'service imap|pop|sieve grant|allow|deny|default|query userid',
   summary: 'lets a user use a service, refuses it, or tells which it is',
+  words: [...services, ...Object.keys(rules)],
   details: `  grant, allow a rule of the user's own that lets him in
   deny         one that refuses him
   default      takes the user's own rule away: accessible_services counts, and for services that it does not name default_new_service_access
