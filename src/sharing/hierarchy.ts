@@ -8,14 +8,15 @@
 import { StoreError } from '../base/errors.ts'
 import type { MailboxId, UserId } from '../base/ids.ts'
 import { canonicalName } from '../store/names.ts'
+import { severalAtOnce } from '../store/several.ts'
 import type { Account, MailboxEntry, Store } from '../store/types.ts'
 import { type Acl, identifiersOf } from './acl.ts'
-import { aclOf, aclsOf, changeAcl, deleteAcl, inheritAcl, type RightsChange } from './personal-acl.ts'
+import { aclOf, aclsOf, changeAcl, deleteAcl, idIn, inheritAcl, type RightsChange } from './personal-acl.ts'
 import { allRights, noRights, type Right, type Rights } from './rights.ts'
 import type { Sharing } from './sharing.ts'
 import {
-  idOf,
   levelsAbove,
+  looksAtOnce,
   otherUsersPrefix,
   otherUsersTree,
   ownerIn,
@@ -72,7 +73,7 @@ export class Hierarchy {
     const rights = tree === undefined || local === undefined ? noRights : await rightsAt(tree, local)
     if (tree === undefined || local === undefined || !rights.has('l')) {
       // One that had such a name before, or at a backend, is not hidden by nothing.
-      if ((await idOf(this.#own, name)) !== undefined) return this.#ownPlace(name)
+      if ((await this.#own.findId(name)) !== undefined) return this.#ownPlace(name)
       throw notFound()
     }
     const missing = needs.filter((need) => !rights.has(need))
@@ -90,7 +91,7 @@ export class Hierarchy {
   /** The same, and the mailbox is there. */
   async permitExisting(given: string, ...needs: readonly Right[]): Promise<Place> {
     const place = await this.permit(given, ...needs)
-    if (place.rightsOn === undefined && (await idOf(place.account, place.local)) === undefined) throw notFound()
+    if (place.rightsOn === undefined && (await place.account.findId(place.local)) === undefined) throw notFound()
     return place
   }
 
@@ -135,7 +136,7 @@ export class Hierarchy {
   /** The list of a mailbox that the user administers. */
   async acl(given: string): Promise<Acl> {
     const { account, local } = await this.permit(given, 'a')
-    return await aclOf(account, (await account.status(local)).mailboxId)
+    return await aclOf(account, await idIn(account, local))
   }
 
   async changeAcl(given: string, identifier: string, change: RightsChange): Promise<void> {
@@ -156,8 +157,9 @@ export class Hierarchy {
   /** What other users and shared roots let the user see, with the levels above it, as if nothing else existed. */
   async listOthers(): Promise<readonly MailboxEntry[]> {
     const names: string[] = []
-    for (const tree of [...(await this.#otherUsers()), ...this.#shared()])
-      names.push(...(await unlessGone(tree.visible(), [])).map((local) => tree.nameOf(local)))
+    await severalAtOnce([...(await this.#otherUsers()), ...this.#shared()], looksAtOnce, async (tree) => {
+      for (const local of await unlessGone(tree.visible(), [])) names.push(tree.nameOf(local))
+    })
     const mailboxes = new Set(names)
     const levels = new Set<string>()
     for (const name of names)
@@ -216,10 +218,10 @@ export class Hierarchy {
     for (const identifier of identifiersOf(this.#who).flat())
       for (const owner of await this.#store.sharers.of(identifier)) owners.add(owner)
     const trees: Tree[] = []
-    for (const owner of [...owners].sort()) {
+    await severalAtOnce([...owners], looksAtOnce, async (owner) => {
       const tree = await this.#otherUser(owner)
       if (tree !== undefined) trees.push(tree)
-    }
+    })
     return trees
   }
 
@@ -234,7 +236,7 @@ function isReserved(name: string): boolean {
 }
 
 async function nearest(account: Account, levels: readonly string[]): Promise<string | undefined> {
-  for (const level of levels) if ((await idOf(account, level)) !== undefined) return level
+  for (const level of levels) if ((await account.findId(level)) !== undefined) return level
   return undefined
 }
 

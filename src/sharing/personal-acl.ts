@@ -33,6 +33,13 @@ export function canonicalIdentifier(given: string, domain: string): string {
   return taken + identifier
 }
 
+/** Throws StoreError not-found. */
+export async function idIn(account: Account, mailbox: string): Promise<MailboxId> {
+  const id = await account.findId(mailbox)
+  if (id === undefined) throw new StoreError('not-found', 'The mailbox does not exist')
+  return id
+}
+
 /** Empty for a mailbox that is nobody's but the owner's. */
 export async function aclOf(account: Account, mailbox: MailboxId): Promise<Acl> {
   return aclIn(await account.get(aclPrefix + mailbox))
@@ -57,7 +64,7 @@ export async function changeAcl(
   if (change.mode !== 'remove' && change.rights.has('a'))
     throw new StoreError('no-permission', 'The right "a" belongs to the owner and can not be given')
   const account = store.account(owner)
-  const { mailboxId } = await account.status(mailbox)
+  const mailboxId = await idIn(account, mailbox)
   // Before it is so: whoever was told that it is finds the mailbox, and a name that can't be noted gives no rights.
   if (named === identifier && change.mode !== 'remove') await store.sharers.add(identifier, owner)
   await update(store, account, mailboxId, (acl) => {
@@ -79,7 +86,7 @@ export async function changeAcl(
 /** Takes an identifier out of the list, or all of them. Nothing for one that is not in it. ACL-04 */
 export async function deleteAcl(store: Store, owner: UserId, mailbox: string, identifier?: string): Promise<void> {
   const account = store.account(owner)
-  const { mailboxId } = await account.status(mailbox)
+  const mailboxId = await idIn(account, mailbox)
   await update(store, account, mailboxId, (acl) =>
     identifier === undefined ? new Map() : new Map([...acl].filter(([other]) => other !== identifier)),
   )
@@ -93,9 +100,9 @@ export async function inheritAcl(
   parent: string | undefined,
 ): Promise<void> {
   if (parent === undefined) return
-  const acl = await aclOf(account, (await account.status(parent)).mailboxId)
+  const acl = await aclOf(account, await idIn(account, parent))
   if (acl.size === 0) return
-  await update(store, account, (await account.status(mailbox)).mailboxId, () => acl)
+  await update(store, account, await idIn(account, mailbox), () => acl)
 }
 
 /**

@@ -1,12 +1,15 @@
 /** The trees of mailboxes that a user sees beside the own one: those of other users, and shared ones. MST-03 */
 
-import { StoreError } from '../base/errors.ts'
 import type { MailboxId, UserId } from '../base/ids.ts'
 import { canonicalName } from '../store/names.ts'
+import { severalAtOnce } from '../store/several.ts'
 import type { Account } from '../store/types.ts'
 import { type Identity, rightsIn } from './acl.ts'
 import { aclOf, aclsOf } from './personal-acl.ts'
 import { noRights, type Rights } from './rights.ts'
+
+/** Mailboxes, and accounts, that are looked at at the same time: as many as a server's threads for files. */
+export const looksAtOnce = 16
 
 export const otherUsersPrefix = 'Other Users/'
 export const sharedFoldersPrefix = 'Shared Folders/'
@@ -38,8 +41,10 @@ export function otherUsersTree(account: Account, who: () => Identity): Tree {
       if (acls.length === 0) return []
       const ids = new Set(acls.map(([mailbox]) => mailbox))
       const found: string[] = []
-      for (const local of await selectable(account))
-        if (ids.has((await idOf(account, local)) ?? ('' as MailboxId))) found.push(local)
+      await severalAtOnce(await selectable(account), looksAtOnce, async (local) => {
+        const id = await account.findId(local)
+        if (id !== undefined && ids.has(id)) found.push(local)
+      })
       return found
     },
     above: levelsAbove,
@@ -64,19 +69,9 @@ export function sharedTree(account: Account, root: string, rights: () => Rights)
   }
 }
 
-/** Undefined where there is no mailbox. */
-export async function idOf(account: Account, local: string): Promise<MailboxId | undefined> {
-  try {
-    return (await account.status(local)).mailboxId
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'not-found') return undefined
-    throw error
-  }
-}
-
 /** Rights on a mailbox by its name; none where there is no such mailbox. */
 export async function rightsAt(tree: Tree, local: string): Promise<Rights> {
-  const mailbox = await idOf(tree.account, local)
+  const mailbox = await tree.account.findId(local)
   return mailbox === undefined ? noRights : await tree.rightsOn(mailbox)
 }
 

@@ -2,12 +2,12 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { StoreError } from '../base/errors.ts'
-import type { Uid, UserId } from '../base/ids.ts'
+import type { MailboxId, Uid, UserId } from '../base/ids.ts'
 import { AccountState } from './account-state.ts'
 import type { Json, Operation } from './change-set.ts'
 import { CommitLog } from './commit-log.ts'
 import type { StoreContext } from './context.ts'
-import { createLog } from './epochs.ts'
+import { createLog, findLogId } from './epochs.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { goneMark, Leavings } from './leavings.ts'
 import type { OpenMailbox } from './mailbox.ts'
@@ -121,6 +121,20 @@ export class StoredAccount implements Account {
   async status(name: string): Promise<MailboxStatus> {
     const canonical = canonicalName(name)
     return await this.doing('Reading a mailbox', () => this.statuses.of(canonical, this.directoryOf(canonical)))
+  }
+
+  async findId(name: string): Promise<MailboxId | undefined> {
+    const canonical = canonicalName(name)
+    try {
+      return await this.doing('Looking for a mailbox', async () => {
+        const id = await findLogId(this.context.fs, this.directoryOf(canonical))
+        if (id === undefined) await this.residence.check()
+        return id as MailboxId | undefined
+      })
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
   }
 
   usage({ recount = false }: { readonly recount?: boolean } = {}): Promise<Usage> {

@@ -18,7 +18,7 @@ import {
   operationsIn,
   sealEntry,
 } from './change-set.ts'
-import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
+import { codeOf, type DirectoryEntry, type StoreFs, unlessAbsent } from './fs.ts'
 import { fileSystemTime } from './leavings.ts'
 import { removeTree } from './remove-tree.ts'
 import { applyEntry, type Replica } from './replica.ts'
@@ -115,6 +115,20 @@ export async function beginLog(
   await fs.syncDirectory(log)
 }
 
+/** Identity of what a directory has the log of, without a look into it; undefined where there is none. */
+export async function findLogId(fs: StoreFs, directory: string): Promise<string | undefined> {
+  return epochsIn((await unlessAbsent(fs.list(`${directory}/log`))) ?? []).at(-1)?.id
+}
+
+/** Ascending. */
+const epochsIn = (entries: readonly DirectoryEntry[]): Epoch[] =>
+  entries
+    .flatMap((entry) => {
+      const match = entry.isDirectory ? epochPattern.exec(entry.name) : null
+      return match === null ? [] : [{ start: Number(match[1]), id: match[2]! }]
+    })
+    .sort((a, b) => a.start - b.start)
+
 export class EpochFolders<State extends Replica<unknown>> {
   /** Directory that holds `log/` and `tmp/`; changed by a rename. */
   directory: string
@@ -145,12 +159,7 @@ export class EpochFolders<State extends Replica<unknown>> {
   async list(): Promise<Epoch[]> {
     const entries = await unlessAbsent(this.fs.list(`${this.directory}/log`))
     if (entries === undefined) throw new StoreError('not-found', `The ${this.what} does not exist`)
-    return entries
-      .flatMap((entry) => {
-        const match = entry.isDirectory ? epochPattern.exec(entry.name) : null
-        return match === null ? [] : [{ start: Number(match[1]), id: match[2]! }]
-      })
-      .sort((a, b) => a.start - b.start)
+    return epochsIn(entries)
   }
 
   /** Numbers of the entries of an epoch, ascending; undefined when it is gone. */

@@ -274,6 +274,8 @@ export interface Account {
   list(): Promise<readonly MailboxEntry[]>
   open(name: string): Promise<Mailbox>
   status(name: string): Promise<MailboxStatus>
+  /** For one question about names, whatever state the mailbox is in; undefined where there is none. */
+  findId(name: string): Promise<MailboxId | undefined>
   /**
    * Messages and their octets in all mailboxes together; those that were expunged don't count. With `recount` nothing is believed that was counted
    * before; the result is the same, unless something derived is damaged.

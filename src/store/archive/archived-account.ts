@@ -1,9 +1,10 @@
 /** An account of an archive. Every write fails with the same StoreError; nothing is made, swept, cached or repaired on the disk. */
 
 import { StoreError } from '../../base/errors.ts'
-import type { UserId } from '../../base/ids.ts'
+import type { MailboxId, UserId } from '../../base/ids.ts'
 import { AccountState } from '../account-state.ts'
 import type { StoreContext } from '../context.ts'
+import { findLogId } from '../epochs.ts'
 import { storeError } from '../fs.ts'
 import { MailboxState } from '../mailbox-state.ts'
 import { accountDirectory, canonicalName, mailboxPath } from '../names.ts'
@@ -51,6 +52,13 @@ export class ArchivedAccount implements Account {
 
   async status(name: string): Promise<MailboxStatus> {
     return (await this.openArchived(canonicalName(name))).status()
+  }
+
+  async findId(name: string): Promise<MailboxId | undefined> {
+    const directory = `${this.path}/${mailboxPath(canonicalName(name))}`
+    return (await reading('Looking for a mailbox', () => findLogId(this.context.fs, directory))) as
+      | MailboxId
+      | undefined
   }
 
   async usage(): Promise<Usage> {

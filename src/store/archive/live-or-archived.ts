@@ -1,6 +1,6 @@
 /** An account of a store that has archives as well: the one in the roots where there is one, else the one in an archive. */
 
-import type { UserId } from '../../base/ids.ts'
+import type { MailboxId, UserId } from '../../base/ids.ts'
 import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, Usage } from '../types.ts'
 import type { Archives } from './archives.ts'
 
@@ -41,6 +41,9 @@ export class LiveOrArchived implements Account {
   }
   async status(name: string): Promise<MailboxStatus> {
     return (await this.there()).status(name)
+  }
+  async findId(name: string): Promise<MailboxId | undefined> {
+    return (await this.there()).findId(name)
   }
   async usage(...given: Parameters<Account['usage']>): Promise<Usage> {
     return (await this.there()).usage(...given)

@@ -6,7 +6,6 @@ import { aclOf, canonicalIdentifier, changeAcl, deleteAcl } from '../../../shari
 import { allRights, formatRights, noRights, parseRights, type Rights } from '../../../sharing/rights.ts'
 import { sharingOf } from '../../../sharing/sharing.ts'
 import { negative } from '../../../store/acl-values.ts'
-import type { Account } from '../../../store/types.ts'
 import { type Command, CommandError, type Context, canonical, UsageError } from '../command.ts'
 
 const words = {
@@ -48,8 +47,8 @@ Examples
     const store = context.store()
     const account = store.account(owner)
     if (!(await account.exists())) throw new CommandError(`there is no mail of ${owner}`)
-    if (!(await isMailbox(account, mailbox)))
-      throw new CommandError(`${owner} has no mailbox ${JSON.stringify(mailbox)}`)
+    const mailboxId = await account.findId(mailbox)
+    if (mailboxId === undefined) throw new CommandError(`${owner} has no mailbox ${JSON.stringify(mailbox)}`)
     const identifier =
       userGiven === undefined ? undefined : canonicalIdentifier(userGiven, defaultDomain(context.config, undefined))
     if (action === 'delete') await deleteAcl(store, owner, mailbox, identifier)
@@ -59,7 +58,6 @@ Examples
       await changeAcl(store, owner, mailbox, identifier, { mode: 'set', rights })
       await noteUnknown(identifier, context)
     }
-    const { mailboxId } = await account.status(mailbox)
     const list = await aclOf(account, mailboxId)
     const print = (who: string, rights: Rights) =>
       context.print(`${who} ${formatRights(rights) || 'none'}`, {
@@ -86,11 +84,6 @@ const isUser = (identifier: string) =>
 function rightsFor(identifier: string, list: Acl, owner: UserId, { config }: Context): Rights {
   if (!isUser(identifier)) return list.get(identifier) ?? noRights
   return rightsOf(list, owner, sharingOf(config).identityOf(identifier as UserId))
-}
-
-async function isMailbox(account: Account, mailbox: string): Promise<boolean> {
-  const name = mailbox.toUpperCase() === 'INBOX' ? 'INBOX' : mailbox
-  return (await account.list()).some((entry) => entry.selectable && entry.name === name)
 }
 
 /** A mistyped name gets rights all the same: users of a gateway have no account here. */

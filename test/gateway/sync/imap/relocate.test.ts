@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultLimits } from '#gateway/backend/types.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { deliverAll } from '../../../store/actions.ts'
 import { uids } from '../../../store/support.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 import { imapMessage, type ScriptedImap, scriptedImap } from '../../../support/imap-script.ts'
@@ -8,7 +10,7 @@ import { bothSides } from './pass-support.ts'
 import { message, treeHere, treeThere } from './trees.ts'
 
 let dovecot: Dovecot
-const users = Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((user) => [user, 'secret']))
+const users = Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].map((user) => [user, 'secret']))
 beforeAll(async () => {
   dovecot = await startDovecot({ users, protocols: ['imap'] })
 })
@@ -88,6 +90,28 @@ it('a backend that does not tell what became of messages (no UIDPLUS) is sent th
   expect(await both.pass()).toMatchObject({ relocated: 0, sent: 1, fetched: 0 })
   await both.pass()
   expect(await treeHere(both)).toEqual(await treeThere(both))
+})
+
+it('what another user moved or copied here, out of mailboxes of his own backend, is sent; what he took is deleted there', async () => {
+  const both = await three()
+  const friend = both.store.account('friend@example.org' as UserId)
+  await friend.ensure()
+  await using theirs = await friend.open('INBOX')
+  await deliverAll(
+    theirs,
+    ['x', 'y'].map((text, at) => ({
+      text: message(text),
+      origin: `imap://there/INBOX/1/${at + 1}`,
+    })),
+  )
+  await theirs.copyTo(uids(1), both.work)
+  await theirs.moveTo(uids(2), both.work)
+  await both.inbox.moveTo(uids(1), theirs)
+  expect(await both.pass()).toMatchObject({ relocated: 0, sent: 2, deletedThere: 1 })
+  const here = await treeHere(both)
+  expect([here.INBOX!.length, here.Work!.length]).toEqual([2, 2])
+  expect(here).toEqual(await treeThere(both))
+  expect(theirs.messages.length).toBe(2)
 })
 
 describe('a backend that', () => {
