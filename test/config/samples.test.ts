@@ -9,6 +9,7 @@ import { optionNames, optionOf } from '#src/config/options.ts'
 
 const read = (name: string) => readFileSync(resolve(import.meta.dirname, '../../etc', name))
 const conf = read('ms.conf.local').toString()
+const ldap = read('ms.conf.ldap').toString()
 const parse = (text: string) => parseConfig(Buffer.from(text), '/etc/isode/ms.conf')
 
 describe('the sample files in etc/', () => {
@@ -18,11 +19,21 @@ describe('the sample files in etc/', () => {
     expect([config?.get('gateway_mode'), config?.get('ms_syncd_host')]).toEqual([true, 'pop.example.net'])
   })
 
-  it('what it has in comments is valid, and the default where it says so', () => {
-    const commented = [...conf.matchAll(/<!-- (Example: )?(<(\w+)[ >].*>) -->/g)]
-    expect(commented.length).toBeGreaterThan(20)
-    for (const [, example, element, tag] of commented) {
-      const { config, findings } = parse(`<ms_options>${element}</ms_options>`)
+  it('SRV-05: ms.conf.ldap leads to a directory, without a warning', () => {
+    const { config, findings } = parse(ldap)
+    expect(findings.map(formatFinding)).toEqual([])
+    expect(config?.get('config_location')).toEqual(['ldap://localhost:389'])
+  })
+
+  it.each([
+    ['ms.conf.local', conf, 20],
+    ['ms.conf.ldap', ldap, 7],
+  ])('what %s has in comments is valid, and the default where it says so', (_, text, least) => {
+    const commented = [...text.matchAll(/<!-- (Example: )?(<(\w+)[ >].*>) -->/g)]
+    expect(commented.length).toBeGreaterThan(least)
+    for (const [comment, example, element = '', tag = ''] of commented) {
+      const without = text.replace(new RegExp(`^ *<${tag}>.*</${tag}>$`, 'm'), '')
+      const { config, findings } = parse(without.replace(comment, element))
       expect(findings.map(formatFinding), element).toEqual([])
       const name = optionNames.find((candidate) => elementName(candidate) === tag)!
       if (example === undefined) expect(config?.get(name), element).toEqual(optionOf(name).default)

@@ -24,6 +24,8 @@ export const userClasses =
 export interface SlapdOptions {
   /** LDIF entries behind the base, `users` and the service's own. */
   readonly entries?: readonly string[]
+  /** In the place of the base, `users` and the service's own. */
+  readonly foundation?: readonly string[]
   /** STARTTLS and ldaps, with a self-signed certificate for 'localhost' and 127.0.0.1. */
   readonly tls?: boolean
   /** With `tls`: refuses clients without a certificate; its own is one. */
@@ -95,7 +97,10 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   const socketUrl = `ldapi://${encodeURIComponent(socket)}`
 
   await writeFile(join(dir, 'config.ldif'), configuration(dir, options))
-  await writeFile(join(dir, 'entries.ldif'), `${[...foundation, ...(options.entries ?? [])].join('\n\n')}\n`)
+  await writeFile(
+    join(dir, 'entries.ldif'),
+    `${[...(options.foundation ?? foundation), ...(options.entries ?? [])].join('\n\n')}\n`,
+  )
   const load = (database: string, file: string) =>
     execFileSync('slapadd', ['-q', '-n', database, '-F', join(dir, 'config'), '-l', join(dir, file)], {
       env: environment,
