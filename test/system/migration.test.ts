@@ -1,7 +1,8 @@
 /** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { resolve } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Dovecot, startDovecot } from '../support/dovecot.ts'
@@ -95,7 +96,10 @@ describe('an old POP3 server', () => {
   let wherry: Wherry
 
   beforeAll(async () => {
-    dovecot = await startDovecot({ users: { joe: 'secret', ann: 'secret' }, protocols: ['pop3'] })
+    dovecot = await startDovecot({
+      users: { joe: 'secret', ann: 'secret', bob: 'secret', eve: 'secret' },
+      protocols: ['pop3'],
+    })
     await dovecot.fill('joe', sampleMessages(25))
     await dovecot.fill('ann', sampleMessages(5))
     wherry = await startWherry({ options: { ...modes, ms_syncd_protocol: 'pop', ms_syncd_port: dovecot.pop3Port } })
@@ -135,6 +139,25 @@ describe('an old POP3 server', () => {
     expect(await inbox()).toBe(6)
     await msadm('migrate', '-q', '--discard-local', '-p', 'secret', 'ann')
     expect(await inbox()).toBe(5)
+  })
+
+  it('msadm migrate -f moves all users of a file, tells by line who was not, and can be given again', async () => {
+    const file = join(wherry.directory, 'users.csv')
+    const migrate = () => msadm('--json', 'migrate', '-q', '-f', file)
+    const lines = (out: string) =>
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    await writeFile(file, 'userid,password\neve,secret\nbob,wrong\n')
+    const failed = await migrate().catch((error: { stdout: string; code: number }) => error)
+    expect(failed).toMatchObject({ code: 1 })
+    const told = lines(failed.stdout)
+    expect(told).toContainEqual({ userId: 'eve@gateway.example', state: 'enabled', listed: 0, notGiven: 0 })
+    expect(told).toContainEqual({ userId: 'bob@gateway.example', line: 3, error: expect.stringContaining('password') })
+    expect(told).toContainEqual({ migrated: 1, were: 0, failed: 1 })
+    await writeFile(file, 'userid,password\neve,secret\nbob,secret\n')
+    expect(lines((await migrate()).stdout)).toContainEqual({ migrated: 1, were: 1, failed: 0 })
   })
 
   it('MIG-03 MIG-07 MIG-11 MIG-12: the first login at pop3d moves the maildrop with its unique-ids, in their order', async () => {

@@ -93,7 +93,11 @@ export const checkNewUserId = (userId: UserId): void => {
 
 /** The password that `-p` gave: its words, or for `-` a line of standard input. Throws UsageError for one that nobody could log in with. */
 export const passwordOf = async (given: string, context: Context): Promise<Buffer> => {
-  const octets = given === '-' ? await context.readPassword() : Buffer.from(given)
+  return usable(given === '-' ? await context.readPassword() : Buffer.from(given))
+}
+
+/** Throws UsageError for a password that nobody could log in with. */
+export const usable = (octets: Buffer): Buffer => {
   if (octets.length === 0) throw new UsageError('the password is empty')
   if (octets.length > 1024) throw new UsageError('the password has more than 1024 octets')
   if (octets.some((octet) => octet === 0 || octet === 10 || octet === 13))

@@ -73,7 +73,8 @@ Examples
   },
 }
 
-function readConnections(text: string | undefined): number {
+/** Throws UsageError. */
+export function readConnections(text: string | undefined): number {
   if (text === undefined) return connections
   const number = /^\d{1,3}$/.test(text) ? Number(text) : Number.NaN
   if (!(number <= maxConnections)) throw new UsageError(`-n takes a number of connections from 0 to ${maxConnections}`)

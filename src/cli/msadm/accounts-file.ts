@@ -1,0 +1,98 @@
+/** The accounts of `msadm migrate -f`: a CSV file (RFC 4180) in UTF-8, whose first line names the columns. */
+import { readFile, stat } from 'node:fs/promises'
+import { CsvError, parse } from 'csv-parse/sync'
+import type { AccountRecord } from '../../auth/accounts.ts'
+import { SyntaxFault } from '../../base/errors.ts'
+import type { UserId } from '../../base/ids.ts'
+import { CommandError, checkNewUserId, UsageError } from './command.ts'
+
+type Property = AccountRecord['properties'][number]
+
+export interface ListedAccount {
+  readonly line: number
+  /** As it is written. */
+  readonly given: string
+  readonly userId: UserId
+  readonly password: Buffer
+  readonly properties: readonly Property[]
+}
+
+export interface Reading {
+  /** Throws SyntaxFault. */
+  readonly canonical: (given: string) => UserId
+  /** `name=value`. Throws UsageError. */
+  readonly property: (word: string) => Property
+  /** Throws UsageError. */
+  readonly password: (text: string) => Buffer
+}
+
+const maxOctets = 64 << 20
+const maxTold = 20
+const needed = ['userid', 'password']
+
+interface Row {
+  readonly info: { readonly lines: number }
+  readonly record: readonly string[]
+}
+
+/** All of them, or none: throws CommandError with every line that is wrong. */
+export const readAccountsFile = async (file: string, reading: Reading): Promise<readonly ListedAccount[]> => {
+  const { size } = await stat(file).catch((error: Error) => {
+    throw new CommandError(`${file} can't be read: ${error.message}`)
+  })
+  if (size > maxOctets) throw new CommandError(`${file} has more than ${maxOctets >> 20} MB; divide it`)
+  const [columns, ...rows] = rowsOf(file, await readFile(file))
+  if (columns === undefined) throw new CommandError(`${file} is empty; its first line is userid,password`)
+  const names = columns.record.map((name) => name.trim())
+  const faults: string[] = []
+  const fault = (line: number, message: string) => faults.push(`${file}:${line}: ${message}`)
+  for (const name of needed)
+    if (!names.includes(name)) fault(columns.info.lines, `there is no column ${name}; the first line names the columns`)
+  for (const [at, name] of names.entries())
+    if (names.indexOf(name) < at && needed.includes(name)) fault(columns.info.lines, `there are two columns ${name}`)
+  const accounts: ListedAccount[] = []
+  const lines = new Map<UserId, number>()
+  for (const { info, record } of faults.length > 0 ? [] : rows) {
+    const line = info.lines
+    if (record.length !== names.length) {
+      fault(line, `there are ${record.length} values and ${names.length} columns`)
+      continue
+    }
+    const value = (name: string) => record[names.indexOf(name)]!
+    try {
+      const given = value('userid').trim()
+      const userId = reading.canonical(given)
+      checkNewUserId(userId)
+      const before = lines.get(userId)
+      if (before !== undefined) throw new UsageError(`${userId} is on line ${before} already`)
+      lines.set(userId, line)
+      const properties = names.flatMap((name, at) =>
+        needed.includes(name) || record[at] === '' ? [] : [reading.property(`${name}=${record[at]}`)],
+      )
+      accounts.push({ line, given, userId, password: reading.password(value('password')), properties })
+    } catch (error) {
+      if (!(error instanceof UsageError) && !(error instanceof SyntaxFault)) throw error
+      fault(line, error.message)
+    }
+  }
+  if (faults.length > 0) {
+    const more = faults.length > maxTold ? [`and ${faults.length - maxTold} more`] : []
+    throw new CommandError(['nobody was migrated:', ...faults.slice(0, maxTold), ...more].join('\n  '))
+  }
+  return accounts
+}
+
+const rowsOf = (file: string, octets: Buffer): readonly Row[] => {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
+  } catch {
+    throw new CommandError(`${file} is not in UTF-8; save it as CSV in UTF-8`)
+  }
+  try {
+    return parse(text, { info: true, relax_column_count: true, skip_empty_lines: true }) as unknown as readonly Row[]
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    throw new CommandError(`${file}: ${error.message}`)
+  }
+}

@@ -1,0 +1,152 @@
+/** Has ms_syncd pull the mail of users, tells how far it is, and makes their accounts. */
+import { askToMigrate } from '../../auth/ms-syncd.ts'
+import { routingAttributes } from '../../auth/routing-attributes.ts'
+import { systemClock } from '../../base/clock.ts'
+import { AuthError } from '../../base/errors.ts'
+import type { UserId } from '../../base/ids.ts'
+import { silentLog } from '../../base/log.ts'
+import type { Config } from '../../config/config.ts'
+import { describeAddress, openSocket } from '../../events/address.ts'
+import { connectEvents } from '../../events/client.ts'
+import type { EventBus } from '../../events/types.ts'
+import { eventsOf } from '../../server/events-address.ts'
+import { severalAtOnce } from '../../store/several.ts'
+import type { ListedAccount } from './accounts-file.ts'
+import { CommandError, type Context } from './command.ts'
+import { withProperties } from './commands/add.ts'
+
+const connectMs = 5_000
+/** A day: the largest mailbox over a slow line. */
+const timeoutMs = 24 * 3_600_000
+const progressEveryMs = 1_000
+
+export type User = Pick<ListedAccount, 'given' | 'userId' | 'password' | 'properties'>
+
+export interface Run {
+  readonly bus: EventBus
+  readonly context: Context
+  readonly signal: AbortSignal
+  readonly quiet: boolean
+}
+
+/** Throws CommandError. */
+export const migrateOne = async ({ given, userId, password, properties: named }: User, run: Run): Promise<void> => {
+  const { bus, context, signal } = run
+  const progress = run.quiet ? undefined : follow(bus, userId, context)
+  const { listed, notGiven } = await askToMigrate(
+    (service, request, options) => bus.ask(service, request, options),
+    { user: given, userId, password, signal },
+    timeoutMs,
+  )
+    .catch(told(signal))
+    .finally(() => progress?.stop())
+  const before = await context.accounts.find(userId)
+  const routed = context.config.get('auto_add_laser_routing')
+  const properties = routed ? [...routingAttributes(userId, named), ...named] : named
+  const account = withProperties({ userId, state: 'enabled' }, properties, before)
+  if (before === undefined) await context.accounts.add(account, password)
+  else await context.accounts.put(account, password)
+  const left = notGiven === 0 ? '' : `; ${notGiven} of them the old server lists and does not give`
+  context.print(`migrated ${userId} (${listed} messages${left})`, { userId, state: 'enabled', listed, notGiven })
+}
+
+/** Everybody who can be. Throws CommandError when somebody can't. */
+export const migrateAll = async (users: readonly ListedAccount[], run: Run, atOnce: number): Promise<void> => {
+  const { context, signal } = run
+  const show = run.quiet ? undefined : context.showProgress(false)
+  const beganMs = systemClock.monotonic()
+  const counts = { migrated: 0, were: 0, failed: 0 }
+  await severalAtOnce(users, atOnce, async (user) => {
+    signal.throwIfAborted()
+    const { userId, line } = user
+    try {
+      if ((await context.accounts.find(userId))?.state === 'enabled') counts.were += 1
+      else {
+        await migrateOne(user, { ...run, quiet: true })
+        counts.migrated += 1
+      }
+    } catch (error) {
+      if (signal.aborted) throw error
+      counts.failed += 1
+      const message = `line ${line}: ${userId}: ${(error as Error).message}`
+      show?.('')
+      context.note(message)
+      if (context.json) context.print(message, { userId, line, error: (error as Error).message })
+    }
+    const done = counts.migrated + counts.failed
+    const seconds =
+      ((systemClock.monotonic() - beganMs) / 1_000 / Math.max(1, done)) * (users.length - done - counts.were)
+    show?.(`${done + counts.were} of ${users.length} users, about ${Math.ceil(seconds)} s left`)
+  })
+  show?.('')
+  const { migrated, were, failed } = counts
+  context.print(`${migrated} migrated, ${were} were here already, ${failed} failed`, counts)
+  if (failed > 0)
+    throw new CommandError(`${failed} of ${users.length} users were not migrated; give the same file again`)
+}
+
+export const connected = async (config: Config): Promise<EventBus> => {
+  const { address, tls } = await eventsOf(config)
+  try {
+    // One attempt, so that its error can be told; the bus itself would go on trying.
+    const socket = await openSocket(address, tls, AbortSignal.timeout(connectMs))
+    socket.destroy()
+  } catch (error) {
+    throw new CommandError(
+      `mseventd at ${describeAddress(address)} can't be reached (${(error as Error).message}); are the services running?`,
+    )
+  }
+  return connectEvents({ address, tls, clock: systemClock, log: silentLog, name: 'msadm' })
+}
+
+/** What an operator is told instead of what a client is. */
+const told =
+  (signal: AbortSignal) =>
+  (error: unknown): never => {
+    if (signal.aborted) throw signal.reason
+    if (!(error instanceof AuthError)) throw new CommandError(`ms_syncd: ${(error as Error).message}`)
+    const reason = error.cause instanceof Error ? error.cause.message : error.message
+    throw new CommandError(
+      error.kind === 'bad-credentials' ? `the old server does not accept the password: ${reason}` : reason,
+    )
+  }
+
+interface BackendState {
+  readonly backend: string
+  readonly state: string
+  readonly fetched: number
+  readonly left?: number
+  readonly eta?: number
+}
+
+/** Shows how far it is, once a second. */
+const follow = (bus: EventBus, userId: UserId, context: Context) => {
+  const show = context.showProgress(false)
+  const ending = new AbortController()
+  const look = async () => {
+    const answer = await bus.ask('ms_sync', { type: 'status', user: userId }, { timeoutMs: 10_000 })
+    const backends = (answer as { backends?: readonly BackendState[] }).backends ?? []
+    const lines = backends.map(({ backend, state, fetched, left, eta }) => {
+      const rest = left === undefined ? '' : `, ${left} to come`
+      const seconds =
+        eta === undefined ? '' : `, about ${Math.max(0, Math.ceil((eta - systemClock.now()) / 1_000))} s left`
+      return `${backend} ${state}: ${fetched} messages${rest}${seconds}`
+    })
+    if (lines.length > 0) show?.(lines.join('; '))
+    if (context.json) for (const state of backends) context.print('', { userId, ...state })
+  }
+  const run = async () => {
+    for (;;) {
+      await systemClock.sleep(progressEveryMs, ending.signal)
+      // The answer to the question itself tells what is wrong.
+      await look().catch(() => {})
+    }
+  }
+  if (show !== undefined || context.json) run().catch(() => {})
+  return {
+    stop() {
+      ending.abort()
+      show?.('')
+    },
+  }
+}
