@@ -178,6 +178,8 @@ test('RFC 4314 §4: RENAME needs x on the mailbox and k on the new mailbox above
   expect(await rename('mine', `${others}/${above}/new`)).toMatch(/^NO \[CANNOT\]/)
   expect(await rename(`${others}/${from}`, `${others}/${above}/new`)).toMatch(/^OK/)
   expect(await lines(user, `MYRIGHTS "${others}/${above}/new"`)).toEqual([`* MYRIGHTS "${others}/${above}/new" lxc`])
+  const kept = await made(every.replace('x', ''))
+  expect(await rename(`${others}/${kept}`, `${others}/${above}/kept`)).toMatch(/^NO \[NOPERM\]/)
   await answer(owner, `SETACL INBOX ${alice} ${every}`)
   expect(await rename(`${others}/INBOX`, `${others}/${above}/inbox`)).toMatch(/^NO \[NOPERM\]/)
   await answer(owner, `DELETEACL INBOX ${alice}`)
