@@ -9,7 +9,7 @@ import { Hierarchy } from '#src/sharing/hierarchy.ts'
 import { formatRights } from '#src/sharing/rights.ts'
 import { sharingOf } from '#src/sharing/sharing.ts'
 import { openStore } from '#src/store/store.ts'
-import { newPlace } from './support.ts'
+import { fill, newPlace } from './support.ts'
 
 const joe = 'joe@a.example'
 const made = async (more = '') => {
@@ -119,4 +119,31 @@ it('LMTP-10, SHR-09: msadm deliver puts a message into a shared root, or a mailb
   expect(await deliver('archive+leads/ann@a.example')).toBe('Shared Folders/Archive: 2\n')
   expect(await deliver('archive+../x@a.example')).toBe('Shared Folders/Archive: 3\n')
   expect(await call(['deliver', 'nobody@a.example'], 'x')).toMatchObject({ status: 67 })
+})
+
+it('msadm undelete brings back what was removed in a shared root', async () => {
+  const { call, directory } = await newPlace(
+    "<shared_root_dir>shared</shared_root_dir><shared_root name='Team' path='team'/>",
+  )
+  expect(await call(['undelete', 'Shared Folders/Team'])).toMatchObject({
+    status: 1,
+    err: expect.stringContaining('no mail of'),
+  })
+  expect(await call(['undelete', 'Shared Folders/Other'])).toMatchObject({
+    status: 1,
+    err: expect.stringContaining('no shared root'),
+  })
+  {
+    await using store = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
+    const tree = store.tree('Shared Folders/Team', join(directory, 'shared/team'))
+    await tree.ensure()
+    await tree.create('Plans')
+    await fill(tree, [500], 'Plans')
+    await tree.remove('Plans')
+  }
+  expect((await call(['undelete', 'Shared Folders/Team'])).out).toContain('brought back mailbox "Plans", 1 messages')
+  await using store = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
+  const tree = store.tree('Shared Folders/Team', join(directory, 'shared/team'))
+  expect((await tree.status('Plans')).messages).toBe(1)
+  expect((await call(['verify'])).out).toContain('looked at 1 account, 2 mailboxes, 1 message')
 })

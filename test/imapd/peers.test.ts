@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { ImapFlow } from 'imapflow'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startDovecot } from '../support/dovecot.ts'
 import { mbsyncFor } from '../support/mbsync.ts'
@@ -59,6 +60,59 @@ describe('mbsync', () => {
     await pulling.sync()
     expect(imapd.bus.published.length).toBe(changes)
     expect(digests(pushing.messages())).toEqual(digests(pulling.messages()))
+  })
+})
+
+describe('shared mailboxes', () => {
+  const owner = 'bob@example.org'
+  const shared = `Other Users/${owner}/Plans`
+
+  async function sharing(rights: string) {
+    const imapd = await startImapd([user, owner])
+    onTestFinished(() => imapd.stop())
+    const peer = await Peer.open(imapd)
+    onTestFinished(() => peer.destroy())
+    await peer.line()
+    for (const command of [`LOGIN ${owner} secret`, 'CREATE Plans', `SETACL Plans ${user} ${rights}`])
+      expect((await peer.command('o', command)).at(-1)).toMatch(/^o OK/)
+    return { imapd, peer }
+  }
+
+  it('imapflow finds them by the namespace, appends, marks, moves', async () => {
+    const { imapd, peer } = await sharing('lrswite')
+    const client = new ImapFlow({
+      host: imapd.host,
+      port: imapd.port,
+      secure: false,
+      auth: { user, pass: 'secret' },
+      logger: false,
+    })
+    await client.connect()
+    onTestFinished(() => client.close())
+    expect((await client.list()).map(({ path }) => path)).toEqual(expect.arrayContaining(['INBOX', shared]))
+    await client.append(shared, messages[0]!, ['\\Flagged'])
+    await client.mailboxOpen(shared)
+    expect(await client.messageFlagsAdd('1', ['\\Seen'])).toBe(true)
+    expect(await client.messageMove('1', 'INBOX')).toMatchObject({ destination: 'INBOX' })
+    expect(await client.status('INBOX', { messages: true })).toMatchObject({ messages: 1 })
+    expect(await client.status(shared, { messages: true })).toMatchObject({ messages: 0 })
+    expect(await peer.command('o', 'STATUS Plans (MESSAGES)')).toContain('* STATUS Plans (MESSAGES 0)')
+  })
+
+  it('mbsync pulls one that may only be read', async () => {
+    const { imapd, peer } = await sharing('lr')
+    for (const octets of fitForMbsync.slice(0, 20)) {
+      await peer.send(`o APPEND Plans {${octets.length}}\r\n${octets.toString('latin1')}`)
+      await peer.until('o')
+    }
+    const pulling = mbsyncFor({
+      port: imapd.port,
+      user,
+      password: 'secret',
+      directory: freshDirectory(),
+    })
+    await pulling.sync()
+    expect(digests(pulling.messages(shared))).toEqual(digests(fitForMbsync.slice(0, 20).map(lf)))
   })
 })
 

@@ -1,7 +1,8 @@
 import { systemClock } from '../../../base/clock.ts'
 import { StoreError } from '../../../base/errors.ts'
 import type { Account, ExpungeCause, ExpungedMessage, RemovedMailbox } from '../../../store/types.ts'
-import { type Command, CommandError, type Context, canonical, readArguments, UsageError } from '../command.ts'
+import { type Command, CommandError, type Context, readArguments, UsageError } from '../command.ts'
+import { mailOf } from '../mail-of.ts'
 import { timeOf } from '../time.ts'
 
 const daySeconds = 86_400
@@ -18,6 +19,7 @@ export const undelete: Command = {
 
 Messages come back into their mailbox, with their flags but for \\Deleted, as new ones: to a backend they are copies, which it never
 deletes. A deleted mailbox comes back as it was, under its name, or as "NAME (restored)" where there is one of that name now.
+A shared root is named as users see it: 'Shared Folders/Projects'.
 Exit status: 0 done; 1 there is nothing to bring back, no such user or no such mailbox; 64 wrong arguments.
 
 Examples
@@ -33,9 +35,8 @@ Examples
     if (given === undefined) throw new UsageError('a userid is missing, for example joe@example.org')
     if (more.length > 0) throw new UsageError(`${JSON.stringify(more[0])} is one word too many`)
     if (!causes.includes(values.cause)) throw new UsageError(`--cause is one of ${causes.join(', ')}`)
-    const userId = canonical(given, context)
-    const account = context.store().account(userId)
-    if (!(await account.exists())) throw new CommandError(`there is no mail of ${userId}`)
+    const account = await mailOf(given, context)
+    const { userId } = account
     const now = Math.floor(systemClock.now() / 1000)
     const since = values.since === undefined ? 0 : timeOf(values.since, now)
     const wanted: Wanted = {
