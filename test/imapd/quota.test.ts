@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { openAccounts } from '#src/auth/accounts.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { setLimits } from '#src/server/quota-limits.ts'
+import { startDovecot } from '../support/dovecot.ts'
 import { type RunningImapd, startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
@@ -179,5 +180,63 @@ describe('over quota', () => {
     expect(got).toBeGreaterThanOrEqual(10)
     // For the other process a message, counted before and committed after, and a tenth of the room.
     expect(got).toBeLessThanOrEqual(12)
+  })
+})
+
+describe('beside Dovecot', () => {
+  /** What both are asked; the mailbox is INBOX. */
+  const append = (octets: number, name = 'INBOX') => `APPEND ${name} {${octets}+}\r\n${message(octets)}`
+  const steps = [
+    append(1000),
+    append(1000),
+    'CREATE Archive',
+    'GETQUOTAROOT INBOX',
+    'SELECT INBOX',
+    'COPY 1:2 Archive',
+    'COPY 1 Archive',
+    'UID COPY 1 Archive',
+    append(100),
+    append(72, 'Archive'),
+    append(20),
+    'GETQUOTAROOT Archive',
+    'MOVE 2 Archive',
+    'STORE 1 +FLAGS.SILENT (\\Deleted)',
+    append(100),
+    'EXPUNGE',
+    append(1000),
+    append(100),
+  ]
+  /** How each step ended, with its code, and the figures of a quota. */
+  const answersOf = async (peer: Peer) => {
+    const answers: string[] = []
+    for (const [index, step] of steps.entries()) {
+      const lines = await peer.command(`s${index}`, step)
+      const [, status, code = ''] = /^\S+ (OK|NO|BAD)(?: \[([A-Z]+))?/.exec(lines.at(-1)!) ?? []
+      const quota = lines.flatMap((line) => /^\* QUOTA .*(\(.*\))$/.exec(line)?.[1] ?? []).join('')
+      answers.push(`${step.split('\r')[0]}: ${status} ${code === 'READ' ? '' : code}${quota}`)
+    }
+    return answers
+  }
+
+  it('the same is refused with the same code, and the same figures are told', async () => {
+    await using dovecot = await startDovecot({
+      users: { [anna]: 'secret' },
+      protocols: ['imap'],
+      extra: `mail_plugins = $mail_plugins quota
+protocol imap {
+  mail_plugins = $mail_plugins imap_quota
+}
+plugin {
+  quota = maildir:User quota
+  quota_rule = *:storage=3K
+  quota_grace = 0
+}`,
+    })
+    await using imapd = await startImapd([anna], { quota_limit: 3 })
+    const theirs = await Peer.open({ host: '127.0.0.1', port: dovecot.imapPort })
+    onTestFinished(() => theirs.destroy())
+    await theirs.line()
+    await theirs.command('login', `LOGIN ${anna} secret`)
+    expect(await answersOf(await enter(imapd))).toEqual(await answersOf(theirs))
   })
 })
