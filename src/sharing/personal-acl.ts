@@ -115,19 +115,32 @@ export async function renameInAcls(store: Store, from: UserId, to: UserId): Prom
     await store.sharers.add(identifier, to)
     await store.sharers.remove(identifier, from)
   }
-  for (const owner of await store.sharers.of(from)) {
+  await changeInAcls(store, from, (identifier) => (identifier === from ? to : negative + to))
+}
+
+/** A user is no more: nothing is noted of what he gave, and who comes by that id has not what others gave him. Throws StoreError. */
+export async function forgetInAcls(store: Store, userId: UserId): Promise<void> {
+  const account = store.account(userId)
+  const own = (await account.exists()) ? await account.entries(aclPrefix) : []
+  for (const identifier of givenRights(own)) await store.sharers.remove(identifier, userId)
+  await changeInAcls(store, userId, () => undefined)
+}
+
+/** In all lists that give rights to a user: `called` says how he is named from now on, undefined for not at all. */
+async function changeInAcls(store: Store, userId: UserId, called: (identifier: string) => string | undefined) {
+  const isHis = (identifier: string) => identifier === userId || identifier === negative + userId
+  const changed = (acl: Acl): Acl =>
+    new Map(
+      [...acl].flatMap(([who, rights]) => {
+        const name = isHis(who) ? called(who) : who
+        return name === undefined ? [] : [[name, rights]]
+      }),
+    )
+  for (const owner of await store.sharers.of(userId)) {
     const account = store.account(owner)
     if (!(await account.exists())) continue
-    const called = (identifier: string) =>
-      identifier === from ? to : identifier === negative + from ? negative + to : identifier
     for (const [mailbox, acl] of await aclsOf(account))
-      if ([...acl.keys()].some((identifier) => called(identifier) !== identifier))
-        await update(
-          store,
-          account,
-          mailbox,
-          (now) => new Map(Array.from(now, ([who, rights]) => [called(who), rights])),
-        )
+      if ([...acl.keys()].some(isHis)) await update(store, account, mailbox, changed)
   }
 }
 

@@ -1,11 +1,12 @@
 import { StoreError } from '../../../base/errors.ts'
+import { forgetInAcls } from '../../../sharing/personal-acl.ts'
 import { type Command, CommandError, canonical, onlyUserId, readArguments } from '../command.ts'
 
 export const del: Command = {
   name: 'del',
   usage: 'del [-k] userid',
   summary: 'removes an account and its mail',
-  details: `  -k           keeps the mail
+  details: `  -k           keeps the mail, and the rights that other users gave
 
 The mail at a backend is not touched: in gateway mode it is fetched again at the user's next login.`,
   run: async (args, context) => {
@@ -23,6 +24,7 @@ The mail at a backend is not touched: in gateway mode it is fetched again at the
       },
     )
     if (!hadAccount && (!hadMail || values.k)) throw new CommandError(`there is no account ${userId}`)
+    if (!values.k) await forgetInAcls(context.store(), userId)
     if (hadMail && !values.k) await mail.destroy()
     const removed = [...(hadAccount ? ['account'] : []), ...(hadMail && !values.k ? ['mail'] : [])]
     context.print(`removed ${userId} (${removed.join(' and ')})`, { userId, removed })
