@@ -83,7 +83,7 @@ export const checkRelations = (config: Config): readonly Fault[] => {
     if (configuration !== undefined && isExposed(configuration.connection))
       warning(
         'config_location',
-        'the password of the bind is readable on the way to the directory; take ldaps://, or set ldapdb_starttls',
+        'what is read, and with SIMPLE and PLAIN the password of the bind, can be read and changed on the way to the directory; take ldaps://, or set ldapdb_starttls',
       )
     if (configuration === undefined)
       for (const option of configurationOptions)

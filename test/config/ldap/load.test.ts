@@ -41,7 +41,7 @@ const errorsOf = async (work: Promise<unknown>) => {
 const other = (text: string, name: string) => text.replace(serverDn, serverDn.replace('mail.myisp.net', name))
 
 describe('configuration from slapd', () => {
-  it('LDAP-01 LDAP-05 LDAP-12: the entry of appendix C goes before the file, which keeps the rest', async () => {
+  it('LDAP-01 LDAP-05 LDAP-12 C-04 C-05: the entry of appendix C goes before the file, which keeps the rest', async () => {
     const { file } = await confFile(
       leadTo(
         slapd.url,
@@ -137,7 +137,7 @@ describe('configuration from slapd', () => {
     },
   )
 
-  it("LDAP-03: the directory server's own entry tells how users are found; that it can't be read is harmless", async () => {
+  it("LDAP-03 C-34: the directory server's own entry tells how users are found; that it can't be read is harmless", async () => {
     const users = '<sasl><auxprop_plugin>ldapdb</auxprop_plugin></sasl>'
     const read = async (dsa: string) => loadConfig((await confFile(leadTo(slapd.url, `${dsa}${users}`))).file)
     const { config } = await read(`<dsa_config_dn>cn=dsa,${base}</dsa_config_dn>`)
@@ -188,7 +188,7 @@ describe('configuration from slapd', () => {
 describe('when the directory is away', () => {
   const away = async () => `ldap://127.0.0.1:${await freePort()}`
 
-  it('LDAP-08: without a memory the configuration is an error, after ldap_connect_retries rounds with pauses (LDAP-06)', async () => {
+  it('LDAP-08 C-02: without a memory the configuration is an error, after ldap_connect_retries rounds with pauses (LDAP-06)', async () => {
     const pauses: number[] = []
     const clock: Clock = {
       ...systemClock,
@@ -223,7 +223,7 @@ describe('when the directory is away', () => {
     expect((await loadConfig(file)).config.get('ms_user')).toBe('pp')
   })
 
-  it('LDAP-07 LDAP-09: every load writes the memory, and it counts when no server answers: ended, hung, back', async () => {
+  it('LDAP-07 LDAP-09 C-02: every load writes the memory, and it counts when no server answers: ended, hung, back', async () => {
     const own = await startSlapd({ entries: appendixC })
     onTestFinished(() => own.stop())
     const { file, cache } = await confFile(leadTo(own.url, '<sasl><ldapdb_timeout>1</ldapdb_timeout></sasl>'))
