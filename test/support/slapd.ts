@@ -42,6 +42,8 @@ export interface Slapd extends AsyncDisposable {
   readonly secureUrl: string
   /** Of the Unix socket. */
   readonly socketUrl: string
+  /** Of the server. */
+  readonly pid: number | undefined
   readonly certificateFile: string
   readonly keyFile: string
   /** Ends the server; what it has stays. */
@@ -135,6 +137,9 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
     url,
     secureUrl,
     socketUrl,
+    get pid() {
+      return server.pid
+    },
     certificateFile,
     keyFile,
     halt,
@@ -186,7 +191,7 @@ const configuration = (dir: string, { tls, mutual, database = [], global = [] }:
       'olcDatabase: mdb',
       `olcDbDirectory: ${dir}/database`,
       `olcSuffix: ${base}`,
-      'olcDbMaxSize: 268435456',
+      'olcDbMaxSize: 1073741824',
       'olcDbNoSync: TRUE',
       'olcDbIndex: objectClass,uid eq',
       `olcAccess: to attrs=userPassword by dn.exact=${service.dn} write by anonymous auth by * none`,
