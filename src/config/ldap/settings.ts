@@ -8,18 +8,12 @@ import type { ListenerService } from '../listeners.ts'
 import { Invalid, quote } from '../option.ts'
 import { type OptionName, optionNames, optionOf } from '../options.ts'
 import type { XmlElement } from '../xml.ts'
-import { elementOf } from './element.ts'
+import { type EntrySettings, elementOf } from './element.ts'
 import type { ConfigurationEntries, DirectoryEntry } from './entries.ts'
 import { sharedFolderSettings } from './shared-folders.ts'
 
-export interface DirectorySettings {
-  readonly settings: readonly Setting[]
-  /** Values that are none. */
-  readonly findings: readonly Finding[]
-}
-
 /** The directory server's own entry is read behind the server's, and counts more. */
-export const settingsOf = (entries: ConfigurationEntries): DirectorySettings => {
+export const settingsOf = (entries: ConfigurationEntries): EntrySettings => {
   const { server, dsa } = entries
   const sharing = sharedFolderSettings(entries)
   const found = [server, ...(dsa === undefined ? [] : [dsa])].map(settingsOfEntry)
@@ -39,7 +33,7 @@ type Values = readonly (readonly [name: OptionName, value: string | XmlElement])
 /** Throws Invalid. */
 type Reader = (value: string) => Values
 
-const settingsOfEntry = ({ dn, attributes }: DirectoryEntry): DirectorySettings => {
+const settingsOfEntry = ({ dn, attributes }: DirectoryEntry): EntrySettings => {
   const settings: Setting[] = []
   const findings: Finding[] = []
   for (const [lower, values] of Object.entries(attributes)) {

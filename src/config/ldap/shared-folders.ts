@@ -3,15 +3,10 @@ import type { Setting } from '../draft.ts'
 import type { Finding } from '../finding.ts'
 import { quote } from '../option.ts'
 import type { XmlElement } from '../xml.ts'
-import { elementOf } from './element.ts'
+import { type EntrySettings, elementOf } from './element.ts'
 import type { ConfigurationEntries, DirectoryEntry } from './entries.ts'
 
-export interface SharedFolderSettings {
-  readonly settings: readonly Setting[]
-  readonly findings: readonly Finding[]
-}
-
-export const sharedFolderSettings = ({ sharedRoots, groups }: ConfigurationEntries): SharedFolderSettings => {
+export const sharedFolderSettings = ({ sharedRoots, groups }: ConfigurationEntries): EntrySettings => {
   const findings: Finding[] = []
   const report = (severity: Finding['severity'], dn: string, attribute: string, message: string) =>
     findings.push({ severity, file: dn, line: undefined, option: undefined, attribute, message })

@@ -1,11 +1,17 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Clock, systemClock } from '#src/base/clock.ts'
 import { placeOf } from '#src/config/config.ts'
 import { ConfigError, formatFinding } from '#src/config/finding.ts'
 import { listenersOf } from '#src/config/listeners.ts'
 import { loadConfig } from '#src/config/ms-conf.ts'
+import { encryptFile } from '#src/config/servpass/encrypt-file.ts'
+import { keyFileOf, writeKeyFile } from '#src/config/servpass/key-file.ts'
+import { keyOf, newSalt, verifierOf } from '#src/config/servpass/seal.ts'
 import { freePort } from '../../support/free-port.ts'
 import { base, type Slapd, service, startSlapd } from '../../support/slapd.ts'
 import { appendixC, confFile, container, leadTo, serverDn, serverEntry, setServer } from './support.ts'
@@ -245,6 +251,41 @@ describe('when the directory is away', () => {
     expect([ended.config.get('ms_user'), ended.directory?.isCached]).toEqual(['other', true])
     await own.resume()
     expect((await load()).directory?.isCached).toBe(false)
+  })
+
+  it('SRV-07: ldap_bind_pwd may be encrypted; neither it nor its clear form is in what is remembered', async () => {
+    const { file, cache } = await confFile('')
+    const key = { passphrase: '1234567890abcABC', salt: newSalt() }
+    await writeKeyFile(keyFileOf(file, 'isode.mbox'), key, undefined)
+    const verifier = verifierOf(await keyOf(key.passphrase, key.salt), key.salt)
+    const info = `<servpass:info service="isode.mbox" verifier="${verifier}"/>`
+    const text = leadTo(slapd.url, info).replace('<ldap_bind_pwd>', "<ldap_bind_pwd servpass:encrypt='true'>")
+    await writeFile(file, text)
+    expect(await encryptFile(file, key)).toBe(1)
+    expect(await readFile(file, 'utf8')).not.toContain(service.password)
+    expect((await loadConfig(file)).config.get('ms_user')).toBe('pp')
+    expect(await readFile(cache, 'utf8')).not.toMatch(/service secret|servpass|userPassword/i)
+  })
+
+  it('LDAP-09: a service that is not root any more leaves what root remembers', async () => {
+    // Only root can become another.
+    if (process.geteuid?.() !== 0) return
+    const { file, cache } = await confFile(leadTo(slapd.url))
+    await loadConfig(file)
+    await chmod(dirname(cache), 0o777)
+    await chmod(file, 0o644)
+    const before = await readFile(cache, 'utf8')
+    setServer(slapd, 'isodeMboxLoginAlert: another')
+    const module = pathToFileURL(resolve(import.meta.dirname, '../../../src/config/ms-conf.ts')).href
+    const code = `import { loadConfig } from ${JSON.stringify(module)}
+      process.setgid('nogroup'); process.setuid('nobody')
+      const { config, warnings } = await loadConfig(${JSON.stringify(file)})
+      console.log(config.get('login_alert'), warnings.filter(({ option }) => option === 'config_cache').length)`
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })).toBe(
+      'another 0\n',
+    )
+    expect(await readFile(cache, 'utf8')).toBe(before)
+    expect((await stat(cache)).uid).toBe(0)
   })
 
   it('LDAP-07: a memory that is damaged, of another server, or open to others is none', async () => {
