@@ -22,12 +22,23 @@ import { Residence } from './residence.ts'
 import { severalAtOnce } from './several.ts'
 import { Statuses } from './statuses.ts'
 import { hasMailbox, listMailboxes, makeDirectories, makeIfAbsent, parentOf } from './tree.ts'
-import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, TreeNotice, Usage } from './types.ts'
+import type {
+  Account,
+  GivenUids,
+  Mailbox,
+  MailboxEntry,
+  MailboxStatus,
+  RemovedMailbox,
+  TreeNotice,
+  Usage,
+} from './types.ts'
 import { uniqueName } from './unique.ts'
 
 type AccountLog = CommitLog<number, AccountState>
 
 const maxUidValidity = 0xffffffff
+/** UIDVALIDITY and UIDNEXT of another server: what is made here needs some above. */
+const mostGiven = 0xf0000000
 /** Mailboxes counted at the same time. */
 const countsAtOnce = 16
 const taken = ['ENOTEMPTY', 'EEXIST']
@@ -164,6 +175,22 @@ export class StoredAccount implements Account {
       }
     })
     this.tell('created', canonical)
+  }
+
+  async adoptUids(name: string, as: GivenUids): Promise<boolean> {
+    for (const number of [as.uidValidity, as.uidNext])
+      if (!Number.isInteger(number) || number < 1 || number > mostGiven)
+        throw new StoreError(
+          'invalid',
+          `UIDVALIDITY and UIDNEXT have to be from 1 to ${mostGiven}: some are needed here`,
+        )
+    const mailbox = await this.openStored(canonicalName(name))
+    try {
+      if (mailbox.uidValidity !== as.uidValidity) await this.newUidValidity(as.uidValidity)
+      return await mailbox.adoptUids(as)
+    } finally {
+      await mailbox.close()
+    }
   }
 
   async remove(name: string): Promise<void> {

@@ -63,6 +63,8 @@ interface Written {
 
 export class CommitLog<Outcome, State extends Replica<Outcome>> {
   private at: Position<Outcome, State> | undefined
+  /** Of the state that was opened. */
+  private meaning = 0
   private readonly reader: LogReader<Outcome, State>
   private readonly context: StoreContext
   private readonly what: 'mailbox' | 'account'
@@ -89,7 +91,7 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     this.reader = new LogReader(context, what, directory, fresh, {
       read: ({ id }) => this.courtesy.meet(processOf(id)),
       moved: (at) => {
-        if (at === this.at) this.moved(false)
+        if (at === this.at && at.state.meaning === this.meaning) this.moved(false)
       },
       ended: (why) => this.end(why),
     })
@@ -129,12 +131,13 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
   open(): Promise<void> {
     return this.inTurn(async () => {
       this.at = await this.reader.load(undefined, false)
+      this.meaning = this.at.state.meaning
     })
   }
 
   /**
    * Applies what others committed. True when the state moved. Throws StoreError not-found when this is gone, or began anew so that what is known
-   * of it means something else now: then the state stays as it was, and nothing works any more but to open it again.
+   * of it means something else now: then nothing works any more but to open it again.
    */
   refresh(): Promise<boolean> {
     if (this.refreshing === undefined) {
@@ -267,7 +270,8 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
         }
         this.courtesy.won(this.number + 1)
         const outcomes = await this.position.goOver(body, operations)
-        this.moved(true)
+        if (this.position.state.meaning === this.meaning) this.moved(true)
+        else this.end(anew(this.what))
         let from = 0
         for (const [index, request] of batch.entries()) {
           const upTo = from + plans[index]!.length
@@ -316,9 +320,8 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     const before = this.position
     const { number } = before
     const reached = await this.reader.follow(before, toCommit)
+    if (reached.state.meaning !== this.meaning) throw this.end(anew(this.what))
     if (reached === before) return before.number !== number
-    if (!reached.state.continues(before.state))
-      throw this.end(`The ${this.what} was repaired after damage, and its UIDs are others now; open it again`)
     this.at = reached
     this.moved(false)
     return true
@@ -349,3 +352,6 @@ export class CommitLog<Outcome, State extends Replica<Outcome>> {
     context.cuts.set(id, cut)
   }
 }
+
+const anew = (what: string): string =>
+  `The ${what} began anew, or was repaired after damage, and its UIDs are others now; open it again`

@@ -40,6 +40,7 @@ export class MailboxDelivery implements Delivery {
       await this.removeAll()
       throw error
     }
+    complete.sort((a, b) => givenUid(a) - givenUid(b))
     await this.nameHashed()
     if (complete.length === 0) return this.messages.map((message) => fate(message, undefined))
     const durable = settleAll(complete)
@@ -101,6 +102,9 @@ export class MailboxDelivery implements Delivery {
     await Promise.all(this.messages.map((message) => message.remove()))
   }
 }
+
+/** Those without come last. */
+const givenUid = ({ message }: ArrivingMessage): number => message.uid ?? 2 ** 32
 
 function succeeds(work: Promise<void>): Promise<boolean> {
   return work.then(

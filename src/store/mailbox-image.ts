@@ -20,6 +20,8 @@ export interface MailboxParts {
     readonly uidValidity: number
     readonly uidNext: number
     readonly recentAfter: number
+    /** Absent in images of earlier versions. */
+    readonly keptBelow?: number
     readonly recovered: readonly [first: number, last: number]
     readonly keywords: readonly Flag[]
     /** Origins of messages of which only the hash is known. */

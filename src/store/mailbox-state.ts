@@ -34,6 +34,8 @@ export interface Outcome {
   readonly expunged?: readonly (readonly Uid[])[]
   /** Of `recent`. */
   readonly recent?: { readonly after: Uid; readonly upTo: Uid }
+  /** Of `adopt`. */
+  readonly adopted?: boolean
 }
 
 const maxUid = 0xffffffff
@@ -44,6 +46,8 @@ export class MailboxState implements Replica<Outcome> {
   /** What readers see: replaced when an entry is complete, all of it at once. */
   uidNext = 1 as Uid
   recentAfter = 0 as Uid
+  /** Free UIDs below this one are for messages that come with them. */
+  keptBelow = 1 as Uid
   /** Keywords in use or used before. */
   keywords: ReadonlySet<Flag> = new Set()
   messages = new StoredMessages([], [])
@@ -134,6 +138,11 @@ export class MailboxState implements Replica<Outcome> {
         this.nextRecentAfter = Math.max(after, operation[1] as number) as Uid
         return { recent: { after, upTo: this.nextRecentAfter } }
       }
+      case 'adopt':
+        return { adopted: this.adopt(operation[1] as number, operation[2] as Uid) }
+      case 'uidnext':
+        this.nextUid = Math.max(this.nextUid, operation[1] as number) as Uid
+        return nothing
       default:
         throw laterVersion(`A mailbox's log entry (${operation[0]})`)
     }
@@ -160,6 +169,20 @@ export class MailboxState implements Replica<Outcome> {
   private isLive(from: Uid, to: Uid): boolean {
     const position = this.messages.positionOf((from + 1) as Uid)
     return position < this.messages.length && this.messages.uidAt(position) < to
+  }
+
+  private adopt(uidValidity: number, uidNext: Uid): boolean {
+    if (uidValidity !== this.uidValidity) {
+      if (!this.isUntouched) return false
+      this.uidValidity = uidValidity
+    }
+    this.keptBelow = Math.max(this.keptBelow, uidNext) as Uid
+    return true
+  }
+
+  /** No UID was given. */
+  private get isUntouched(): boolean {
+    return this.nextUid === 1
   }
 
   private add([, file, flags, uidl, longOrigin, uid]: AddOperation, modSeq: ModSeq): Outcome {
@@ -283,13 +306,14 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   image(): Iterable<Uint8Array> {
-    const { uidValidity, uidNext, recentAfter, recovered, origins } = this
+    const { uidValidity, uidNext, recentAfter, keptBelow, recovered, origins } = this
     const vanished = this.history.vanished()
     return imageOf({
       head: {
         uidValidity,
         uidNext,
         recentAfter,
+        keptBelow,
         recovered,
         keywords: [...this.keywords],
         hashed: [...origins.hashed],
@@ -309,6 +333,7 @@ export class MailboxState implements Replica<Outcome> {
     this.uidValidity = head.uidValidity
     this.nextUid = head.uidNext as Uid
     this.nextRecentAfter = head.recentAfter as Uid
+    this.keptBelow = (head.keptBelow ?? 1) as Uid
     this.recovered = head.recovered
     this.flagTable = new FlagTable(head.keywords, sets)
     if (this.flagTable.sets.length !== sets.length) throw new DamagedEntry('A mailbox names the same flags twice')
@@ -323,8 +348,8 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   /** UIDs mean the same. */
-  continues(before: MailboxState): boolean {
-    return before.uidValidity === this.uidValidity
+  get meaning(): number {
+    return this.uidValidity
   }
 
   expectGaps(): void {
@@ -357,6 +382,7 @@ export class MailboxState implements Replica<Outcome> {
     }
     this.publish()
     this.recovered = [first, this.uidNext - 1]
+    this.keptBelow = 1 as Uid
     this.uidValidity = Math.min(maxUid, Math.max(this.uidValidity + 1, Math.floor(this.clock.now() / 1000)))
   }
 

@@ -31,6 +31,7 @@ import type {
   ExpungeCause,
   Flag,
   FlagChange,
+  GivenUids,
   Mailbox,
   MailboxDelta,
   MailboxStatus,
@@ -60,6 +61,7 @@ export class OpenMailbox implements Mailbox {
   private readonly arriving = new Set<string>()
   private readonly returning = new Set<Uid>()
   private nextUid = 1 as Uid
+  private keptBelow = 1 as Uid
   private readonly released: (mailbox: OpenMailbox) => Promise<void>
 
   constructor(
@@ -95,6 +97,7 @@ export class OpenMailbox implements Mailbox {
       this.arriving.clear()
       this.returning.clear()
       this.nextUid = this.uidNext
+      this.keptBelow = this.log.state.keptBelow
     }
     this.leavings = new Leavings(context)
     this.purger = new Purger(context, this)
@@ -324,22 +327,44 @@ export class OpenMailbox implements Mailbox {
     })
   }
 
+  /** See `Account.adoptUids`. */
+  adoptUids(given: GivenUids): Promise<boolean> {
+    const { uidValidity, uidNext } = given
+    return this.commit({
+      plan: () => {
+        const isSame = this.uidValidity === uidValidity
+        const isDone = isSame && uidNext <= Math.max(this.keptBelow, this.nextUid)
+        if (isDone || (!isSame && this.nextUid > 1)) return []
+        this.keptBelow = Math.max(this.keptBelow, uidNext) as Uid
+        return [operations.adopt(given)]
+      },
+      done: ([outcome]) => outcome?.adopted ?? this.uidValidity === uidValidity,
+    })
+  }
+
+  async raiseUidNext(uidNext: Uid): Promise<void> {
+    if (uidNext > maxUid) throw new StoreError('invalid', 'UIDNEXT is at most 4294967295')
+    await this.commit({
+      plan: () => {
+        if (uidNext <= this.nextUid) return []
+        this.nextUid = uidNext
+        return [operations.uidNext(uidNext)]
+      },
+      done: () => {},
+    })
+  }
+
   /**
-   * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError invalid for a UID that a
-   * migration names and that is not free, limit when there are no more.
+   * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError limit when there are no more UIDs.
    */
   *planAdditions(
     messages: readonly (Omit<Addition, 'uid'> & { readonly uid: Uid | undefined })[],
   ): Iterable<Operation> {
-    let next = this.nextUid
-    for (const { uid } of messages) {
-      if (uid !== undefined && uid < next)
-        throw new StoreError('invalid', `UID ${uid} is below UIDNEXT ${next}; UIDs must ascend`)
-      next = ((uid ?? next) + 1) as Uid
-    }
-    if (next > maxUid) throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
     for (const message of messages) {
-      const { origin, uid = this.nextUid } = message
+      const { origin, uid: given = 0 as Uid } = message
+      const uid = given >= this.nextUid ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
+      if (uid >= maxUid)
+        throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
       const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)
       if (!isKnown) this.nextUid = (uid + 1) as Uid
       if (origin !== undefined) this.arriving.add(origin)

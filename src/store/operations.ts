@@ -6,7 +6,7 @@ import type { PackedUidl } from './chunk.ts'
 import type { FlagMode } from './flags.ts'
 import { parseMessageFileName } from './message-file.ts'
 import { packUidl } from './record.ts'
-import type { ExpungeCause, Flag } from './types.ts'
+import type { ExpungeCause, Flag, GivenUids } from './types.ts'
 import { formatUids } from './uid-set.ts'
 
 /** Of a message to be added. `origin` may be long, then the file name has only its hash. */
@@ -58,6 +58,10 @@ export const operations = {
   purge: (uids: readonly Uid[]): Operation => ['purge', formatUids(uids)],
   forget: (origins: readonly string[]): Operation => ['forget', ...origins],
   recent: (upTo: Uid): Operation => ['recent', upTo],
+  /** UIDs below `uidNext` are kept free for messages that come with them; an untouched mailbox takes UIDVALIDITY over as well. */
+  adopt: ({ uidValidity, uidNext }: GivenUids): Operation => ['adopt', uidValidity, uidNext],
+  /** UIDs below this one, as far as they are still free, are given to nobody. */
+  uidNext: (uidNext: Uid): Operation => ['uidnext', uidNext],
 }
 
 /** UIDs planned before others get their turn: a few ms. */

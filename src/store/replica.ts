@@ -25,8 +25,8 @@ export interface Replica<Outcome> {
   readonly weight: number
   /** Number of things that operations changed since this object was made, as far as an entry can tell of many in a few octets. */
   readonly changes: number
-  /** Whoever knows the state `before` can go on with this one. Not so when a recovery made that impossible to tell. */
-  continues(before: this): boolean
+  /** Whoever knows a state of another meaning can't go on with this one: its numbers stand for other things, as after some recoveries. */
+  readonly meaning: number
   /** From here on entries may be missing: what an operation names may be another thing by now, or unknown. Ends with `recover`. */
   expectGaps(): void
   /** Entries were lost: makes the best of what is there. `directory` is the one that holds `log/`. */

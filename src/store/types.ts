@@ -97,8 +97,17 @@ export interface NewMessage {
   readonly flags?: Iterable<Flag>
   readonly origin?: string
   readonly uidl?: string
-  /** Only for migration: at or above UIDNEXT and ascending. */
+  /**
+   * That another server gave it: the message has it here when it is free, which is at or above UIDNEXT at the commit. Otherwise it gets the next one, as
+   * any other message does; `Delivered` tells. Within a delivery those with given UIDs come first, ascending.
+   */
   readonly uid?: Uid
+}
+
+/** What another server tells of a mailbox whose UIDs are to be kept. RFC 9051 §2.3.1.1 */
+export interface GivenUids {
+  readonly uidValidity: number
+  readonly uidNext: Uid
 }
 
 /** Takes one message's octets. */
@@ -212,6 +221,8 @@ export interface Mailbox extends AsyncDisposable {
   giveOrigins(given: readonly (readonly [uid: Uid, origin: string])[]): Promise<void>
   /** The backend no longer lists these departed origins. */
   forget(origins: readonly string[]): Promise<void>
+  /** Gives no UID below this one any more that was not given yet: what another server spent them for is gone. */
+  raiseUidNext(uidNext: Uid): Promise<void>
   /** Commits "recent up to the newest"; the UIDs that became \Recent for this caller, and for nobody else, lie in (after, upTo]. */
   claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }>
   /** Throws StoreError: damaged, expunged (file already gone), unavailable. */
@@ -283,6 +294,12 @@ export interface Account {
   usage(options?: { readonly recount?: boolean }): Promise<Usage>
   /** Missing levels above become non-selectable. Throws already-exists, invalid (with the reason), limit. */
   create(name: string, as?: { readonly uidValidity?: number; readonly uidNext?: Uid }): Promise<void>
+  /**
+   * From now on UIDs below `uidNext` are those of messages that come with them (`NewMessage.uid`), and of no others: a client that knows them from another
+   * server never takes one message for another. A mailbox that never held a message takes UIDVALIDITY over as well; whoever has it open then has
+   * to open it again (not-found). False, and nothing is changed: it has another UIDVALIDITY. Throws not-found, invalid.
+   */
+  adoptUids(name: string, as: GivenUids): Promise<boolean>
   /** It can be brought back for a while. With children: becomes non-selectable. INBOX: invalid. RFC 9051 §6.3.5 */
   remove(name: string): Promise<void>
   /** Oldest first. */

@@ -8,7 +8,7 @@ import type { Account } from '#src/store/types.ts'
 import type { Finding } from '#src/store/verify/finding.ts'
 import { verify } from '#src/store/verify/verify.ts'
 import { readOnlyMount } from '../support/read-only-mount.ts'
-import { deliver, deliverAll, freshRoot, storeIn, textOf, uids, user } from './support.ts'
+import { deliver, deliverAll, freshRoot, storeIn, textOf, uid, uids, user } from './support.ts'
 
 const message = (name: string) => `From: a@example.com\r\nSubject: ${name}\r\n\r\nThis is ${name}.\r\n`
 
@@ -147,6 +147,8 @@ describe('an archive (MDIR-06)', () => {
       move: () => inbox.moveTo(uids(1), lists),
       origins: () => inbox.giveOrigins([[uids(1)[0]!, 'pop:host/other']]),
       forget: () => inbox.forget(['pop:host/three']),
+      raiseUidNext: () => inbox.raiseUidNext(uid(99)),
+      adoptUids: () => account.adoptUids('INBOX', { uidValidity: 77, uidNext: uid(99) }),
       create: () => account.create('New'),
       remove: () => account.remove('Lists/Node'),
       rename: () => account.rename('Lists', 'Other'),

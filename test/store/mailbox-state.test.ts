@@ -26,6 +26,8 @@ class Model {
   departed = new Map<string, { uid: number; cause: ExpungeCause; modSeq: number }>()
   uidNext = 1
   recentAfter = 0
+  uidValidity = freshState().uidValidity
+  keptBelow = 1
   /** UIDs of expunged messages by the number of the entry. */
   readonly left: [uid: number, modSeq: number][] = []
 
@@ -35,6 +37,12 @@ class Model {
       return
     this.rows.push({ ...row, uid: this.uidNext, modSeq, addedModSeq: modSeq })
     this.uidNext += 1
+  }
+
+  adopt(uidValidity: number, uidNext: number): void {
+    if (this.uidNext > 1 && uidValidity !== this.uidValidity) return
+    this.uidValidity = uidValidity
+    this.keptBelow = Math.max(this.keptBelow, uidNext)
   }
 
   change(uids: ReadonlySet<number>, mode: 'set' | 'add' | 'remove', flags: readonly string[], modSeq: number): void {
@@ -91,6 +99,7 @@ function expectSame(state: MailboxState, model: Model): void {
   expect(messages.at(model.rows.length)).toBeUndefined()
   expect(messages.at(-1)).toBeUndefined()
   expect([state.uidNext, state.recentAfter]).toEqual([model.uidNext, model.recentAfter])
+  expect([state.uidValidity, state.keptBelow]).toEqual([model.uidValidity, model.keptBelow])
   const expunged = Array.from(state.expunged, ({ message, expungedAt: at, cause }) => ({
     ...plain(message),
     at,
@@ -163,6 +172,8 @@ const action = fc.oneof(
   fc.record({ word: fc.constant('purge' as const), uids: someUids }),
   fc.record({ word: fc.constant('forget' as const), uids: someUids }),
   fc.record({ word: fc.constant('recent' as const) }),
+  fc.record({ word: fc.constant('uidnext' as const), by: fc.integer({ min: -5, max: 50 }) }),
+  fc.record({ word: fc.constant('adopt' as const), isOther: fc.boolean(), uidNext: fc.integer({ min: 1, max: 2000 }) }),
   fc.record({ word: fc.constant('origins' as const), uids: someUids, again: fc.boolean() }),
 )
 const entries = fc.array(
@@ -231,6 +242,14 @@ it('a mailbox in columns is what a plain list is, whatever is done to it', async
             const origins = [...model.departed.keys()].slice(0, one.uids.count)
             entry.push(operations.forget(origins))
             for (const origin of origins) model.departed.delete(origin)
+          } else if (one.word === 'uidnext') {
+            const uidNext = model.uidNext + one.by
+            entry.push(operations.uidNext(uidNext as Uid))
+            model.uidNext = Math.max(model.uidNext, uidNext)
+          } else if (one.word === 'adopt') {
+            const uidValidity = one.isOther ? 7 : model.uidValidity
+            entry.push(operations.adopt({ uidValidity, uidNext: one.uidNext as Uid }))
+            model.adopt(uidValidity, one.uidNext)
           } else if (one.word === 'origins') {
             // Also to messages that left, that are not there yet, and that a known origin belongs to.
             const known = model.rows.find(({ origin }) => origin !== undefined)?.origin

@@ -225,17 +225,6 @@ describe('a mailbox', () => {
     expect(await deliver(inbox, 'c')).toEqual({ uid: 3 })
   })
 
-  it('takes UIDs of a migration when they ascend', async () => {
-    const { inbox } = await freshInbox()
-    expect(await deliverAll(inbox, [{ text: 'a', uid: uid(10) }, { text: 'b' }, { text: 'c', uid: uid(20) }])).toEqual([
-      { uid: 10 },
-      { uid: 11 },
-      { uid: 20 },
-    ])
-    await expect(deliver(inbox, 'd', { uid: uid(20) })).rejects.toMatchObject({ kind: 'invalid' })
-    expect(inbox.uidNext).toBe(21)
-  })
-
   it('tells the exact difference between two states, from memory and by scan', async () => {
     const { inbox, root } = await freshInbox()
     await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }, { text: 'c' }])

@@ -99,6 +99,10 @@ export class ArchivedAccount implements Account {
     throw archiveError()
   }
 
+  async adoptUids(): Promise<boolean> {
+    throw archiveError()
+  }
+
   async remove(): Promise<void> {
     throw archiveError()
   }

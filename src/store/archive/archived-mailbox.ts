@@ -156,6 +156,10 @@ export class ArchivedMailbox implements Mailbox {
     throw archiveError()
   }
 
+  async raiseUidNext(): Promise<void> {
+    throw archiveError()
+  }
+
   async forget(): Promise<void> {
     throw archiveError()
   }

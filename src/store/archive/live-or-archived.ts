@@ -51,6 +51,9 @@ export class LiveOrArchived implements Account {
   async create(...given: Parameters<Account['create']>): Promise<void> {
     return (await this.there()).create(...given)
   }
+  async adoptUids(...given: Parameters<Account['adoptUids']>): Promise<boolean> {
+    return (await this.there()).adoptUids(...given)
+  }
   async remove(name: string): Promise<void> {
     return (await this.there()).remove(name)
   }

@@ -148,8 +148,8 @@ export class MailboxCheck {
 /** Of what clients can see of a mailbox, and what the gateway remembers. */
 async function digestOf(state: MailboxState): Promise<string> {
   const digest = createHash('sha256')
-  const { uidValidity, uidNext, recentAfter, messages, flagTable, departed } = state
-  digest.update(JSON.stringify([uidValidity, uidNext, recentAfter, [...flagTable.keywords].sort()]))
+  const { uidValidity, uidNext, recentAfter, keptBelow, messages, flagTable, departed } = state
+  digest.update(JSON.stringify([uidValidity, uidNext, recentAfter, keptBelow, [...flagTable.keywords].sort()]))
   for (let position = 0; position < messages.length; position += 1) {
     const { uid, file, flags, modSeq, origin, uidl } = messages.at(position)!
     digest.update(JSON.stringify([uid, file, [...flags].sort(), modSeq, origin, uidl]))

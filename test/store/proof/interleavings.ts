@@ -20,6 +20,7 @@ const inInbox: readonly steps.Step[] = [
   steps.flags(1),
   steps.flagsUnchanged(1),
   steps.claimsRecent,
+  steps.takesGivenUids,
   steps.refreshes,
   steps.opensAnew,
 ]
@@ -197,7 +198,9 @@ export function pairs(): Job[] {
 export function shortHistories(share: number): Job[] {
   const triples = [...together([...sequences(all, 1)], 3)]
   const longer = [...together([...sequences(inInbox, 2)], 2)]
-  const cut = [...together([...sequences([inInbox[0]!, inInbox[1]!, inInbox[3]!, steps.flags(1)], 2)], 2)]
+  const cut = [
+    ...together([...sequences([inInbox[0]!, inInbox[1]!, inInbox[3]!, steps.flags(1), steps.takesGivenUids], 2)], 2),
+  ]
   return [
     ...pairs(),
     ...sample(triples, share).map((history) => exhaustive('interleavings', history, manySchedules)),

@@ -45,6 +45,8 @@ export class Ledger {
   readonly broughtBack = new Set<string>()
   /** Ranges that became \Recent, by box. */
   readonly recent = new Map<string, (readonly [after: number, upTo: number])[]>()
+  /** Below this no UID is given to what comes without one, by box. */
+  readonly keptBelow = new Map<string, number>()
   /** Names of mailboxes whose making was acknowledged, or that were there. */
   readonly made = new Set<string>()
   /** Names that are being removed or renamed, or were. */
@@ -68,6 +70,7 @@ export class Ledger {
     for (const [key, value] of this.conditional) copy.conditional.set(key, value)
     for (const key of this.broughtBack) copy.broughtBack.add(key)
     for (const [key, value] of this.recent) copy.recent.set(key, [...value])
+    for (const [key, value] of this.keptBelow) copy.keptBelow.set(key, value)
     for (const key of this.made) copy.made.add(key)
     for (const key of this.leaving) copy.leaving.add(key)
     for (const key of this.removing) copy.removing.add(key)
@@ -186,6 +189,8 @@ export class Ledger {
     const next = await deliver(mailbox, 'probe')
     if (!('uid' in next) || next.uid < uidNext || this.shown.has(`${box}/${next.uid}`))
       faults.push(`the next message became ${JSON.stringify(next)}, UIDNEXT was ${uidNext}`)
+    const kept = this.keptBelow.get(box) ?? 0
+    if ('uid' in next && next.uid < kept) faults.push(`the next message became ${next.uid}, and ${kept} was kept free`)
     if (mailbox.highestModSeq <= highestModSeq) faults.push(`MODSEQ stayed at ${highestModSeq}`)
     return faults
   }

@@ -29,6 +29,9 @@ export interface Operation {
   readonly prepare?: (disk: MemoryDisk) => void
 }
 
+/** Of another server. */
+const givenValidity = 77
+
 /** Where an account can be moved to. */
 const otherRoot = '/t'
 
@@ -76,6 +79,15 @@ export const operations: Readonly<Record<string, Operation>> = {
     async (account) => (await inbox(account)).expunge(uids(1, 2), 'client'),
   ),
   'claim \\Recent': one(async (account) => (await inbox(account)).claimRecent()),
+  'take UIDs over': {
+    steps: [
+      { act: (account) => account.create('new') },
+      { act: (account) => account.adoptUids('new', { uidValidity: givenValidity, uidNext: uids(9)[0]! }) },
+      { act: async (account) => deliver(await account.open('new'), 'from there', { uid: uids(7)[0]! }) },
+      { act: async (account) => deliver(await account.open('new'), 'from here') },
+      { act: async (account) => (await account.open('new')).raiseUidNext(uids(20)[0]!) },
+    ],
+  },
   create: one((account) => account.create('n/e/w')),
   'rename a tree': one((account) => account.rename('a', 'z')),
   'rename INBOX': one(
@@ -170,7 +182,9 @@ async function holds(mailbox: Mailbox): Promise<unknown> {
     messages.push([uid, await textOf(mailbox, uid), [...flags].sort().join(' '), knownOrigin(origin), internalDate])
   const departed = Array.from(mailbox.departed(), ([origin, { cause }]) => `${origin} ${cause}`).sort()
   const expunged = Array.from(mailbox.expunged(), ({ message, cause }) => `${message.uid} ${cause}`)
-  return { messages, departed, expunged, recentAfter: mailbox.recentAfter }
+  const { recentAfter, uidValidity, uidNext } = mailbox
+  // Others are of the time of each run.
+  return { messages, departed, expunged, recentAfter, ...(uidValidity === givenValidity ? { uidNext } : {}) }
 }
 
 /** Mailboxes, and copies, have other names in every run. */
@@ -197,7 +211,11 @@ export async function contents(disk: MemoryDisk, operation: Operation): Promise<
 /** Everything goes on as it should: in all mailboxes something comes, is marked and leaves again. */
 export async function worksOn(disk: MemoryDisk, operation: Operation): Promise<readonly string[]> {
   const messagesOf = (text: string) =>
-    JSON.stringify(JSON.parse(text), (key, value: unknown) => (key === 'expunged' ? undefined : value), 1)
+    JSON.stringify(
+      JSON.parse(text),
+      (key, value: unknown) => (key === 'expunged' || key === 'uidNext' ? undefined : value),
+      1,
+    )
   const before = messagesOf(await contents(disk, operation))
   await using store = storeOn(disk, operation)
   const account = store.account(user)

@@ -159,6 +159,20 @@ export const planted: readonly PlantedBug[] = [
       '    this.uidNext = this.nextUid\n    if (this.isTableChanged) this.uidNext = this.nextUid = ((this.table.list().at(-1)?.lastUid ?? 0) + 1) as Uid\n',
   },
   {
+    name: 'a UID that is kept free for a message is given to another one',
+    breaks: 'UIDs mean what the old server said',
+    file: 'mailbox.ts',
+    text: '(Math.max(this.nextUid, this.keptBelow) as Uid)',
+    replacement: 'this.nextUid',
+  },
+  {
+    name: 'what is kept free is forgotten at a cut',
+    breaks: 'UIDs mean what the old server said',
+    file: 'mailbox-state.ts',
+    text: '(head.keptBelow ?? 1)',
+    replacement: '1',
+  },
+  {
     name: 'an origin is not looked for',
     breaks: 'exactly once',
     file: 'mailbox-state.ts',

@@ -113,6 +113,25 @@ export function delivers(text: string, origin?: string, into = 'INBOX'): Step {
   }
 }
 
+/** UIDs that another server gave, and a message that comes with one of them. */
+export const takesGivenUids: Step = {
+  name: 'deliver UID 7 of up to 9',
+  opens: [],
+  run: async (process) => {
+    const { account, ledger, name } = process
+    const inbox = process.open('INBOX')
+    const { uidValidity } = inbox
+    const uidNext = 10 as Uid
+    if (!(await account.adoptUids('INBOX', { uidValidity, uidNext }))) ledger.faults.push('UIDs were not kept free')
+    ledger.keptBelow.set(boxOf(inbox), uidNext)
+    const text = `given of ${name}`
+    const delivered = await deliver(inbox, text, { uid: 7 as Uid })
+    if (!('uid' in delivered)) return void ledger.faults.push(`${text} was not stored`)
+    noteDelivered(process, inbox, delivered.uid, text)
+    if (delivered.uid !== 7 && delivered.uid < uidNext) ledger.faults.push(`${text} got UID ${delivered.uid}`)
+  },
+}
+
 export function expunges(...values: number[]): Step {
   return {
     name: `expunge ${values.join()}`,
