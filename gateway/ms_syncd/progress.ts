@@ -24,6 +24,7 @@ export class Progress {
         this.#begun.push({ injector, expected: target.expected })
         return injector
       },
+      keepsUids: injection.keepsUids,
       ahead: (messages) => {
         this.#ahead = messages
       },

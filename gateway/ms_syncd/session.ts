@@ -39,7 +39,7 @@ export const beginSession = (request: SessionRequest): BackendSession => {
   const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
   proven.catch(() => {})
   const { scheduler, store, access, injection, clock } = gateway
-  const policy = isMigrating ? { ...gateway.policy, fetchLastN: 0, pullOnly: true } : gateway.policy
+  const policy = isMigrating ? { ...gateway.policy, fetchLastN: 0, pullOnly: true, keepUids: true } : gateway.policy
   const signal = stop === undefined ? gateway.signal : AbortSignal.any([gateway.signal, stop])
   const { backend, log, setbacks, host } = link
   const password = request.password === undefined ? undefined : Buffer.from(request.password)

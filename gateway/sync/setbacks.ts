@@ -45,11 +45,15 @@ export class Setbacks {
     this.#risked.delete(origin)
   }
 
-  /** `now` in the order to fetch them; `later` are in their pause. Of the origins that begin with `prefix`, forgets what is not wanted any more. */
+  /**
+   * `now` in the order to fetch them; `later` are in their pause. `isOrdered`: what chance may have stopped keeps its place the first time. Of the origins that begin with `prefix`, forgets what is not
+   * wanted any more.
+   */
   order<Wanted extends { readonly origin: string }>(
     wanted: readonly Wanted[],
     nowMs: number,
     prefix: string,
+    isOrdered = false,
   ): { now: readonly Wanted[]; later: readonly Wanted[] } {
     if (this.#setbacks.size === 0) return { now: wanted, later: [] }
     const still = new Set(wanted.map(({ origin }) => origin))
@@ -58,9 +62,16 @@ export class Setbacks {
         this.#setbacks.delete(origin)
         this.#risked.delete(origin)
       }
-    const now = wanted.filter(({ origin }) => !this.#setbacks.has(origin))
-    const suspect = wanted.filter(({ origin }) => (this.#setbacks.get(origin)?.notBeforeMs ?? Infinity) <= nowMs)
-    const later = wanted.filter(({ origin }) => (this.#setbacks.get(origin)?.notBeforeMs ?? 0) > nowMs)
+    const now: Wanted[] = []
+    const suspect: Wanted[] = []
+    const later: Wanted[] = []
+    for (const each of wanted) {
+      const setback = this.#setbacks.get(each.origin)
+      const keepsPlace = isOrdered && setback?.count === 1 && !setback.isRefused
+      if (setback === undefined || keepsPlace) now.push(each)
+      else if (setback.notBeforeMs <= nowMs) suspect.push(each)
+      else later.push(each)
+    }
     return { now: [...now, ...suspect], later }
   }
 }

@@ -22,6 +22,8 @@ export interface SyncPolicy extends Policy {
   readonly fetchSetSize: number
   /** GW-22, IMAP only. */
   readonly inboxOnly: boolean
+  /** Mailboxes and messages here have the UIDVALIDITY and UIDs of the backend, where they can. Migration; IMAP only. */
+  readonly keepUids?: boolean | undefined
 }
 
 export interface SyncOnceRequest {
@@ -109,10 +111,10 @@ const syncImap = async ({
     await needLive(store, account, onProven)
     onProven?.()
     const url = backendUrl(backend, userId)
-    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly } = policy
+    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids } = policy
     const prefix = backend.mailbox
     const belonging = await readBelonging(account, userId, prefix, others, inboxOnly)
-    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly, pullOnly }
+    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids }
     const result = await syncAccount({ url, session, account, policy: imap, injection, setbacks, clock, log })
     await session.logout()
     return result

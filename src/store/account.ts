@@ -10,7 +10,7 @@ import type { StoreContext } from './context.ts'
 import { createLog, findLogId } from './epochs.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { goneMark, Leavings } from './leavings.ts'
-import type { OpenMailbox } from './mailbox.ts'
+import { mostGiven, type OpenMailbox } from './mailbox.ts'
 import { makeMailbox } from './mailbox-directory.ts'
 import { MailboxState } from './mailbox-state.ts'
 import { canonicalName, mailboxPath } from './names.ts'
@@ -37,8 +37,6 @@ import { uniqueName } from './unique.ts'
 type AccountLog = CommitLog<number, AccountState>
 
 const maxUidValidity = 0xffffffff
-/** UIDVALIDITY and UIDNEXT of another server: what is made here needs some above. */
-const mostGiven = 0xf0000000
 /** Mailboxes counted at the same time. */
 const countsAtOnce = 16
 const taken = ['ENOTEMPTY', 'EEXIST']

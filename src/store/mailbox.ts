@@ -43,6 +43,8 @@ import { sortedUids } from './uid-set.ts'
 import { Purger, undeleteMessages } from './undelete.ts'
 
 const maxUid = 0xffffffff
+/** UIDVALIDITY and UIDs of another server are taken over up to this one: what is made here needs some above. */
+export const mostGiven = 0xf0000000
 /** Given by one operation. */
 const originsPerOperation = 1000
 
@@ -343,10 +345,9 @@ export class OpenMailbox implements Mailbox {
   }
 
   async raiseUidNext(uidNext: Uid): Promise<void> {
-    if (uidNext > maxUid) throw new StoreError('invalid', 'UIDNEXT is at most 4294967295')
     await this.commit({
       plan: () => {
-        if (uidNext <= this.nextUid) return []
+        if (uidNext <= this.nextUid || uidNext > mostGiven) return []
         this.nextUid = uidNext
         return [operations.uidNext(uidNext)]
       },
@@ -362,7 +363,7 @@ export class OpenMailbox implements Mailbox {
   ): Iterable<Operation> {
     for (const message of messages) {
       const { origin, uid: given = 0 as Uid } = message
-      const uid = given >= this.nextUid ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
+      const uid = given >= this.nextUid && given <= mostGiven ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
       if (uid >= maxUid)
         throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
       const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)

@@ -99,7 +99,7 @@ export interface NewMessage {
   readonly uidl?: string
   /**
    * That another server gave it: the message has it here when it is free, which is at or above UIDNEXT at the commit. Otherwise it gets the next one, as
-   * any other message does; `Delivered` tells. Within a delivery those with given UIDs come first, ascending.
+   * any other message does; `Delivered` tells. None above 4026531840 is taken. Within a delivery those with given UIDs come first, ascending.
    */
   readonly uid?: Uid
 }
@@ -221,7 +221,7 @@ export interface Mailbox extends AsyncDisposable {
   giveOrigins(given: readonly (readonly [uid: Uid, origin: string])[]): Promise<void>
   /** The backend no longer lists these departed origins. */
   forget(origins: readonly string[]): Promise<void>
-  /** Gives no UID below this one any more that was not given yet: what another server spent them for is gone. */
+  /** Gives no UID below this one any more that was not given yet: what another server spent them for is gone. Nothing above 4026531840. */
   raiseUidNext(uidNext: Uid): Promise<void>
   /** Commits "recent up to the newest"; the UIDs that became \Recent for this caller, and for nobody else, lie in (after, upTo]. */
   claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }>

@@ -23,6 +23,8 @@ export interface FetchRequest {
   readonly injector: Injector
   /** That they go into. */
   readonly mailbox: Mailbox
+  /** With the UIDs that they have there, where these are free. */
+  readonly keepsUids: boolean
   readonly setbacks: Setbacks
   /** The flags that can be kept here. */
   readonly storable: (flags: readonly Flag[]) => readonly Flag[]
@@ -33,8 +35,8 @@ export interface FetchRequest {
 /** Answers the UIDs that did not come, and are to be asked for again. Throws BackendError and StoreError; what arrived is stored then. */
 export async function fetchMessages(request: FetchRequest): Promise<{ readonly missed: readonly Uid[] }> {
   const { connection, url, uidValidity, setSize, injector, setbacks, clock, log } = request
-  const origins = request.uids.map((uid) => ({ uid, origin: originOf(url, uidValidity, uid) }))
-  const { now, later } = setbacks.order(origins, clock.now(), `${url}${uidValidity}/`)
+  const origins = inOrder(request).map((uid) => ({ uid, origin: originOf(url, uidValidity, uid) }))
+  const { now, later } = setbacks.order(origins, clock.now(), `${url}${uidValidity}/`, request.keepsUids)
   const missed = later.map(({ uid }) => uid)
   const troubles = new Map<string, Trouble>()
   let lost: unknown
@@ -44,7 +46,8 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
       setSize,
       open: ({ uid, flags, internalDate }) => {
         const origin = originOf(url, uidValidity, uid)
-        return injector.open({ origin, internalDate, flags: request.storable(flags), isCompared: true }, () => {
+        const message = { origin, internalDate, flags: request.storable(flags), isCompared: true }
+        return injector.open({ ...message, ...givenUid(request, uid) }, () => {
           missed.push(uid)
           troubles.set(origin, { why: 'ended the session in the middle of it', isRefused: false })
         })
@@ -89,8 +92,19 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
   return { missed: missed.filter((uid) => !whole.has(uid)) }
 }
 
+/** One that is asked for too late for its UID would take another one's place: it comes last. */
+function inOrder({ uids, keepsUids, mailbox: { uidNext } }: FetchRequest): readonly Uid[] {
+  if (!keepsUids) return uids
+  return [...uids.filter((uid) => uid >= uidNext), ...uids.filter((uid) => uid < uidNext)]
+}
+
+/** As far as is known now. */
+function givenUid({ keepsUids, mailbox }: FetchRequest, uid: Uid): { readonly uid?: Uid } {
+  return keepsUids && uid >= mailbox.uidNext ? { uid } : {}
+}
+
 function rescue(request: FetchRequest, uid: Uid, origin: string): Promise<Rescued> {
   const open = ({ internalDate, flags }: MessageFacts) =>
-    request.injector.open({ origin, internalDate, flags: request.storable(flags) }, () => {})
+    request.injector.open({ origin, internalDate, flags: request.storable(flags), ...givenUid(request, uid) }, () => {})
   return otherWays(request.connection, uid, open)
 }

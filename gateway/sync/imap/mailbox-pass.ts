@@ -13,6 +13,7 @@ import { fetchMessages } from './fetch.ts'
 import { findAgain, findSent, giveUp, nothingLost } from './find-again.ts'
 import { flagsHere, storableFlags } from './flags-here.ts'
 import { type HereState, stateHere } from './here.ts'
+import { noteOthers } from './kept-uids.ts'
 import type { MailboxMark } from './memory.ts'
 import { observe, type PassMark } from './observe.ts'
 import { originOf } from './origin.ts'
@@ -139,10 +140,14 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       .filter((uid) => !away.uids.has(uid))
       .sort((a, b) => a - b)
     const storable = (flags: Iterable<Flag>) => storableFlags(mailbox, [...flags])
-    const taken = await takeOver({
-      ...{ control, account: request.account, url, uidValidity, mailbox, wanted: unknown, ids, met },
-      flagsOf: (uid) => storable(there.flags.get(uid) ?? []),
-    })
+    const keepsUids = policy.keepUids === true && mailbox.uidValidity === uidValidity
+    // A copy of what is in another mailbox gets a UID of its own.
+    const taken = keepsUids
+      ? new Set<Uid>()
+      : await takeOver({
+          ...{ control, account: request.account, url, uidValidity, mailbox, wanted: unknown, ids, met },
+          flagsOf: (uid) => storable(there.flags.get(uid) ?? []),
+        })
     const wanted = unknown.filter((uid) => !taken.has(uid))
     let missed: readonly Uid[] = []
     if (wanted.length > 0) {
@@ -160,6 +165,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
           setSize,
           injector,
           mailbox,
+          keepsUids,
           setbacks,
           storable,
           clock,
@@ -171,6 +177,13 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         isAwaited ||= injector.leftAway > 0
       }
       counts.failed += missed.length
+    }
+    if (keepsUids) {
+      const late = new Set(pending)
+      const isLate = (uid: Uid) => late.has(uid) || request.setbacks.of(originOf(url, uidValidity, uid)) !== undefined
+      await noteOthers(request, { url, uidValidity, mailbox, uids: [...state.here.keys(), ...wanted], isLate })
+      // What the backend spent UIDs for is gone, or comes late.
+      await mailbox.raiseUidNext(markThere.uidNext as Uid)
     }
     for (const uid of vanished) {
       const record = mailbox.byUid(state.here.get(uid)?.uid ?? (0 as Uid))

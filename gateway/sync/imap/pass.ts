@@ -17,6 +17,7 @@ import { type Awaited, awaitedElsewhere } from './awaited.ts'
 import type { Belonging } from './belonging.ts'
 import { finishMailbox } from './finish-mailbox.ts'
 import { hasOwn } from './here.ts'
+import { keepUids } from './kept-uids.ts'
 import { isSameMark, listThere } from './list.ts'
 import { type MailboxPassRequest, type MailboxRest, passMailbox } from './mailbox-pass.ts'
 import { BackendMemory, isAmong, type MailboxMark } from './memory.ts'
@@ -38,6 +39,8 @@ export interface ImapPolicy {
   readonly fetchSetSize: number
   /** MIG-07: nothing is changed there. */
   readonly pullOnly?: boolean | undefined
+  /** `SyncPolicy`. */
+  readonly keepUids?: boolean | undefined
 }
 
 export interface PassRequest {
@@ -229,11 +232,12 @@ function isUnchanged(mark: MailboxMark | undefined, status: PassMark | undefined
 async function oneMailbox(
   request: PassRequest,
   memory: BackendMemory,
-  { path, name, idHere, remade, status }: ListedPair,
+  pair: ListedPair,
   mark: MailboxMark | undefined,
   { siblings, met }: Pick<MailboxPassRequest, 'siblings' | 'met'>,
 ): Promise<MailboxRest | undefined> {
   const { account, session, log } = request
+  const { path, name, idHere, remade, status } = pair
   const complain = (error: Error) =>
     log.log('warning', 'a mailbox is not in step with the backend; it is tried again', {
       mailbox: name,
@@ -241,6 +245,7 @@ async function oneMailbox(
       ...(error instanceof BackendError ? { reply: error.serverText } : {}),
     })
   let mailbox: Mailbox
+  if (request.policy.keepUids === true) await keepUids(request, pair)
   try {
     mailbox = await account.open(name)
   } catch (error) {

@@ -18,6 +18,7 @@ export interface Checking {
 
 export const convertingInjection = (checking: Checking, next: Injection, clock: Clock): Injection => ({
   into: (target) => new ConvertingInjector(checking, target, next.into(target), clock),
+  keepsUids: next.keepsUids,
 })
 
 const who = 'the content checking server'

@@ -23,6 +23,7 @@ const nothing = Buffer.alloc(0)
 /** Straight into the store. */
 export const directInjection = (clock: Clock): Injection => ({
   into: ({ mailbox }) => new DirectInjector(mailbox, clock),
+  keepsUids: true,
 })
 
 export class DirectInjector implements Injector {
@@ -83,7 +84,7 @@ export class DirectInjector implements Injector {
     }
   }
 
-  #add({ origin, uidl, internalDate, flags }: Incoming, start: Buffer): MessageSink {
+  #add({ origin, uidl, uid, internalDate, flags }: Incoming, start: Buffer): MessageSink {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#delivery === undefined) {
       this.#delivery = this.#mailbox.deliver()
@@ -93,6 +94,7 @@ export class DirectInjector implements Injector {
       internalDate: internalDate ?? internalDateOf(start, Math.floor(this.#clock.now() / 1_000)),
       origin,
       ...(uidl === undefined ? {} : { uidl }),
+      ...(uid === undefined ? {} : { uid }),
       ...(flags === undefined ? {} : { flags }),
     })
   }

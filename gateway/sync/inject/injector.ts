@@ -1,4 +1,5 @@
 /** How fetched messages get into the store, whatever lies between: what the synchronisation of POP3 and of IMAP backends writes into. */
+import type { Uid } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Account, Flag, Mailbox } from '#src/store/types.ts'
 import type { BodySink } from '../../backend/types.ts'
@@ -12,6 +13,8 @@ export interface Incoming {
   /** INTERNALDATE, seconds since 1970; undefined: from the message's header. */
   readonly internalDate?: number | undefined
   readonly flags?: Iterable<Flag> | undefined
+  /** It is to have this one where that is free: `NewMessage.uid`. */
+  readonly uid?: Uid | undefined
   /** The synchronisation needs the digest of what the backend has as long as it knows the origin: `readInjected` has it where it differs from the record's. */
   readonly isCompared?: boolean | undefined
   /** SHA-256 of what the backend has, base64url, where the octets are others. */
@@ -54,6 +57,8 @@ export interface Expected {
 /** A way into the store. */
 export interface Injection {
   into(target: Target): Injector
+  /** Messages can have the UIDs that they come with. */
+  readonly keepsUids?: boolean | undefined
   /** Told where somebody wants to know how far a pass is: so many messages may come in mailboxes that it has not come to. */
   readonly ahead?: (messages: number) => void
 }
