@@ -10,7 +10,7 @@ import { AuthError, StoreError, SyntaxFault } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
-import { readsClearPasswords } from '../config/directory.ts'
+import { readsClearPasswords, usesDirectory } from '../config/directory.ts'
 import { isAdminUser, serviceAccess } from './access.ts'
 import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
@@ -19,6 +19,8 @@ import { type AskService, askMsSyncd, tellAdmitted } from './ms-syncd.ts'
 import { badCredentials, denied } from './refusals.ts'
 import type { Proof } from './sasl/mechanism.ts'
 import { mechanisms, offeredOverTls, offerOf } from './sasl/offer.ts'
+import { accountKey, shareThrottle, type ThrottleBus } from './shared-throttle.ts'
+import { createStrangers } from './strangers.ts'
 import { createThrottle } from './throttle.ts'
 import { openTokenUsers, takesTokens } from './token-users.ts'
 import type { Authenticator, Login, LoginPlace, SaslRequest } from './types.ts'
@@ -49,13 +51,15 @@ export interface AuthenticatorParts {
   readonly clock: Clock
   /** Needed in gateway, migration and synchronisation mode. */
   readonly ask?: AskService
+  /** Where other processes tell of wrong passwords; the ones here are told there. */
+  readonly bus?: ThrottleBus
   /** The authenticator's own when not given. */
   readonly hashPool?: HashPool
 }
 
 /** Throws TypeError for a mode that needs `ask` without it. */
 export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthenticator => {
-  const { log, clock, ask, hashPool = createHashPool() } = parts
+  const { log, clock, ask, bus, hashPool = createHashPool() } = parts
   let config = parts.config
   const accounts = openAccountSource({ config, log, clock, hashPool })
   const verified = createVerified(clock)
@@ -65,7 +69,20 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   }
   let users = usersOf(config)
   let tokenUser = takesTokens(config) ? openTokenUsers(config) : undefined
-  const throttle = createThrottle(clock, () => config.get('failed_logins_per_minute'))
+  const throttle = shareThrottle(
+    createThrottle(clock, () => config.get('failed_logins_per_minute')),
+    bus,
+    clock,
+  )
+  const strangers = createStrangers()
+  const accountOf = (user: string, place: LoginPlace): string | undefined => {
+    try {
+      return accountKey(canonical(user, place.localAddress, config))
+    } catch (error) {
+      if (error instanceof AuthError) return undefined
+      throw error
+    }
+  }
   const check = (candidate: Config) => {
     const asks = candidate.get('gateway_mode') || candidate.get('auto_migrate') || candidate.get('sync_mode')
     if (asks && ask === undefined) throw new TypeError('this mode needs a way to ask ms_syncd')
@@ -87,7 +104,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
       return { userId }
     }
-    const account = await (password === undefined ? users.proven(userId) : users.withPassword(userId, password))
+    const account = await (password === undefined ? users.proven(userId) : checked(userId, password, place))
     const acting = await actingAs(proof, account, place)
     if (ask !== undefined && syncs) {
       const own = acting === account.userId
@@ -95,6 +112,14 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       await tellAdmitted(ask, admitted, timeoutMs, place.signal, log)
     }
     return { userId: acting }
+  }
+
+  /** A directory has limits of its own. */
+  const checked = (userId: UserId, password: Buffer, { remoteAddress }: LoginPlace): Promise<AccountRecord> => {
+    const check = () => users.withPassword(userId, password)
+    return usesDirectory(config) || throttle.isKnown(remoteAddress, accountKey(userId))
+      ? check()
+      : strangers.inTurn(check)
   }
 
   /** Whom the proven user acts as: itself, or as admin_user anybody who has an account. RFC 4422 §2 */
@@ -114,8 +139,12 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     return other.userId
   }
 
-  /** Refuses early, and logs how it ended. `user` is asked when it has. */
-  const recorded = async (place: LoginPlace, user: () => string, attempt: () => Promise<Login>): Promise<Login> => {
+  /** Logs how it ended. `user` is asked when it has; `admit` is for the attempt, as soon as it knows whom it is about, and refuses early. */
+  const recorded = async (
+    place: LoginPlace,
+    user: () => string,
+    attempt: (admit: (account: string | undefined) => void) => Promise<Login>,
+  ): Promise<Login> => {
     const { service, remoteAddress, sessionId, secure } = place
     // AUTH-14
     const fields = () => ({
@@ -125,16 +154,19 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       user: user().slice(0, maxLoggedName),
       tls: secure,
     })
-    const wait = throttle.wait(remoteAddress)
-    if (wait > 0) {
-      log.log('notice', 'login refused: too many wrong passwords from this address', fields())
+    let isRefused = false
+    const admit = (account: string | undefined) => {
+      const wait = throttle.wait(remoteAddress, account)
+      if (wait === 0) return
+      isRefused = true
+      log.log('notice', 'login refused: too many wrong passwords from this address, or for this user', fields())
       throw new AuthError('unavailable', `too many failed logins; try again in ${Math.ceil(wait / 1000)} seconds`)
     }
     try {
-      return await attempt()
+      return await attempt(admit)
     } catch (error) {
-      if (error instanceof AuthError) {
-        if (error.kind === 'bad-credentials') throttle.failed(remoteAddress)
+      if (error instanceof AuthError && !isRefused) {
+        if (error.kind === 'bad-credentials') throttle.decided('failed', remoteAddress, accountOf(user(), place))
         log.log('notice', 'login failed', { ...fields(), kind: error.kind, reason: reasonOf(error) })
       }
       throw error
@@ -148,6 +180,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       return asAuthError(error)
     })
     const { service, remoteAddress: client, sessionId: session, secure: tls } = place
+    throttle.decided('succeeded', client, accountOf(proof.user, place))
     log.log('notice', 'login', { session, client, service, user: login.userId, tls, ...fields })
     return login
   }
@@ -158,39 +191,48 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       recorded(
         place,
         () => user,
-        () => decided({ user, password, authzid: undefined }, place, {}),
+        async (admit) => {
+          admit(accountOf(user, place))
+          return decided({ user, password, authzid: undefined }, place, {})
+        },
       ),
     authenticate: (request) => {
       let user = ''
       return recorded(
         request,
         () => user,
-        async () => {
+        async (admit) => {
           const { mechanism: name, ask: askClient, initial, channel } = request
           const mechanism = mechanisms.find((known) => known.name === name)
           const offered = offerOf(config, channel).mechanisms
           if (mechanism === undefined || !offered.includes(name)) throw notOffered(config, request)
+          const isAbout = (given: string) => {
+            user = given
+            admit(accountOf(given, request))
+          }
           const proof = await mechanism.run({
             ask: askClient,
             initial,
             channel,
             offered,
-            scramKeys: (given, hash) => {
-              user = given
+            scramKeys: async (given, hash) => {
+              isAbout(given)
               return users.scramKeys(canonical(given, request.localAddress, config), hash).catch(asAuthError)
             },
-            clearPassword: (given) => {
-              user = given
+            clearPassword: async (given) => {
+              isAbout(given)
               return users.clearPassword(canonical(given, request.localAddress, config)).catch(asAuthError)
             },
             realm: defaultDomain(config, request.localAddress),
             service: request.service,
             tokenUser: async (token) => {
               if (tokenUser === undefined) throw notOffered(config, request)
+              admit(undefined)
               user = await tokenUser(token)
               return user
             },
           })
+          if (proof.password !== undefined) isAbout(proof.user)
           user = proof.user
           const acts = proof.authzid === undefined ? {} : { authenticated: user.slice(0, maxLoggedName) }
           const login = await decided(proof, request, { mechanism: name, ...acts })
@@ -207,7 +249,10 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       tokenUser = takesTokens(next) ? openTokenUsers(next) : undefined
       config = next
     },
-    close: () => accounts.close(),
+    close: () => {
+      throttle.close()
+      return accounts.close()
+    },
   }
 }
 

@@ -15,7 +15,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   let settings = settingsOf(config)
   const store = openMailStore(runtime)
-  const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events) })
+  const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events), bus: events })
   const services = { settings: () => settings, log, clock, events, store, quotas: store.quotas, authenticator }
   const clients = await serveClients(runtime, {
     plain: 'imap',

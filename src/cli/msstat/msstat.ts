@@ -1,5 +1,6 @@
 /** Live view of the services, as a client of mseventd: the administration guide's chapter 9. */
 import type { Writable } from 'node:stream'
+import { throttleTopic } from '../../auth/shared-throttle.ts'
 import { canonicalUserId, defaultDomain } from '../../auth/user-id.ts'
 import type { Clock } from '../../base/clock.ts'
 import { RemoteError, SyntaxFault } from '../../base/errors.ts'
@@ -147,7 +148,11 @@ function follow(bus: EventBus, topic: string, json: boolean, { out, err, interru
     let inForce = false
     const stop = bus.subscribe(
       [topic],
-      (event) => out.write(`${json ? JSON.stringify(event) : eventLine(event)}\n`),
+      (event) => {
+        // What services tell each other of wrong passwords is theirs, unless it is asked for.
+        if (event.topic === throttleTopic && topic !== throttleTopic) return
+        out.write(`${json ? JSON.stringify(event) : eventLine(event)}\n`)
+      },
       () => {
         if (inForce) err.write('msstat: mseventd was away, events may be missing here\n')
         inForce = true

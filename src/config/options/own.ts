@@ -77,7 +77,7 @@ export const ownOptions = {
     max: 100_000,
     services: ['imapd', 'pop3d', 'sieved'],
     reload: 'live',
-    doc: 'Wrong passwords that one client address (IPv6: one /64) may send to a service in a minute; 0 is no limit.',
+    doc: 'Wrong passwords in a minute, over all services: from one client address (IPv6: one /64), and three times as many for one user; 0 is no limit. An address from which the user logged in lately is limited by its own wrong ones for this user alone.',
   }),
   pop_login_delay: integer({
     section: 'own',
