@@ -237,3 +237,60 @@ function messageFile(mailbox: string, part: string, nth: number): string {
   const names = readdirSync(imapd.root, { recursive: true, encoding: 'utf8' })
   return join(imapd.root, names.filter((name) => name.includes(`/${mailbox}/msg/`) && name.includes(part)).sort()[nth]!)
 }
+
+describe('names and identifiers of access control lists', () => {
+  const names = [
+    'Other Users/',
+    'Other Users//x',
+    'Other Users/@',
+    'Other Users/@/INBOX',
+    'Other Users/ben@example.org/',
+    'Other Users/ben@example.org/../carl@example.org/INBOX',
+    'Other Users/../ben@example.org/INBOX',
+    'Other Users/.@example.org/INBOX',
+    'Other Users/ben@example.org/INBOX/../INBOX',
+    `Other Users/${'x'.repeat(400)}@example.org/INBOX`,
+    `Other Users/${'a/'.repeat(200)}b@example.org/INBOX`,
+    'Other Users/anna@example.org/INBOX',
+    'Other Users/ben@example.org@example.org/INBOX',
+    'Shared Folders/../x',
+    'Shared Folders/x/../../user',
+  ]
+  const commands = ['SELECT', 'DELETE', 'GETACL', 'MYRIGHTS', 'CREATE', 'GETQUOTAROOT']
+
+  it('whatever they look like, nothing is found and nothing made', async () => {
+    const peer = await enter(user)
+    for (const name of names)
+      for (const command of commands)
+        expect((await peer.command('x', `${command} "${name}"`)).at(-1), `${command} ${name}`).toMatch(/^x NO /)
+    expect(await peer.command('x', 'LIST "" *')).toEqual(['* LIST (\\HasNoChildren) "/" INBOX', expect.anything()])
+  })
+
+  it('identifiers that can be nobody are BAD, and none is too much', async () => {
+    const peer = await enter(user)
+    const none = [
+      '""',
+      '-',
+      '--ben',
+      '"a b"',
+      'ben@',
+      '@example.org',
+      'a@b@c',
+      'group:',
+      'x'.repeat(70),
+      '{3+}\r\n\xff\xfe\xfd',
+    ]
+    for (const identifier of none) {
+      // Twenty one after another would end the session.
+      await peer.command('n', 'NOOP')
+      for (const command of ['SETACL INBOX', 'DELETEACL INBOX', 'LISTRIGHTS INBOX']) {
+        const rights = command.startsWith('SET') ? ' lr' : ''
+        expect((await peer.command('x', `${command} ${identifier}${rights}`)).at(-1), identifier).toMatch(/^x BAD /)
+      }
+    }
+    for (const rights of ['lz', '"l r"', '++r', 'L', '1', `${'x'.repeat(5000)}y`])
+      expect((await peer.command('x', `SETACL INBOX ben ${rights}`)).at(-1), rights).toMatch(/^x BAD /)
+    expect((await peer.command('x', `SETACL INBOX group:${'%'.repeat(200)} lr`)).at(-1)).toMatch(/^x (OK|NO|BAD) /)
+    expect((await peer.command('x', 'GETACL INBOX'))[0]).toMatch(/^\* ACL INBOX anna@example.org lrswipkxteacd/)
+  })
+})

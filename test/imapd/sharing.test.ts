@@ -317,3 +317,20 @@ test('QUO-01, SHR-09: mail counts for the user whose mailbox it is in; that of s
   expect(await user(`GETQUOTAROOT "${others}"`)).toEqual([`* QUOTAROOT "${others}"`, 'OK'])
   expect(await user('GETQUOTAROOT "Shared Folders/Team"')).toEqual(['* QUOTAROOT "Shared Folders/Team"', 'OK'])
 })
+
+test('a user id may have the delimiter in it', async () => {
+  const odd = 'a/b@example.org'
+  const imapd = await startImapd([odd, alice], { domain: 'example.org' })
+  onTestFinished(() => imapd.stop())
+  const [owner, user] = [await enter(imapd, odd), await enter(imapd, alice)]
+  await owner('CREATE x/y')
+  await owner(`SETACL x/y ${alice} lr`)
+  expect(await user('LIST "Other Users/" *')).toEqual([
+    '* LIST (\\Noselect \\HasChildren) "/" "Other Users/a"',
+    '* LIST (\\Noselect \\HasChildren) "/" "Other Users/a/b@example.org"',
+    '* LIST (\\Noselect \\HasChildren) "/" "Other Users/a/b@example.org/x"',
+    '* LIST (\\HasNoChildren) "/" "Other Users/a/b@example.org/x/y"',
+    'OK',
+  ])
+  expect((await user('SELECT "Other Users/a/b@example.org/x/y"')).at(-1)).toBe('OK [READ-ONLY]')
+})
