@@ -48,12 +48,18 @@ describe('the greeting', () => {
         'CHILDREN',
         'SPECIAL-USE',
         'ID',
+        'QUOTA',
+        'QUOTASET',
+        'QUOTA=RES-STORAGE',
+        'QUOTA=RES-MESSAGE',
       ].sort(),
     )
     expect(await peer.command('a', 'CAPABILITY')).toEqual([`* CAPABILITY ${list}`, 'a OK CAPABILITY completed'])
     const [ok] = await peer.command('b', `LOGIN ${user} secret`)
     expect(ok).toMatch(/^b OK \[CAPABILITY IMAP4rev1 /)
     expect(ok).not.toContain('AUTH=')
+    // RFC 4314: of use behind the login only.
+    expect(ok).toMatch(/ ACL RIGHTS=kxte\b/)
   })
 
   it('IMAP-08: with login_disabled no password is taken or offered without TLS', async () => {
