@@ -114,6 +114,25 @@ export class StoredAccount implements Account {
     })
   }
 
+  async tidy(): Promise<void> {
+    await this.withLog('Tidying an account', (log) => this.sweep(log))
+    await this.doing('Tidying an account', () => this.removedMailboxes.sweep(this.context.undeleteDays()))
+    for (const { name, selectable } of await this.list()) {
+      if (!selectable) continue
+      try {
+        const mailbox = await this.openStored(name)
+        try {
+          await mailbox.tidy()
+        } finally {
+          await mailbox.close()
+        }
+      } catch (error) {
+        // Removed since the list was made.
+        if (!isNotFound(error)) throw error
+      }
+    }
+  }
+
   list(): Promise<readonly MailboxEntry[]> {
     return this.doing('Listing mailboxes', async () => {
       const found = await listMailboxes(this.context.fs, this.path)

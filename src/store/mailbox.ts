@@ -118,6 +118,12 @@ export class OpenMailbox implements Mailbox {
     this.purger.purgeWhenDue()
   }
 
+  /** Removes what is to go by now. */
+  async tidy(): Promise<void> {
+    await this.doing('Tidying a mailbox', this.purger.purgeOld())
+    await this.sweep()
+  }
+
   get directory(): string {
     return this.log.directory
   }

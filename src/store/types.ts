@@ -277,6 +277,11 @@ export interface Account {
   /** The root that the account lives in, or that it would be made in. Throws StoreError unavailable, also while it is being moved. */
   locate(): Promise<{ readonly root: string; readonly path: string; readonly exists: boolean }>
   exists(): Promise<boolean>
+  /**
+   * Removes from the disk what can't be brought back any more, and what crashes left, where nobody does who uses the account. Nothing for an archive,
+   * where nothing is ever removed.
+   */
+  tidy(): Promise<void>
   /** Makes the account and its INBOX; nothing when both are there. */
   ensure(): Promise<void>
   /** Removes the whole tree. */

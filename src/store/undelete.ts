@@ -138,7 +138,8 @@ export class Purger {
     }
   }
 
-  private async purgeOld(): Promise<void> {
+  /** Those that can't be brought back any more, by their age. */
+  async purgeOld(): Promise<void> {
     const { fs, clock, undeleteDays } = this.context
     // In the order in which they left.
     const [oldest] = this.mailbox.expunged()

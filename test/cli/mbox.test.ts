@@ -355,7 +355,7 @@ describe('mbox', () => {
       return bash.output().trim()
     }
     expect(await complete('mbox', 'st')).toBe('start stop status')
-    expect(await complete('mbox', '-c', 'ms.conf', 'enable', 'ms')).toBe('mseventd ms_syncd')
+    expect(await complete('mbox', '-c', 'ms.conf', 'enable', 'ms')).toBe('mseventd ms_syncd msadmind')
     expect(await complete('mbox', 'run', '-')).toBe('--json')
   })
 })

@@ -93,6 +93,7 @@ const listenersIn = (config: Config): Readonly<Record<ServiceName, readonly List
   imapd: config.get('enable_imaps') ? ['imap', 'imaps'] : ['imap'],
   pop3d: config.get('enable_pop3s') ? ['pop3', 'pop3s'] : ['pop3'],
   ms_syncd: [],
+  msadmind: [],
 })
 
 function portFaults(config: Config, enabled: readonly ServiceName[]): readonly Finding[] {

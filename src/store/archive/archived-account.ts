@@ -42,6 +42,8 @@ export class ArchivedAccount implements Account {
   /** It is there, and an archive without INBOX gets none. */
   async ensure(): Promise<void> {}
 
+  async tidy(): Promise<void> {}
+
   list(): Promise<readonly MailboxEntry[]> {
     return reading('Listing mailboxes', () => listMailboxes(this.context.fs, this.path))
   }

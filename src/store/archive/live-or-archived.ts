@@ -27,6 +27,9 @@ export class LiveOrArchived implements Account {
   async exists(): Promise<boolean> {
     return (await this.there()).exists()
   }
+  async tidy(): Promise<void> {
+    return (await this.there()).tidy()
+  }
   async ensure(): Promise<void> {
     return (await this.there()).ensure()
   }
