@@ -1,7 +1,6 @@
 /** The options that imapd's sessions go by. */
 
 import { isAdminUser } from '../auth/access.ts'
-import { defaultDomain } from '../auth/user-id.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import { type Sharing, sharingOf } from '../sharing/sharing.ts'
@@ -20,8 +19,6 @@ export interface Settings {
   readonly appendOctets: number
   /** Groups, and shared roots. SHR-01 */
   readonly sharing: Sharing
-  /** Of user ids in access control lists that come without one. CAN-02 */
-  readonly domain: string
 }
 
 const minuteMs = 60_000
@@ -37,6 +34,5 @@ export function settingsOf(config: Config): Settings {
     keepaliveMs: config.get('imap_keepalive') * minuteMs,
     appendOctets,
     sharing: sharingOf(config),
-    domain: defaultDomain(config, undefined),
   }
 }

@@ -11,7 +11,16 @@ import { canonicalName } from '../store/names.ts'
 import { severalAtOnce } from '../store/several.ts'
 import type { Account, MailboxEntry, Store } from '../store/types.ts'
 import { type Acl, identifiersOf } from './acl.ts'
-import { aclOf, aclsOf, changeAcl, deleteAcl, idIn, inheritAcl, type RightsChange } from './personal-acl.ts'
+import {
+  aclOf,
+  aclsOf,
+  canonicalIdentifier,
+  changeAcl,
+  deleteAcl,
+  idIn,
+  inheritAcl,
+  type RightsChange,
+} from './personal-acl.ts'
 import { allRights, noRights, type Right, type Rights } from './rights.ts'
 import type { Sharing } from './sharing.ts'
 import {
@@ -139,14 +148,23 @@ export class Hierarchy {
     return await aclOf(account, await idIn(account, local))
   }
 
+  /** Throws SyntaxFault for an identifier that can be nobody. */
   async changeAcl(given: string, identifier: string, change: RightsChange): Promise<void> {
+    const who = this.identifierOf(identifier)
     const { account, local } = await this.permit(given, 'a')
-    await changeAcl(this.#store, account.userId, local, identifier, change)
+    await changeAcl(this.#store, account.userId, local, who, change)
   }
 
+  /** Throws SyntaxFault. */
   async deleteAcl(given: string, identifier: string): Promise<void> {
+    const who = this.identifierOf(identifier)
     const { account, local } = await this.permit(given, 'a')
-    await deleteAcl(this.#store, account.userId, local, identifier)
+    await deleteAcl(this.#store, account.userId, local, who)
+  }
+
+  /** As lists have it; a user id without a domain is one of the user's own. Throws SyntaxFault. */
+  identifierOf(given: string): string {
+    return canonicalIdentifier(given, this.#userId.slice(this.#userId.lastIndexOf('@') + 1))
   }
 
   /** The own mailboxes. Sorted, INBOX first. */

@@ -19,7 +19,7 @@ interface Client {
 }
 
 async function start(overrides: ConfigOverrides = {}): Promise<RunningImapd> {
-  const imapd = await startImapd([alice, bob, carol], { domain: 'example.org', ...overrides })
+  const imapd = await startImapd([alice, bob, carol], overrides)
   onTestFinished(() => imapd.stop())
   return imapd
 }
@@ -208,7 +208,7 @@ test('\\Seen is one for all who share a mailbox', async () => {
 })
 
 test('rights of groups and of anyone', async () => {
-  const imapd = await start({ group: { name: 'staff', users: ['alice'] } })
+  const imapd = await start({ domain: 'example.org', group: { name: 'staff', users: ['alice'] } })
   const [owner, user, third] = [await enter(imapd, bob), await enter(imapd, alice), await enter(imapd, carol)]
   await owner('CREATE Staff')
   await owner('SETACL Staff group:staff lr')
@@ -241,7 +241,7 @@ test('SHR-01, SHR-02, SHR-05, SHR-08, MST-18, IMAP-15: a shared root is there fo
     ['user', 'bob'],
     ['user', 'carol', 'read', 'write', 'manage'],
   )
-  const again = await start({ shared_root })
+  const again = await start({ domain: 'example.org', shared_root })
   const directory = join(again.root, 'shared/team-directory')
   const denied = await enter(again, bob)
   await expect(stat(directory)).rejects.toThrow('ENOENT')
@@ -320,7 +320,7 @@ test('QUO-01, SHR-09: mail counts for the user whose mailbox it is in; that of s
 
 test('a user id may have the delimiter in it', async () => {
   const odd = 'a/b@example.org'
-  const imapd = await startImapd([odd, alice], { domain: 'example.org' })
+  const imapd = await startImapd([odd, alice])
   onTestFinished(() => imapd.stop())
   const [owner, user] = [await enter(imapd, odd), await enter(imapd, alice)]
   await owner('CREATE x/y')

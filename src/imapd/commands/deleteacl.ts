@@ -1,6 +1,5 @@
 /** DELETEACL, RFC 4314 §3.2; what is not in the list is no failure. ACL-04 */
 import { readIdentifierArgs } from '../../proto/imap/acl.ts'
-import { canonicalIdentifier } from '../../sharing/personal-acl.ts'
 import { command, loggedIn } from '../command.ts'
 
 export const deleteacl = command({
@@ -8,7 +7,7 @@ export const deleteacl = command({
   states: loggedIn,
   parse: readIdentifierArgs,
   async run(session, { mailbox, identifier }) {
-    await session.hierarchy.deleteAcl(mailbox, canonicalIdentifier(identifier, session.services.settings().domain))
+    await session.hierarchy.deleteAcl(mailbox, identifier)
     return undefined
   },
 })

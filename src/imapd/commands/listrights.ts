@@ -1,6 +1,5 @@
 /** LISTRIGHTS, RFC 4314 §3.4: what an identifier has always, and what it can be given. ACL-03 */
 import { formatListRights, readIdentifierArgs } from '../../proto/imap/acl.ts'
-import { canonicalIdentifier } from '../../sharing/personal-acl.ts'
 import { allRights, formatWithVirtual, grantableLetters } from '../../sharing/rights.ts'
 import { command, loggedIn } from '../command.ts'
 
@@ -9,8 +8,8 @@ export const listrights = command({
   states: loggedIn,
   parse: readIdentifierArgs,
   async run(session, { mailbox, identifier }) {
+    const who = session.hierarchy.identifierOf(identifier)
     await session.hierarchy.permitExisting(mailbox, 'a')
-    const who = canonicalIdentifier(identifier, session.services.settings().domain)
     const rights: readonly [string, readonly string[]] =
       who === session.userId ? [formatWithVirtual(allRights), []] : ['', grantableLetters]
     session.output.write(formatListRights(mailbox, identifier, ...rights))

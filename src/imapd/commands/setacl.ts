@@ -1,6 +1,5 @@
 /** SETACL, RFC 4314 §3.1: gives an identifier rights, more rights, or takes some. ACL-01 */
 import { readSetAclArgs } from '../../proto/imap/acl.ts'
-import { canonicalIdentifier } from '../../sharing/personal-acl.ts'
 import { parseRights } from '../../sharing/rights.ts'
 import { command, loggedIn } from '../command.ts'
 
@@ -12,8 +11,7 @@ export const setacl = command({
     return { ...given, rights: parseRights(rights) }
   },
   async run(session, { mailbox, identifier, mode, rights }) {
-    const who = canonicalIdentifier(identifier, session.services.settings().domain)
-    await session.hierarchy.changeAcl(mailbox, who, { mode, rights })
+    await session.hierarchy.changeAcl(mailbox, identifier, { mode, rights })
     return undefined
   },
 })
