@@ -45,6 +45,9 @@ export const checkRelations = (config: Config): readonly Fault[] => {
       'fips140_mode',
       `limits the algorithms; OpenSSL ${process.versions.openssl} of this Node is not a validated module, and passwords are kept by scrypt`,
     )
+  for (const name of config.get('mech_list') ?? [])
+    if (['GSSAPI', 'GSS-SPNEGO', 'NTLM'].includes(name.toUpperCase()))
+      warning('mech_list', `has ${name.toUpperCase()}, which this product does not have; it is not offered`)
   // GW-01, MIG-01
   if (config.get('gateway_mode') && config.get('auto_migrate'))
     error('auto_migrate', 'gateway_mode and auto_migrate exclude each other; set one of them to false')

@@ -182,6 +182,13 @@ describe('reading ms.conf (LDAP-15)', () => {
     ])
   })
 
+  it('says which mechanisms of mech_list are not there', () => {
+    expect(findings('<sasl><mech_list>GSSAPI PLAIN ntlm</mech_list></sasl>')).toEqual([
+      expect.stringContaining('mech_list: has GSSAPI, which this product does not have; it is not offered'),
+      expect.stringContaining('mech_list: has NTLM, which'),
+    ])
+  })
+
   it('never shows a password', () => {
     const secret = 'hunter2-secret'
     const shown = [
