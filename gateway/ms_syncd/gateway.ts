@@ -22,7 +22,7 @@ import type { SyncPolicy } from '../sync/sync-once.ts'
 import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
-import { accountMaker, Migration, type Pulled } from './migration.ts'
+import { accountMaker, Migration, type MigrationParts, type Pulled } from './migration.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Shares, SharesOptions } from './shares.ts'
@@ -38,7 +38,7 @@ export interface GatewayParts {
   readonly clock: Clock
   readonly log: Log
   /** Accounts of synchronisation and migration mode, and entries that name backends; as none where they are not given. */
-  readonly accounts?: Pick<Accounts, 'find' | 'add'> | undefined
+  readonly accounts?: Pick<Accounts, 'find' | 'add' | 'matches'> | undefined
   /** Joins the nodes of the store; without it this is the only one. */
   readonly joinShares?: ((parts: Pick<SharesOptions, 'here' | 'onChange'>) => Promise<Shares>) | undefined
   /** Something may have been learned of a backend host. */
@@ -61,7 +61,7 @@ export class Gateway {
   readonly agenda: Agenda<GatewayUser>
   readonly hosts: Hosts
   #access: BackendAccess
-  #accounts: Pick<Accounts, 'find' | 'add'> | undefined
+  #accounts: Pick<Accounts, 'find' | 'add' | 'matches'> | undefined
   #quietHours: QuietHours
   readonly #joinShares: GatewayParts['joinShares']
   #shares: Shares | undefined
@@ -115,13 +115,11 @@ export class Gateway {
     return this.#config.get('gateway_mode')
   }
 
-  /** Of somebody who is let in by a backend and is to have an account here; undefined: this is no migration. */
-  migrationOf(userId: UserId): Migration | undefined {
+  /** Makes the account of somebody who is let in by a backend; undefined: this is no migration. MIG-05 */
+  accountMakerOf(userId: UserId): MigrationParts['makeAccount'] | undefined {
     if (!this.#config.get('auto_migrate') || this.#accounts === undefined) return undefined
-    const { clock } = this
     const log = this.log.child({ user: userId })
-    const routing = this.#config.get('auto_add_laser_routing')
-    return new Migration({ makeAccount: accountMaker(userId, this.#accounts, routing, log), clock, log })
+    return accountMaker(userId, this.#accounts, this.#config.get('auto_add_laser_routing'), log)
   }
 
   /** SYN-01: those who have an account are polled as well. */
@@ -145,6 +143,10 @@ export class Gateway {
   /** The backend decides. `user` as the client sent it. Throws AuthError. */
   async login(user: string, userId: UserId, password: Buffer): Promise<void> {
     if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
+    // Other services may have another configuration by now.
+    if (!this.asksBackend && !this.#config.get('auto_migrate'))
+      throw new AuthError('unavailable', 'ms_syncd runs in no mode in which backends decide about logins')
+    if (await this.#decidedByAccount(userId, password)) return
     const backends = await this.#backendsOf(user, userId)
     if (backends === undefined) {
       this.log.log('err', 'no backend for the user: set ms_syncd_host, or a record in ms_sync.xml', { user: userId })
@@ -155,6 +157,17 @@ export class Gateway {
     if (recorded !== undefined && !Buffer.from(recorded).equals(password))
       throw new AuthError('bad-credentials', 'not the password of the record in ms_sync.xml')
     await this.#user(userId, backends).login(backends, password)
+  }
+
+  /** In migration mode: an account that was made since the service that asks has looked. Throws AuthError when it does not let the user in. */
+  async #decidedByAccount(userId: UserId, password: Buffer): Promise<boolean> {
+    const accounts = this.#config.get('auto_migrate') ? this.#accounts : undefined
+    const account = await accounts?.find(userId)
+    if (accounts === undefined || account === undefined) return false
+    if (!(await accounts.matches(userId, account, password)))
+      throw new AuthError('bad-credentials', 'not the password of the account')
+    if (account.state !== 'enabled') throw new AuthError('denied', `this account is ${account.state}`)
+    return true
   }
 
   /** MIG-08: pulls the mail of a user, whoever has an account; whoever asks makes it. Throws AuthError. */

@@ -86,6 +86,11 @@ export class BackendLink {
     return Math.max(this.#dueMs, this.allowedMs, this.host.pollsFromMs)
   }
 
+  /** The last session did not come to its end. */
+  get isFailing(): boolean {
+    return this.#outcome !== undefined
+  }
+
   /** Something happened that the other side should see soon. */
   prompt(): void {
     this.promptAt(this.#clock.monotonic() + promptMs)

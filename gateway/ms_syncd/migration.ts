@@ -2,7 +2,7 @@
 import type { AccountRecord, Accounts } from '#src/auth/accounts.ts'
 import { routingAttributes } from '#src/auth/routing-attributes.ts'
 import type { Clock } from '#src/base/clock.ts'
-import { StoreError } from '#src/base/errors.ts'
+import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { BackendLink } from './link.ts'
@@ -30,15 +30,28 @@ export interface Pulled {
 /** Of one user whose mail is not all here yet. */
 export class Migration {
   readonly #parts: MigrationParts
+  #makeAccount: MigrationParts['makeAccount']
   #finishing: Promise<boolean> | undefined
   #isOver = false
   readonly #end = Promise.withResolvers<Pulled>()
 
   constructor(parts: MigrationParts) {
     this.#parts = parts
+    this.#makeAccount = parts.makeAccount
+    this.#end.promise.catch(() => {})
   }
 
-  /** Resolves when all mail is here and the account is made. */
+  /** A user logs in meanwhile: the account is wanted, whoever began. */
+  wants(makeAccount: MigrationParts['makeAccount']): void {
+    this.#makeAccount = makeAccount
+  }
+
+  /** Nobody goes on with it. */
+  giveUp(reason: string): void {
+    this.#end.reject(new AuthError('unavailable', 'the mail could not be moved here', { cause: new Error(reason) }))
+  }
+
+  /** Resolves when all mail is here and the account is made. Rejects with AuthError when nobody goes on. */
   get over(): Promise<Pulled> {
     return this.#end.promise
   }
@@ -62,7 +75,7 @@ export class Migration {
 
   async #finish(links: readonly BackendLink[], password: Buffer): Promise<boolean> {
     try {
-      await this.#parts.makeAccount(password)
+      await this.#makeAccount(password)
     } finally {
       password.fill(0)
     }

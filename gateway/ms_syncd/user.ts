@@ -13,7 +13,7 @@ import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { BackendLink, nothingPassed } from './link.ts'
 import { UserLinks } from './links.ts'
-import type { Migration, Pulled } from './migration.ts'
+import { Migration, type Pulled } from './migration.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
@@ -88,12 +88,18 @@ export class GatewayUser {
     this.#decider = 'backend'
     // Who has no account again was one who was removed, and is migrated anew.
     this.#isLocal = false
-    if (this.#migration === undefined) this.#beginMigration(this.#gateway.migrationOf(this.userId))
+    const makeAccount = this.#gateway.accountMakerOf(this.userId)
+    if (makeAccount !== undefined && this.#migration === undefined)
+      this.#beginMigration(new Migration({ makeAccount, clock: this.#gateway.clock, log: this.#log }))
+    else if (makeAccount !== undefined) this.#migration?.wants(makeAccount)
     const { fastLogin } = this.#gateway
     this.#asking++
     try {
-      await this.#login(backends, password, fastLogin)
-      if (!fastLogin) this.#needMail()
+      const was = await this.#login(backends, password, fastLogin)
+      if (!fastLogin && this.#migration !== undefined) {
+        if (was === 'known') await this.#pull()
+        this.#needMail()
+      }
     } finally {
       this.#asking--
       // Nobody was let in: nothing to remember, however many passwords are tried.
@@ -109,12 +115,9 @@ export class GatewayUser {
     const { over } = this.#migration ?? migration
     this.#asking++
     try {
-      await this.#login(backends, password, false)
-      // The password may have been accepted a moment ago, without a session now.
-      for (const link of this.#links.all) if (link.passes.whole === 0) link.promptNow()
-      this.#syncDue(this.#links.all, loginPriority)
-      await Promise.all(this.#sessions)
-      this.#needMail()
+      if ((await this.#login(backends, password, false)) === 'known') await this.#pull()
+      // One that may not be asked again yet is waited for.
+      if (this.#links.all.some(({ isFailing }) => isFailing)) this.#needMail()
       return await over
     } finally {
       this.#asking--
@@ -122,12 +125,26 @@ export class GatewayUser {
     }
   }
 
-  #beginMigration(migration: Migration | undefined): void {
+  /** Behind a login without a session. */
+  async #pull(): Promise<void> {
+    const missing = this.#links.all.filter(({ passes }) => passes.whole === 0)
+    for (const link of missing) link.promptNow()
+    this.#syncDue(missing, loginPriority)
+    await Promise.all(this.#sessions)
+  }
+
+  #endMigration(reason: string): void {
+    this.#migration?.giveUp(reason)
+    this.#migration = undefined
+  }
+
+  #beginMigration(migration: Migration): void {
     this.#migration = migration
     for (const link of this.#links.all) link.passes = nothingPassed
   }
 
-  async #login(backends: UserBackends, password: Buffer, fastLogin: boolean): Promise<void> {
+  /** `known`: accepted a moment ago, without a session now. */
+  async #login(backends: UserBackends, password: Buffer, fastLogin: boolean): Promise<'asked' | 'known'> {
     const digest = new PasswordDigest(password)
     while (this.#ownPoll !== undefined) {
       this.#ownPoll.stop.abort()
@@ -136,20 +153,24 @@ export class GatewayUser {
     for (let ahead = this.#verdicts.ahead(digest); ahead !== undefined; ahead = this.#verdicts.ahead(digest))
       await ahead
     const { attempt } = this.#verdicts
-    if (attempt !== undefined) return this.#follow(attempt, password, fastLogin)
+    if (attempt !== undefined) {
+      await this.#follow(attempt, password, fastLogin)
+      return 'asked'
+    }
     const { master } = this.#links
     const known = this.#verdicts.known(digest, master.allowedMs)
     if (known !== undefined) {
       this.#log.log('debug', 'login accepted: the backend accepted this password before')
       if (known === 'before') master.prompt()
       this.#admit(password)
-      return
+      return 'known'
     }
     this.#links.use(backends)
     // What polls by a right of the gateway's own is not refused when a password is.
     const isOwn = this.#links.master.backend.service === undefined && this.#verdicts.isOwn(digest)
     const started = this.#start(this.#links.master, password, loginPriority, isOwn)
     await this.#follow(this.#decide(started, digest), password, fastLogin)
+    return 'asked'
   }
 
   /** MIG-06: nobody works with mail of which a part may be missing, unless backend_fast_login says so. Throws AuthError. */
@@ -214,14 +235,17 @@ export class GatewayUser {
   /** A client session is there: from now on the password is needed for polling. */
   #admit(password: Buffer | undefined): void {
     this.#clients.admit()
-    this.#forgetPassword()
+    if (password !== undefined || this.#migration === undefined) this.#forgetPassword()
     if (password !== undefined) this.#password = Buffer.from(password)
     this.#lookAgainMs = this.#gateway.clock.monotonic() + lookMs
     this.plan()
   }
 
   #decide(session: BackendSession, digest: PasswordDigest): Attempt {
-    return this.#verdicts.await(session, digest, () => this.#forgetPassword())
+    return this.#verdicts.await(session, digest, () => {
+      this.#forgetPassword()
+      this.#endMigration('the old server takes the password back')
+    })
   }
 
   /** One backend session; `given` undefined: the gateway's own; `isOwn`: with the password that polls. */
@@ -305,7 +329,8 @@ export class GatewayUser {
 
   /** Another node of the store may poll the user. */
   get #isMine(): boolean {
-    return this.#gateway.isMine(this.userId, this.#clients.expected)
+    // Nobody else has the password of a migration.
+    return this.#migration !== undefined || this.#gateway.isMine(this.userId, this.#clients.expected)
   }
 
   /** Clients may be served here. */
@@ -325,6 +350,8 @@ export class GatewayUser {
     const nextMs = Math.min(look, ...due)
     if (nextMs === -Infinity) {
       agenda.set(this, Infinity)
+      this.#forgetPassword()
+      this.#endMigration('no session with the old server is due any more')
       this.#onGone()
     } else agenda.set(this, nextMs)
   }
@@ -411,7 +438,8 @@ export class GatewayUser {
 
   #leave(): void {
     // A migration goes on to its end, with or without clients.
-    if (this.#migration === undefined || this.#gateway.signal.aborted) this.#forgetPassword()
+    const goesOn = this.#migration !== undefined && !this.#links.all.some(({ stopped }) => stopped)
+    if (!goesOn || this.#gateway.signal.aborted) this.#forgetPassword()
     this.#clients.leave()
   }
 

@@ -101,6 +101,9 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     const hasAccount = !asksBackend || ((migrates || syncs) && (await accounts.find(userId)) !== undefined)
     if (ask !== undefined && asksBackend && !hasAccount) {
       if (serviceAccess(config, service) === 'deny') throw denied(service)
+      // RFC 4616 §2: who has no account here acts for nobody else.
+      if (proof.authzid !== undefined && canonical(proof.authzid, place.localAddress, config) !== userId)
+        throw new AuthError('denied', 'acting for another user is not allowed')
       await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
       return { userId }
     }

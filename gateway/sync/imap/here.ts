@@ -34,6 +34,8 @@ export async function stateHere(
   uidValidity: number,
   mark: MailboxMark | undefined,
   until: ModSeq,
+  /** What was changed here before there was a mark is a client's work: a pull that broke off has changed nothing that it stored. */
+  pullOnly = false,
 ): Promise<HereState> {
   const slice = new Slice()
   const here = new Map<Uid, HereMessage>()
@@ -54,10 +56,10 @@ export async function stateHere(
     else {
       const modSeq = messages.modSeqAt(position)
       const changed =
-        mark !== undefined &&
-        modSeq > mark.here &&
+        (mark !== undefined || pullOnly) &&
+        modSeq > (mark?.here ?? 0) &&
         modSeq !== messages.addedModSeqAt(position) &&
-        !isAmong(mark.own, modSeq)
+        !isAmong(mark?.own ?? [], modSeq)
       here.set(from.uid, { uid, flags: messages.flagsAt(position), changed })
     }
   }

@@ -82,7 +82,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
   try {
     const from = mailbox.highestModSeq
     const validity = mark?.there?.uidValidity
-    const known = await stateHere(mailbox, url, validity ?? 0, mark, until)
+    const known = await stateHere(mailbox, url, validity ?? 0, mark, until, policy.pullOnly)
     const injected = await uidsInjected(request.account, { url, uidValidity: validity ?? 0, mailbox })
     const {
       there,
@@ -96,13 +96,14 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       { uidNextListed: request.status?.uidNext, readOnly: policy.pullOnly },
     )
     const { uidValidity } = markThere
-    let state = uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until)
+    let state =
+      uidValidity === validity ? known : await stateHere(mailbox, url, uidValidity, mark, until, policy.pullOnly)
     const bulk = selected(session, path, uidValidity)
     const now = Math.floor(clock.now() / 1000)
     const lost = request.remade
       ? nothingLost
       : await findAgain(request, { there, mark: markThere, ids }, state, mark, bulk, now)
-    if (lost.found) state = await stateHere(mailbox, url, uidValidity, mark, until)
+    if (lost.found) state = await stateHere(mailbox, url, uidValidity, mark, until, policy.pullOnly)
     // Where everything was listed, it tells what is gone; else the server has.
     const vanished =
       uidValidity === validity

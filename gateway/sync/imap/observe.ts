@@ -60,7 +60,8 @@ export async function observe(
         readOnly || mailbox.permanentFlags === undefined || mailbox.permanentFlags.has('\\*')
           ? undefined
           : mailbox.permanentFlags,
-      readOnly: mailbox.readOnly === true,
+      // Not every server says [READ-ONLY] to EXAMINE.
+      readOnly: readOnly || mailbox.readOnly === true,
     }
     const ids = new Map<Uid, string>()
     const told = (uid: Uid, id: string) => {

@@ -98,8 +98,20 @@ export async function bringTreesIntoStep(
     // What is not listed now, and not believed to be gone, stays paired; and what the backend would not make again.
     if (id === undefined || (!isListed && plan.held === 0 && !remade.has(id))) continue
     const idThere = listed.get(path)?.id
+    // Where nobody told the backend, both sides stay as they were: else the backend's would come back.
+    const agreedBefore =
+      policy.pullOnly === true ? before.pairs.find(({ idHere }) => idHere === id)?.subscribed : undefined
     const isRemade = remade.has(id) ? { remade: true as const } : {}
-    paired.push({ path, idThere, name, idHere: id, subscribed: subscribed.has(name), isListed, ...isRemade, ...stuck })
+    paired.push({
+      path,
+      idThere,
+      name,
+      idHere: id,
+      subscribed: agreedBefore ?? subscribed.has(name),
+      isListed,
+      ...isRemade,
+      ...stuck,
+    })
   }
   const agreed = paired.map(({ isListed, remade, ...pair }) => pair)
   const staying = new Set(agreed.map(({ idHere }) => idHere))

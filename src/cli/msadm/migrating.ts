@@ -1,5 +1,5 @@
 /** Has ms_syncd pull the mail of users, tells how far it is, and makes their accounts. */
-import { askToMigrate } from '../../auth/ms-syncd.ts'
+import { askToMigrate, type MigrateAnswer } from '../../auth/ms-syncd.ts'
 import { routingAttributes } from '../../auth/routing-attributes.ts'
 import { systemClock } from '../../base/clock.ts'
 import { AuthError } from '../../base/errors.ts'
@@ -10,6 +10,7 @@ import { describeAddress, openSocket } from '../../events/address.ts'
 import { connectEvents } from '../../events/client.ts'
 import type { EventBus } from '../../events/types.ts'
 import { eventsOf } from '../../server/events-address.ts'
+import { ownRootProperty } from '../../server/mail-store.ts'
 import { severalAtOnce } from '../../store/several.ts'
 import type { ListedAccount } from './accounts-file.ts'
 import { CommandError, type Context } from './command.ts'
@@ -29,18 +30,39 @@ export interface Run {
   readonly quiet: boolean
 }
 
-/** Throws CommandError. */
-export const migrateOne = async ({ given, userId, password, properties: named }: User, run: Run): Promise<void> => {
-  const { bus, context, signal } = run
-  const progress = run.quiet ? undefined : follow(bus, userId, context)
-  const { listed, notGiven } = await askToMigrate(
+const pull = ({ given, userId, password }: User, { bus, context, signal, quiet }: Run): Promise<MigrateAnswer> => {
+  const progress = quiet ? undefined : follow(bus, userId, context)
+  return askToMigrate(
     (service, request, options) => bus.ask(service, request, options),
     { user: given, userId, password, signal },
     timeoutMs,
   )
     .catch(told(signal))
     .finally(() => progress?.stop())
+}
+
+/** MIG-09. What is here goes only after the old server gave everything: a wrong password, or a server that is away, costs nothing. Throws CommandError. */
+export const migrateAnew = async (user: User, run: Run): Promise<void> => {
+  const { accounts, store, note } = run.context
+  await pull(user, run)
+  const account = await accounts.find(user.userId)
+  // Nobody is to see the mailbox empty.
+  if (account !== undefined) await accounts.put({ ...account, state: 'migrating' })
+  await store().account(user.userId).destroy()
+  note('what was here is removed; the mail comes once more')
+  await migrateOne(user, run)
+}
+
+/** Throws CommandError. */
+export const migrateOne = async (user: User, run: Run): Promise<void> => {
+  const { userId, password, properties: named } = user
+  const { context } = run
   const before = await context.accounts.find(userId)
+  if (before === undefined && named.some(([name]) => name.toLowerCase() === ownRootProperty))
+    throw new CommandError(
+      `${ownRootProperty} has to be known before the mail comes: msadm add -m ${userId} ${ownRootProperty}=DIRECTORY, then msadm migrate without it`,
+    )
+  const { listed, notGiven } = await pull(user, run)
   const routed = context.config.get('auto_add_laser_routing')
   const properties = routed ? [...routingAttributes(userId, named), ...named] : named
   const account = withProperties({ userId, state: 'enabled' }, properties, before)

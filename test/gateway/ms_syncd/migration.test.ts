@@ -23,7 +23,7 @@ interface Stage {
 
 const stage = async (
   overrides: ConfigOverrides = {},
-  wrapped: (accounts: Accounts) => Pick<Accounts, 'find' | 'add'> = (accounts) => accounts,
+  wrapped: (accounts: Accounts) => Pick<Accounts, 'find' | 'add' | 'matches'> = (accounts) => accounts,
 ): Promise<Stage> => {
   const directory = await mkdtemp(join(tmpdir(), 'accounts-'))
   const accounts = openAccounts(directory)
@@ -161,4 +161,49 @@ it('an account database that is away is asked again, and the mail is not fetched
   at.scene.clock.turn(31)
   await at.scene.until(async () => (await account(at)) !== undefined)
   expect(received(at, 'RETR')).toBe(3)
+})
+
+it('an account that was made meanwhile decides, and nobody else is asked', async () => {
+  const at = await stage()
+  await at.scene.login()
+  const { sessions } = at.backend
+  at.scene.clock.turn(3_600)
+  await at.scene.login()
+  await expect(at.scene.login('wrong')).rejects.toMatchObject({ kind: 'bad-credentials' })
+  expect(at.backend.sessions).toBe(sessions)
+})
+
+it('MIG-08: msadm is told when all is here, and why not; a user who logs in meanwhile gets an account', async () => {
+  const at = await stage()
+  const migrate = (password: string) => at.scene.gateway.migrate(anna, anna, Buffer.from(password))
+  await expect(migrate('wrong')).rejects.toMatchObject({ kind: 'bad-credentials' })
+  let isBroken = true
+  at.backend.on('RETR', ({ argument, socket }, usual) => {
+    if (!isBroken || argument !== '3') return usual()
+    socket.destroy()
+    return ''
+  })
+  await expect(migrate('pw')).rejects.toMatchObject({
+    kind: 'unavailable',
+    cause: { message: expect.stringContaining('pop://127.0.0.1') },
+  })
+  isBroken = false
+  const pulled = migrate('pw')
+  await at.scene.login()
+  expect(await pulled).toEqual({ listed: 3, notGiven: 0 })
+  expect(await account(at)).toMatchObject({ state: 'enabled' })
+})
+
+it('a login right behind one whose pull broke off pulls again', async () => {
+  const at = await stage()
+  let isBroken = true
+  at.backend.on('RETR', ({ argument, socket }, usual) => {
+    if (!isBroken || argument !== '3') return usual()
+    socket.destroy()
+    return ''
+  })
+  await expect(at.scene.login()).rejects.toMatchObject({ kind: 'unavailable' })
+  isBroken = false
+  await at.scene.login()
+  expect(await account(at)).toBeDefined()
 })

@@ -122,7 +122,7 @@ export const gatewayScene = async (
   port: number,
   overrides: ConfigOverrides = {},
   users: UserDatabase = makeUserDatabase(undefined, []),
-  accounts?: Pick<Accounts, 'find' | 'add'>,
+  accounts?: Pick<Accounts, 'find' | 'add' | 'matches'>,
 ): Promise<Scene> => {
   const clock = new TurnedClock()
   const bus = new TestBus()

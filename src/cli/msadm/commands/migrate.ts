@@ -10,7 +10,7 @@ import {
   UsageError,
   usable,
 } from '../command.ts'
-import { connected, migrateAll, migrateOne, type User } from '../migrating.ts'
+import { connected, migrateAll, migrateAnew, migrateOne, type User } from '../migrating.ts'
 import { checkOwnRoot, readProperty } from './add.ts'
 import { readConnections } from './expire-mail.ts'
 
@@ -21,7 +21,7 @@ export const migrate: Command = {
   summary: "pulls users' mail from the old server now, and enables the accounts",
   details: `  -p password      the user's, at the old server and then here; -p - reads it from standard input
   -q               tells nothing until it is done
-  --discard-local  begins anew: mail that is here is removed first, for good
+  --discard-local  begins anew: when all has been pulled, mail that is here is removed for good, and all is pulled again
   -f file          all users of a CSV file in UTF-8, whose first line names the columns: userid, password, and properties
   -n number        with -f: users at the same time, 0 is 4
   name=value       properties of the account, as for msadm add
@@ -59,9 +59,8 @@ Examples
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
     try {
       await using bus = await connected(context.config)
-      if (one !== undefined && values['discard-local']) await context.store().account(one.userId).destroy()
       const run = { bus, context, signal: interrupted.signal, quiet: values.q === true }
-      if (one !== undefined) await migrateOne(one, run)
+      if (one !== undefined) await (values['discard-local'] ? migrateAnew(one, run) : migrateOne(one, run))
       else await migrateAll(several, run, atOnce)
     } finally {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt)
