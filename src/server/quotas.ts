@@ -140,13 +140,11 @@ export const createQuotas = ({ config, accounts, clock }: QuotaParts): Quotas =>
       if (isAllowed(room, addition)) return admitted()
       const { done } = await inTurn(room, async () => {
         // Whoever was before may have counted.
+        if (!isAllowed(room, addition)) await count(room, account, addition)
         if (isAllowed(room, addition)) return { done: admitted() }
-        await count(room, account, addition)
-        if (isAllowed(room, addition)) return { done: admitted() }
+        // It fits, and is more than the count gives away: the next one counts again, when this is in the mailbox.
         room.allowance = undefined
-        const done = begin(room, work)
-        await Promise.allSettled([done])
-        return { done }
+        return { done: begin(room, work) }
       })
       return done
     },

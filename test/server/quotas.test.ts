@@ -8,8 +8,8 @@ import type { Usage } from '#src/store/types.ts'
 
 const userId = 'anna@example.org' as UserId
 
-/** An account that counts how often it is counted. */
-const full = (quota_limit: number) => {
+/** An account that counts how often it is counted; what is added to it takes `commitMs`. */
+const full = (quota_limit: number, commitMs = 0) => {
   let nowMs = 0
   const used = { octets: 0, messages: 0 }
   const test = {
@@ -41,7 +41,7 @@ const full = (quota_limit: number) => {
     },
     add: (octets: number, fails = false) =>
       test.quotas.adding(test.account, { octets, messages: 1 }, async () => {
-        await systemClock.sleep(0)
+        await systemClock.sleep(commitMs)
         if (fails) throw new Error('no disk')
         used.octets += octets
         used.messages += 1
@@ -85,7 +85,8 @@ describe('quotas', () => {
   })
 
   it('admit at once no more than fits, in whatever order', async () => {
-    const test = full(100)
+    // Commits that take much longer than a count, so that many counts come while they are under way.
+    const test = full(100, 20)
     const sizes = Array.from({ length: 400 }, (_, index) => 300 + ((index * 7919) % 1700))
     const done = await Promise.allSettled(sizes.map((octets) => test.add(octets)))
     expect(done.some(({ status }) => status === 'rejected')).toBe(true)
