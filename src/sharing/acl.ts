@@ -16,9 +16,15 @@ export interface Identity {
 export const anyone = 'anyone'
 export const groupPrefix = 'group:'
 
+/** What a user is called in lists: the id. Undefined for one that lists read as a group's or as a negative one: no entry but those of groups and of anyone means that user. */
+export function identifierOf(userId: string): string | undefined {
+  return userId.startsWith(negative) || userId.startsWith(groupPrefix) ? undefined : userId
+}
+
 /** Identifiers that mean the user, the most specific first. */
 export function identifiersOf({ userId, groups }: Identity): readonly (readonly string[])[] {
-  return [[userId], Array.from(groups, (group) => groupPrefix + group), [anyone]]
+  const own = identifierOf(userId)
+  return [own === undefined ? [] : [own], Array.from(groups, (group) => groupPrefix + group), [anyone]]
 }
 
 /**

@@ -8,7 +8,7 @@ import { StoreError, SyntaxFault } from '../base/errors.ts'
 import type { MailboxId, UserId } from '../base/ids.ts'
 import { aclPrefix, givenRights, negative, type StoredAcl } from '../store/acl-values.ts'
 import type { Account, Store } from '../store/types.ts'
-import { type Acl, anyone, groupPrefix } from './acl.ts'
+import { type Acl, anyone, groupPrefix, identifierOf } from './acl.ts'
 import { formatRights, noRights, parseRights, type Rights, withLookup } from './rights.ts'
 
 /** Identifiers in one list. */
@@ -115,7 +115,11 @@ export async function renameInAcls(store: Store, from: UserId, to: UserId): Prom
     await store.sharers.add(identifier, to)
     await store.sharers.remove(identifier, from)
   }
-  await changeInAcls(store, from, (identifier) => (identifier === from ? to : negative + to))
+  const called = identifierOf(to)
+  await changeInAcls(store, from, (identifier) => {
+    if (called === undefined) return undefined
+    return identifier === from ? called : negative + called
+  })
 }
 
 /** A user is no more: nothing is noted of what he gave, and who comes by that id has not what others gave him. Throws StoreError. */
@@ -128,6 +132,7 @@ export async function forgetInAcls(store: Store, userId: UserId): Promise<void> 
 
 /** In all lists that give rights to a user: `called` says how he is named from now on, undefined for not at all. */
 async function changeInAcls(store: Store, userId: UserId, called: (identifier: string) => string | undefined) {
+  if (identifierOf(userId) === undefined) return
   const isHis = (identifier: string) => identifier === userId || identifier === negative + userId
   const changed = (acl: Acl): Acl =>
     new Map(

@@ -6,7 +6,7 @@ import { SyntaxFault } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import type { SharedRoot } from '../config/options/shared-folders.ts'
-import { type Acl, anyone, groupPrefix, type Identity, rightsIn } from './acl.ts'
+import { type Acl, anyone, groupPrefix, type Identity, identifierOf, rightsIn } from './acl.ts'
 import { grantable, noRights, parseRights, type Rights } from './rights.ts'
 
 export interface SharedTree {
@@ -65,11 +65,15 @@ function findUserId(name: string, domain: string): UserId | undefined {
   }
 }
 
+/** Nobody's for a name that nobody can be meant by. */
+const userIdentifier = (userId: UserId | undefined) => (userId === undefined ? '' : (identifierOf(userId) ?? ''))
+
 /** SHR-03, SHR-05: an entry without permissions counts, and gives none. */
 function aclOf({ access }: SharedRoot, canonical: (name: string) => UserId | undefined): Acl {
   return new Map(
     access.map(({ kind, name, access: words }) => {
-      const identifier = kind === 'user' ? (canonical(name) ?? '') : name === anyone ? anyone : groupPrefix + name
+      const identifier =
+        kind === 'user' ? userIdentifier(canonical(name)) : name === anyone ? anyone : groupPrefix + name
       const rights = words.map((word) => permissions[word] ?? noRights)
       return [identifier, rights.reduce((all, some) => all.union(some), noRights)] as const
     }),

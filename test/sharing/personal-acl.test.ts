@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
-import { aclOf, changeAcl, deleteAcl, renameInAcls } from '#src/sharing/personal-acl.ts'
+import { aclOf, changeAcl, deleteAcl, forgetInAcls, renameInAcls } from '#src/sharing/personal-acl.ts'
 import { formatRights, parseRights } from '#src/sharing/rights.ts'
 import { openStore } from '#src/store/store.ts'
 import type { Store } from '#src/store/types.ts'
@@ -90,6 +90,19 @@ test('rights follow a user who gets another id', async () => {
   // Again, after an interruption.
   await renameInAcls(one, bob, rob)
   expect(await listOf(other, ann)).toEqual({ [rob]: 'lrs', [`-${rob}`]: 's' })
+})
+
+test('what takes rights from a user is not touched for another one whose id looks like it', async () => {
+  const { one } = await stores()
+  const like = `-${bob}` as UserId
+  await set(one, ann, 'anyone', 'lr')
+  await set(one, ann, like, 'lr')
+  await one.sharers.add(like, ann)
+  await one.account(like).ensure()
+  await one.account(eve).ensure()
+  await renameInAcls(one, like, eve)
+  await forgetInAcls(one, like)
+  expect(await listOf(one, ann)).toEqual({ anyone: 'lr', [like]: 'lr' })
 })
 
 test('rights go along when an account is moved', async () => {
