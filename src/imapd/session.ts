@@ -151,7 +151,7 @@ export class Session {
   async login(userId: UserId): Promise<Completion> {
     const { settings, store } = this.services
     const account = store.account(userId)
-    const hierarchy = new Hierarchy(userId, store, () => settings().sharing)
+    const hierarchy = new Hierarchy(userId, store, () => settings().sharing, this.log)
     await account.ensure()
     await this.#ensureShared(hierarchy)
     this.#user = { id: userId, account, hierarchy }

@@ -7,6 +7,7 @@
 
 import { StoreError } from '../base/errors.ts'
 import type { MailboxId, UserId } from '../base/ids.ts'
+import type { Log } from '../base/log.ts'
 import { canonicalName } from '../store/names.ts'
 import { severalAtOnce } from '../store/several.ts'
 import type { Account, MailboxEntry, Store } from '../store/types.ts'
@@ -55,9 +56,11 @@ export class Hierarchy {
   readonly #store: Store
   readonly #sharing: () => Sharing
   readonly #own: Account
+  readonly #log: Log
 
   /** `sharing`: as configured now. */
-  constructor(userId: UserId, store: Store, sharing: () => Sharing) {
+  constructor(userId: UserId, store: Store, sharing: () => Sharing, log: Log) {
+    this.#log = log
     this.#userId = userId
     this.#store = store
     this.#sharing = sharing
@@ -176,7 +179,7 @@ export class Hierarchy {
   async listOthers(): Promise<readonly MailboxEntry[]> {
     const names: string[] = []
     await severalAtOnce([...(await this.#otherUsers()), ...this.#shared()], looksAtOnce, async (tree) => {
-      for (const local of await unlessGone(tree.visible(), [])) names.push(tree.nameOf(local))
+      for (const local of await this.#orNone(tree.account.userId, tree.visible())) names.push(tree.nameOf(local))
     })
     const mailboxes = new Set(names)
     const levels = new Set<string>()
@@ -234,13 +237,26 @@ export class Hierarchy {
   async #otherUsers(): Promise<readonly Tree[]> {
     const owners = new Set<UserId>()
     for (const identifier of identifiersOf(this.#who).flat())
-      for (const owner of await this.#store.sharers.of(identifier)) owners.add(owner)
+      for (const owner of await this.#orNone(identifier, this.#store.sharers.of(identifier))) owners.add(owner)
     const trees: Tree[] = []
     await severalAtOnce([...owners], looksAtOnce, async (owner) => {
-      const tree = await this.#otherUser(owner)
-      if (tree !== undefined) trees.push(tree)
+      const found = this.#otherUser(owner).then((tree) => (tree === undefined ? [] : [tree]))
+      trees.push(...(await this.#orNone(owner, found)))
     })
     return trees
+  }
+
+  /** What can't be looked at is left out of lists: one bad account must not take those of all others with it. RFC 4314 §4 */
+  async #orNone<T>(whose: string, attempt: Promise<readonly T[]>): Promise<readonly T[]> {
+    try {
+      return await attempt
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      // Removed since somebody told of it.
+      if (error.kind !== 'not-found')
+        this.#log.log('err', 'what somebody shares is left out of a list', { whose, cause: error.message })
+      return []
+    }
   }
 
   get #who() {
@@ -256,16 +272,6 @@ function isReserved(name: string): boolean {
 async function nearest(account: Account, levels: readonly string[]): Promise<string | undefined> {
   for (const level of levels) if ((await account.findId(level)) !== undefined) return level
   return undefined
-}
-
-/** Removed since somebody told of it. */
-async function unlessGone<T>(attempt: Promise<T>, otherwise: T): Promise<T> {
-  try {
-    return await attempt
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'not-found') return otherwise
-    throw error
-  }
 }
 
 function notFound(): StoreError {

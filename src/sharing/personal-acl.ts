@@ -9,7 +9,7 @@ import type { MailboxId, UserId } from '../base/ids.ts'
 import { aclPrefix, givenRights, negative, type StoredAcl } from '../store/acl-values.ts'
 import type { Account, Store } from '../store/types.ts'
 import { type Acl, anyone, groupPrefix, identifierOf } from './acl.ts'
-import { formatRights, noRights, parseRights, type Rights, withLookup } from './rights.ts'
+import { formatRights, noRights, type Rights, storedRights, withLookup } from './rights.ts'
 
 /** Identifiers in one list. */
 const maxIdentifiers = 1000
@@ -171,5 +171,5 @@ async function update(store: Store, account: Account, mailbox: MailboxId, change
 
 function aclIn(value: unknown): Acl {
   const list = (value ?? {}) as StoredAcl
-  return new Map(Object.entries(list).map(([identifier, letters]) => [identifier, parseRights(letters)]))
+  return new Map(Object.entries(list).map(([identifier, letters]) => [identifier, storedRights(letters)]))
 }

@@ -33,6 +33,11 @@ export function parseRights(text: string): Rights {
   return rights
 }
 
+/** Rights as they are kept. A letter that this version doesn't know gives, and takes, nothing. */
+export function storedRights(text: string): Rights {
+  return new Set(letters.filter((right) => text.includes(right)))
+}
+
 /** Rights as they are kept and shown, without the virtual ones. */
 export function formatRights(rights: Rights): string {
   return letters.filter((right) => rights.has(right)).join('')

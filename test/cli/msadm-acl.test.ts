@@ -49,7 +49,7 @@ describe('msadm acl', () => {
     })
     // What a session of another process makes of it.
     await using store = openStore({ root: join(directory, 'user'), clock: systemClock, log: silentLog })
-    const ann = new Hierarchy('ann@a.example' as UserId, store, () => sharingOf(configOf()))
+    const ann = new Hierarchy('ann@a.example' as UserId, store, () => sharingOf(configOf()), silentLog)
     expect((await ann.listOthers()).map(({ name }) => name)).toContain(`Other Users/${joe}/Plans`)
     expect(formatRights((await ann.permit(`Other Users/${joe}/Plans`)).rights)).toBe('lwite')
   })
