@@ -155,6 +155,27 @@ describe('msadm ren', () => {
     },
   )
 
+  it('gives the rights before anybody logs in, and leaves a new user of the old name alone', async () => {
+    const place = await newPlace()
+    const uidValidity = await made(place)
+    const enabled = async () => (await find(place, jane))?.state === 'enabled'
+    await place.mail(jane, async (_, store) => {
+      // Two steps at a time, until the account is enabled and before what is behind it.
+      while (!(await enabled())) expect(await runUntil(place, 2, 'behind')).toBe(true)
+      expect(await store.sharers.of('pat@a.example')).toEqual([jane])
+      expect(await store.account(jane).get('renaming')).toBeDefined()
+    })
+    await place.call(['add', '-p', 'other', 'joe'])
+    await place.mail(joe, (account) => fill(account, [50]))
+    expect(await place.call(['ren', '-l', jane, 'joe'])).toMatchObject({ status: 0, err: '' })
+    expect(await find(place, joe)).toMatchObject({ state: 'enabled' })
+    await place.mail(joe, async (account) => expect(await account.usage()).toMatchObject({ messages: 1 }))
+    await place.mail(jane, async (account) => {
+      expect((await account.status('INBOX')).uidValidity).toBe(uidValidity)
+      expect(await account.get('renaming')).toBeUndefined()
+    })
+  })
+
   it('renames what has no account, or no mail; says why it does not rename', async () => {
     const place = await newPlace()
     const { call, mail, configure } = place

@@ -95,13 +95,21 @@ const begin = async (from: UserId, to: UserId, { accounts, store }: Context): Pr
 
 /** Every step may have been done before. */
 const finish = async ({ from, to, state }: Renaming, { accounts, store }: Context): Promise<void> => {
-  const old = await accounts.find(from)
-  // From here on no session begins that would make the mail again under the old name.
-  if (old !== undefined && state !== undefined && old.state !== 'disabled')
-    await accounts.put({ ...old, state: 'disabled' })
-  if (await store().account(from).exists()) await store().rename(from, to)
+  const mail = store().account(to)
+  const hasMail = (await renamingOf(mail)) !== undefined
+  const hasAccount = state === undefined || (await accounts.find(to))?.userId === to
+  // With both done, whatever has the old name is a new user's.
+  if (!hasMail || !hasAccount) {
+    const old = await accounts.find(from)
+    // From here on no session begins that would make the mail again under the old name.
+    if (old !== undefined && state !== undefined && old.state !== 'disabled')
+      await accounts.put({ ...old, state: 'disabled' })
+    if (!hasMail) await store().rename(from, to)
+    if (!hasAccount) await accounts.rename(from, to)
+  }
+  // Before anybody logs in: the user would not have them, and might be given others meanwhile.
+  await renameInAcls(store(), from, to)
   if (state !== undefined) {
-    await accounts.rename(from, to)
     const account = await accounts.find(to)
     if (account === undefined)
       throw new CommandError(`the account ${to} is not found under its new name; see why, and do the same again`)
@@ -110,8 +118,6 @@ const finish = async ({ from, to, state }: Renaming, { accounts, store }: Contex
     )
     await accounts.put({ ...account, state, properties })
   }
-  const mail = store().account(to)
-  await renameInAcls(store(), from, to)
   await mail.put({ [key]: undefined })
 }
 
