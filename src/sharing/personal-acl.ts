@@ -6,7 +6,7 @@
 import { canonicalUserId } from '../auth/user-id.ts'
 import { StoreError, SyntaxFault } from '../base/errors.ts'
 import type { MailboxId, UserId } from '../base/ids.ts'
-import { aclPrefix, givenRights, negative, type StoredAcl } from '../store/acl-values.ts'
+import { aclPrefix, namedIn, negative, type StoredAcl } from '../store/acl-values.ts'
 import type { Account, Store } from '../store/types.ts'
 import { type Acl, anyone, groupPrefix, identifierOf } from './acl.ts'
 import { formatRights, noRights, type Rights, storedRights, withLookup } from './rights.ts'
@@ -65,22 +65,23 @@ export async function changeAcl(
     throw new StoreError('no-permission', 'The right "a" belongs to the owner and can not be given')
   const account = store.account(owner)
   const mailboxId = await idIn(account, mailbox)
-  // Before it is so: whoever was told that it is finds the mailbox, and a name that can't be noted gives no rights.
-  if (named === identifier && change.mode !== 'remove') await store.sharers.add(identifier, owner)
-  await update(store, account, mailboxId, (acl) => {
+  const changed = (acl: Acl): Acl => {
     const before = acl.get(identifier) ?? noRights
-    const changed = {
+    const rights = {
       set: change.rights,
       add: before.union(change.rights),
       remove: before.difference(change.rights),
     }[change.mode]
     // Taking rights is not having them: what is taken is as it was said. ACL-02
-    const after = named === identifier ? withLookup(changed) : changed
+    const after = named === identifier ? withLookup(rights) : rights
     const others = [...acl].filter(([other]) => other !== identifier)
     if (after.size > 0 && others.length >= maxIdentifiers)
       throw new StoreError('limit', `An access control list has at most ${maxIdentifiers} identifiers`)
     return new Map(after.size === 0 ? others : [...others, [identifier, after]])
-  })
+  }
+  // Before it is so: whoever was told that it is finds the mailbox, and a name that can't be noted gives no rights.
+  if (changed(await aclOf(account, mailboxId)).has(identifier)) await store.sharers.add(named, owner)
+  await update(store, account, mailboxId, changed)
 }
 
 /** Takes an identifier out of the list, or all of them. Nothing for one that is not in it. ACL-04 */
@@ -106,12 +107,12 @@ export async function inheritAcl(
 }
 
 /**
- * A user has another id now: what he gives is noted under it, and what others have given him is his again. Not the rights that only negative entries of
- * others name. Throws StoreError.
+ * A user has another id now: what he gives is noted under it, and what others have given him is his again, and taken from him what they took.
+ * Throws StoreError.
  */
 export async function renameInAcls(store: Store, from: UserId, to: UserId): Promise<void> {
   const own = await store.account(to).entries(aclPrefix)
-  for (const identifier of givenRights(own)) {
+  for (const identifier of namedIn(own)) {
     await store.sharers.add(identifier, to)
     await store.sharers.remove(identifier, from)
   }
@@ -126,11 +127,11 @@ export async function renameInAcls(store: Store, from: UserId, to: UserId): Prom
 export async function forgetInAcls(store: Store, userId: UserId): Promise<void> {
   const account = store.account(userId)
   const own = (await account.exists()) ? await account.entries(aclPrefix) : []
-  for (const identifier of givenRights(own)) await store.sharers.remove(identifier, userId)
+  for (const identifier of namedIn(own)) await store.sharers.remove(identifier, userId)
   await changeInAcls(store, userId, () => undefined)
 }
 
-/** In all lists that give rights to a user: `called` says how he is named from now on, undefined for not at all. */
+/** In all lists that name a user: `called` says how he is named from now on, undefined for not at all. */
 async function changeInAcls(store: Store, userId: UserId, called: (identifier: string) => string | undefined) {
   if (identifierOf(userId) === undefined) return
   const isHis = (identifier: string) => identifier === userId || identifier === negative + userId
@@ -158,14 +159,14 @@ async function update(store: Store, account: Account, mailbox: MailboxId, change
     after = Object.fromEntries(Array.from(change(aclIn(value)), ([who, rights]) => [who, formatRights(rights)]))
     return Object.keys(after).length === 0 ? undefined : after
   })
-  const given = (value: unknown) => givenRights([[aclPrefix, value ?? {}]])
+  const given = (value: unknown) => namedIn([[aclPrefix, value ?? {}]])
   for (const identifier of given(after)) await sharers.add(identifier, owner)
   const gone = given(before).difference(given(after))
   if (gone.size === 0) return
-  for (const identifier of gone.difference(givenRights(await account.entries(aclPrefix)))) {
+  for (const identifier of gone.difference(namedIn(await account.entries(aclPrefix)))) {
     await sharers.remove(identifier, owner)
     // Somebody may have given rights at this moment, and have found the note there still.
-    if (givenRights(await account.entries(aclPrefix)).has(identifier)) await sharers.add(identifier, owner)
+    if (namedIn(await account.entries(aclPrefix)).has(identifier)) await sharers.add(identifier, owner)
   }
 }
 

@@ -7,13 +7,13 @@ export const negative = '-'
 
 export type StoredAcl = Readonly<Record<string, string>>
 
-/** Whom the lists give rights to. */
-export function givenRights(values: Iterable<readonly [key: string, value: unknown]>): ReadonlySet<string> {
-  const given = new Set<string>()
+/** Whom the lists give rights to, or take them from. */
+export function namedIn(values: Iterable<readonly [key: string, value: unknown]>): ReadonlySet<string> {
+  const named = new Set<string>()
   for (const [key, value] of values) {
     if (!key.startsWith(aclPrefix)) continue
     for (const identifier of Object.keys(value as StoredAcl))
-      if (!identifier.startsWith(negative)) given.add(identifier)
+      named.add(identifier.startsWith(negative) ? identifier.slice(negative.length) : identifier)
   }
-  return given
+  return named
 }

@@ -69,6 +69,7 @@ test('a list has its limit', async () => {
     [`acl ${mailboxId}`]: Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`u${n}@x`, 'lr'])),
   })
   await expect(set(one, ann, eve, 'lr')).rejects.toMatchObject({ kind: 'limit' })
+  expect(await one.sharers.of(eve)).toEqual([])
   await set(one, ann, 'u5@x', 'lrs')
 })
 
@@ -90,6 +91,21 @@ test('rights follow a user who gets another id', async () => {
   // Again, after an interruption.
   await renameInAcls(one, bob, rob)
   expect(await listOf(other, ann)).toEqual({ [rob]: 'lrs', [`-${rob}`]: 's' })
+})
+
+test('what is taken from a user is taken under the new id, too', async () => {
+  const { one } = await stores()
+  await set(one, ann, 'anyone', 'lr')
+  await set(one, ann, `-${bob}`, 'l')
+  await one.account(eve).ensure()
+  await renameInAcls(one, bob, eve)
+  expect(await listOf(one, ann)).toEqual({ anyone: 'lr', [`-${eve}`]: 'l' })
+})
+
+test('nobody is noted who is not in a list', async () => {
+  const { one } = await stores()
+  await set(one, ann, eve, '')
+  expect(await one.sharers.of(eve)).toEqual([])
 })
 
 test('what takes rights from a user is not touched for another one whose id looks like it', async () => {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { StoreError } from '../../base/errors.ts'
 import type { UserId } from '../../base/ids.ts'
 import { AccountState } from '../account-state.ts'
-import { givenRights } from '../acl-values.ts'
+import { namedIn } from '../acl-values.ts'
 import { codeOf, type FileStatus, unlessAbsent } from '../fs.ts'
 import { parseMessageFileName } from '../message-file.ts'
 import { childName } from '../names.ts'
@@ -115,12 +115,12 @@ async function checkAccountLog(run: Run, place: Place, directory: string, hasLog
   }
 }
 
-/** Whoever is given rights finds the mailboxes by a note. */
+/** Whoever a list names finds the mailboxes by a note. */
 async function checkNotes(run: Run, { userId, top, isTree }: Place, { values }: AccountState): Promise<void> {
-  const given = givenRights(values)
-  if (given.size === 0 || run.archived || isTree === true) return
+  const named = namedIn(values)
+  if (named.size === 0 || run.archived || isTree === true) return
   await using store = run.openStore()
-  for (const identifier of given) {
+  for (const identifier of named) {
     if ((await store.sharers.of(identifier)).includes(userId!)) continue
     await run.found({ kind: 'share-unnoted', path: top, userId, detail: `for ${identifier}` }, () =>
       store.sharers.add(identifier, userId!),

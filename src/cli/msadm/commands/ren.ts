@@ -33,7 +33,8 @@ export const ren: Command = {
 While it goes on nobody can log in under either name; sessions of the user end with a temporary error. When it is interrupted, by a crash or
 a power cut, the same command goes on where it was. Messages, flags and UIDs stay as they are; the addresses mail and mailLocalAddress follow
 where they had the old name, and mail for the old name is not known any more: msadm add -f -d or the directory can keep it as another
-mailLocalAddress. Rights that others gave under the old name, and that the user gave, stay. Backends in ms_sync.xml are not changed.
+mailLocalAddress. Rights that others gave under the old name, and that the user gave, stay. Groups and the access lists of shared roots, in
+ms.conf or the directory, are not changed, and neither are backends in ms_sync.xml.
 
 Examples
   msadm ren -l jane.doe@example.org jane.roe@example.org`,
