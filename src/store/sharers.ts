@@ -3,7 +3,7 @@
  *
  *     <home>/.shares/<identifier>/<owner>
  *
- * Derived: whether a pair still means anything, the owner's account says. Putting a file that is there and removing one that is not are no failures, so
+ * A folder is there as long as there is a file in it. Derived: whether a pair still means anything, the owner's account says. Putting a file that is there and removing one that is not are no failures, so
  * that nobody has to know what others are doing.
  */
 
@@ -16,6 +16,9 @@ import type { Sharers } from './types.ts'
 
 /** Of the home's folder for this. No account's name. */
 export const sharesName = '.shares'
+
+/** How often a folder is made anew that others take away at the same time. */
+const attempts = 100
 
 export class StoredSharers implements Sharers {
   private readonly context: StoreContext
@@ -32,19 +35,31 @@ export class StoredSharers implements Sharers {
       const folder = this.folderOf(identifier)
       const path = `${folder}/${accountDirectory(owner)}`
       if ((await unlessAbsent(fs.status(path))) !== undefined) return
-      await makeDirectories(fs, '', folder)
-      try {
-        await fs.write(path)
-      } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          await makeDirectories(fs, '', folder)
+          await fs.write(path)
+          break
+        } catch (error) {
+          if (codeOf(error) === 'EEXIST') break
+          // Somebody took away the last one, and the folder with it.
+          if (codeOf(error) !== 'ENOENT' || attempt === attempts) throw error
+        }
       }
-      await fs.syncDirectory(folder)
+      await unlessAbsent(fs.syncDirectory(folder))
     })
   }
 
   remove(identifier: string, owner: UserId): Promise<void> {
     return doing('Noting who shares', async () => {
-      await unlessAbsent(this.context.fs.remove(`${this.folderOf(identifier)}/${accountDirectory(owner)}`))
+      const { fs } = this.context
+      const folder = this.folderOf(identifier)
+      await unlessAbsent(fs.remove(`${folder}/${accountDirectory(owner)}`))
+      try {
+        await unlessAbsent(fs.removeDirectory(folder))
+      } catch (error) {
+        if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '')) throw error
+      }
     })
   }
 

@@ -28,7 +28,7 @@ async function stores() {
 }
 
 test('who shares with whom is known to every process', async () => {
-  const { one, other } = await stores()
+  const { directory, one, other } = await stores()
   expect(await other.sharers.of('anyone')).toEqual([])
   await one.sharers.add('anyone', bob)
   await one.sharers.add('anyone', alice)
@@ -40,6 +40,14 @@ test('who shares with whom is known to every process', async () => {
   await other.sharers.remove('anyone', bob)
   await other.sharers.remove('anyone', bob)
   expect(await one.sharers.of('anyone')).toEqual([alice])
+  await one.sharers.remove('group:Staff', bob)
+  expect(await readdir(join(directory, 'user', '.shares'))).toEqual(['anyone'])
+  for (let round = 0; round < 20; round += 1) {
+    await Promise.all([one.sharers.add('carol', bob), other.sharers.add('carol', alice)])
+    await Promise.all([one.sharers.remove('carol', bob), other.sharers.add('carol', alice)])
+    await Promise.all([one.sharers.remove('carol', alice), other.sharers.add('carol', bob)])
+    expect(await other.sharers.of('carol')).toEqual([bob])
+  }
   // No account, and nothing that a check of the store minds.
   const accounts: UserId[] = []
   for await (const userId of one.accounts()) accounts.push(userId)
