@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // Most wait for other processes and for the disk.
+    maxWorkers: 3,
     pool: 'forks',
     reporters: ['default', './test/support/summary.ts'],
   },
