@@ -32,11 +32,7 @@ export interface Run {
 
 const pull = ({ given, userId, password }: User, { bus, context, signal, quiet }: Run): Promise<MigrateAnswer> => {
   const progress = quiet ? undefined : follow(bus, userId, context)
-  return askToMigrate(
-    (service, request, options) => bus.ask(service, request, options),
-    { user: given, userId, password, signal },
-    timeoutMs,
-  )
+  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, signal }, timeoutMs)
     .catch(told(signal))
     .finally(() => progress?.stop())
 }

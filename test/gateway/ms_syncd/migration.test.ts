@@ -44,6 +44,19 @@ const account = ({ accounts }: Stage) => accounts.find(anna)
 const received = ({ backend }: Stage, command: string) =>
   backend.received.filter((line) => line.includes(command)).length
 
+/** The connection breaks at the last message, until what this answers is called. */
+const breakAtLast = ({ backend }: Stage): (() => void) => {
+  let isBroken = true
+  backend.on('RETR', ({ argument, socket }, usual) => {
+    if (!isBroken || argument !== '3') return usual()
+    socket.destroy()
+    return ''
+  })
+  return () => {
+    isBroken = false
+  }
+}
+
 it('MIG-03 MIG-05: the first login pulls the mail and makes an account with its password', async () => {
   const at = await stage()
   await at.scene.login()
@@ -82,15 +95,10 @@ it('MIG-07: what is deleted here stays at the backend, and what is gone there st
 
 it('MIG-06: a pull that breaks off lets nobody in and makes no account; the next login goes on with it', async () => {
   const at = await stage()
-  let isBroken = true
-  at.backend.on('RETR', ({ argument, socket }, usual) => {
-    if (!isBroken || argument !== '3') return usual()
-    socket.destroy()
-    return ''
-  })
+  const mend = breakAtLast(at)
   await expect(at.scene.login()).rejects.toMatchObject({ kind: 'unavailable' })
   expect(await account(at)).toBeUndefined()
-  isBroken = false
+  mend()
   const before = received(at, 'RETR')
   at.scene.clock.turn(120)
   await at.scene.until(async () => (await account(at)) !== undefined)
@@ -177,17 +185,12 @@ it('MIG-08: msadm is told when all is here, and why not; a user who logs in mean
   const at = await stage()
   const migrate = (password: string) => at.scene.gateway.migrate(anna, anna, Buffer.from(password))
   await expect(migrate('wrong')).rejects.toMatchObject({ kind: 'bad-credentials' })
-  let isBroken = true
-  at.backend.on('RETR', ({ argument, socket }, usual) => {
-    if (!isBroken || argument !== '3') return usual()
-    socket.destroy()
-    return ''
-  })
+  const mend = breakAtLast(at)
   await expect(migrate('pw')).rejects.toMatchObject({
     kind: 'unavailable',
     cause: { message: expect.stringContaining('pop://127.0.0.1') },
   })
-  isBroken = false
+  mend()
   const pulled = migrate('pw')
   await at.scene.login()
   expect(await pulled).toEqual({ listed: 3, notGiven: 0 })
@@ -196,14 +199,9 @@ it('MIG-08: msadm is told when all is here, and why not; a user who logs in mean
 
 it('a login right behind one whose pull broke off pulls again', async () => {
   const at = await stage()
-  let isBroken = true
-  at.backend.on('RETR', ({ argument, socket }, usual) => {
-    if (!isBroken || argument !== '3') return usual()
-    socket.destroy()
-    return ''
-  })
+  const mend = breakAtLast(at)
   await expect(at.scene.login()).rejects.toMatchObject({ kind: 'unavailable' })
-  isBroken = false
+  mend()
   await at.scene.login()
   expect(await account(at)).toBeDefined()
 })
