@@ -14,7 +14,7 @@ const root = resolve(import.meta.dirname, '../../..')
 
 /** Module that runs the service. A path, not an import: the services live in other processes. */
 export const mainOf = (service: ServiceName): string =>
-  resolve(root, service === 'ms_syncd' ? 'gateway/ms_syncd/main.ts' : `src/${service}/main.ts`)
+  resolve(root, service === 'ms_syncd' ? 'migrate/main.ts' : `src/${service}/main.ts`)
 
 export const isService = (name: string): name is ServiceName => serviceNames.some((service) => service === name)
 

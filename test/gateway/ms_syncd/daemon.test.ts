@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { msSyncd } from '#gateway/ms_syncd/main.ts'
+import { msSyncd } from '#gateway/ms_syncd/daemon.ts'
 import { openAccounts } from '#src/auth/accounts.ts'
 import { createAuthenticator } from '#src/auth/authenticator.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
@@ -49,7 +49,7 @@ const installation = async (overrides: ConfigOverrides = {}, records = '') => {
   })
   const lines: LogLine[] = []
   const runtime = { config, clock: systemClock, firstWorker: true, sharedPorts: false }
-  const syncd = await msSyncd.start({ ...runtime, log: recordingLog(lines), events: bus(address, 'ms_syncd') })
+  const syncd = await msSyncd().start({ ...runtime, log: recordingLog(lines), events: bus(address, 'ms_syncd') })
   const front = bus(address, 'imapd')
   const authenticator = createAuthenticator({ config, log: silentLog, clock: systemClock, ask: front.ask.bind(front) })
   const login = (password = 'pw', user = 'anna') =>

@@ -6,8 +6,8 @@ import { openAccountSource } from '#src/auth/account-source.ts'
 import { loadUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import type { Config } from '#src/config/config.ts'
 import { formatFinding } from '#src/config/finding.ts'
+import type { Json } from '#src/events/types.ts'
 import { type Consents, openConsents } from '#src/oauth/consents.ts'
-import { runDaemon } from '#src/server/daemon.ts'
 import { openMailStore } from '#src/server/mail-store.ts'
 import { exitCodes } from '#src/server/process.ts'
 import { StartError } from '#src/server/supervision.ts'
@@ -19,14 +19,19 @@ import { ProfileFiles } from '../backend/profile-files.ts'
 import type { TlsTrust } from '../backend/tls.ts'
 import { BackendTokens } from '../backend/tokens.ts'
 import { authenticate, serviceName } from './authenticate.ts'
+import type { Extension, OpenExtension } from './extension.ts'
 import { Gateway } from './gateway.ts'
 import { placeOfProcess, Shares } from './shares.ts'
 import { isStatusRequest, statusAnswer } from './status-request.ts'
 
 /** One process: the passwords of users who are connected are in its memory, and nowhere else. */
-export const msSyncd: Daemon = { name: 'ms_syncd', workers: 'one', start }
+export const msSyncd = (...extensions: readonly OpenExtension[]): Daemon => ({
+  name: 'ms_syncd',
+  workers: 'one',
+  start: (runtime) => start(runtime, extensions),
+})
 
-async function start(runtime: Runtime): Promise<RunningDaemon> {
+async function start(runtime: Runtime, extensions: readonly OpenExtension[]): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   checkMode(config)
   const readUsers = async (from: Config): Promise<UserDatabase> => {
@@ -58,16 +63,25 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
       Shares.join({ directory: shared('shares'), clock, log, place: await placeOfProcess(), ...parts }),
     keepProfile: (key, profile) => profileFiles.touch(key, profile),
   })
+  const opened: Extension[] = []
+  for (const open of extensions) opened.push(await open({ runtime, gateway, accounts, shared }))
+  const answer = async (request: Json, signal: AbortSignal): Promise<Json> => {
+    if (isStatusRequest(request)) return await statusAnswer(gateway, request)
+    for (const extension of opened) {
+      const answered = extension.answer(request, signal)
+      if (answered !== undefined) return await answered
+    }
+    return await authenticate(gateway, request)
+  }
   // In this order: sessions of an earlier ms_syncd are told of this one before it lets anybody in (src/events/replacement.ts).
   const announcement = events.announce({ service: 'gw' })
-  const unserve = events.serve(serviceName, async (request) =>
-    isStatusRequest(request) ? statusAnswer(gateway, request) : authenticate(gateway, request),
-  )
+  const unserve = events.serve(serviceName, answer)
   await gateway.start()
   return {
     async stop() {
       unserve()
       announcement.withdraw()
+      for (const extension of opened.toReversed()) await extension.stop()
       await gateway.stop()
       await profileFiles[Symbol.asyncDispose]()
       await store.close()
@@ -83,6 +97,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
         access: await readAccess(next),
         accounts,
       })
+      for (const extension of opened) await extension.reload(next)
       return []
     },
   }
@@ -117,5 +132,3 @@ const consentsOf = (config: Config): Promise<Consents> =>
   openConsents(config).catch((cause: Error) => {
     throw new StartError(cause.message, exitCodes.config)
   })
-
-if (import.meta.main) await runDaemon(msSyncd)

@@ -1,0 +1,5 @@
+/** ms_syncd, with what migrations add to the gateway. */
+import { msSyncd } from '#gateway/ms_syncd/daemon.ts'
+import { runDaemon } from '#src/server/daemon.ts'
+
+if (import.meta.main) await runDaemon(msSyncd())
