@@ -44,9 +44,10 @@ export function pairNames(
     pairs.set(path, name)
     taken.add(name)
   }
-  // The order must not matter: two runs that see the same names pair them alike.
-  for (const mailbox of remote.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
-    if (pairs.has(mailbox.path)) continue
+  // The order must not matter: two runs that see the same names pair them alike. What can keep its name does, whatever becomes like it.
+  const fresh = remote.filter(({ path }) => !pairs.has(path)).toSorted((a, b) => (a.path < b.path ? -1 : 1))
+  const [kept, changed] = [fresh.filter(isKept), fresh.filter((mailbox) => !isKept(mailbox))]
+  for (const mailbox of [...kept, ...changed]) {
     const wanted = nameHere(mailbox, policy)
     const name = taken.has(wanted) ? withMark(wanted, mailbox.path) : wanted
     pairs.set(mailbox.path, name)
@@ -89,6 +90,12 @@ export function pathThere(
   if (delimiter === undefined || delimiter === '') return levels.length > 1 ? undefined : namespace + rest
   return levels.some((level) => level.includes(delimiter)) ? undefined : namespace + levels.join(delimiter)
 }
+
+/** It is a name that this store can have. */
+const isKept = ({ path, delimiter }: RemoteName): boolean =>
+  (delimiter === undefined || delimiter === '' ? [path] : path.split(delimiter)).every(
+    (level) => levelHere(level) === level,
+  )
 
 /** One level that this store can have: no slash, no control, neither empty nor a dot or two. */
 function levelHere(level: string): string {

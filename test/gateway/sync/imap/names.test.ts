@@ -59,6 +59,18 @@ describe('pairs of names', () => {
   })
 })
 
+describe('a name that can be kept', () => {
+  it.each([
+    ['Cafe\u0301', 'Caf\u00e9'],
+    ['a/b', 'a_b'],
+  ])('is not lost to %j, which becomes like it', (changed, kept) => {
+    const remote = [changed, kept].map((path) => ({ path, delimiter: '.' }))
+    const pairs = pairNames(remote, new Map(), plain)
+    expect(pairs.get(kept)).toBe(kept)
+    expect(pairs.get(changed)).toMatch(/ \([0-9a-f]{8}\)$/)
+  })
+})
+
 describe('the path there of a mailbox made here', () => {
   it.each([
     ['Work/2026', '.', dotted, 'INBOX.Work.2026'],
