@@ -29,8 +29,9 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
   const others = [namespaces?.other, namespaces?.shared].flatMap((list) => (list || []).map(({ prefix }) => prefix))
   const levels = await levelsAmong(control, listed)
   const unreachable = listed.filter(({ path, pathAsListed }) => levels.has(path) && /[^\x00-\x7f]/.test(pathAsListed))
-  const mailboxes = listed.flatMap(({ path, delimiter, flags, subscribed, status, specialUse }): ListedMailbox[] => {
-    if (!isMailbox(flags) || levels.has(path)) return []
+  const mailboxes = listed.flatMap((mailbox): ListedMailbox[] => {
+    const { path, delimiter, subscribed, status, specialUse } = mailbox
+    if (!isMailbox(mailbox) || levels.has(path)) return []
     // What belongs to others, or to all, is not this user's to keep in step.
     if (others.some((prefix) => prefix !== '' && path.startsWith(prefix))) return []
     return [
@@ -38,7 +39,7 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
         path,
         delimiter: delimiter || undefined,
         id: undefined,
-        subscribed: subscribed === true,
+        subscribed: subscribed === true && !isNoselect(mailbox),
         use: uses.has(specialUse ?? '') ? specialUse : undefined,
         status: status === undefined || 'error' in status ? undefined : markOf(status as Status),
       },
@@ -56,7 +57,13 @@ const uses: ReadonlySet<string> = new Set(
   ['All', 'Archive', 'Drafts', 'Flagged', 'Important', 'Junk', 'Sent', 'Trash'].map((use) => `\\${use}`),
 )
 
-const isMailbox = (flags: ReadonlySet<string>): boolean => !flags.has('\\Noselect') && !flags.has('\\NonExistent')
+const isNoselect = ({ flags }: ListResponse): boolean => flags.has('\\Noselect') || flags.has('\\NonExistent')
+
+/**
+ * imapflow adds the attributes of LSUB to those of LIST after it asked for the statuses of what LIST says are mailboxes. In LSUB, `\Noselect` is told of every mailbox that has one
+ * below it that is subscribed to, and is not itself. RFC 3501 §6.3.9
+ */
+const isMailbox = (mailbox: ListResponse): boolean => !isNoselect(mailbox) || mailbox.status !== undefined
 
 /**
  * Names that are no mailboxes, only have some below them. Dovecot lists a mailbox that was removed, and had others below it, as if it were there;
@@ -64,8 +71,9 @@ const isMailbox = (flags: ReadonlySet<string>): boolean => !flags.has('\\Noselec
  */
 async function levelsAmong(control: ImapFlow, listed: readonly ListResponse[]): Promise<ReadonlySet<string>> {
   const levels = new Set<string>()
-  for (const { path, flags, status } of listed) {
-    if (!isMailbox(flags) || status?.uidValidity !== undefined) continue
+  for (const mailbox of listed) {
+    const { path, status } = mailbox
+    if (!isMailbox(mailbox) || status?.uidValidity !== undefined) continue
     await control.mailboxOpen(path, { readOnly: true }).catch((error: unknown) => {
       if (!control.usable) throw listingError(control, error)
       const { responseText = '' } = error as { responseText?: string }

@@ -8,7 +8,7 @@ import { bothSides } from './pass-support.ts'
 import { message, put, type Seen, treeHere, treeThere } from './trees.ts'
 import { twoWays } from './two-ways.ts'
 
-const users = Object.fromEntries(Array.from({ length: 4 }, (_, at) => [`user${at}`, 'secret']))
+const users = Object.fromEntries(Array.from({ length: 5 }, (_, at) => [`user${at}`, 'secret']))
 const uids = (...values: number[]) => values as Uid[]
 
 describe.each([
@@ -66,6 +66,23 @@ describe.each([
     expect(named(here)).toEqual(['Ablage/Büro', 'INBOX', 'Sent', 'a & b'])
     expect((await account.subscriptions()).filter((name) => name !== 'INBOX').sort()).toEqual(['Ablage/Büro', 'Sent'])
     expect(await both.pass()).toMatchObject({ fetched: 0, flags: 0, sent: 0 })
+  })
+
+  it('GW-15: a mailbox comes that is not subscribed to, though one below it is', async () => {
+    const both = await fresh()
+    for (const name of ['above', 'above/below']) {
+      await both.other.mailboxCreate(there(name))
+      await both.other.append(there(name), message(name))
+    }
+    await both.other.mailboxUnsubscribe(there('above'))
+    await both.other.mailboxSubscribe(there('above/below'))
+    expect(await both.pass()).toMatchObject({ fetched: 2, failed: 0 })
+    const here = await treeHere(both)
+    expect([here.above, here['above/below']].map((seen) => seen?.map(({ text }) => text))).toEqual([
+      [message('above')],
+      [message('above/below')],
+    ])
+    expect(await both.account.subscriptions()).not.toContain('above')
   })
 
   it('flags, new messages and deletions go both ways', async () => {
