@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -60,4 +61,15 @@ function withoutTuid(message: Buffer): Buffer {
   return at < 0 || end < 0 || end - at > 24
     ? message
     : Buffer.concat([message.subarray(0, at), message.subarray(end + 1)])
+}
+
+/** Messages of a Maildir tree, by name and time: a message that was fetched again has others. */
+export const filesIn = async (maildir: string): Promise<readonly string[]> => {
+  const entries = await readdir(maildir, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile() && /\/(new|cur)$/.test(entry.parentPath))
+  const names = files.map(async ({ parentPath, name }) => {
+    const { mtimeMs } = await stat(join(parentPath, name))
+    return `${parentPath.slice(maildir.length)}/${name} ${mtimeMs}`
+  })
+  return (await Promise.all(names)).sort()
 }

@@ -13,10 +13,11 @@ export class RawPop3 implements AsyncDisposable {
     this.#chunks = socket[Symbol.asyncIterator]()
   }
 
-  /** Connected and logged in. */
-  static async login(port: number, user: string, password: string): Promise<RawPop3> {
+  /** Connected and logged in. `utf8`: it takes messages with octets above 127 in their headers as they are, where the server asks for that (RFC 6856). */
+  static async login(port: number, user: string, password: string, utf8 = false): Promise<RawPop3> {
     const client = new RawPop3(connect({ port, host: '127.0.0.1', noDelay: true }))
     await client.#line()
+    if (utf8) await client.command('UTF8').catch(() => {})
     await client.command(`USER ${user}`)
     await client.command(`PASS ${password}`)
     return client

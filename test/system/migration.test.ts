@@ -1,13 +1,13 @@
 /** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Dovecot, startDovecot } from '../support/dovecot.ts'
-import { mbsyncFor } from '../support/mbsync.ts'
+import { filesIn, mbsyncFor } from '../support/mbsync.ts'
 import { sampleMessages } from '../support/messages.ts'
 import { RawImap } from '../support/raw-imap.ts'
 import { RawPop3 } from '../support/raw-pop3.ts'
@@ -44,17 +44,6 @@ const everything = async (port: number, user: string) => {
   // A new account here begins with a subscription to INBOX.
   const subscribed = (await names('LSUB')).filter((name) => name !== 'INBOX')
   return { mailboxes, subscribed }
-}
-
-/** Messages of a Maildir tree, by name and time: a message that was fetched again has others. */
-const filesIn = async (maildir: string): Promise<readonly string[]> => {
-  const entries = await readdir(maildir, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile() && /\/(new|cur)$/.test(entry.parentPath))
-  const names = files.map(async ({ parentPath, name }) => {
-    const { mtimeMs } = await stat(join(parentPath, name))
-    return `${parentPath.slice(maildir.length)}/${name} ${mtimeMs}`
-  })
-  return (await Promise.all(names)).sort()
 }
 
 describe('an old IMAP server', () => {
