@@ -4,7 +4,7 @@
  */
 
 import type { NumberColumn } from './columns.ts'
-import { messageFileName } from './message-file.ts'
+import { announcedUnique, messageFileName } from './message-file.ts'
 import type { Flag } from './types.ts'
 
 export const chunkRows = 1024
@@ -70,6 +70,8 @@ export interface Totals {
 export class Chunk {
   readonly columns: Columns
   private totalled: Totals | undefined
+  /** Number of the unique part that announced messages have; -1 where there are none. */
+  private announcedStart: number | undefined
 
   constructor(columns: Columns) {
     this.columns = columns
@@ -93,6 +95,17 @@ export class Chunk {
       else high = middle
     }
     return low
+  }
+
+  /** Its octets have come. */
+  isHere(row: number): boolean {
+    return !this.hasAnnounced || this.columns.uniqueStarts[row] !== this.announcedStart
+  }
+
+  /** Some of its messages may not be here: whether they are, each row tells. */
+  get hasAnnounced(): boolean {
+    this.announcedStart ??= this.columns.uniques.indexOf(announcedUnique)
+    return this.announcedStart >= 0
   }
 
   digestOf(row: number): string {

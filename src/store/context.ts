@@ -5,6 +5,7 @@ import type { RecentlyUsed } from './recently-used.ts'
 import type { Slots } from './slots.ts'
 import type { StatusTable } from './status-table.ts'
 import type { SummaryBlock } from './summary-block.ts'
+import type { Bring } from './types.ts'
 
 /** What everything in one open store shares. */
 export interface StoreContext {
@@ -27,6 +28,8 @@ export interface StoreContext {
   readonly cuts: Map<string, Promise<void>>
   /** How long what was removed can be brought back. */
   readonly undeleteDays: () => number
+  /** `StoreOptions.bring`. */
+  readonly bring: Bring | undefined
   /** Aborted when the store closes. */
   readonly closing: AbortSignal
 }

@@ -5,7 +5,7 @@ import type { StoreContext } from './context.ts'
 import { originOfCopy } from './copy-origin.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import type { OpenMailbox } from './mailbox.ts'
-import { checkOrigin, messageFileName } from './message-file.ts'
+import { checkOrigin, messageFileName, stillAway } from './message-file.ts'
 import type { StoredMessage } from './record.ts'
 import { severalAtOnce } from './several.ts'
 import type { CopyOptions, CopyResult, Flag } from './types.ts'
@@ -36,6 +36,7 @@ export async function copyMessages(
     origins.push(given.get(uid) ?? originOfCopy(source.id, message.origin))
   }
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
+  if (messages.some(({ isHere }) => !isHere)) throw new StoreError('unavailable', stillAway)
   const folder = `${target.directory}/msg`
   const files = await linkAll(context, source.directory, messages, target, origins)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()

@@ -6,10 +6,9 @@
  */
 
 import { createHash, hash } from 'node:crypto'
-import { StoreError } from '../base/errors.ts'
 import type { StoreContext } from './context.ts'
 import { storeError } from './fs.ts'
-import { checkOrigin, messageFileName } from './message-file.ts'
+import { checkNumbers, checkOrigin, messageFileName } from './message-file.ts'
 import { addPiece, PouredFile } from './poured-file.ts'
 import type { Delivered, Flag, MessageSink, NewMessage, OriginState } from './types.ts'
 import { uniqueName } from './unique.ts'
@@ -56,8 +55,7 @@ export class ArrivingMessage implements MessageSink {
     duplicateOf: OriginState | undefined,
   ) {
     if (message.origin !== undefined) checkOrigin(message.origin)
-    if (!Number.isSafeInteger(message.internalDate) || Math.abs(message.internalDate) > 1e14)
-      throw new StoreError('invalid', 'INTERNALDATE is no whole number of seconds')
+    checkNumbers(message.internalDate)
     this.context = context
     this.directory = directory
     this.message = message

@@ -18,9 +18,14 @@ export class MailboxDelivery implements Delivery {
 
   add(message: NewMessage): MessageSink {
     if (this.over) throw new Error('the delivery is over')
-    const known = message.origin === undefined ? undefined : this.mailbox.known(message.origin)
-    const flags = this.mailbox.canonicalFlags(message.flags ?? [])
-    const arriving = new ArrivingMessage(this.context, this.mailbox.directory, message, flags, known)
+    const { context, mailbox } = this
+    const known = message.origin === undefined ? undefined : mailbox.known(message.origin)
+    const announced = known?.present === true ? mailbox.announcedAs(known.uid) : undefined
+    const flags = mailbox.canonicalFlags(message.flags ?? [])
+    const arriving =
+      announced === undefined
+        ? new ArrivingMessage(context, mailbox.directory, message, flags, known)
+        : new ArrivingMessage(context, mailbox.directory, { ...message, ...announced }, flags, undefined)
     this.messages.push(arriving)
     return arriving
   }

@@ -4,7 +4,7 @@ import type { Uid } from '../base/ids.ts'
 import { inTurns } from './breath.ts'
 import type { ExpungedMessages } from './expunged.ts'
 import { type StoreFs, unlessAbsent } from './fs.ts'
-import { originHash, parseMessageFileName } from './message-file.ts'
+import { announcedUnique, originHash, parseMessageFileName } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { OriginMap } from './origin-map.ts'
 import type { Origins } from './origins.ts'
@@ -17,7 +17,7 @@ export interface FoundFile {
   readonly longOrigin: string | undefined
 }
 
-/** The UIDs of messages whose file is neither among the names that were listed nor there. */
+/** The UIDs of messages whose file is neither among the names that were listed nor there; of an announced message there is none. */
 export async function missingUids(
   messages: Iterable<StoredMessage>,
   listed: ReadonlySet<string>,
@@ -25,8 +25,9 @@ export async function missingUids(
   folder: string,
 ): Promise<Uid[]> {
   const missing: Uid[] = []
-  for await (const { uid, file } of inTurns(messages))
-    if (!listed.has(file) && (await unlessAbsent(fs.status(`${folder}/${file}`))) === undefined) missing.push(uid)
+  for await (const { uid, file, isHere } of inTurns(messages))
+    if (!isHere) missing.push(uid)
+    else if (!listed.has(file) && (await unlessAbsent(fs.status(`${folder}/${file}`))) === undefined) missing.push(uid)
   return missing
 }
 
@@ -53,7 +54,7 @@ export async function* unknownFiles(
   for await (const [origin] of inTurns(origins.departed)) departed.set(originHash(origin), origin)
   for await (const file of inTurns([...unknown].sort())) {
     const named = parseMessageFileName(file)
-    if (named === undefined || removed.has(file)) continue
+    if (named === undefined || named.unique === announcedUnique || removed.has(file)) continue
     if (named.origin !== undefined && origins.uidOf(named.origin) !== undefined) continue
     if (named.originHash !== undefined && hashes.has(named.originHash)) continue
     // A file of another size was being written when its writer died.

@@ -15,10 +15,16 @@ import { type StoreFs, unlessAbsent } from './fs.ts'
 import { History } from './history.ts'
 import { imageOf, partsOf } from './mailbox-image.ts'
 import { missingUids, unknownFiles } from './mailbox-recovery.ts'
-import { parseMessageFileName } from './message-file.ts'
+import { announcedFileName, parseMessageFileName } from './message-file.ts'
 import { StoredMessages } from './message-list.ts'
 import { MessageTable, type Row, type Rows } from './message-table.ts'
-import type { AddOperation, ExpungeOperation, FlagsOperation, OriginsOperation } from './operations.ts'
+import type {
+  AddOperation,
+  AnnounceOperation,
+  ExpungeOperation,
+  FlagsOperation,
+  OriginsOperation,
+} from './operations.ts'
 import type { OriginMap } from './origin-map.ts'
 import { type Departed, Origins } from './origins.ts'
 import { packUidl, type StoredMessage } from './record.ts'
@@ -30,6 +36,8 @@ import { parseUids } from './uid-set.ts'
 export interface Outcome {
   /** Of `add`. */
   readonly delivered?: Delivered
+  /** Of `announce`, in its order. */
+  readonly announced?: readonly Delivered[]
   /** Of `expunge`, in pieces. */
   readonly expunged?: readonly (readonly Uid[])[]
   /** Of `recent`. */
@@ -39,6 +47,8 @@ export interface Outcome {
 }
 
 const maxUid = 0xffffffff
+/** Rows added before others get their turn: a few ms. */
+const rowsPerTurn = 1000
 const nothing: Outcome = {}
 
 export class MailboxState implements Replica<Outcome> {
@@ -64,6 +74,8 @@ export class MailboxState implements Replica<Outcome> {
   private expungedTable = new ExpungedTable()
   private isTableChanged = false
   private isExpungedChanged = false
+  /** Announced messages that came with the entry being applied, by UID: told to the table together. */
+  private readonly came = new Map<Uid, NewRow>()
   private origins = new Origins(this.table)
   /** While entries may be missing: files of messages that were purged. */
   private purgedPastGaps: Set<string> | undefined
@@ -113,9 +125,12 @@ export class MailboxState implements Replica<Outcome> {
   /** Origins are known at once, which is safe: the entry is durable. All else is seen when it is complete. */
   *apply(operation: Operation, number: number): Steps<Outcome> {
     const modSeq = number as ModSeq
+    if (this.came.size > 0 && operation[0] !== 'add') yield* this.takeIn()
     switch (operation[0]) {
       case 'add':
         return this.add(operation as unknown as AddOperation, modSeq)
+      case 'announce':
+        return { announced: yield* this.announce(operation as unknown as AnnounceOperation, modSeq) }
       case 'flags':
         yield* this.changeFlags(operation as unknown as FlagsOperation, modSeq)
         return nothing
@@ -155,6 +170,7 @@ export class MailboxState implements Replica<Outcome> {
 
   /** Readers see what the entry made. */
   private publish(): void {
+    if (this.came.size > 0) finish(this.takeIn())
     this.uidNext = this.nextUid
     this.recentAfter = this.nextRecentAfter
     this.keywords = this.flagTable.keywords
@@ -194,6 +210,11 @@ export class MailboxState implements Replica<Outcome> {
     const origin = longOrigin ?? named.origin
     const known = origin === undefined ? undefined : this.byOrigin(origin)
     if (known !== undefined) {
+      const row = known.present ? this.announcedRow(known.uid, origin!) : undefined
+      if (row !== undefined) {
+        this.came.set(known.uid, { ...row, file, named })
+        return { delivered: { uid: known.uid } }
+      }
       this.nameOrigin(origin!, uidl)
       return { delivered: { duplicateOf: known } }
     }
@@ -202,6 +223,46 @@ export class MailboxState implements Replica<Outcome> {
     const added = Math.max(this.nextUid, uid) as Uid
     this.addRow({ uid: added, file, named, flags: flagsNumber, modSeq, addedModSeq: modSeq, origin, uidl })
     return { delivered: { uid: added } }
+  }
+
+  private *announce(
+    [, prefix, flagSets, ...rows]: AnnounceOperation,
+    modSeq: ModSeq,
+  ): Generator<undefined, Delivered[]> {
+    const flags = flagSets.map((set) => this.flagTable.number(set))
+    const fates: Delivered[] = []
+    for (const [uid, internalDate, sizeOctets, set, rest, uidl] of rows) {
+      const origin = prefix + rest
+      const known = this.byOrigin(origin)
+      if (known !== undefined) fates.push({ duplicateOf: known })
+      else {
+        const added = Math.max(this.nextUid, uid) as Uid
+        const file = announcedFileName({ internalDate, sizeOctets, origin })
+        const named = parseMessageFileName(file)
+        const flagsNumber = flags[set]
+        if (named === undefined || flagsNumber === undefined)
+          throw new DamagedEntry('A row of the log makes no message')
+        this.addRow({ uid: added, file, named, flags: flagsNumber, modSeq, addedModSeq: modSeq, origin, uidl })
+        fates.push({ uid: added })
+      }
+      if (fates.length % rowsPerTurn === 0) yield
+    }
+    return fates
+  }
+
+  /** The row of an announced message; undefined for one that is here, or came with this entry. */
+  private announcedRow(uid: Uid, origin: string): NewRow | undefined {
+    const found = this.table.find(uid)
+    if (found === undefined || found.chunk.isHere(found.row) || this.came.has(uid)) return undefined
+    return this.rowWith(uid, origin, packUidl(found.chunk.uidlOf(found.row), origin))
+  }
+
+  /** Announced messages have their files. */
+  private *takeIn(): Generator<undefined, void> {
+    const rows = [...this.came.values()].sort((a, b) => a.uid - b.uid)
+    this.came.clear()
+    this.isTableChanged = true
+    yield* this.table.replace(rows)
   }
 
   private addRow(row: NewRow & { readonly uid: Uid }): void {

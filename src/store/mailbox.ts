@@ -16,7 +16,7 @@ import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
 import { statusOf } from './mailbox-status.ts'
-import { checkOrigin } from './message-file.ts'
+import { checkNumbers, checkOrigin, stillAway } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { NameFilter } from './name-filter.ts'
 import { type Addition, inPieces, operations } from './operations.ts'
@@ -24,9 +24,11 @@ import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
 import type {
+  AnnouncedMessage,
   CommitNotice,
   CopyOptions,
   CopyResult,
+  Delivered,
   Delivery,
   ExpungeCause,
   Flag,
@@ -45,6 +47,8 @@ import { Purger, undeleteMessages } from './undelete.ts'
 const maxUid = 0xffffffff
 /** UIDVALIDITY and UIDs of another server are taken over up to this one: what is made here needs some above. */
 export const mostGiven = 0xf0000000
+/** Rows of one operation: a ms to write or read. */
+const announcedPerOperation = 1000
 /** Given by one operation. */
 const originsPerOperation = 1000
 
@@ -289,6 +293,7 @@ export class OpenMailbox implements Mailbox {
 
   async copyTo(uids: readonly Uid[], target: Mailbox, options?: CopyOptions): Promise<CopyResult> {
     if (!(target instanceof OpenMailbox)) throw new Error('the target is of another store')
+    await this.bring(uids)
     return await this.doing('Copying messages', copyMessages(this.context, this, uids, target, options))
   }
 
@@ -361,22 +366,84 @@ export class OpenMailbox implements Mailbox {
     })
   }
 
+  async announce(messages: readonly AnnouncedMessage[]): Promise<readonly Delivered[]> {
+    for (const { origin, internalDate, sizeOctets } of messages) {
+      checkOrigin(origin)
+      checkNumbers(internalDate, sizeOctets)
+    }
+    const spelled = messages.map((message) => ({ ...message, flags: this.canonicalFlags(message.flags ?? []) }))
+    return await this.commit({
+      plan: () => this.planAnnouncements(spelled),
+      done: (outcomes) => outcomes.flatMap(({ announced }) => announced ?? []),
+    })
+  }
+
+  private *planAnnouncements(
+    messages: readonly (AnnouncedMessage & { readonly flags: readonly Flag[] })[],
+  ): Iterable<Operation | undefined> {
+    for (let at = 0; at < messages.length; at += announcedPerOperation) {
+      if (at > 0) yield undefined
+      const some = messages.slice(at, at + announcedPerOperation)
+      yield operations.announce(
+        some,
+        some.map((message) => this.planUid(message)),
+      )
+    }
+  }
+
+  /** What a message keeps that was announced and comes now; undefined for one that is here. */
+  announcedAs(uid: Uid): { readonly internalDate: number } | undefined {
+    const row = this.byUid(uid)
+    return row?.isHere === false ? { internalDate: row.internalDate } : undefined
+  }
+
+  async bring(uids: readonly Uid[]): Promise<void> {
+    const missing = () => {
+      const { messages } = this
+      return uids.filter((uid) => messages.has(uid) && !messages.isHereAt(messages.positionOf(uid)))
+    }
+    if (missing().length === 0) return
+    await this.refresh()
+    const wanted = missing()
+    if (wanted.length === 0) return
+    try {
+      await this.context.bring?.({ userId: this.userId, mailboxId: this.id, mailbox: this.name, uids: wanted })
+    } catch (cause) {
+      throw new StoreError('unavailable', stillAway, { cause })
+    } finally {
+      await this.refresh()
+    }
+  }
+
+  /** As it is now that its octets are here. Throws StoreError expunged, unavailable. */
+  private async brought({ uid }: MessageRecord): Promise<MessageRecord> {
+    const { cause } = await this.bring([uid]).then(
+      () => ({ cause: undefined }),
+      (error: Error) => error,
+    )
+    const record = this.byUid(uid)
+    if (record === undefined) throw new StoreError('expunged', 'The message was expunged')
+    if (record.isHere) return record
+    throw new StoreError('unavailable', stillAway, { cause })
+  }
+
   /**
    * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError limit when there are no more UIDs.
    */
   *planAdditions(
     messages: readonly (Omit<Addition, 'uid'> & { readonly uid: Uid | undefined })[],
   ): Iterable<Operation> {
-    for (const message of messages) {
-      const { origin, uid: given = 0 as Uid } = message
-      const uid = given >= this.nextUid && given <= mostGiven ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
-      if (uid >= maxUid)
-        throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
-      const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)
-      if (!isKnown) this.nextUid = (uid + 1) as Uid
-      if (origin !== undefined) this.arriving.add(origin)
-      yield operations.add({ ...message, uid })
-    }
+    for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) })
+  }
+
+  private planUid(message: { readonly origin: string | undefined; readonly uid?: Uid | undefined }): Uid {
+    const { origin, uid: given = 0 as Uid } = message
+    const uid = given >= this.nextUid && given <= mostGiven ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
+    if (uid >= maxUid) throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
+    const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)
+    if (!isKnown) this.nextUid = (uid + 1) as Uid
+    if (origin !== undefined) this.arriving.add(origin)
+    return uid
   }
 
   /** Commits to this mailbox's log. */
@@ -400,7 +467,8 @@ export class OpenMailbox implements Mailbox {
     }
   }
 
-  async content(record: MessageRecord): Promise<MessageContent> {
+  async content(wanted: MessageRecord): Promise<MessageContent> {
+    const record = wanted.isHere ? wanted : await this.brought(wanted)
     const path = `${this.directory}/msg/${record.file}`
     try {
       const content = new FileContent(await this.context.fs.open(path))
@@ -419,8 +487,9 @@ export class OpenMailbox implements Mailbox {
     }
   }
 
-  summary(record: MessageRecord): Promise<MessageSummary> {
-    return this.summaries.get(record, async () => {
+  async summary(wanted: MessageRecord): Promise<MessageSummary> {
+    const record = wanted.isHere ? wanted : await this.brought(wanted)
+    return await this.summaries.get(record, async () => {
       await using content = await this.content(record)
       return await summaryOf(content)
     })

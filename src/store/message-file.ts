@@ -21,6 +21,12 @@ export interface MessageFile {
   readonly digest: string
 }
 
+/** In the place of the unique part, of a message whose octets have not come: no file has this name. */
+export const announcedUnique = 'announced'
+/** To whoever wants to read one. */
+export const stillAway = 'The message is still at the old server, which does not give it now'
+const noDigest = Buffer.alloc(32).toString('base64url')
+
 /** 255 octets less date, size, unique part, digest and marks. */
 const maxOriginOctets = 150
 const maxOriginLength = 2000
@@ -43,6 +49,14 @@ export function checkOrigin(origin: string): void {
     throw new StoreError('invalid', `An origin is empty, longer than ${maxOriginLength} characters, or not text`)
 }
 
+/** Throws StoreError invalid. */
+export function checkNumbers(internalDate: number, sizeOctets = 0): void {
+  if (!Number.isSafeInteger(internalDate) || Math.abs(internalDate) > 1e14)
+    throw new StoreError('invalid', 'INTERNALDATE is no whole number of seconds')
+  if (!Number.isSafeInteger(sizeOctets) || sizeOctets < 0 || sizeOctets > 1e14)
+    throw new StoreError('invalid', 'A size is no whole number of octets')
+}
+
 /**
  * `unique`: lower-case letters and digits that no other message of the mailbox has. `originHash` is for a message whose origin is not
  * known any more.
@@ -55,6 +69,11 @@ export function messageFileName(message: Omit<MessageFile, 'originHash'> & { rea
     if (token.length > maxOriginOctets) token = `^${originHash(origin)}`
   }
   return `${internalDate},S=${sizeOctets},O=${token},${unique},${digest}`
+}
+
+/** What stands for the name of the file that an announced message will have. docs/decisions/0024-announced-messages.md */
+export function announcedFileName(message: Pick<MessageFile, 'internalDate' | 'sizeOctets' | 'origin'>): string {
+  return messageFileName({ ...message, unique: announcedUnique, digest: noDigest })
 }
 
 /** Undefined for a name that `messageFileName` never makes. */

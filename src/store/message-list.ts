@@ -74,6 +74,18 @@ export class StoredMessages implements MessageList {
     return chunk.uidlOf(position - this.starts[this.near]!)
   }
 
+  isHereAt(position: number): boolean {
+    const chunk = this.chunkAt(position)
+    return chunk.isHere(position - this.starts[this.near]!)
+  }
+
+  *announced(): Iterable<Uid> {
+    for (const chunk of this.chunks) {
+      if (!chunk.hasAnnounced) continue
+      for (let row = 0; row < chunk.count; row += 1) if (!chunk.isHere(row)) yield chunk.columns.uids[row] as Uid
+    }
+  }
+
   positionOf(uid: Uid): number {
     const chunk = this.chunks[this.chunkOf(uid)]
     return chunk === undefined ? this.length : this.starts[this.near]! + chunk.rowOf(uid)

@@ -38,6 +38,9 @@ export class StoredMessage implements MessageRecord {
   get addedModSeq(): ModSeq {
     return this.chunk.columns.addedModSeqs[this.row]! as ModSeq
   }
+  get isHere(): boolean {
+    return this.chunk.isHere(this.row)
+  }
   get digest(): string {
     return this.chunk.digestOf(this.row)
   }

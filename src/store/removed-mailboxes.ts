@@ -250,8 +250,8 @@ export class RemovedMailboxes {
     const here = new Set(await this.filesIn(at))
     let missing: string[] = []
     const { messages, expunged } = (await this.logOf(at)).state
-    for (const { file } of messages) if (!here.has(file)) missing.push(file)
-    for (const { message } of expunged) if (!here.has(message.file)) missing.push(message.file)
+    for (const { file, isHere } of messages) if (isHere && !here.has(file)) missing.push(file)
+    for (const { message } of expunged) if (message.isHere && !here.has(message.file)) missing.push(message.file)
     for (const name of about.names) missing = await this.moveAll(missing, `${this.directoryOf(name)}/msg`, `${at}/msg`)
     if (missing.length > 0)
       this.context.log.log('warning', 'message files of a removed mailbox are missing', {

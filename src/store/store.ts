@@ -23,7 +23,7 @@ import { MailboxRegistry } from './registry.ts'
 import { renameAccount } from './rename-account.ts'
 import { StoredSharers } from './sharers.ts'
 import { Slots } from './slots.ts'
-import type { Account, CommitNotice, MoveOptions, MoveResult, Sharers, Store, TreeNotice } from './types.ts'
+import type { Account, Bring, CommitNotice, MoveOptions, MoveResult, Sharers, Store, TreeNotice } from './types.ts'
 
 export interface StoreOptions {
   /** Directory of the accounts; made, with the levels above it, when the first account is. */
@@ -48,6 +48,8 @@ export interface StoreOptions {
   readonly undeleteDays?: () => number
   /** Milliseconds without a sign of life after which a move counts as given up; three minutes unless a test wants to see it happen. */
   readonly moverSilenceMs?: number
+  /** Has octets of announced messages fetched by whoever can; without it they are unavailable until they come by themselves. */
+  readonly bring?: Bring
   /** Called for every commit by this process, after it is durable. */
   readonly onCommit?: (notice: CommitNotice) => void
   /** Likewise for every change of a tree. */
@@ -109,6 +111,7 @@ class MdirStore implements Store {
       cutSpread: 1 + randomInt(maxSpread) / 100,
       cuts: new Map(),
       undeleteDays: options.undeleteDays ?? (() => undeleteDays),
+      bring: options.bring,
       closing: this.closing.signal,
     }
     this.archives = [...new Set((options.archives ?? []).map((path) => resolve(path)))]

@@ -20,7 +20,9 @@ export interface MessageRecord {
   /** Shared between records with equal sets. */
   readonly flags: ReadonlySet<Flag>
   readonly modSeq: ModSeq
-  /** SHA-256 of the octets, base64url. */
+  /** False for an announced message: its octets have not come, and `sizeOctets` is what another server says. */
+  readonly isHere: boolean
+  /** SHA-256 of the octets, base64url; of no meaning where they are not here. */
   readonly digest: string
   /** Where a synchronised message comes from, in the gateway's own spelling, or what a copy was made of (`copySource`); unique in the mailbox. */
   readonly origin: string | undefined
@@ -46,6 +48,10 @@ export interface MessageList extends Iterable<MessageRecord> {
   addedModSeqAt(position: number): ModSeq
   originAt(position: number): string | undefined
   uidlAt(position: number): string | undefined
+  /** See `MessageRecord.isHere`. */
+  isHereAt(position: number): boolean
+  /** Those that are not here, ascending. Next to no work where all are. */
+  announced(): Iterable<Uid>
   /** Position of the first message with this UID or a higher one; `length` where there is none. Cheap for neighbours one after another. */
   positionOf(uid: Uid): number
   byUid(uid: Uid): MessageRecord | undefined
@@ -103,6 +109,24 @@ export interface NewMessage {
    */
   readonly uid?: Uid
 }
+
+/** A message that another server lists and that is to come: `Mailbox.announce`. */
+export interface AnnouncedMessage extends NewMessage {
+  readonly sizeOctets: number
+  readonly origin: string
+}
+
+/** Announced messages that somebody wants to read now. */
+export interface Wanted {
+  readonly userId: UserId
+  readonly mailboxId: MailboxId
+  /** Of the mailbox, as it is now. */
+  readonly mailbox: string
+  readonly uids: readonly Uid[]
+}
+
+/** Resolves when they are in the store, or won't come now; rejects with the reason why they don't. */
+export type Bring = (wanted: Wanted) => Promise<void>
 
 /** What another server tells of a mailbox whose UIDs are to be kept. RFC 9051 §2.3.1.1 */
 export interface GivenUids {
@@ -199,6 +223,13 @@ export interface Mailbox extends AsyncDisposable {
    */
   onChange(listener: (own: boolean) => void): () => void
   deliver(): Delivery
+  /**
+   * Messages that are there from now on, and whose octets come later: with a delivery of the same origin, under the same UID, whatever size they have then. All in
+   * one commit; their fates in the order given.
+   */
+  announce(messages: readonly AnnouncedMessage[]): Promise<readonly Delivered[]>
+  /** Has those of these messages fetched that are not here (`StoreOptions.bring`). Throws StoreError unavailable; what came is here all the same. */
+  bring(uids: readonly Uid[]): Promise<void>
   /** UIDs that `unchangedSince` left alone. Gone messages are ignored. One commit, or none when nothing changes. */
   changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }>
   /** The UIDs that this call expunged, ascending. */

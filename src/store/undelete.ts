@@ -85,6 +85,8 @@ async function withFiles(
 ): Promise<StoredMessage[]> {
   const messages: StoredMessage[] = []
   for (const { message } of rows) {
+    // It was never here: the old server has it.
+    if (!message.isHere) continue
     const status = await unlessAbsent(fs.status(`${directory}/msg/${message.file}`))
     if (status !== undefined) messages.push(message)
     else log.log('warning', 'the file of an expunged message is missing', { directory, file: message.file })

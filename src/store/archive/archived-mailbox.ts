@@ -8,9 +8,11 @@ import type { StoreContext } from '../context.ts'
 import { codeOf, storeError, unlessAbsent } from '../fs.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { statusOf } from '../mailbox-status.ts'
+import { stillAway } from '../message-file.ts'
 import { SummaryCache } from '../summary-cache.ts'
 import type {
   CopyResult,
+  Delivered,
   Delivery,
   ExpungedMessage,
   Mailbox,
@@ -99,7 +101,15 @@ export class ArchivedMailbox implements Mailbox {
     return () => {}
   }
 
+  async announce(): Promise<readonly Delivered[]> {
+    throw archiveError()
+  }
+
+  /** Nobody brings anything into an archive. */
+  async bring(): Promise<void> {}
+
   async content(record: MessageRecord): Promise<MessageContent> {
+    if (!record.isHere) throw new StoreError('unavailable', stillAway)
     try {
       const content = new FileContent(await this.context.fs.open(`${this.directory}/msg/${record.file}`))
       if (content.sizeOctets === record.sizeOctets) return content
@@ -116,8 +126,9 @@ export class ArchivedMailbox implements Mailbox {
     }
   }
 
-  summary(record: MessageRecord): Promise<MessageSummary> {
-    return this.summaries.get(record, async () => {
+  async summary(record: MessageRecord): Promise<MessageSummary> {
+    if (!record.isHere) throw new StoreError('unavailable', stillAway)
+    return await this.summaries.get(record, async () => {
       await using content = await this.content(record)
       return await summaryOf(content)
     })

@@ -83,7 +83,7 @@ function recordsOf({ messages }: MailboxCheck, first: number): ReadonlyMap<strin
   const end = messages.positionOf((first + blockUids) as Uid)
   for (let at = messages.positionOf(first as Uid); at < end; at += 1) {
     const record = messages.at(at)!
-    records.set(record.digest, record)
+    if (record.isHere) records.set(record.digest, record)
   }
   return records
 }

@@ -81,6 +81,11 @@ export const findingKinds = {
   'account-name': { severity: 'warning', means: "a directory that is no user's", repair: aside },
   mode: { severity: 'warning', means: 'others than the owner may use it, or the owner may not', repair: 'sets it' },
   owner: { severity: 'warning', means: 'it belongs to another user than its account', repair: 'sets it, as root' },
+  announced: {
+    severity: 'note',
+    means: 'messages of an old server that have not come yet',
+    repair: 'nothing: they come with the migration',
+  },
   'left-over': {
     severity: 'note',
     means: 'a delivery or removal did not come to its end',

@@ -26,8 +26,18 @@ interface Damage {
 }
 
 export async function checkMessages(check: MailboxCheck): Promise<void> {
+  await tellAnnounced(check)
   if (check.sound) await checkUnknown(check, `${check.directory}/msg`)
   await checkKnown(check, ({ sizeOctets }) => check.run.step({ what: 'message', octets: sizeOctets }))
+}
+
+/** Nothing is wrong with them, and whoever reads the result may look for them. */
+async function tellAnnounced({ run, place, directory, state }: MailboxCheck): Promise<void> {
+  let count = 0
+  for (const _ of state.messages.announced()) count += 1
+  const { userId, mailbox } = place
+  const detail = `${count} of ${state.messages.length}`
+  if (count > 0) await run.found({ kind: 'announced', path: `${directory}/msg`, userId, mailbox, detail })
 }
 
 /** The messages that the log has; `onChecked` is told of each. */
@@ -40,7 +50,7 @@ export async function checkKnown(check: MailboxCheck, onChecked: (record: Messag
       const record = messages.at(next)
       next += 1
       if (record === undefined || check.isGone) return
-      await checkMessage(check, folder, record)
+      if (record.isHere) await checkMessage(check, folder, record)
       onChecked(record)
     }
   }

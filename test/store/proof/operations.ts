@@ -88,6 +88,27 @@ export const operations: Readonly<Record<string, Operation>> = {
       { act: async (account) => (await account.open('new')).raiseUidNext(uids(20)[0]!) },
     ],
   },
+  'announce, and let come': {
+    steps: [
+      {
+        act: async (account) =>
+          (await inbox(account)).announce(
+            ['o-1', 'o-8', 'o-9'].map((origin) => ({ origin, internalDate: 1, sizeOctets: 5, flags: ['\\Flagged'] })),
+          ),
+      },
+      { act: async (account) => (await inbox(account)).changeFlags({ uids: uids(3), mode: 'add', flags: ['\\Seen'] }) },
+      {
+        act: async (account) =>
+          deliverAll(await inbox(account), [
+            { text: 'eight', origin: 'o-8' },
+            { text: 'again', origin: 'o-8' },
+            { text: 'own' },
+          ]),
+      },
+      { act: async (account) => (await inbox(account)).expunge(uids(4), 'client') },
+      { act: async (account) => deliver(await inbox(account), 'too late', { origin: 'o-9' }) },
+    ],
+  },
   create: one((account) => account.create('n/e/w')),
   'rename a tree': one((account) => account.rename('a', 'z')),
   'rename INBOX': one(
@@ -178,8 +199,14 @@ export async function preparedAccount(operation: Operation): Promise<MemoryDisk>
 /** A mailbox by what matters of it to anybody. */
 async function holds(mailbox: Mailbox): Promise<unknown> {
   const messages: unknown[] = []
-  for (const { uid, flags, origin, internalDate } of mailbox.messages)
-    messages.push([uid, await textOf(mailbox, uid), [...flags].sort().join(' '), knownOrigin(origin), internalDate])
+  for (const { uid, flags, origin, internalDate, isHere } of mailbox.messages)
+    messages.push([
+      uid,
+      isHere ? await textOf(mailbox, uid) : null,
+      [...flags].sort().join(' '),
+      knownOrigin(origin),
+      internalDate,
+    ])
   const departed = Array.from(mailbox.departed(), ([origin, { cause }]) => `${origin} ${cause}`).sort()
   const expunged = Array.from(mailbox.expunged(), ({ message, cause }) => `${message.uid} ${cause}`)
   const { recentAfter, uidValidity, uidNext } = mailbox
