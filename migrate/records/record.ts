@@ -1,0 +1,116 @@
+/** What is known of the migration of one account: a small file for each, beside the mail. docs/decisions/0261-records-of-migrations.md */
+import { StoreError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
+
+/** Named in the order in which most accounts go through them. */
+export const migrationStates = [
+  /** Nothing was begun. */
+  'waiting',
+  'pulling',
+  /** An operator stopped it, until one lets it go on. */
+  'paused',
+  /** It broke off (`reason`). It goes on by itself unless `reason` says what has to happen first. */
+  'failed',
+  /** All mail is here; the account is made at the user's first login, since nobody has shown the password yet. */
+  'pulled',
+  /** The account is made, and the old server is to be asked once more. */
+  'migrated',
+  /** The old server is not asked any more, and its password is destroyed. */
+  'closed',
+  /** The old server has the account again. */
+  'rolled-back',
+] as const
+export type MigrationState = (typeof migrationStates)[number]
+
+export interface MigrationCounts {
+  /** Messages at the old servers, by the last pass that came to its end. */
+  readonly listed: number
+  /** Those of them that are here. */
+  readonly here: number
+  /** Those that they list and don't give. */
+  readonly notGiven: number
+  /** Pulled in all passes. */
+  readonly octets: number
+}
+
+export const nothingCounted: MigrationCounts = { listed: 0, here: 0, notGiven: 0, octets: 0 }
+
+export interface MigrationRecord {
+  readonly userId: UserId
+  /** As the user or an operator wrote it: the old server is asked about this one. */
+  readonly given: string
+  readonly state: MigrationState
+  /** Of the state, in milliseconds since 1970. */
+  readonly since: number
+  /** Of the first state. */
+  readonly begun: number
+  /** Why it is in this state, in words for an operator. */
+  readonly reason?: string
+  readonly wave?: string
+  /** The node of the store whose ms_syncd pulls; it goes on with it after a restart. */
+  readonly node?: string
+  /** Of the account that is to be made. */
+  readonly properties: readonly (readonly [name: string, value: string])[]
+  readonly counts: MigrationCounts
+  /** The user's password at the old server, sealed to the user id; absent: it is in memory only, or nobody has shown it. */
+  readonly secret?: string
+}
+
+const version = 1
+const maxOctets = 256 * 1024
+
+export const formatRecord = (record: MigrationRecord): Buffer =>
+  Buffer.from(`${JSON.stringify({ version, ...record }, undefined, 2)}\n`)
+
+/** `path` is for errors. Throws StoreError damaged. */
+export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
+  const damaged = (what: string) =>
+    new StoreError('damaged', `the migration record ${path} ${what}; remove it, and migrate its user again`)
+  if (octets.length > maxOctets) throw damaged(`has ${octets.length} octets`)
+  let json: unknown
+  try {
+    json = JSON.parse(octets.toString('utf8'))
+  } catch {
+    // The parser's own text quotes the file.
+    throw damaged('is not JSON')
+  }
+  if (!isObject(json)) throw damaged('is not an object')
+  if (json.version !== version) throw damaged(`has a version that is not ${version}`)
+  const { userId, given, since, begun, properties, counts } = json
+  const text = (name: 'reason' | 'wave' | 'node' | 'secret') => {
+    const value = json[name]
+    if (value !== undefined && typeof value !== 'string') throw damaged(`has a ${name} that is no text`)
+    return value === undefined ? {} : { [name]: value }
+  }
+  const state = migrationStates.find((name) => name === json.state)
+  if (typeof userId !== 'string' || userId === '' || typeof given !== 'string')
+    throw damaged('does not say whose it is')
+  if (state === undefined) throw damaged('has no valid state')
+  if (!isCount(since) || !isCount(begun)) throw damaged('does not say since when')
+  if (!Array.isArray(properties) || !properties.every(isProperty)) throw damaged('has properties that are none')
+  if (!isObject(counts)) throw damaged('has no counts')
+  const { listed, here, notGiven, octets: pulled } = counts
+  if (!isCount(listed) || !isCount(here) || !isCount(notGiven) || !isCount(pulled))
+    throw damaged('has counts that are none')
+  return {
+    userId: userId as UserId,
+    given,
+    state,
+    since,
+    begun,
+    ...text('reason'),
+    ...text('wave'),
+    ...text('node'),
+    properties,
+    counts: { listed, here, notGiven, octets: pulled },
+    ...text('secret'),
+  }
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+const isProperty = (value: unknown): value is readonly [string, string] =>
+  Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === 'string')
