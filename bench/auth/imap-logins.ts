@@ -1,10 +1,11 @@
 /** Logins over IMAP, one after another, each on a connection of its own, at an imapd that has just been started. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
+import { treeCpuMs } from '#test/support/cpu.ts'
 import { freePort } from '#test/support/free-port.ts'
 import { type Population, password, userOf } from './populations.ts'
 
@@ -79,15 +80,6 @@ async function says(stream: NodeJS.ReadableStream, text: string): Promise<void> 
 }
 
 const cpuMsOf = (imapd: number | undefined, directory: number | undefined): Logins['cpuMs'] => ({
-  imapd: processCpuMs(imapd),
-  directory: processCpuMs(directory),
+  imapd: imapd === undefined ? 0 : treeCpuMs(imapd),
+  directory: directory === undefined ? 0 : treeCpuMs(directory),
 })
-
-/** proc(5): utime and stime, in hundredths of a second. All threads. */
-function processCpuMs(pid: number | undefined): number {
-  if (pid === undefined) return 0
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    .replace(/^.*\) /, '')
-    .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
-}

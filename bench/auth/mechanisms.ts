@@ -54,8 +54,7 @@ export const loginsPerSecond = async (
   mechanism: (typeof mechanisms)[number],
   clients: number,
   ms: number,
-): Promise<number> => {
-  await logIn(target, mechanism)
+): Promise<{ readonly logins: number; readonly perSecond: number }> => {
   const since = performance.now()
   let done = 0
   const client = async () => {
@@ -65,5 +64,5 @@ export const loginsPerSecond = async (
     }
   }
   await Promise.all(Array.from({ length: clients }, client))
-  return (done * 1000) / (performance.now() - since)
+  return { logins: done, perSecond: (done * 1000) / (performance.now() - since) }
 }

@@ -141,8 +141,15 @@ class EventClient implements EventBus {
     return msgno
   }
 
+  /** What is sent in one turn of the event loop leaves by one call of the system: a login alone tells of itself three times. */
   #send(octets: Buffer): void {
-    this.#socket?.write(octets)
+    const socket = this.#socket
+    if (socket === undefined) return
+    if (socket.writableCorked === 0) {
+      socket.cork()
+      setImmediate(() => socket.uncork())
+    }
+    socket.write(octets)
   }
 
   async #run(): Promise<void> {

@@ -205,6 +205,10 @@ export class Session {
     const view = this.#view
     this.#view = undefined
     this.activity()
+    await this.#leave(view)
+  }
+
+  async #leave(view: View | undefined): Promise<void> {
     try {
       await view?.mailbox.close()
     } catch (error) {
@@ -340,7 +344,7 @@ export class Session {
     try {
       this.output.flush()
       await this.connection.close()
-      await this.unselect()
+      await this.#leave(this.#view)
     } catch (error) {
       this.log.log('warning', 'session did not close cleanly', { cause: String(error) })
     }

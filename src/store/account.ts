@@ -92,7 +92,11 @@ export class StoredAccount implements Account {
   }
 
   async ensure(): Promise<void> {
-    await this.doing('Making an account', () => this.make())
+    const isComplete = await this.doing('Making an account', async () => {
+      await this.make()
+      return await this.isThere(`${this.directoryOf('INBOX')}/log`)
+    })
+    if (isComplete) return
     await this.create('INBOX').catch((error: unknown) => {
       if (!(error instanceof StoreError && error.kind === 'already-exists')) throw error
     })

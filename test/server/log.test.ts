@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Severity } from '#src/base/log.ts'
 import { makeLog } from '#src/server/log/log.ts'
@@ -78,7 +80,27 @@ describe('a log', () => {
     )
   })
 
-  it('goes on in a new file after rotation', () => {
+  it('loses nothing that was said before the process ends', () => {
+    const targets = join(import.meta.dirname, '../../src/server/log/targets.ts')
+    const script = `import { stderrTarget } from ${JSON.stringify(targets)}; stderrTarget.write('one\\n'); process.exit(70)`
+    const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+    expect([stderr, status]).toEqual(['one\n', 70])
+  })
+
+  it('writes the lines of one turn of the event loop together, and no more at once than a pipe keeps whole', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'log-'))
+    const path = join(directory, 'imapd.log')
+    const target = new FileTarget(() => openLogFile(path))
+    target.write(`${'1'.repeat(3000)}\n`)
+    expect(readFileSync(path, 'utf8')).toBe('')
+    target.write(`${'2'.repeat(3000)}\n`)
+    expect(readFileSync(path, 'utf8')).toBe(`${'1'.repeat(3000)}\n`)
+    await nextTurn()
+    expect(readFileSync(path, 'utf8')).toBe(`${'1'.repeat(3000)}\n${'2'.repeat(3000)}\n`)
+    rmSync(directory, { recursive: true })
+  })
+
+  it('goes on in a new file after rotation', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'log-'))
     const path = join(directory, 'imapd.log')
     const target = new FileTarget(() => openLogFile(path))
@@ -87,6 +109,7 @@ describe('a log', () => {
     target.write('two\n')
     target.reopen()
     target.write('three\n')
+    await nextTurn()
     expect(readFileSync(`${path}.1`, 'utf8')).toBe('one\ntwo\n')
     expect(readFileSync(path, 'utf8')).toBe('three\n')
     rmSync(directory, { recursive: true })

@@ -1,4 +1,5 @@
 /** What work costs, in a way that holds on a busy machine: CPU time of this thread alone, the least of several runs, one size against another. */
+import { readFileSync } from 'node:fs'
 
 /** Microseconds. */
 export const cpuMicros = async (work: () => unknown, runs = 5): Promise<number> => {
@@ -20,4 +21,18 @@ export const costRatio = async (less: () => unknown, more: () => unknown, runs?:
   await less()
   const one = await cpuMicros(less, runs)
   return (await cpuMicros(more, runs)) / Math.max(one, noiseMicros)
+}
+
+/** Milliseconds of the process and all below it, the ended ones too, user and system. proc(5); 0 for one that is gone. */
+export const treeCpuMs = (pid: number): number => {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    const own = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) * 10
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean)
+    return children.reduce((sum, child) => sum + treeCpuMs(Number(child)), own)
+  } catch {
+    return 0
+  }
 }

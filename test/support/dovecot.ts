@@ -28,6 +28,8 @@ export interface DovecotOptions {
 }
 
 export interface Dovecot extends AsyncDisposable {
+  /** Of the master; all other processes are below it. */
+  readonly pid: number
   readonly imapPort: number
   readonly imapsPort: number | undefined
   readonly pop3Port: number
@@ -152,6 +154,7 @@ async function startOnce(options: DovecotOptions): Promise<Dovecot> {
   }
 
   return {
+    pid: master.pid!,
     imapPort: ports.imap,
     imapsPort: options.tls ? ports.imaps : undefined,
     pop3Port: ports.pop3,

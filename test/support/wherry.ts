@@ -25,6 +25,8 @@ export interface Wherry extends AsyncDisposable {
   readonly userDirectory: string
   readonly imapPort: number
   readonly pop3Port: number
+  /** Of the starter; all services are below it. */
+  readonly pid: number
   /** What the services logged so far. */
   log(): string
   /** Process ids of a service: its parent and its workers. */
@@ -96,6 +98,7 @@ export async function startWherry({
     userDirectory,
     imapPort,
     pop3Port,
+    pid: child.pid!,
     log: () => log,
     pids: (service) => descendants(child.pid!).filter((pid) => commandLine(pid).includes(`/${service}/main.ts`)),
     stop,

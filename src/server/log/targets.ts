@@ -2,10 +2,41 @@
 import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs'
 import type { LogTarget } from './log.ts'
 
+/** pipe(7): more than this may be torn apart where several processes write to one pipe. */
+const atomicOctets = 4096
+
+/** Lines of one turn of the event loop, written together; when the process ends, what is there goes out first. */
+class Gathered {
+  readonly #fd: () => number
+  #lines = ''
+  #octets = 0
+
+  constructor(fd: () => number) {
+    this.#fd = fd
+    process.once('exit', () => this.flush())
+  }
+
+  add(line: string): void {
+    const octets = Buffer.byteLength(line)
+    if (this.#octets + octets > atomicOctets) this.flush()
+    if (this.#lines === '') setImmediate(() => this.flush())
+    this.#lines += line
+    this.#octets += octets
+  }
+
+  flush(): void {
+    if (this.#lines !== '') write(this.#fd(), this.#lines)
+    this.#lines = ''
+    this.#octets = 0
+  }
+}
+
+const gatheredForStderr = new Gathered(() => 2)
+
 /** stderr; whoever reads it may go away. */
 export const stderrTarget: LogTarget = {
   write(line) {
-    write(2, line)
+    gatheredForStderr.add(line)
   },
 }
 
@@ -25,6 +56,7 @@ export function openLogFile(path: string): number {
 /** A file that grows; `reopen` goes on in a new one after rotation. */
 export class FileTarget implements LogTarget {
   readonly #open: () => number
+  readonly #gathered = new Gathered(() => this.#fd)
   #fd: number
 
   /** `open` answers a descriptor (`openLogFile`). Throws when it does. */
@@ -34,12 +66,13 @@ export class FileTarget implements LogTarget {
   }
 
   write(line: string): void {
-    write(this.#fd, line)
+    this.#gathered.add(line)
   }
 
   /** Throws when the file can't be opened; the old one stays in use then. */
   reopen(): void {
     const fd = this.#open()
+    this.#gathered.flush()
     closeSync(this.#fd)
     this.#fd = fd
   }
