@@ -220,7 +220,11 @@ function isExpected(word: string, error: unknown): error is StoreError {
   if (!(error instanceof StoreError)) return false
   if (error.kind === 'expunged') return true
   if (['rename', 'deliver elsewhere', 'make or remove'].includes(word))
-    return ['not-found', 'already-exists'].includes(error.kind) || error.message.includes('ENOENT') || Number(lies) > 0
+    return (
+      ['not-found', 'already-exists'].includes(error.kind) ||
+      /ENOENT|moved or removed at the same moment/.test(error.message) ||
+      Number(lies) > 0
+    )
   return Number(lies) > 0 && error.kind === 'unavailable'
 }
 
