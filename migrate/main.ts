@@ -1,5 +1,6 @@
 /** ms_syncd, with what migrations add to the gateway. */
 import { msSyncd } from '#gateway/ms_syncd/daemon.ts'
 import { runDaemon } from '#src/server/daemon.ts'
+import { proof } from './proof/extension.ts'
 
-if (import.meta.main) await runDaemon(msSyncd())
+if (import.meta.main) await runDaemon(msSyncd(proof))

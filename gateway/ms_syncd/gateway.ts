@@ -51,6 +51,14 @@ const syncTopic = 'ms_sync:'
 /** What a user is admitted with needs the password of the login too. */
 export type Admission = 'admitted' | 'password-needed'
 
+/** Somebody whose mail was pulled. */
+export interface Migrated {
+  readonly userId: UserId
+  readonly backends: UserBackends
+  /** At the old server. */
+  readonly password: Buffer | undefined
+}
+
 /** Users come with a login and go after their last session. */
 export class Gateway {
   readonly store: Store
@@ -70,6 +78,7 @@ export class Gateway {
   #userDatabase: UserDatabase
   readonly #closing = new AbortController()
   readonly #users = new Map<UserId, GatewayUser>()
+  readonly #migrated: ((migrated: Migrated) => void)[] = []
   readonly #unsubscribe: () => void
 
   constructor({ config, users, store, events, access, clock, log, accounts, keepProfile, joinShares }: GatewayParts) {
@@ -147,7 +156,7 @@ export class Gateway {
     if (!this.asksBackend && !this.#config.get('auto_migrate'))
       throw new AuthError('unavailable', 'ms_syncd runs in no mode in which backends decide about logins')
     if (await this.#decidedByAccount(userId, password)) return
-    const backends = await this.#backendsOf(user, userId)
+    const backends = await this.backendsOf(user, userId)
     if (backends === undefined) {
       this.log.log('err', 'no backend for the user: set ms_syncd_host, or a record in ms_sync.xml', { user: userId })
       throw new AuthError('unavailable', 'no mail server is configured for this user')
@@ -175,7 +184,7 @@ export class Gateway {
     if (this.signal.aborted) throw new AuthError('unavailable', 'ms_syncd is stopping')
     if (!this.#config.get('auto_migrate'))
       throw new AuthError('unavailable', 'ms_syncd runs without auto_migrate: set it to true and restart ms_syncd')
-    const backends = await this.#backendsOf(user, userId)
+    const backends = await this.backendsOf(user, userId)
     if (backends === undefined)
       throw new AuthError('unavailable', 'no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
     const log = this.log.child({ user: userId })
@@ -189,7 +198,7 @@ export class Gateway {
    */
   async admit(user: string, userId: UserId, password: Buffer | undefined): Promise<Admission> {
     if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
-    const backends = await this.#backendsOf(user, userId)
+    const backends = await this.backendsOf(user, userId)
     if (backends === undefined) {
       this.log.log('debug', 'no backend for the user: nothing to synchronise', { user: userId })
       return 'admitted'
@@ -201,7 +210,7 @@ export class Gateway {
   }
 
   /** UDB-14: the entry in the directory goes first. Throws AuthError: who has backends of his own is not sent to others. */
-  async #backendsOf(user: string, userId: UserId): Promise<UserBackends | undefined> {
+  async backendsOf(user: string, userId: UserId): Promise<UserBackends | undefined> {
     const own = await this.#ownBackends(userId)
     return this.#userDatabase.find(user, userId, this.#config, own)
   }
@@ -274,6 +283,15 @@ export class Gateway {
   /** Whether this node polls the user, of all that share the store. */
   isMine(userId: UserId, hasClients: boolean): boolean {
     return this.#shares === undefined || this.#shares.isMine(userId, hasClients)
+  }
+
+  /** Calls `listener` for everybody whose mail is all here. Who wants to keep the password copies it. */
+  onMigrated(listener: (migrated: Migrated) => void): void {
+    this.#migrated.push(listener)
+  }
+
+  migrated(migrated: Migrated): void {
+    for (const listener of this.#migrated) listener(migrated)
   }
 
   /** Begins to poll those who are polled without a client, and ends it for those who are not any more. */

@@ -290,6 +290,12 @@ export class GatewayUser {
       this.#links.master.promptAt(this.#gateway.clock.monotonic() + accountRetryMs)
       return
     }
+    const [master, ...extra] = this.#links.all.map(({ backend }) => backend)
+    this.#gateway.migrated({
+      userId: this.userId,
+      backends: { master: master!, extra },
+      password: this.#password,
+    })
     this.#migration = undefined
     this.#decider = 'account'
     this.#isLocal = !this.#gateway.pollsAccounts

@@ -354,6 +354,26 @@ const withoutUidl = (count: number, known: KnownOrigins): { listed: readonly Lis
   return { listed: Array.from({ length: count }, (_, index) => ({ number: index + 1, uidl: '' })), complete: true }
 }
 
+/** What the maildrop lists now, and by which origins a pass would tell its messages. Changes nothing. Throws BackendError, StoreError. */
+export const listIdentified = async ({
+  url,
+  client,
+  account,
+  mailbox,
+}: Pick<SyncRequest, 'url' | 'client' | 'account' | 'mailbox'>): Promise<{
+  readonly listed: readonly Listed[]
+  readonly identified: readonly Identified[]
+}> => {
+  const memory = readMemory(await account.get(`backend ${url}`), mailbox.id)
+  const contents = readContents(await account.get(contentsKey(url)), mailbox.id)
+  const injected = await readInjected(account, mailbox.id, url)
+  const known = await knownOrigins(mailbox, url, contents, injected, () => false)
+  const { listed, complete } = (await client.uidl()) ?? withoutUidl(client.count, known)
+  if (!complete) throw new BackendError('temporary', 'the backend lists fewer messages than it counts')
+  const named = memory.byHeaders === true ? withoutUidls(listed) : listed
+  return { listed, identified: await identify(url, named, known, client) }
+}
+
 /** What says nothing is left out. */
 const withoutUidls = (listed: readonly Listed[]): readonly Listed[] =>
   listed.map(({ number }) => ({ number, uidl: '' }))

@@ -15,6 +15,7 @@ const libraries = [
   'src/oauth',
   'src/delivery',
   'src/sharing',
+  'src/certificate',
 ]
 const server = [...libraries, 'src/server']
 
@@ -30,6 +31,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'src/events': ['src/base', 'src/proto'],
   'src/oauth': ['src/base', 'src/config'],
   'src/delivery': ['src/base', 'src/mime', 'src/store'],
+  'src/certificate': ['src/base', 'src/events'],
   'src/sharing': ['src/base', 'src/proto', 'src/config', 'src/auth', 'src/store'],
   'src/server': libraries,
   'src/imapd': server,

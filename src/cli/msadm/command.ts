@@ -17,6 +17,8 @@ export interface Context {
   openStore(): Store
   /** A line of result: `text` for people, `values` with --json. */
   print(text: string, values: Readonly<Record<string, unknown>>): void
+  /** A piece of what is a document of its own, as it is; resolves when more may be written. */
+  write(text: string): Promise<void>
   /** Whether results are JSON. */
   readonly json: boolean
   /** For people only. */

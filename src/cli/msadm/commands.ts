@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { acl } from './commands/acl.ts'
 import { add } from './commands/add.ts'
+import { certificate } from './commands/certificate.ts'
 import { del } from './commands/del.ts'
 import { deliver } from './commands/deliver.ts'
 import { du } from './commands/du.ts'
@@ -17,10 +18,12 @@ import { ren } from './commands/ren.ts'
 import { service } from './commands/service.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
+import { verifyMigration } from './commands/verify-migration.ts'
 
 export const commands: readonly Command[] = [
   acl,
   add,
+  certificate,
   del,
   deliver,
   du,
@@ -36,6 +39,7 @@ export const commands: readonly Command[] = [
   service,
   undelete,
   verify,
+  verifyMigration,
 ]
 
 /** Subcommands of the manual that this version does not have; help does not show them. */

@@ -1,4 +1,5 @@
 /** Administration of accounts and mail: chapter 3.2.4 of the administration guide. */
+import { once } from 'node:events'
 import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { openAccountSource } from '../../auth/account-source.ts'
@@ -93,6 +94,9 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
           undeleteDays: () => config.get('undelete_days'),
         }),
       print: (text, values) => out.write(json ? `${JSON.stringify(values)}\n` : `${text}\n`),
+      write: async (text) => {
+        if (!out.write(text)) await once(out, 'drain')
+      },
       note: (text) => json || err.write(`msadm: ${text}\n`),
       showProgress: (wanted) => {
         if (err.isTTY) return (text) => err.write(`\r${text}\x1b[K`)

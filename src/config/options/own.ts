@@ -126,6 +126,12 @@ export const ownOptions = {
     reload: 'live',
     doc: 'File with 32 or more random octets: refresh tokens in oauth_state are sealed with it (AES-256-GCM). Unset: they are in clear, and the mode of the files protects them. Keep it where backups of oauth_state do not go.',
   }),
+  certificate_key_file: path({
+    section: 'own',
+    services: ['ms_syncd', 'msadm'],
+    reload: 'live',
+    doc: 'PEM file with the Ed25519 key that signs certificates of migrations (openssl genpkey -algorithm ed25519). Unset: one is made in .gateway/certificates of userdir when it is needed first, mode 0600.',
+  }),
   backend_connections: integer({
     section: 'own',
     default: 64,

@@ -1,0 +1,156 @@
+/**
+ * Certificates of migrations in ms_syncd: one is made when all mail of a user is here, others when msadm asks, and both sides are read again when it asks for
+ * that. One thing at a time for each user. The questions are in docs/mpp.md.
+ */
+import { join } from 'node:path'
+import { BackendError } from '#gateway/backend/errors.ts'
+import type { ExtensionParts, OpenExtension } from '#gateway/ms_syncd/extension.ts'
+import type { Migrated } from '#gateway/ms_syncd/gateway.ts'
+import { AuthError, StoreError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { certificatesName } from '#src/certificate/certificates.ts'
+import type { ProofAnswer } from '#src/certificate/questions.ts'
+import { SigningKey } from '#src/certificate/signing-key.ts'
+import { CertificateError } from '#src/certificate/writer.ts'
+import type { Config } from '#src/config/config.ts'
+import type { Json } from '#src/events/types.ts'
+import { accountDirectory } from '#src/store/names.ts'
+import { certify, type ProofRequest } from './certify.ts'
+import { ProofProgress } from './progress.ts'
+import { verifyMigration } from './verify.ts'
+
+/** A server that lets nobody in so soon again, or is away, is asked again: minutes from one attempt to the next. */
+const attemptsAfterMinutes = [0, 1, 5, 15, 60]
+
+export const proof: OpenExtension = async (parts) => new Proof(parts)
+
+class Proof {
+  readonly #parts: ExtensionParts
+  readonly #directory: string
+  readonly #closing = new AbortController()
+  readonly #running = new Map<UserId, ProofProgress>()
+  readonly #work = new Set<Promise<unknown>>()
+  #config: Config
+
+  constructor(parts: ExtensionParts) {
+    this.#parts = parts
+    this.#config = parts.runtime.config
+    this.#directory = parts.shared(certificatesName)
+    parts.gateway.onMigrated((migrated) => {
+      // What it is called from has to go on.
+      const work = this.#afterMigration({ ...migrated, password: migrated.password && Buffer.from(migrated.password) })
+      this.#work.add(work)
+      work.finally(() => this.#work.delete(work))
+    })
+  }
+
+  answer(request: Json, signal: AbortSignal): Promise<Json> | undefined {
+    if (typeof request !== 'object' || request === null || !('type' in request)) return undefined
+    const { type, userId } = request
+    if (type === 'migration-proof') return Promise.resolve(this.#running.get(userId as UserId)?.now ?? null)
+    if (type !== 'migration-certify' && type !== 'migration-verify') return undefined
+    return this.#asked(type, request, signal)
+  }
+
+  async #asked(type: string, request: { readonly [key: string]: Json }, asker: AbortSignal): Promise<ProofAnswer> {
+    const { user, userId, password: sent } = request
+    if (typeof user !== 'string' || typeof userId !== 'string') return refusal('the request is not understood')
+    const password = typeof sent === 'string' ? Buffer.from(sent, 'base64') : undefined
+    try {
+      const id = userId as UserId
+      const backends = await this.#parts.gateway.backendsOf(user, id)
+      if (backends === undefined)
+        return refusal('no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
+      const signal = AbortSignal.any([asker, this.#closing.signal])
+      if (type === 'migration-certify') {
+        const { file, statement } = await this.#certify({ userId: id, backends, password }, 'asked', signal)
+        return { ok: true, userId, file, ...statement }
+      }
+      const { file, verification } = await this.#alone(id, 'verification', async (progress) =>
+        verifyMigration({ ...this.#request({ userId: id, backends, password }, progress, signal) }),
+      )
+      return { ok: true, userId, file, ...verification }
+    } catch (error) {
+      if (asker.aborted) throw error
+      return refusal(reasonOf(error))
+    } finally {
+      password?.fill(0)
+    }
+  }
+
+  #request({ userId, backends, password }: Migrated, progress: ProofProgress, signal: AbortSignal): ProofRequest {
+    const { gateway } = this.#parts
+    const directory = join(this.#directory, accountDirectory(userId))
+    return { gateway, userId, backends, password, directory, progress, signal }
+  }
+
+  async #certify(migrated: Migrated, occasion: 'migrated' | 'asked', signal: AbortSignal) {
+    return await this.#alone(migrated.userId, 'certificate', async (progress) => {
+      const file = this.#config.get('certificate_key_file')
+      const key = await (file === undefined ? SigningKey.readOrMake(this.#directory) : SigningKey.read(file))
+      return await certify(this.#request(migrated, progress, signal), occasion, key)
+    })
+  }
+
+  /** Throws StoreError in-use. */
+  async #alone<T>(
+    userId: UserId,
+    what: ProofProgress['what'],
+    work: (progress: ProofProgress) => Promise<T>,
+  ): Promise<T> {
+    const before = this.#running.get(userId)
+    if (before !== undefined) throw new StoreError('in-use', `a ${before.what} of this user is being made now`)
+    const progress = new ProofProgress(what, this.#parts.gateway.clock)
+    this.#running.set(userId, progress)
+    try {
+      return await work(progress)
+    } finally {
+      this.#running.delete(userId)
+    }
+  }
+
+  /** Never rejects: the mail is here, with or without a certificate. */
+  async #afterMigration(migrated: Migrated): Promise<void> {
+    const { gateway } = this.#parts
+    const log = gateway.log.child({ user: migrated.userId })
+    const { signal } = this.#closing
+    try {
+      for (const minutes of attemptsAfterMinutes) {
+        try {
+          await gateway.clock.sleep(minutes * 60_000, signal)
+          const { file, statement } = await this.#certify(migrated, 'migrated', signal)
+          const { listed, here, root } = statement
+          log.log(listed === here ? 'notice' : 'warning', 'certified', { listed, here, root, file })
+          return
+        } catch (error) {
+          if (signal.aborted) break
+          log.log('warning', 'no certificate of the migration so far', { reason: reasonOf(error) })
+          if (error instanceof BackendError ? !error.retryable : !(error instanceof StoreError)) break
+        }
+      }
+      log.log('err', 'the migration has no certificate; msadm certificate --new makes one', {})
+    } finally {
+      migrated.password?.fill(0)
+    }
+  }
+
+  async reload(config: Config): Promise<void> {
+    this.#config = config
+  }
+
+  async stop(): Promise<void> {
+    this.#closing.abort(new Error('ms_syncd is stopping'))
+    await Promise.allSettled(this.#work)
+  }
+}
+
+const refusal = (text: string): ProofAnswer => ({ ok: false, kind: 'unavailable', text })
+
+/** In words for an operator. */
+const reasonOf = (error: unknown): string => {
+  if (error instanceof BackendError)
+    return `the old server: ${error.message}${error.serverText === undefined ? '' : `: ${error.serverText}`}`
+  if (error instanceof CertificateError) return `nothing was signed, because it does not add up: ${error.message}`
+  if (error instanceof StoreError || error instanceof AuthError) return error.message
+  throw error
+}

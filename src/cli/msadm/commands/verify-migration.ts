@@ -1,0 +1,64 @@
+import { open } from 'node:fs/promises'
+import { type Finding, findingTexts, type Verification } from '../../../certificate/finding.ts'
+import {
+  type Command,
+  CommandError,
+  type Context,
+  canonical,
+  onlyUserId,
+  passwordOf,
+  readArguments,
+} from '../command.ts'
+import { prove } from '../proving.ts'
+
+export const verifyMigration: Command = {
+  name: 'verify-migration',
+  usage: 'verify-migration [-p password] userid',
+  summary: "reads a migrated user's mail on both sides again, and tells every difference",
+  details: `  -p password    the user's at the old server, where ms_sync.xml has none; -p - reads it from standard input
+
+Every message is read from the old server and from the disk here, and compared by the SHA-256 of its octets; flags, dates, UIDs and
+unique-ids as well. Neither side is changed. A finding is 'since' where it follows from what was done after the mail was pulled (new mail, deleted mail, changed
+flags), else 'difference'. Asks ms_syncd, which has to run.
+Exit status: 0 no difference; 1 differences, or it could not be done.
+
+Examples
+  msadm verify-migration joe@example.org      msadm --json verify-migration -p - joe@example.org`,
+  run: async (args, context) => {
+    const { values, positionals } = readArguments(args, { p: { type: 'string', short: 'p' } })
+    const given = onlyUserId(positionals)
+    const userId = canonical(given, context)
+    const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
+    const { file } = await prove('migration-verify', { given, userId, password }, context)
+    const { findings, explained } = await show(file, context)
+    if (findings > explained) throw new CommandError(`${findings - explained} differences`)
+  },
+}
+
+const show = async (file: string, context: Context): Promise<Verification> => {
+  const handle = await open(file)
+  let summary: Verification | undefined
+  try {
+    for await (const line of handle.readLines()) {
+      const told = JSON.parse(line) as Finding | { readonly summary: Verification }
+      if ('summary' in told) summary = told.summary
+      else context.print(lineOf(told), told)
+    }
+  } finally {
+    await handle.close()
+  }
+  if (summary === undefined) throw new CommandError(`${file} is not complete`)
+  const { listed, compared, octets, same, findings, explained } = summary
+  context.print(
+    `${listed} messages at the old server, ${compared} compared (${octets} octets), ${same} the same on both sides; ${findings} findings, ${explained} of them since`,
+    { summary },
+  )
+  return summary
+}
+
+const lineOf = ({ kind, isExplained, from, id, mailbox, uid, detail }: Finding): string => {
+  const here = mailbox === undefined ? undefined : `${JSON.stringify(mailbox)}${uid === undefined ? '' : ` UID ${uid}`}`
+  const place = here ?? (from === undefined ? '' : `${JSON.stringify(from)} there`)
+  const source = id === undefined ? '' : ` (${id})`
+  return `${isExplained ? 'since' : 'difference'} ${kind}: ${place}${source}: ${findingTexts[kind]}${detail === undefined ? '' : `: ${detail}`}`
+}
