@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
+import { mainOf, type ServiceName } from '#src/cli/mbox/services.ts'
 import { freePort } from './free-port.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -14,7 +15,7 @@ export interface WherryOptions {
   /** Content of ms_sync.xml. */
   readonly userDatabase?: string
   /** Default: all four. */
-  readonly services?: readonly ('mseventd' | 'ms_syncd' | 'imapd' | 'pop3d')[]
+  readonly services?: readonly ServiceName[]
   /** What the command line begins with, to run elsewhere. */
   readonly command?: readonly string[]
 }
@@ -30,7 +31,7 @@ export interface Wherry extends AsyncDisposable {
   /** What the services logged so far. */
   log(): string
   /** Process ids of a service: its parent and its workers. */
-  pids(service: string): number[]
+  pids(service: ServiceName): number[]
   stop(): Promise<void>
 }
 
@@ -100,7 +101,7 @@ export async function startWherry({
     pop3Port,
     pid: child.pid!,
     log: () => log,
-    pids: (service) => descendants(child.pid!).filter((pid) => commandLine(pid).includes(`/${service}/main.ts`)),
+    pids: (service) => descendants(child.pid!).filter((pid) => commandLine(pid).includes(mainOf(service))),
     stop,
     [Symbol.asyncDispose]: stop,
   }

@@ -169,7 +169,7 @@ it('DEP-05: after logins, failures, renewals and syncs no password and no token 
   // What the operator wrote there is still there.
   for (const file of files.filter((name) => !name.endsWith('ms_sync.xml')))
     expect(found(readFileSync(file)), file).toEqual([])
-  for (const service of ['ms_syncd', 'imapd', 'pop3d', 'mseventd'])
+  for (const service of ['ms_syncd', 'imapd', 'pop3d', 'mseventd'] as const)
     for (const each of wherry.pids(service))
       for (const name of ['cmdline', 'environ', 'comm'])
         expect(found(readFileSync(`/proc/${each}/${name}`)), `${service} ${name}`).toEqual([])
