@@ -17,4 +17,4 @@ it('accounts with odd names, moved by a first login are the same here, and cache
   expect(moved.mailboxes).toBeGreaterThan(40)
   expect(moved.messages).toBeGreaterThan(100)
   expect(moved.cached).toBeGreaterThan(60)
-}, 60_000)
+}, 120_000)
