@@ -232,7 +232,11 @@ describe('msadm list and path', () => {
 describe('msadm', () => {
   it.each([
     [['colour'], 64, '"colour" is not a command; msadm help shows what there is'],
-    [['dump', 'vacation', 'joe'], 1, 'dump: not available yet in this version'],
+    [
+      ['dump', 'vacation', 'joe'],
+      1,
+      'dump: not in this version: it tells whom Sieve sent vacation replies, and without Sieve nobody was sent any',
+    ],
     [['add', 'joe'], 64, 'add: exactly one of -p password, -m and -d is needed\nusage: msadm add {-p password'],
     [['add', '-p', 'x', '-d', 'joe'], 64, 'add: exactly one of -p password, -m and -d is needed'],
     [['add', '-d'], 64, 'add: a userid is missing, for example joe@example.org'],

@@ -42,5 +42,7 @@ export const commands: readonly Command[] = [
   verifyMigration,
 ]
 
-/** Subcommands of the manual that this version does not have; help does not show them. */
-export const pending: readonly string[] = ['dump']
+/** Subcommands of the manual that this version does not have, and why; help does not show them. */
+export const pending: ReadonlyMap<string, string> = new Map([
+  ['dump', 'not in this version: it tells whom Sieve sent vacation replies, and without Sieve nobody was sent any'],
+])

@@ -170,10 +170,12 @@ type Fail = (message: string, status: number, command?: string) => number
 const runOne = async (words: readonly string[], context: Context, out: Writable, fail: Fail): Promise<number> => {
   const [name = '', ...args] = words
   const command = commands.find((candidate) => candidate.name === name)
-  if (command === undefined)
-    return pending.includes(name)
-      ? fail('not available yet in this version', 1, name)
+  if (command === undefined) {
+    const missing = pending.get(name)
+    return missing !== undefined
+      ? fail(missing, 1, name)
       : fail(`${JSON.stringify(name.slice(0, 60))} is not a command; msadm help shows what there is`, exitCodes.usage)
+  }
   if (args.includes('--help')) {
     out.write(commandHelp(command))
     return 0
