@@ -14,7 +14,7 @@ import { readsClearPasswords, usesDirectory } from '../config/directory.ts'
 import { isAdminUser, serviceAccess } from './access.ts'
 import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
-import { createHashPool, type HashPool } from './hash-pool.ts'
+import { createHashPool, type HashPool, hashThreads } from './hash-pool.ts'
 import { type AskService, askMsSyncd, tellAdmitted } from './ms-syncd.ts'
 import { badCredentials, denied } from './refusals.ts'
 import type { Proof } from './sasl/mechanism.ts'
@@ -74,7 +74,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     bus,
     clock,
   )
-  const strangers = createStrangers()
+  const strangers = createStrangers(clock, hashThreads)
   const accountOf = (user: string, place: LoginPlace): string | undefined => {
     try {
       return accountKey(canonical(user, place.localAddress, config))

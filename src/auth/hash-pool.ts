@@ -43,9 +43,12 @@ interface Thread {
   current: Waiting | undefined
 }
 
+/** One core is left to the event loop. */
+export const hashThreads = Math.max(1, Math.min(4, availableParallelism() - 1))
+
 /** Threads start when they are first needed, and keep the process alive only while they compute. */
 export const createHashPool = ({
-  threads = Math.max(1, Math.min(4, availableParallelism() - 1)),
+  threads = hashThreads,
   maxWaiting = 200,
 }: {
   readonly threads?: number
@@ -55,7 +58,7 @@ export const createHashPool = ({
   const waiting: Waiting[] = []
 
   const startThread = (): Thread => {
-    const worker = new Worker(new URL('./hash-worker.ts', import.meta.url))
+    const worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { name: 'hash' })
     const thread: Thread = { worker, current: undefined }
     worker.unref()
     worker.on('message', (result: HashResult) => {

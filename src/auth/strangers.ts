@@ -1,7 +1,9 @@
 /**
  * Passwords of those who never logged in from their address are checked a few at a time, so that however many come at once, a user whose address is known waits for
- * no more than those few.
+ * no more than those few. Behind a wrong one its place rests: a flood of guesses gets an eighth of the time that hashing could take, and mail the rest.
+ * docs/decisions/0199-guessing.md
  */
+import type { Clock } from '../base/clock.ts'
 import { AuthError } from '../base/errors.ts'
 
 export interface Strangers {
@@ -9,25 +11,33 @@ export interface Strangers {
   inTurn<T>(check: () => Promise<T>): Promise<T>
 }
 
-/** As many as the hash pool has threads, at most. */
-const atOnce = 4
 const maxWaiting = 150
+/** Times as long as the check took. */
+const restFactor = 7
 
-export const createStrangers = (): Strangers => {
+/** `atOnce`: as many as the hash pool has threads, at most. */
+export const createStrangers = (clock: Clock, atOnce: number): Strangers => {
   const waiting: (() => void)[] = []
   let running = 0
+  const leave = () => {
+    const next = waiting.shift()
+    if (next === undefined) running--
+    else next()
+  }
   return {
     inTurn: async (check) => {
       if (running >= atOnce) {
         if (waiting.length >= maxWaiting) throw new AuthError('unavailable', 'too many logins at once; try again soon')
         await new Promise<void>((resolve) => waiting.push(resolve))
       } else running++
+      const since = clock.monotonic()
       try {
-        return await check()
-      } finally {
-        const next = waiting.shift()
-        if (next === undefined) running--
-        else next()
+        const result = await check()
+        leave()
+        return result
+      } catch (error) {
+        void clock.sleep((clock.monotonic() - since) * restFactor).then(leave)
+        throw error
       }
     },
   }

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openAccounts } from '#src/auth/accounts.ts'
 import { createAuthenticator } from '#src/auth/authenticator.ts'
-import type { HashPool } from '#src/auth/hash-pool.ts'
+import { type HashPool, hashThreads } from '#src/auth/hash-pool.ts'
 import { accountKey, type ThrottleBus, throttleTopic } from '#src/auth/shared-throttle.ts'
+import { createStrangers } from '#src/auth/strangers.ts'
 import { createThrottle } from '#src/auth/throttle.ts'
 import type { LoginRequest } from '#src/auth/types.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
@@ -173,20 +174,48 @@ describe('a flood of wrong passwords', () => {
     const auth = service({ hashPool: quickHash(async () => (isFlooded ? hashing() : undefined)), perMinute: 1_000 })
     expect(await kindOf(auth.login(login('joe', '192.0.2.1')))).toBe('in')
     isFlooded = true
-    const flood = Array.from({ length: 154 }, (_, index) =>
+    const flood = Array.from({ length: hashThreads + 150 }, (_, index) =>
       kindOf(auth.login(login(`user${index}`, `198.51.${index}.1`, 'wrong'))),
     )
-    await vi.waitFor(() => expect(release.length).toBe(4))
+    await vi.waitFor(() => expect(release.length).toBe(hashThreads))
     // One more finds no room, and is told so.
     expect(await kindOf(auth.login(login('late', '203.0.113.1', 'wrong')))).toBe('unavailable')
     // Another password of joe's than the one that is remembered: it has to be hashed.
     const attempt = kindOf(auth.login(login('joe', '192.0.2.1', 'mistyped')))
-    await vi.waitFor(() => expect(release.length).toBe(5))
+    await vi.waitFor(() => expect(release.length).toBe(hashThreads + 1))
     release.pop()!()
     expect(await attempt).toBe('bad-credentials')
     isFlooded = false
     for (const go of release) go()
     release = []
     expect(new Set(await Promise.all(flood))).toEqual(new Set(['bad-credentials']))
+  })
+
+  it('gets an eighth of the time that hashing could take, while right passwords get all of it', async () => {
+    let now = 0
+    const rests: { readonly ms: number; readonly end: () => void }[] = []
+    const clock: Clock = {
+      ...systemClock,
+      monotonic: () => now,
+      sleep: (ms) => new Promise((end) => rests.push({ ms, end })),
+    }
+    const { inTurn } = createStrangers(clock, 1)
+    const hash = (isRight: boolean) => async () => {
+      now += 40
+      if (!isRight) throw new AuthError('bad-credentials', 'wrong')
+      return 'in'
+    }
+    expect(await Promise.all([inTurn(hash(true)), inTurn(hash(true))])).toEqual(['in', 'in'])
+    expect(rests).toEqual([])
+    await expect(inTurn(hash(false))).rejects.toThrow('wrong')
+    let isIn = false
+    const next = inTurn(hash(true)).then(() => {
+      isIn = true
+    })
+    expect(rests.map(({ ms }) => ms)).toEqual([280])
+    await new Promise(setImmediate)
+    expect(isIn).toBe(false)
+    rests[0]!.end()
+    await next
   })
 })
