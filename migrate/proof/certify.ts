@@ -10,6 +10,7 @@ import type { UserBackends } from '#src/config/backends.ts'
 import { entryOf } from './entry.ts'
 import { Here } from './here.ts'
 import type { ProofProgress } from './progress.ts'
+import type { Replay } from './replay.ts'
 import { isPop3, lookThere } from './sides.ts'
 import type { MailboxThere, There } from './there.ts'
 
@@ -24,11 +25,12 @@ export interface ProofRequest {
   readonly signal: AbortSignal
 }
 
-/** Throws BackendError, StoreError, CertificateError. */
+/** Throws BackendError, StoreError, CertificateError. `replay`: a login here, when somebody can. */
 export const certify = async (
   request: ProofRequest,
   occasion: Statement['occasion'],
   key: SigningKey,
+  replay: (pop3: boolean) => Promise<Replay | undefined>,
 ): Promise<{ readonly file: string; readonly statement: Statement }> => {
   const { gateway, userId, backends, password, directory, progress, signal } = request
   await using here = await Here.open(gateway.store.account(userId), gateway.access.limits)
@@ -37,10 +39,11 @@ export const certify = async (
   let standing = 0
   for (const backend of [backends.master, ...backends.extra])
     await lookThere({ gateway, userId, backend, password, here, signal }, async (there) => {
+      await using login = await replay(isPop3(backend))
       urls.push(there.url)
       progress.expect(there.expected)
       for await (const mailbox of there.mailboxes())
-        standing += await addMailbox(writer, there, mailbox, here, isPop3(backend), progress)
+        standing += await addMailbox({ writer, there, here, pop3: isPop3(backend), progress, login }, mailbox)
     })
   const made = new Date(gateway.clock.now()).toISOString()
   return await writer.finish(
@@ -50,14 +53,19 @@ export const certify = async (
   )
 }
 
+interface Looked {
+  readonly writer: CertificateWriter
+  readonly there: There
+  readonly here: Here
+  readonly pop3: boolean
+  readonly progress: ProofProgress
+  readonly login: Replay | undefined
+}
+
 /** Answers how many of its messages are here. */
 const addMailbox = async (
-  writer: CertificateWriter,
-  { url }: There,
+  { writer, there: { url }, here, pop3, progress, login }: Looked,
   there: MailboxThere,
-  here: Here,
-  pop3: boolean,
-  progress: ProofProgress,
 ): Promise<number> => {
   const like = here.byId(there.idHere)
   const standingAt = await here.standings(there, url, pop3)
@@ -81,6 +89,7 @@ const addMailbox = async (
     from: there.path,
     listed: there.listed,
     inOrder,
+    replayed: like !== undefined && (await login?.confirms(like)) === true,
     // pop3d shows INBOX.
     isOther: like === undefined || (pop3 ? like.name !== 'INBOX' : like.uidValidity !== there.uidValidity),
     ...(like === undefined ? {} : { mailbox: like.name, uidNext: like.uidNext }),

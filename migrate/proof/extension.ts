@@ -17,6 +17,7 @@ import type { Json } from '#src/events/types.ts'
 import { accountDirectory } from '#src/store/names.ts'
 import { certify, type ProofRequest } from './certify.ts'
 import { ProofProgress } from './progress.ts'
+import { openReplay } from './replay.ts'
 import { verifyMigration } from './verify.ts'
 
 /** A server that lets nobody in so soon again, or is away, is asked again: minutes from one attempt to the next. */
@@ -88,7 +89,11 @@ class Proof {
     return await this.#alone(migrated.userId, 'certificate', async (progress) => {
       const file = this.#config.get('certificate_key_file')
       const key = await (file === undefined ? SigningKey.readOrMake(this.#directory) : SigningKey.read(file))
-      return await certify(this.#request(migrated, progress, signal), occasion, key)
+      const { userId, password } = migrated
+      const { gateway, accounts } = this.#parts
+      const login = { gateway, accounts, config: this.#config, userId, password, signal }
+      const replay = (pop3: boolean) => openReplay({ ...login, pop3 })
+      return await certify(this.#request(migrated, progress, signal), occasion, key, replay)
     })
   }
 

@@ -32,7 +32,7 @@ export class Here implements AsyncDisposable {
   /** Copies of messages that left, by what they are copies of. */
   readonly #copies: ReadonlyMap<string, readonly { readonly mailbox: Mailbox; readonly uid: Uid }[]>
   readonly #messageOctets: number
-  /** Messages of all mailboxes without notices. */
+  /** Messages of all mailboxes whose octets are here, without notices. */
   readonly messages: number
 
   private constructor(
@@ -91,13 +91,14 @@ export class Here implements AsyncDisposable {
     const state = mailbox.byOrigin(origin)
     if (state?.present === true) {
       const record = mailbox.byUid(state.uid)!
+      if (!record.isHere) return { exception: 'not-given', detail: `UID ${state.uid} stands for it, without octets` }
       const uidl = uniqueIds?.at(mailbox.messages.positionOf(state.uid))
       return { mailbox, record, uidl, original }
     }
     if (state !== undefined) {
       const copy = this.#copies.get(`${mailbox.id}/${origin}`)?.[0]
       const record = copy?.mailbox.byUid(copy.uid)
-      if (copy !== undefined && record !== undefined) return { mailbox: copy.mailbox, record, original }
+      if (copy !== undefined && record?.isHere === true) return { mailbox: copy.mailbox, record, original }
       return { exception: state.cause === 'client' ? 'deleted-here' : 'gone-here' }
     }
     const { submittedAt, refusedAt } = injected.get(origin) ?? {}
@@ -125,7 +126,7 @@ const lookThrough = async (mailboxes: readonly Mailbox[]) => {
     for (let position = 0; position < messages.length; position++) {
       if (slice.isOver()) await slice.next()
       const origin = messages.originAt(position)
-      if (origin !== undefined && isStub(origin)) continue
+      if (!messages.isHereAt(position) || (origin !== undefined && isStub(origin))) continue
       counted++
       const source = origin === undefined ? undefined : copySource(origin)
       if (source === undefined) continue
@@ -140,7 +141,7 @@ const lookThrough = async (mailboxes: readonly Mailbox[]) => {
 }
 
 /** As pop3d does at a login. */
-const identified = async (mailbox: Mailbox): Promise<UniqueIds> => {
+export const identified = async (mailbox: Mailbox): Promise<UniqueIds> => {
   const ids = new UniqueIds(mailbox.uidValidity, mailbox.messages)
   while (!ids.look(messagesPerTurn)) await setImmediate()
   return ids

@@ -30,7 +30,7 @@ export const imapThere = async (url: string, session: ImapSession, account: Acco
     expected: mailboxes.reduce((sum, { status }) => sum + (status?.exists ?? 0), 0),
     async *mailboxes() {
       for (const path of paths) {
-        const { uidValidity, uidNext, columns } = await read(session.control, path)
+        const { uidValidity, uidNext, columns } = await readMailbox(session.control, path)
         const idHere = ids.get(path)
         const mark = idHere === undefined ? undefined : await memory.mark(idHere)
         const isSame = mark?.there?.uidValidity === uidValidity
@@ -74,7 +74,8 @@ interface Rows {
   readonly flags: (readonly Flag[])[]
 }
 
-const read = async (control: ImapFlow, path: string) => {
+/** By EXAMINE. Throws BackendError. */
+export const readMailbox = async (control: ImapFlow, path: string) => {
   try {
     const mailbox = await control.mailboxOpen(path, { readOnly: true })
     const rows: Rows = { uids: [], sizes: [], dates: [], flags: [] }

@@ -228,7 +228,8 @@ class Comparison {
     for (let position = 0; position < met.length; position++) {
       if (slice.isOver()) await slice.next()
       const origin = mailbox.messages.originAt(position)
-      if (met[position] === 1 || (origin !== undefined && isStub(origin))) continue
+      if (met[position] === 1 || !mailbox.messages.isHereAt(position) || (origin !== undefined && isStub(origin)))
+        continue
       await this.#find({
         kind: 'extra-here',
         isExplained: true,

@@ -91,6 +91,8 @@ export type MailboxSummary = Counts & {
   readonly client: ClientEffect
   /** Messages are in the order of the old server. */
   readonly inOrder: boolean
+  /** A login here as the user, by the protocol of the old server, was told exactly what the entries say; false: nobody could try, or it was not. */
+  readonly replayed: boolean
   /** Tree hash over its entries. */
   readonly root: string
 }
@@ -104,6 +106,8 @@ export type Statement = Counts & {
   readonly occasion: 'migrated' | 'asked'
   readonly backends: readonly string[]
   readonly mailboxes: number
+  /** Mailboxes that are `replayed`. */
+  readonly replayed: number
   /** Messages here that no old server lists. */
   readonly others: number
   /** recorded: digests are those that the store made as the octets came; read: of the octets as they lie on the disk. */

@@ -32,7 +32,17 @@ export async function* certificateHtml(lines: () => AsyncIterable<CertificateLin
     yield '</table>\n'
   }
   yield '<h2>Mailboxes</h2>\n'
-  yield table(['There', 'Here', 'Listed', 'Here', 'Not here', 'A client fetches again', 'UIDVALIDITY', 'Root'])
+  yield table([
+    'There',
+    'Here',
+    'Listed',
+    'Here',
+    'Not here',
+    'A client fetches again',
+    'Tried by a login',
+    'UIDVALIDITY',
+    'Root',
+  ])
   for (const mailbox of mailboxes) yield mailboxRow(mailbox)
   yield '</table>\n<h2>Messages that are here and differ</h2>\n'
   let differing = 0
@@ -96,8 +106,18 @@ const differingRow = (entry: Entry): string =>
   row([entry.from, messageThere(entry), `${entry.mailbox} UID ${entry.uid}`, (entry.differs ?? []).join(', ')])
 
 const mailboxRow = (summary: MailboxSummary): string => {
-  const { from, mailbox, listed, here, again, client, uidValidity, uidValidityThere, root } = summary
+  const { from, mailbox, listed, here, again, client, replayed, uidValidity, uidValidityThere, root } = summary
   const validity =
     uidValidity === uidValidityThere ? `${uidValidity ?? ''}` : `${uidValidityThere} there, ${uidValidity} here`
-  return row([from, mailbox ?? 'none', listed, here, listed - here, `${client}: ${again}`, validity, root])
+  return row([
+    from,
+    mailbox ?? 'none',
+    listed,
+    here,
+    listed - here,
+    `${client}: ${again}`,
+    replayed ? 'yes' : 'no',
+    validity,
+    root,
+  ])
 }

@@ -74,6 +74,7 @@ export class CertificateWriter implements AsyncDisposable {
       ...facts,
       ...sumOf(this.#mailboxes),
       mailboxes: lines.length,
+      replayed: this.#mailboxes.filter(({ replayed }) => replayed).length,
       root: tree.root(),
       key: key.id,
     }

@@ -59,7 +59,14 @@ const entry = (uid: number, more: Partial<Entry> = {}): Entry => ({
   ...more,
 })
 const exception: Entry = { id: 'imap://joe@old/7/9', from: '<b>&"\'', exception: 'stub', detail: '=1+1' }
-const inbox = { backend: 'imap://joe@old/', from: 'INBOX', mailbox: 'INBOX', inOrder: true, isOther: false }
+const inbox = {
+  backend: 'imap://joe@old/',
+  from: 'INBOX',
+  mailbox: 'INBOX',
+  inOrder: true,
+  replayed: true,
+  isOther: false,
+}
 const facts = {
   account: 'joe@example.org',
   made: '2026-11-28T05:00:00.000Z',

@@ -94,14 +94,15 @@ const check = async (file: string, context: Context): Promise<void> => {
 }
 
 const textOf = (statement: Statement, file: string): string => {
-  const { account, made, backends, listed, here, octets, again, others, exceptions, mailboxes, root } = statement
+  const { account, made, backends, listed, here, octets, again, others, exceptions, mailboxes, replayed, root } =
+    statement
   const reasons = Object.entries(exceptions).map(([reason, count]) => `  ${reason}: ${count}`)
   return [
     `${account}, as of ${made}: ${file}`,
     `${listed} messages in ${mailboxes} mailboxes of ${backends.join(', ')}`,
     `${here} of them are here (${octets} octets), ${listed - here} are not`,
     ...reasons,
-    `${again} are fetched again by a client that knew the old server; ${others} messages here are none of the old server's`,
+    `${again} are fetched again by a client that knew the old server (${replayed} mailboxes tried by a login); ${others} messages here are none of the old server's`,
     `root ${root}`,
   ].join('\n')
 }
