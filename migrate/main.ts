@@ -2,5 +2,6 @@
 import { msSyncd } from '#gateway/ms_syncd/daemon.ts'
 import { runDaemon } from '#src/server/daemon.ts'
 import { proof } from './proof/extension.ts'
+import { withMigrations } from './records/extension.ts'
 
-if (import.meta.main) await runDaemon(msSyncd(proof))
+if (import.meta.main) await runDaemon(msSyncd(...withMigrations(proof)))

@@ -3,6 +3,7 @@ import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Json } from '#src/events/types.ts'
 import type { Gateway } from './gateway.ts'
+import type { WantedAccount } from './migration-journal.ts'
 
 /** The service that `src/auth` asks; request and answer are described there. */
 export const serviceName = 'ms_sync'
@@ -11,12 +12,13 @@ export const serviceName = 'ms_sync'
 export const authenticate = async (gateway: Gateway, request: Json): Promise<Json> => {
   const asked = read(request)
   if (asked === undefined) return refusal(new AuthError('unavailable', 'the request is not understood'))
-  const { type, user, userId, password } = asked
+  const { type, user, userId, password, account } = asked
   try {
     if (type === 'admitted')
       return { ok: true, userId, passwordNeeded: (await gateway.admit(user, userId, password)) === 'password-needed' }
+    if (type === 'migrate')
+      return { ok: true, userId, ...(await gateway.migrate({ given: user, userId, account }, password)) }
     if (password === undefined) throw new AuthError('unavailable', 'the request has no password')
-    if (type === 'migrate') return { ok: true, userId, ...(await gateway.migrate(user, userId, password)) }
     await gateway.login(user, userId, password)
     return { ok: true, userId }
   } catch (error) {
@@ -34,22 +36,28 @@ interface Asked {
   readonly user: string
   readonly userId: UserId
   readonly password: Buffer | undefined
+  readonly account: WantedAccount | undefined
 }
 
 const read = (request: Json): Asked | undefined => {
   if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
     return undefined
-  const { type, user, userId, password } = request
+  const { type, user, userId, password, properties } = request
   const known = types.find((name) => name === type)
   if (known === undefined || typeof user !== 'string' || typeof userId !== 'string') return undefined
   if (password !== undefined && typeof password !== 'string') return undefined
+  if (properties !== undefined && (!Array.isArray(properties) || !properties.every(isProperty))) return undefined
   return {
     type: known,
     user,
     userId: userId as UserId,
     password: password === undefined ? undefined : Buffer.from(password, 'base64'),
+    account: properties === undefined ? undefined : { properties, by: 'operator' },
   }
 }
+
+const isProperty = (value: Json): value is [string, string] =>
+  Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === 'string')
 
 /** `reason`: for whoever runs the server. */
 const refusal = ({ kind, message, cause }: AuthError): Json => ({

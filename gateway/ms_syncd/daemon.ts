@@ -77,6 +77,7 @@ async function start(runtime: Runtime, extensions: readonly OpenExtension[]): Pr
   const announcement = events.announce({ service: 'gw' })
   const unserve = events.serve(serviceName, answer)
   await gateway.start()
+  for (const extension of opened) await extension.started?.()
   return {
     async stop() {
       unserve()

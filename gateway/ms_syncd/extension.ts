@@ -16,6 +16,8 @@ export interface ExtensionParts {
 export interface Extension {
   /** Undefined: not a question for this one. A refusal is an answer; what else goes wrong is thrown. */
   answer(request: Json, signal: AbortSignal): Promise<Json> | undefined
+  /** The gateway runs. It answers before that. */
+  started?(): Promise<void>
   /** Behind the gateway's own. */
   reload(config: Config): Promise<void>
   /** Before the gateway's own. */

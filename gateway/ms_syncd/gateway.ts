@@ -1,6 +1,5 @@
 /** What the users of a gateway share, and who they are. */
 
-import type { Accounts } from '#src/auth/accounts.ts'
 import { canonicalUserId, defaultDomain } from '#src/auth/user-id.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { AuthError, StoreError, SyntaxFault } from '#src/base/errors.ts'
@@ -19,10 +18,12 @@ import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import type { SyncPolicy } from '../sync/sync-once.ts'
+import { accountMaker, type MigrationAccounts } from './account-maker.ts'
 import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
-import { accountMaker, Migration, type MigrationParts, type Pulled } from './migration.ts'
+import type { MigrationParts, Pulled } from './migration.ts'
+import type { MigrationJournal, PullOrder } from './migration-journal.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Shares, SharesOptions } from './shares.ts'
@@ -38,7 +39,7 @@ export interface GatewayParts {
   readonly clock: Clock
   readonly log: Log
   /** Accounts of synchronisation and migration mode, and entries that name backends; as none where they are not given. */
-  readonly accounts?: Pick<Accounts, 'find' | 'add' | 'matches'> | undefined
+  readonly accounts?: MigrationAccounts | undefined
   /** Joins the nodes of the store; without it this is the only one. */
   readonly joinShares?: ((parts: Pick<SharesOptions, 'here' | 'onChange'>) => Promise<Shares>) | undefined
   /** Something may have been learned of a backend host. */
@@ -69,7 +70,7 @@ export class Gateway {
   readonly agenda: Agenda<GatewayUser>
   readonly hosts: Hosts
   #access: BackendAccess
-  #accounts: Pick<Accounts, 'find' | 'add' | 'matches'> | undefined
+  #accounts: MigrationAccounts | undefined
   #quietHours: QuietHours
   readonly #joinShares: GatewayParts['joinShares']
   #shares: Shares | undefined
@@ -80,6 +81,7 @@ export class Gateway {
   readonly #users = new Map<UserId, GatewayUser>()
   readonly #migrated: ((migrated: Migrated) => void)[] = []
   readonly #unsubscribe: () => void
+  #journal: MigrationJournal | undefined
 
   constructor({ config, users, store, events, access, clock, log, accounts, keepProfile, joinShares }: GatewayParts) {
     this.#config = config
@@ -124,11 +126,19 @@ export class Gateway {
     return this.#config.get('gateway_mode')
   }
 
-  /** Makes the account of somebody who is let in by a backend; undefined: this is no migration. MIG-05 */
-  accountMakerOf(userId: UserId): MigrationParts['makeAccount'] | undefined {
-    if (!this.#config.get('auto_migrate') || this.#accounts === undefined) return undefined
-    const log = this.log.child({ user: userId })
-    return accountMaker(userId, this.#accounts, this.#config.get('auto_add_laser_routing'), log)
+  /** From now on migrations are told there. */
+  keepJournal(journal: MigrationJournal): void {
+    this.#journal = journal
+  }
+
+  /** Throws AuthError: not in this mode. */
+  #migrationOf(order: PullOrder): MigrationParts {
+    const accounts = this.#accounts
+    if (!this.#config.get('auto_migrate') || accounts === undefined)
+      throw new AuthError('unavailable', 'ms_syncd runs without auto_migrate: set it to true and restart ms_syncd')
+    const log = this.log.child({ user: order.userId })
+    const makeAccount = accountMaker(accounts, this.#config.get('auto_add_laser_routing'), log)
+    return { order, makeAccount, journal: this.#journal, clock: this.clock, log }
   }
 
   /** SYN-01: those who have an account are polled as well. */
@@ -165,7 +175,11 @@ export class Gateway {
     const { password: recorded } = backends.master
     if (recorded !== undefined && !Buffer.from(recorded).equals(password))
       throw new AuthError('bad-credentials', 'not the password of the record in ms_sync.xml')
-    await this.#user(userId, backends).login(backends, password)
+    const account = this.#config.get('auto_migrate')
+      ? ((await this.#journal?.admits(userId)) ?? { properties: [], by: 'login' })
+      : undefined
+    const migration = account === undefined ? undefined : this.#migrationOf({ userId, given: user, account })
+    await this.#user(userId, backends).login(backends, password, migration)
   }
 
   /** In migration mode: an account that was made since the service that asks has looked. Throws AuthError when it does not let the user in. */
@@ -179,17 +193,38 @@ export class Gateway {
     return true
   }
 
-  /** MIG-08: pulls the mail of a user, whoever has an account; whoever asks makes it. Throws AuthError. */
-  async migrate(user: string, userId: UserId, password: Buffer): Promise<Pulled> {
+  /**
+   * MIG-08: pulls the mail of a user, whoever has an account. `password` undefined: with the gateway's own right to the mailboxes. Resolves when all
+   * is here. Throws AuthError.
+   */
+  async migrate(order: PullOrder, password: Buffer | undefined): Promise<Pulled> {
+    const { given, userId } = order
     if (this.signal.aborted) throw new AuthError('unavailable', 'ms_syncd is stopping')
-    if (!this.#config.get('auto_migrate'))
-      throw new AuthError('unavailable', 'ms_syncd runs without auto_migrate: set it to true and restart ms_syncd')
-    const backends = await this.backendsOf(user, userId)
+    const migration = this.#migrationOf(order)
+    const backends = await this.backendsOf(given, userId)
     if (backends === undefined)
       throw new AuthError('unavailable', 'no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
-    const log = this.log.child({ user: userId })
-    const migration = new Migration({ makeAccount: async () => {}, clock: this.clock, log })
+    if (password === undefined && !pollsAllAlone(backends))
+      throw new AuthError(
+        'unavailable',
+        'the password is needed: the record of the user in ms_sync.xml names neither one nor a master user',
+      )
     return await this.#user(userId, backends).migrate(backends, password, migration)
+  }
+
+  /** Whether all mail of a user can be pulled without a password. */
+  async pullsAlone(given: string, userId: UserId): Promise<boolean> {
+    const backends = await this.backendsOf(given, userId)
+    return backends !== undefined && pollsAllAlone(backends)
+  }
+
+  isMigrating(userId: UserId): boolean {
+    return this.#users.get(userId)?.isMigrating === true
+  }
+
+  /** Ends the pull that is under way here, and whoever waits for it is told `reason`. False: there is none. */
+  stopMigration(userId: UserId, reason: string): boolean {
+    return this.#users.get(userId)?.stopMigration(reason) === true
   }
 
   /**
@@ -272,7 +307,10 @@ export class Gateway {
   /** Takes its share of the users, and begins to poll those who are polled without a client. */
   async start(): Promise<void> {
     this.#shares = await this.#joinShares?.({
-      here: () => [...this.#users.values()].filter(({ hasClients }) => hasClients).map(({ userId }) => userId),
+      here: () =>
+        [...this.#users.values()]
+          .filter(({ hasClients, isMigrating }) => hasClients || isMigrating)
+          .map(({ userId }) => userId),
       onChange: () => {
         for (const user of this.#users.values()) user.plan()
       },
@@ -374,3 +412,4 @@ export class Gateway {
 }
 
 const pollsAnyAlone = ({ master, extra }: UserBackends): boolean => [master, ...extra].some(pollsAlone)
+const pollsAllAlone = ({ master, extra }: UserBackends): boolean => [master, ...extra].every(pollsAlone)

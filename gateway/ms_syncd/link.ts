@@ -91,6 +91,11 @@ export class BackendLink {
     return this.#outcome !== undefined
   }
 
+  /** Since ms_syncd was started, without the session that runs. */
+  get taken(): { readonly messages: number; readonly octets: number } {
+    return { messages: this.#totals.fetched, octets: this.#totals.octets }
+  }
+
   /** Something happened that the other side should see soon. */
   prompt(): void {
     this.promptAt(this.#clock.monotonic() + promptMs)

@@ -1,11 +1,10 @@
 /** What makes a local user of somebody whose mail was pulled. MIG-02 to MIG-06; docs/decisions/0260-who-is-moved-at-login.md */
-import type { AccountRecord, Accounts } from '#src/auth/accounts.ts'
-import { routingAttributes } from '#src/auth/routing-attributes.ts'
 import type { Clock } from '#src/base/clock.ts'
-import { AuthError, StoreError } from '#src/base/errors.ts'
-import type { UserId } from '#src/base/ids.ts'
+import { AuthError } from '#src/base/errors.ts'
 import type { Log } from '#src/base/log.ts'
+import type { MakeAccount } from './account-maker.ts'
 import type { BackendLink } from './link.ts'
+import type { MigrationJournal, PullCounts, PullOrder, RecordedOrder } from './migration-journal.ts'
 
 /** A pass that left something out is followed by others; what none of so many brought is told, and no longer waited for. */
 const passesForAll = 3
@@ -13,42 +12,80 @@ const passesForAll = 3
 const passEveryMs = 60_000
 
 export interface MigrationParts {
-  /** When all mail is here. It may throw, and is called again then. */
-  readonly makeAccount: (password: Buffer) => Promise<void>
+  readonly order: PullOrder
+  /** When all mail is here. */
+  readonly makeAccount: MakeAccount
+  readonly journal: MigrationJournal | undefined
   readonly clock: Clock
   readonly log: Log
 }
 
 /** What a migration led to. */
-export interface Pulled {
-  /** Messages at the old servers. */
-  readonly listed: number
-  /** Those that they list and don't give. */
-  readonly notGiven: number
-}
+export type Pulled = Pick<PullCounts, 'listed' | 'notGiven'>
 
 /** Of one user whose mail is not all here yet. */
 export class Migration {
-  readonly #parts: MigrationParts
-  #makeAccount: MigrationParts['makeAccount']
+  #parts: MigrationParts
+  /** The old server let somebody in; before that there is nothing to tell. */
+  #isBegun = false
+  /** With a right of the gateway's own, and no password. */
+  #isAlone = false
   #finishing: Promise<boolean> | undefined
   #isOver = false
   readonly #end = Promise.withResolvers<Pulled>()
+  readonly #stop = new AbortController()
 
   constructor(parts: MigrationParts) {
     this.#parts = parts
-    this.#makeAccount = parts.makeAccount
     this.#end.promise.catch(() => {})
   }
 
-  /** A user logs in meanwhile: the account is wanted, whoever began. */
-  wants(makeAccount: MigrationParts['makeAccount']): void {
-    this.#makeAccount = makeAccount
+  /** Somebody else wants it too: a user who logs in meanwhile, an operator. Where both want the account, the operator says how. */
+  wants(parts: MigrationParts): void {
+    const { account } = this.#parts.order
+    if (parts.order.account === undefined || (account?.by === 'operator' && parts.order.account.by === 'login')) return
+    this.#parts = parts
+  }
+
+  /** `password` undefined: the gateway's own right. */
+  begun(password: Buffer | undefined): void {
+    this.#isBegun = true
+    this.#isAlone = password === undefined
+    this.#tell((journal, order) => journal.begun(order, password))
+  }
+
+  #tell<T>(news: (journal: MigrationJournal, order: RecordedOrder) => T): T | undefined {
+    const { order, journal } = this.#parts
+    const { account } = order
+    return journal === undefined || account === undefined ? undefined : news(journal, { ...order, account })
   }
 
   /** Nobody goes on with it. */
-  giveUp(reason: string): void {
+  giveUp(reason: string, links: readonly BackendLink[]): void {
+    this.broke(reason, links, false)
+    this.#reject(reason)
+  }
+
+  /** Ends its sessions too. The records are the caller's. */
+  stop(reason: string): void {
+    this.#isOver = true
+    this.#stop.abort(new AuthError('unavailable', reason))
+    this.#reject(reason)
+  }
+
+  #reject(reason: string): void {
     this.#end.reject(new AuthError('unavailable', 'the mail could not be moved here', { cause: new Error(reason) }))
+  }
+
+  /** Aborted when it is stopped. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** A session broke off; `goesOn`: another one follows. */
+  broke(reason: string, links: readonly BackendLink[], goesOn: boolean): void {
+    if (this.#isBegun && !this.#isOver)
+      this.#tell((journal, order) => journal.broke(order, reason, goesOn, countsOf(links)))
   }
 
   /** Resolves when all mail is here and the account is made. Rejects with AuthError when nobody goes on. */
@@ -63,45 +100,50 @@ export class Migration {
 
   /** After a session with a backend. Makes the account when all mail is here. True when this did. */
   async look(links: readonly BackendLink[], password: Buffer | undefined): Promise<boolean> {
-    if (this.#isOver || password === undefined) return false
+    if (this.#isOver || (password === undefined && !this.#isAlone)) return false
     for (const link of links)
       if (link.passes.whole > 0 && !isPulled(link)) link.promptAt(this.#parts.clock.monotonic() + passEveryMs)
-    if (!links.every(isPulled)) return false
-    this.#finishing ??= this.#finish(links, Buffer.from(password)).finally(() => {
+    if (!links.every(isPulled)) {
+      this.#tell((journal, order) => journal.passed(order, countsOf(links)))
+      return false
+    }
+    this.#finishing ??= this.#finish(links, password === undefined ? undefined : Buffer.from(password)).finally(() => {
       this.#finishing = undefined
     })
     return await this.#finishing
   }
 
-  async #finish(links: readonly BackendLink[], password: Buffer): Promise<boolean> {
+  async #finish(links: readonly BackendLink[], password: Buffer | undefined): Promise<boolean> {
+    const { order, makeAccount, log } = this.#parts
+    let hasAccount: boolean
     try {
-      await this.#makeAccount(password)
+      hasAccount = await makeAccount(order, password)
     } finally {
-      password.fill(0)
+      password?.fill(0)
     }
     this.#isOver = true
-    const sum = (count: (link: BackendLink) => number) => links.reduce((total, link) => total + count(link), 0)
-    const pulled = { listed: sum(({ passes }) => passes.listed), notGiven: sum(({ passes }) => passes.missing) }
-    const severity = pulled.notGiven > 0 ? 'warning' : 'notice'
-    this.#parts.log.log(severity, 'migrated: all mail of the user is here', { backends: links.length, ...pulled })
-    this.#end.resolve(pulled)
+    const counts = countsOf(links)
+    await this.#tell((journal, recorded) => journal.ended(recorded, hasAccount, counts))
+    const { listed, notGiven } = counts
+    log.log(notGiven > 0 ? 'warning' : 'notice', 'migrated: all mail of the user is here', {
+      backends: links.length,
+      listed,
+      notGiven,
+    })
+    this.#end.resolve({ listed, notGiven })
     return true
   }
 }
 
-/** For the first login. MIG-05 */
-export const accountMaker =
-  (userId: UserId, accounts: Pick<Accounts, 'add'>, routing: boolean, log: Log): MigrationParts['makeAccount'] =>
-  async (password) => {
-    const properties = routing ? routingAttributes(userId) : []
-    const account: AccountRecord = { userId, state: 'enabled', verifiers: undefined, services: {}, properties }
-    try {
-      await accounts.add(account, password)
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.kind !== 'already-exists') throw error
-      log.log('warning', 'the mail was pulled, and meanwhile somebody else made the account: it stays as it is', {})
-    }
+const countsOf = (links: readonly BackendLink[]): PullCounts => {
+  const sum = (count: (link: BackendLink) => number) => links.reduce((total, link) => total + count(link), 0)
+  return {
+    listed: sum(({ passes }) => passes.listed),
+    here: sum(({ passes, taken }) => (passes.whole > 0 ? passes.listed - passes.missing : taken.messages)),
+    notGiven: sum(({ passes }) => passes.missing),
+    octets: sum(({ taken }) => taken.octets),
   }
+}
 
 const isPulled = ({ passes }: BackendLink): boolean =>
   passes.whole > 0 && (passes.missing === 0 || passes.whole >= passesForAll)

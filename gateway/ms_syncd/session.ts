@@ -25,7 +25,7 @@ export interface SessionRequest {
   readonly isOwn: boolean
   /** MIG-07: everything is pulled, and nothing changed there. */
   readonly isMigrating: boolean
-  readonly stop?: AbortSignal
+  readonly stop: AbortSignal
   /** Whether a client waits for the next poll. */
   readonly hasClients: () => boolean
   /** It began to run, or has run: whoever follows the link is told. */
@@ -40,7 +40,7 @@ export const beginSession = (request: SessionRequest): BackendSession => {
   proven.catch(() => {})
   const { scheduler, store, access, injection, clock } = gateway
   const policy = isMigrating ? { ...gateway.policy, fetchLastN: 0, pullOnly: true, keepUids: true } : gateway.policy
-  const signal = stop === undefined ? gateway.signal : AbortSignal.any([gateway.signal, stop])
+  const signal = AbortSignal.any([gateway.signal, stop])
   const { backend, log, setbacks, host } = link
   const password = request.password === undefined ? undefined : Buffer.from(request.password)
   const progress = new Progress(clock)

@@ -13,7 +13,7 @@ import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { BackendLink, nothingPassed } from './link.ts'
 import { UserLinks } from './links.ts'
-import { Migration, type Pulled } from './migration.ts'
+import { Migration, type MigrationParts, type Pulled } from './migration.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
@@ -83,15 +83,15 @@ export class GatewayUser {
     )
   }
 
-  /** The backend decides: resolves when the login is good (and, without backend_fast_login, the mail is here). Throws AuthError. */
-  async login(backends: UserBackends, password: Buffer): Promise<void> {
+  /**
+   * The backend decides: resolves when the login is good (and, without backend_fast_login, the mail is here). `migration`: of a user without an account
+   * here, who is to get one. Throws AuthError.
+   */
+  async login(backends: UserBackends, password: Buffer, migration: MigrationParts | undefined): Promise<void> {
     this.#decider = 'backend'
     // Who has no account again was one who was removed, and is migrated anew.
     this.#isLocal = false
-    const makeAccount = this.#gateway.accountMakerOf(this.userId)
-    if (makeAccount !== undefined && this.#migration === undefined)
-      this.#beginMigration(new Migration({ makeAccount, clock: this.#gateway.clock, log: this.#log }))
-    else if (makeAccount !== undefined) this.#migration?.wants(makeAccount)
+    if (migration !== undefined) this.#beginMigration(migration)
     const { fastLogin } = this.#gateway
     this.#asking++
     try {
@@ -107,15 +107,18 @@ export class GatewayUser {
     }
   }
 
-  /** Resolves when all mail is here. Throws AuthError: the backends don't let the user in, or a session broke off. */
-  async migrate(backends: UserBackends, password: Buffer, migration: Migration): Promise<Pulled> {
+  /** `password` undefined: all backends are the gateway's own to look at. Resolves when all mail is here. Throws AuthError: the backends don't let the user in, or a session broke off. */
+  async migrate(backends: UserBackends, password: Buffer | undefined, parts: MigrationParts): Promise<Pulled> {
     this.#decider = 'backend'
     this.#isLocal = false
-    if (this.#migration === undefined) this.#beginMigration(migration)
-    const { over } = this.#migration ?? migration
+    const { over } = this.#beginMigration(parts)
     this.#asking++
     try {
-      if ((await this.#login(backends, password, false)) === 'known') await this.#pull()
+      if (password === undefined) {
+        this.#links.use(backends)
+        this.#migration?.begun(undefined)
+        await this.#pull()
+      } else if ((await this.#login(backends, password, false)) === 'known') await this.#pull()
       // One that may not be asked again yet is waited for.
       if (this.#links.all.some(({ isFailing }) => isFailing)) this.#needMail()
       return await over
@@ -134,13 +137,30 @@ export class GatewayUser {
   }
 
   #endMigration(reason: string): void {
-    this.#migration?.giveUp(reason)
+    this.#migration?.giveUp(reason, this.#links.all)
     this.#migration = undefined
   }
 
-  #beginMigration(migration: Migration): void {
-    this.#migration = migration
-    for (const link of this.#links.all) link.passes = nothingPassed
+  /** Joins the one that is under way. */
+  #beginMigration(parts: MigrationParts): Migration {
+    if (this.#migration !== undefined) this.#migration.wants(parts)
+    else for (const link of this.#links.all) link.passes = nothingPassed
+    this.#migration ??= new Migration(parts)
+    return this.#migration
+  }
+
+  get isMigrating(): boolean {
+    return this.#migration !== undefined
+  }
+
+  /** Ends the pull that is under way, and forgets its password. False: there is none. */
+  stopMigration(reason: string): boolean {
+    const migration = this.#migration
+    this.#migration = undefined
+    migration?.stop(reason)
+    if (migration !== undefined) this.#forgetPassword()
+    this.plan()
+    return migration !== undefined
   }
 
   /** `known`: accepted a moment ago, without a session now. */
@@ -162,7 +182,7 @@ export class GatewayUser {
     if (known !== undefined) {
       this.#log.log('debug', 'login accepted: the backend accepted this password before')
       if (known === 'before') master.prompt()
-      this.#admit(password)
+      this.#accepted(password)
       return 'known'
     }
     this.#links.use(backends)
@@ -176,18 +196,21 @@ export class GatewayUser {
   /** MIG-06: nobody works with mail of which a part may be missing, unless backend_fast_login says so. Throws AuthError. */
   #needMail(): void {
     if (this.#migration?.isUsable(this.#links.all) !== false) return
-    const reasons = this.status().flatMap(({ backend, reason }) =>
-      reason === undefined ? [] : [`${backend}: ${reason}`],
-    )
     throw new AuthError('unavailable', 'the mail could not be moved here yet; try again later', {
-      cause: new Error(`the pull broke off: ${reasons.join('; ')}`),
+      cause: new Error(`the pull broke off: ${this.#reasons()}`),
     })
+  }
+
+  #reasons(): string {
+    return this.status()
+      .flatMap(({ backend, reason }) => (reason === undefined ? [] : [`${backend}: ${reason}`]))
+      .join('; ')
   }
 
   async #follow(attempt: Attempt, password: Buffer, fast: boolean): Promise<void> {
     attempt.hurry()
     await attempt.good
-    this.#admit(password)
+    this.#accepted(password)
     this.#promptAll(this.#links.extra)
     if (!fast) await Promise.all([attempt.over, ...this.#sessions])
   }
@@ -235,10 +258,16 @@ export class GatewayUser {
   /** A client session is there: from now on the password is needed for polling. */
   #admit(password: Buffer | undefined): void {
     this.#clients.admit()
-    if (password !== undefined || this.#migration === undefined) this.#forgetPassword()
+    if (password !== undefined || !this.isMigrating) this.#forgetPassword()
     if (password !== undefined) this.#password = Buffer.from(password)
     this.#lookAgainMs = this.#gateway.clock.monotonic() + lookMs
     this.plan()
+  }
+
+  /** By the master backend. */
+  #accepted(password: Buffer): void {
+    this.#admit(password)
+    this.#migration?.begun(password)
   }
 
   #decide(session: BackendSession, digest: PasswordDigest): Attempt {
@@ -256,6 +285,8 @@ export class GatewayUser {
     isOwn: boolean,
     stop?: AbortSignal,
   ): BackendSession {
+    const migration = this.#migration
+    const stops = [stop, migration?.signal].filter((signal) => signal !== undefined)
     const session = beginSession({
       gateway: this.#gateway,
       userId: this.userId,
@@ -264,13 +295,20 @@ export class GatewayUser {
       password: given,
       priority,
       isOwn,
-      isMigrating: this.#migration !== undefined,
-      ...(stop === undefined ? {} : { stop }),
+      isMigrating: migration !== undefined,
+      stop: AbortSignal.any(stops),
       hasClients: () => this.#clients.expected,
       onNews: () => this.#tell(link),
       onOver: () => this.plan(),
     })
-    const done = session.done.then(() => this.#migrate())
+    const done = session.done.then(
+      () => this.#migrate(),
+      (error: Error) => {
+        if (!this.#gateway.signal.aborted)
+          migration?.broke(`${this.#reasons()} (${error.message})`, this.#links.all, !link.stopped)
+        throw error
+      },
+    )
     const settled = done.catch(() => {})
     this.#sessions.add(settled)
     settled.then(() => {
@@ -330,13 +368,14 @@ export class GatewayUser {
   /** Whether there is a password to poll with, and somebody to poll for. */
   #polls({ backend }: BackendLink): boolean {
     if (this.#isLocal) return false
-    return pollsAlone(backend) ? this.#isStanding || this.#clients.expected : this.#password !== undefined
+    if (!pollsAlone(backend)) return this.#password !== undefined
+    return this.#isStanding || this.#clients.expected || this.isMigrating
   }
 
   /** Another node of the store may poll the user. */
   get #isMine(): boolean {
     // Nobody else has the password of a migration.
-    return this.#migration !== undefined || this.#gateway.isMine(this.userId, this.#clients.expected)
+    return this.isMigrating || this.#gateway.isMine(this.userId, this.#clients.expected)
   }
 
   /** Clients may be served here. */
@@ -444,7 +483,7 @@ export class GatewayUser {
 
   #leave(): void {
     // A migration goes on to its end, with or without clients.
-    const goesOn = this.#migration !== undefined && !this.#links.all.some(({ stopped }) => stopped)
+    const goesOn = this.isMigrating && !this.#links.all.some(({ stopped }) => stopped)
     if (!goesOn || this.#gateway.signal.aborted) this.#forgetPassword()
     this.#clients.leave()
   }

@@ -1,4 +1,5 @@
 /** What is known of the migration of one account: a small file for each, beside the mail. docs/decisions/0261-records-of-migrations.md */
+import type { PullCounts, WantedAccount } from '#gateway/ms_syncd/migration-journal.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 
@@ -22,16 +23,8 @@ export const migrationStates = [
 ] as const
 export type MigrationState = (typeof migrationStates)[number]
 
-export interface MigrationCounts {
-  /** Messages at the old servers, by the last pass that came to its end. */
-  readonly listed: number
-  /** Those of them that are here. */
-  readonly here: number
-  /** Those that they list and don't give. */
-  readonly notGiven: number
-  /** Pulled in all passes. */
-  readonly octets: number
-}
+/** `octets`: pulled in all passes. */
+export type MigrationCounts = PullCounts
 
 export const nothingCounted: MigrationCounts = { listed: 0, here: 0, notGiven: 0, octets: 0 }
 
@@ -47,10 +40,8 @@ export interface MigrationRecord {
   /** Why it is in this state, in words for an operator. */
   readonly reason?: string
   readonly wave?: string
-  /** The node of the store whose ms_syncd pulls; it goes on with it after a restart. */
-  readonly node?: string
-  /** Of the account that is to be made. */
-  readonly properties: readonly (readonly [name: string, value: string])[]
+  /** The account that is to be made. */
+  readonly account: WantedAccount
   readonly counts: MigrationCounts
   /** The user's password at the old server, sealed to the user id; absent: it is in memory only, or nobody has shown it. */
   readonly secret?: string
@@ -76,8 +67,8 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
   }
   if (!isObject(json)) throw damaged('is not an object')
   if (json.version !== version) throw damaged(`has a version that is not ${version}`)
-  const { userId, given, since, begun, properties, counts } = json
-  const text = (name: 'reason' | 'wave' | 'node' | 'secret') => {
+  const { userId, given, since, begun, account, counts } = json
+  const text = (name: 'reason' | 'wave' | 'secret') => {
     const value = json[name]
     if (value !== undefined && typeof value !== 'string') throw damaged(`has a ${name} that is no text`)
     return value === undefined ? {} : { [name]: value }
@@ -87,6 +78,9 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     throw damaged('does not say whose it is')
   if (state === undefined) throw damaged('has no valid state')
   if (!isCount(since) || !isCount(begun)) throw damaged('does not say since when')
+  if (!isObject(account) || (account.by !== 'login' && account.by !== 'operator'))
+    throw damaged('does not say what account is to be made')
+  const { by, properties } = account
   if (!Array.isArray(properties) || !properties.every(isProperty)) throw damaged('has properties that are none')
   if (!isObject(counts)) throw damaged('has no counts')
   const { listed, here, notGiven, octets: pulled } = counts
@@ -100,8 +94,7 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     begun,
     ...text('reason'),
     ...text('wave'),
-    ...text('node'),
-    properties,
+    account: { by, properties },
     counts: { listed, here, notGiven, octets: pulled },
     ...text('secret'),
   }

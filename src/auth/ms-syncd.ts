@@ -32,8 +32,14 @@ export type AdmittedRequest = {
   /** Only when it was needed. */
   readonly password?: string
 }
-/** MIG-08: ms_syncd is to pull all mail of a user; whoever asks makes the account. It answers a MigrateAnswer or a refusal. */
-export type MigrateRequest = Pick<AuthenticateRequest, 'user' | 'userId' | 'password'> & { readonly type: 'migrate' }
+/** MIG-08: ms_syncd is to pull all mail of a user. It answers a MigrateAnswer or a refusal. */
+export type MigrateRequest = Pick<AuthenticateRequest, 'user' | 'userId'> & {
+  readonly type: 'migrate'
+  /** Absent: the record of the user names a master user, or a source of tokens. */
+  readonly password?: string
+  /** Of the account that ms_syncd is to make, or to enable; absent: whoever asks does. */
+  readonly properties?: readonly (readonly [name: string, value: string])[]
+}
 /** Messages at the old servers, and those of them that they don't give. */
 export type MigrateAnswer = {
   readonly ok: true
@@ -72,11 +78,21 @@ export const askMsSyncd = async (
 /** Resolves when the mail is here. Throws AuthError: refused, with the reason for an operator as its cause. */
 export const askToMigrate = async (
   ask: AskService,
-  request: Pick<LoginRequest, 'user' | 'password' | 'signal'> & { readonly userId: UserId },
+  request: Pick<LoginRequest, 'user' | 'signal'> & {
+    readonly userId: UserId
+    readonly password: Buffer | undefined
+    readonly properties: MigrateRequest['properties']
+  },
   timeoutMs: number,
 ): Promise<MigrateAnswer> => {
-  const { user, userId, password, signal } = request
-  const asked = { type: 'migrate', user, userId, password: password.toString('base64') } as const
+  const { user, userId, password, properties, signal } = request
+  const asked = {
+    type: 'migrate',
+    user,
+    userId,
+    ...(password === undefined ? {} : { password: password.toString('base64') }),
+    ...(properties === undefined ? {} : { properties }),
+  } as const
   const answer = await ask('ms_sync', asked, { secret: true, timeoutMs, signal })
   const refusal = readAnswer(answer)
   if (refusal === undefined) return answer as MigrateAnswer

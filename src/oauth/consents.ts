@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto'
 import { StoreError } from '../base/errors.ts'
 import { recordDirectory } from '../base/record-directory.ts'
+import { OptionFault } from '../config/certificate-files.ts'
 import type { Config } from '../config/config.ts'
-import { Sealer } from './seal.ts'
+import { Sealer } from '../config/sealer.ts'
 import { OAuthError } from './token-endpoint.ts'
 
 /** An account at a provider. */
@@ -40,8 +41,10 @@ const maxOctets = 64 * 1024
 
 /** Throws OAuthError configuration for a key that can't be used. */
 export const openConsents = async (config: Config): Promise<Consents> => {
-  const keyFile = config.get('oauth_key_file')
-  const sealer = keyFile === undefined ? undefined : await Sealer.from(keyFile)
+  const sealer = await Sealer.from(config, 'oauth_key_file', 'wherry oauth consents').catch((error: unknown) => {
+    if (!(error instanceof OptionFault)) throw error
+    throw new OAuthError('configuration', error.message, error.cause === undefined ? {} : { cause: error.cause })
+  })
   const records = recordDirectory(config.get('oauth_state'), 'the consents to backends')
   const put = async (owner: ConsentOwner, state: Consent['state'], refreshToken: string) => {
     const secret = sealer === undefined ? { refreshToken } : { sealed: sealer.seal(refreshToken, ownerText(owner)) }

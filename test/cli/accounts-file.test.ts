@@ -22,7 +22,7 @@ const read = async (content: string | Buffer) => {
     property: readProperty,
     password: (text) => usable(Buffer.from(text)),
   })
-  return accounts.map(({ line, userId, password, properties }) => [line, userId, password.toString(), ...properties])
+  return accounts.map(({ line, userId, password, properties }) => [line, userId, password?.toString(), ...properties])
 }
 const faults = (content: string | Buffer) =>
   read(content).then(
@@ -36,6 +36,10 @@ it('reads quoted values, blanks in passwords, line ends of Windows, a BOM, empty
     [2, 'joe@a.example', ' a,b"c ', ['mailLocalAddress', 'joe@b.example']],
     [4, 'eve@a.example', 'é'],
   ])
+})
+
+it('without a column of passwords there are none', async () => {
+  expect(await read('userid\njoe\n')).toEqual([[2, 'joe@a.example', undefined]])
 })
 
 it('tells every line that can not be used, by its number, and takes none', async () => {

@@ -5,7 +5,7 @@ import { type Config, findingAt } from '../../config/config.ts'
 import type { Finding } from '../../config/finding.ts'
 import { type Listener, type ListenerService, listenersOf } from '../../config/listeners.ts'
 import { checkConfig, defaultConfigFile, errorsFirst } from '../../config/ms-conf.ts'
-import { openConsents } from '../../oauth/consents.ts'
+import { Sealer } from '../../config/sealer.ts'
 import { describe } from '../../server/listener.ts'
 import { asMsUser, ownDirectoryFault, userFault } from '../../server/ms-user.ts'
 import { checkTls } from '../../server/tls.ts'
@@ -24,7 +24,7 @@ export async function checkInstallation(
     ...(services instanceof Error ? [enabledFault(configFile, services)] : []),
     ...gatewayFaults(config, enabled, configFile),
     ...(await tlsFaults(config)),
-    ...(await consentFaults(config)),
+    ...(await keyFaults(config)),
     ...portFaults(config, enabled),
     ...userFaults(config),
     ...(['run_dir', 'userdir'] as const).flatMap((option) => directoryFaults(config, option)),
@@ -62,28 +62,34 @@ const gatewayFaults = (...facts: Parameters<typeof gatewayFault>) => {
   return fault === undefined ? [] : [fault]
 }
 
-/** Whether consents could be opened with oauth_key_file. A file that can't be read has been told already. */
-const consentFaults = (config: Config): Promise<readonly Finding[]> =>
-  openConsents(config).then(
-    () => [],
-    ({ message, cause }: Error) => (cause === undefined ? [findingAt(config, 'error', 'oauth_key_file', message)] : []),
+/** Whether secrets could be opened with the keys. A file that can't be read has been told already. */
+const keyFaults = async (config: Config): Promise<readonly Finding[]> => {
+  const options = ['oauth_key_file', 'migration_key_file'] as const
+  const findings = options.map((option) =>
+    Sealer.from(config, option, '').then(
+      () => [],
+      ({ message, cause }: Error) => (cause === undefined ? [findingAt(config, 'error', option, message)] : []),
+    ),
   )
+  return (await Promise.all(findings)).flat()
+}
 
 async function tlsFaults(config: Config): Promise<readonly Finding[]> {
   const fault = await checkTls(config)
   if (fault !== undefined) return [fault]
   // Root could read them, ms_user has to.
-  return (['tls_cert_file', 'tls_key_file', 'tls_ca_file', 'oauth_key_file'] as const).flatMap((option) =>
-    config.all(option).flatMap((path) => {
-      try {
-        asMsUser(config, () => closeSync(openSync(path, 'r')))
-        return []
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        const message = `${path} can't be read by ${config.get('ms_user')}, whom the services run as (${code}); let that user or its group read it`
-        return [findingAt(config, 'error', option, message)]
-      }
-    }),
+  return (['tls_cert_file', 'tls_key_file', 'tls_ca_file', 'oauth_key_file', 'migration_key_file'] as const).flatMap(
+    (option) =>
+      config.all(option).flatMap((path) => {
+        try {
+          asMsUser(config, () => closeSync(openSync(path, 'r')))
+          return []
+        } catch (error) {
+          const { code } = error as NodeJS.ErrnoException
+          const message = `${path} can't be read by ${config.get('ms_user')}, whom the services run as (${code}); let that user or its group read it`
+          return [findingAt(config, 'error', option, message)]
+        }
+      }),
   )
 }
 

@@ -13,7 +13,8 @@ export interface ListedAccount {
   /** As it is written. */
   readonly given: string
   readonly userId: UserId
-  readonly password: Buffer
+  /** Undefined: the file has no such column. */
+  readonly password: Buffer | undefined
   readonly properties: readonly Property[]
 }
 
@@ -28,7 +29,7 @@ export interface Reading {
 
 const maxOctets = 64 << 20
 const maxTold = 20
-const needed = ['userid', 'password']
+const known = ['userid', 'password']
 
 interface Row {
   readonly info: { readonly lines: number }
@@ -46,10 +47,10 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
   const names = columns.record.map((name) => name.trim())
   const faults: string[] = []
   const fault = (line: number, message: string) => faults.push(`${file}:${line}: ${message}`)
-  for (const name of needed)
-    if (!names.includes(name)) fault(columns.info.lines, `there is no column ${name}; the first line names the columns`)
+  if (!names.includes('userid'))
+    fault(columns.info.lines, 'there is no column userid; the first line names the columns')
   for (const [at, name] of names.entries())
-    if (names.indexOf(name) < at && needed.includes(name)) fault(columns.info.lines, `there are two columns ${name}`)
+    if (names.indexOf(name) < at && known.includes(name)) fault(columns.info.lines, `there are two columns ${name}`)
   const accounts: ListedAccount[] = []
   const lines = new Map<UserId, number>()
   for (const { info, record } of faults.length > 0 ? [] : rows) {
@@ -67,9 +68,10 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
       if (before !== undefined) throw new UsageError(`${userId} is on line ${before} already`)
       lines.set(userId, line)
       const properties = names.flatMap((name, at) =>
-        needed.includes(name) || record[at] === '' ? [] : [reading.property(`${name}=${record[at]}`)],
+        known.includes(name) || record[at] === '' ? [] : [reading.property(`${name}=${record[at]}`)],
       )
-      accounts.push({ line, given, userId, password: reading.password(value('password')), properties })
+      const password = names.includes('password') ? reading.password(value('password')) : undefined
+      accounts.push({ line, given, userId, password, properties })
     } catch (error) {
       if (!(error instanceof UsageError) && !(error instanceof SyntaxFault)) throw error
       fault(line, error.message)

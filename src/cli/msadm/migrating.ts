@@ -1,27 +1,19 @@
 /** Has ms_syncd pull the mail of users, tells how far it is, and makes their accounts. */
 import { askToMigrate, type MigrateAnswer } from '../../auth/ms-syncd.ts'
-import { routingAttributes } from '../../auth/routing-attributes.ts'
 import { systemClock } from '../../base/clock.ts'
 import { AuthError } from '../../base/errors.ts'
 import type { UserId } from '../../base/ids.ts'
-import { silentLog } from '../../base/log.ts'
-import type { Config } from '../../config/config.ts'
-import { describeAddress, openSocket } from '../../events/address.ts'
-import { connectEvents } from '../../events/client.ts'
 import type { EventBus } from '../../events/types.ts'
-import { eventsOf } from '../../server/events-address.ts'
 import { ownRootProperty } from '../../server/mail-store.ts'
 import { severalAtOnce } from '../../store/several.ts'
 import type { ListedAccount } from './accounts-file.ts'
 import { CommandError, type Context } from './command.ts'
-import { withProperties } from './commands/add.ts'
 
-const connectMs = 5_000
 /** A day: the largest mailbox over a slow line. */
 const timeoutMs = 24 * 3_600_000
 const progressEveryMs = 1_000
 
-export type User = Pick<ListedAccount, 'given' | 'userId' | 'password' | 'properties'>
+export type User = Pick<ListedAccount, 'given' | 'userId' | 'properties'> & { readonly password: Buffer | undefined }
 
 export interface Run {
   readonly bus: EventBus
@@ -30,9 +22,14 @@ export interface Run {
   readonly quiet: boolean
 }
 
-const pull = ({ given, userId, password }: User, { bus, context, signal, quiet }: Run): Promise<MigrateAnswer> => {
+/** `properties`: of the account that ms_syncd makes when all mail is here; undefined: it makes none. */
+const pull = (
+  { given, userId, password }: User,
+  properties: User['properties'] | undefined,
+  { bus, context, signal, quiet }: Run,
+): Promise<MigrateAnswer> => {
   const progress = quiet ? undefined : follow(bus, userId, context)
-  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, signal }, timeoutMs)
+  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, properties, signal }, timeoutMs)
     .catch(told(signal))
     .finally(() => progress?.stop())
 }
@@ -40,7 +37,7 @@ const pull = ({ given, userId, password }: User, { bus, context, signal, quiet }
 /** MIG-09. What is here goes only after the old server gave everything: a wrong password, or a server that is away, costs nothing. Throws CommandError. */
 export const migrateAnew = async (user: User, run: Run): Promise<void> => {
   const { accounts, store, note } = run.context
-  await pull(user, run)
+  await pull(user, undefined, run)
   const account = await accounts.find(user.userId)
   // Nobody is to see the mailbox empty.
   if (account !== undefined) await accounts.put({ ...account, state: 'migrating' })
@@ -51,25 +48,31 @@ export const migrateAnew = async (user: User, run: Run): Promise<void> => {
 
 /** Throws CommandError. */
 export const migrateOne = async (user: User, run: Run): Promise<void> => {
-  const { userId, password, properties: named } = user
+  const { userId, properties } = user
   const { context } = run
   const before = await context.accounts.find(userId)
-  if (before === undefined && named.some(([name]) => name.toLowerCase() === ownRootProperty))
+  if (before === undefined && properties.some(([name]) => name.toLowerCase() === ownRootProperty))
     throw new CommandError(
       `${ownRootProperty} has to be known before the mail comes: msadm add -m ${userId} ${ownRootProperty}=DIRECTORY, then msadm migrate without it`,
     )
-  const { listed, notGiven } = await pull(user, run)
-  const routed = context.config.get('auto_add_laser_routing')
-  const properties = routed ? [...routingAttributes(userId, named), ...named] : named
-  const account = withProperties({ userId, state: 'enabled' }, properties, before)
-  if (before === undefined) await context.accounts.add(account, password)
-  else await context.accounts.put(account, password)
+  if (before?.state === 'migrating' && user.password === undefined)
+    throw new CommandError(
+      `the account waits for its migration and its user can't log in: give the password with -p, or remove the account first (msadm del ${userId})`,
+    )
+  const { listed, notGiven } = await pull(user, properties, run)
   const left = notGiven === 0 ? '' : `; ${notGiven} of them the old server lists and does not give`
-  context.print(`migrated ${userId} (${listed} messages${left})`, { userId, state: 'enabled', listed, notGiven })
+  const state = user.password !== undefined ? 'enabled' : (before?.state ?? 'pulled')
+  const follows = state === 'pulled' ? '; the account is made at the first login' : ''
+  context.print(`migrated ${userId} (${listed} messages${left}${follows})`, { userId, state, listed, notGiven })
 }
 
-/** Everybody who can be. Throws CommandError when somebody can't. */
-export const migrateAll = async (users: readonly ListedAccount[], run: Run, atOnce: number): Promise<void> => {
+/** Everybody who can be; `again`: also who was. Throws CommandError when somebody can't. */
+export const migrateAll = async (
+  users: readonly ListedAccount[],
+  run: Run,
+  atOnce: number,
+  again: boolean,
+): Promise<void> => {
   const { context, signal } = run
   const show = run.quiet ? undefined : context.showProgress(false)
   const beganMs = systemClock.monotonic()
@@ -78,7 +81,7 @@ export const migrateAll = async (users: readonly ListedAccount[], run: Run, atOn
     signal.throwIfAborted()
     const { userId, line } = user
     try {
-      if ((await context.accounts.find(userId))?.state === 'enabled') counts.were += 1
+      if (!again && (await context.accounts.find(userId))?.state === 'enabled') counts.were += 1
       else {
         await migrateOne(user, { ...run, quiet: true })
         counts.migrated += 1
@@ -101,20 +104,6 @@ export const migrateAll = async (users: readonly ListedAccount[], run: Run, atOn
   context.print(`${migrated} migrated, ${were} were here already, ${failed} failed`, counts)
   if (failed > 0)
     throw new CommandError(`${failed} of ${users.length} users were not migrated; give the same file again`)
-}
-
-export const connected = async (config: Config): Promise<EventBus> => {
-  const { address, tls } = await eventsOf(config)
-  try {
-    // One attempt, so that its error can be told; the bus itself would go on trying.
-    const socket = await openSocket(address, tls, AbortSignal.timeout(connectMs))
-    socket.destroy()
-  } catch (error) {
-    throw new CommandError(
-      `mseventd at ${describeAddress(address)} can't be reached (${(error as Error).message}); are the services running?`,
-    )
-  }
-  return connectEvents({ address, tls, clock: systemClock, log: silentLog, name: 'msadm' })
 }
 
 /** What an operator is told instead of what a client is. */

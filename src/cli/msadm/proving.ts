@@ -7,8 +7,8 @@ import type { ProofAnswer, ProofProgressAnswer, ProofRequest } from '../../certi
 import { SigningKey } from '../../certificate/signing-key.ts'
 import { accountDirectory } from '../../store/names.ts'
 import { gatewayName } from '../../store/places.ts'
+import { connected } from '../event-bus.ts'
 import { CommandError, type Context } from './command.ts'
-import { connected } from './migrating.ts'
 
 /** A day: the largest mailbox over a slow line. */
 const timeoutMs = 24 * 3_600_000
@@ -40,7 +40,7 @@ export const prove = async (
   const interrupted = new AbortController()
   const interrupt = () => interrupted.abort(new CommandError('interrupted'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-  await using bus = await connected(context.config)
+  await using bus = await connected(context.config, 'msadm')
   const show = context.showProgress(false)
   const ending = new AbortController()
   const look = async () => {

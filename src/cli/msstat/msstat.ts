@@ -4,16 +4,13 @@ import { throttleTopic } from '../../auth/shared-throttle.ts'
 import { canonicalUserId, defaultDomain } from '../../auth/user-id.ts'
 import type { Clock } from '../../base/clock.ts'
 import { RemoteError, SyntaxFault } from '../../base/errors.ts'
-import { silentLog } from '../../base/log.ts'
 import type { Config } from '../../config/config.ts'
 import { ConfigError } from '../../config/finding.ts'
 import { loadConfig } from '../../config/ms-conf.ts'
-import { describeAddress, openSocket } from '../../events/address.ts'
-import { connectEvents } from '../../events/client.ts'
 import type { EventBus } from '../../events/types.ts'
-import { eventsOf } from '../../server/events-address.ts'
 import { exitCodes } from '../../server/process.ts'
 import { TlsError } from '../../server/tls.ts'
+import { connected } from '../event-bus.ts'
 import { type Arguments, parseArguments, UsageError, usage } from './arguments.ts'
 import { backendJson, backendLines, readBackends } from './backends.ts'
 import { connectionLines, eventLine, presenceJson, serviceLines } from './format.ts'
@@ -26,8 +23,6 @@ export interface Surroundings {
   /** Ends -f. */
   readonly interrupted: AbortSignal
 }
-
-const CONNECT_TIMEOUT_MS = 5000
 
 /** Runs msstat; answers its exit status. */
 export async function msstat(argv: readonly string[], { out, err, clock, interrupted }: Surroundings): Promise<number> {
@@ -47,18 +42,7 @@ export async function msstat(argv: readonly string[], { out, err, clock, interru
   let bus: EventBus | undefined
   try {
     const { config } = await loadConfig(args.configFile)
-    const { address, tls } = await eventsOf(config)
-    try {
-      // One attempt, so that its error can be told; the bus itself would go on trying.
-      const socket = await openSocket(address, tls, AbortSignal.timeout(CONNECT_TIMEOUT_MS))
-      socket.destroy()
-    } catch (error) {
-      say(
-        `mseventd at ${describeAddress(address)} can't be reached (${(error as Error).message}). Is it running? Its address is msevent_host in ${config.file ?? 'ms.conf'}`,
-      )
-      return 1
-    }
-    bus = connectEvents({ address, tls, clock, log: silentLog, name: 'msstat' })
+    bus = await connected(config, 'msstat', clock)
     return await act(bus, args, config, { out, err, clock, interrupted })
   } catch (error) {
     if (error instanceof ConfigError || error instanceof TlsError) {

@@ -132,6 +132,12 @@ export const ownOptions = {
     reload: 'live',
     doc: 'PEM file with the Ed25519 key that signs certificates of migrations (openssl genpkey -algorithm ed25519). Unset: one is made in .gateway/certificates of userdir when it is needed first, mode 0600.',
   }),
+  migration_key_file: path({
+    section: 'own',
+    services: ['ms_syncd'],
+    reload: 'restart',
+    doc: 'File with 32 or more random octets: passwords of users whose mail is being pulled are sealed with it (AES-256-GCM) in the records of migrations, beside the mail, so that a pull goes on after a restart. Unset: they are in memory only, and a pull goes on at the next login. Keep it where backups of the mail do not go.',
+  }),
   backend_connections: integer({
     section: 'own',
     default: 64,

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import type { MigrationAccounts } from '#gateway/ms_syncd/account-maker.ts'
 import { type Accounts, openAccounts } from '#src/auth/accounts.ts'
 import { StoreError } from '#src/base/errors.ts'
 import { makeUserDatabase } from '#src/config/backends.ts'
@@ -23,7 +24,7 @@ interface Stage {
 
 const stage = async (
   overrides: ConfigOverrides = {},
-  wrapped: (accounts: Accounts) => Pick<Accounts, 'find' | 'add' | 'matches'> = (accounts) => accounts,
+  wrapped: (accounts: Accounts) => MigrationAccounts = (accounts) => accounts,
 ): Promise<Stage> => {
   const directory = await mkdtemp(join(tmpdir(), 'accounts-'))
   const accounts = openAccounts(directory)
@@ -183,7 +184,8 @@ it('an account that was made meanwhile decides, and nobody else is asked', async
 
 it('MIG-08: msadm is told when all is here, and why not; a user who logs in meanwhile gets an account', async () => {
   const at = await stage()
-  const migrate = (password: string) => at.scene.gateway.migrate(anna, anna, Buffer.from(password))
+  const migrate = (password: string) =>
+    at.scene.gateway.migrate({ given: anna, userId: anna, account: undefined }, Buffer.from(password))
   await expect(migrate('wrong')).rejects.toMatchObject({ kind: 'bad-credentials' })
   const mend = breakAtLast(at)
   await expect(migrate('pw')).rejects.toMatchObject({

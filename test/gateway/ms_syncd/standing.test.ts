@@ -92,6 +92,7 @@ describe('polling without a client', () => {
     await using scene = await gatewayScene(backend.port, overrides, recorded(anna, 'gone@example.org'), {
       find,
       add: () => Promise.reject(new Error('synchronisation mode makes no accounts')),
+      put: () => Promise.reject(new Error('synchronisation mode changes no accounts')),
       matches: () => Promise.reject(new Error('nobody shows a password')),
     })
     await scene.gateway.pollStanding()

@@ -1,8 +1,8 @@
 /** A gateway with a clock that tests turn, an event bus in memory, and a real store. */
 
 import { BackendProfiles } from '#gateway/backend/profile.ts'
+import type { MigrationAccounts } from '#gateway/ms_syncd/account-maker.ts'
 import { Gateway } from '#gateway/ms_syncd/gateway.ts'
-import type { Accounts } from '#src/auth/accounts.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { RemoteError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -107,7 +107,9 @@ export interface Scene extends AsyncDisposable {
   readonly gateway: Gateway
   readonly clock: TurnedClock
   readonly bus: TestBus
+  /** Its log. */
   readonly lines: LogLine[]
+  readonly log: Log
   readonly test: TestStore
   login(password?: string, user?: string): Promise<void>
   /** Throws when what was due by now has begun a session: none is to run, or to have been asked for. */
@@ -122,7 +124,7 @@ export const gatewayScene = async (
   port: number,
   overrides: ConfigOverrides = {},
   users: UserDatabase = makeUserDatabase(undefined, []),
-  accounts?: Pick<Accounts, 'find' | 'add' | 'matches'>,
+  accounts?: MigrationAccounts,
 ): Promise<Scene> => {
   const clock = new TurnedClock()
   const bus = new TestBus()
@@ -152,6 +154,7 @@ export const gatewayScene = async (
     clock,
     bus,
     lines,
+    log: gateway.log,
     test,
     login: async (password = 'pw', user = anna) => {
       await gateway.login(user, anna, Buffer.from(password))

@@ -14,7 +14,7 @@ const record: MigrationRecord = {
   since: 2,
   begun: 1,
   wave: 'first',
-  properties: [['mail', anna]],
+  account: { properties: [['mail', anna]], by: 'login' },
   counts: { listed: 3, here: 2, notGiven: 1, octets: 100 },
   secret: 'c2VhbGVk',
 }
@@ -42,7 +42,7 @@ it.each<[what: string, octets: Buffer, says: string]>([
   ['no time', changed({ since: '2026' }), 'since when'],
   ['a negative count', changed({ counts: { ...nothingCounted, listed: -1 } }), 'counts'],
   ['a secret that is a number', changed({ secret: 5 }), 'secret'],
-  ['a property without value', changed({ properties: [['mail']] }), 'properties'],
+  ['a property without value', changed({ account: { properties: [['mail']], by: 'login' } }), 'properties'],
   ['too much', changed({ reason: 'x'.repeat(300_000) }), 'octets'],
 ])('a damaged file is refused, and says what is wrong: %s', (_, octets, says) => {
   expect(() => readRecord(octets, 'x.json')).toThrow(says)

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { AccountRecord } from '../../../auth/accounts.ts'
 import { routingAttributes } from '../../../auth/routing-attributes.ts'
+import { withProperties } from '../../../auth/with-properties.ts'
 import { ownRootProperty } from '../../../server/mail-store.ts'
 import {
   type Command,
@@ -40,21 +41,6 @@ export const checkOwnRoot = (given: readonly Property[], { config }: Context): v
         `${name}: ${value} is neither userdir nor one of the partitions (${roots.join(', ')}); add it to partitions first`,
       )
 }
-
-/** The account as it is to be: the named properties replace those that `before` has, the others stay. */
-export const withProperties = (
-  account: Pick<AccountRecord, 'userId' | 'state'>,
-  properties: readonly Property[],
-  before: AccountRecord | undefined,
-): AccountRecord => ({
-  ...account,
-  verifiers: before?.verifiers,
-  services: before?.services ?? {},
-  properties: [
-    ...(before?.properties ?? []).filter(([name]) => !properties.some(([replaced]) => replaced === name)),
-    ...properties,
-  ],
-})
 
 export const add: Command = {
   name: 'add',

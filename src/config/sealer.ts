@@ -1,31 +1,37 @@
-/** Refresh tokens as they lie on disk: sealed where there is a key, else as they are. docs/decisions/0192-tokens-of-backends.md */
+/** Secrets of users as they lie on disk, sealed with a key from a file that an option names. docs/decisions/0192-tokens-of-backends.md, 0262-passwords-of-a-pull.md */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { OAuthError } from './token-endpoint.ts'
+import { OptionFault } from './certificate-files.ts'
+import type { Config } from './config.ts'
 
 const algorithm = 'aes-256-gcm'
 const nonceOctets = 12
 const tagOctets = 16
 const keyOctets = 32
 
+export type KeyOption = 'oauth_key_file' | 'migration_key_file'
+
 export class Sealer {
   readonly #key: Buffer
 
-  private constructor(secret: Buffer) {
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'wherry oauth consents', keyOctets))
+  private constructor(secret: Buffer, purpose: string) {
+    this.#key = Buffer.from(hkdfSync('sha256', secret, '', purpose, keyOctets))
   }
 
-  /** `file`: at least 32 octets that nobody can guess. Throws OAuthError configuration. */
-  static async from(file: string): Promise<Sealer> {
+  /** Undefined: the option is not set. `purpose`: of the secrets; what was sealed for another one does not open. Throws OptionFault. */
+  static async from(config: Config, option: KeyOption, purpose: string): Promise<Sealer | undefined> {
+    const file = config.get(option)
+    if (file === undefined) return undefined
     const secret = await readFile(file).catch((cause: Error) => {
-      throw new OAuthError('configuration', `${file} (oauth_key_file) can not be read: ${cause.message}`, { cause })
+      throw new OptionFault(option, `${file} (${option}) can not be read: ${cause.message}`, { cause })
     })
+    // At least as much as nobody can guess.
     if (secret.length < keyOctets)
-      throw new OAuthError(
-        'configuration',
-        `${file} (oauth_key_file) has ${secret.length} octets; it needs ${keyOctets} or more, for example: head -c 32 /dev/urandom > ${file}`,
+      throw new OptionFault(
+        option,
+        `${file} (${option}) has ${secret.length} octets; it needs ${keyOctets} or more, for example: head -c 32 /dev/urandom > ${file}`,
       )
-    const sealer = new Sealer(secret)
+    const sealer = new Sealer(secret, purpose)
     secret.fill(0)
     return sealer
   }

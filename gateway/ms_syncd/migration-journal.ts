@@ -1,0 +1,48 @@
+/** What is told of migrations to whoever keeps records of them, and what is asked back. The gateway itself forgets them with its process. */
+import type { AccountRecord } from '#src/auth/accounts.ts'
+import type { UserId } from '#src/base/ids.ts'
+
+/** The account that is to be made when all mail is here. */
+export interface WantedAccount {
+  readonly properties: AccountRecord['properties']
+  /** A login makes an account that is missing, and no more; an operator's order also enables one that is there, and gives it the password. */
+  readonly by: 'login' | 'operator'
+}
+
+/** A pull of all mail of one user. */
+export interface PullOrder {
+  readonly userId: UserId
+  /** As the user, or an operator, wrote it. */
+  readonly given: string
+  /** Undefined: whoever ordered it makes the account, and no record is kept. */
+  readonly account: WantedAccount | undefined
+}
+
+export type RecordedOrder = PullOrder & { readonly account: WantedAccount }
+
+export interface PullCounts {
+  /** Messages at the old servers, by the passes that came to their end. */
+  readonly listed: number
+  /** Those of them that are here. */
+  readonly here: number
+  /** Those that they list and don't give. */
+  readonly notGiven: number
+  /** Pulled since the order. */
+  readonly octets: number
+}
+
+export interface MigrationJournal {
+  /**
+   * Somebody without an account logs in: what the account is to be. Throws AuthError unavailable: his mail is not to be pulled now, and the old server
+   * is not asked.
+   */
+  admits(userId: UserId): Promise<WantedAccount>
+  /** The old server let the gateway in. `password`, of the user, is copied; undefined: with a right of the gateway's own. */
+  begun(order: RecordedOrder, password: Buffer | undefined): void
+  /** A pass came to its end, and others follow. */
+  passed(order: RecordedOrder, counts: PullCounts): void
+  /** A session broke off. `goesOn`: by itself, as long as ms_syncd runs. */
+  broke(order: RecordedOrder, reason: string, goesOn: boolean, counts: PullCounts): void
+  /** All mail is here. `hasAccount`: and the account. Resolves when that is durable. */
+  ended(order: RecordedOrder, hasAccount: boolean, counts: PullCounts): Promise<void>
+}

@@ -1,0 +1,317 @@
+/** The migrations of all users, beyond the life of one ms_syncd: what an operator stops and lets go on, and what goes on by itself. docs/decisions/0261-records-of-migrations.md, 0263-pulls-that-go-on.md */
+import type { Extension, ExtensionParts } from '#gateway/ms_syncd/extension.ts'
+import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
+import type {
+  MigrationList,
+  MigrationVerdict,
+  MigrationVerdicts,
+  ToldMigration,
+} from '#src/auth/migration-questions.ts'
+import type { Clock } from '#src/base/clock.ts'
+import { AuthError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
+import type { Log } from '#src/base/log.ts'
+import type { UserBackends } from '#src/config/backends.ts'
+import type { Json } from '#src/events/types.ts'
+import { needsPassword, RecordJournal } from './journal.ts'
+import { KeptPasswords } from './kept-passwords.ts'
+import { type MigrationRecord, nothingCounted } from './record.ts'
+import { MigrationRecords } from './records.ts'
+
+/** How often it is looked for pulls that nobody goes on with: those of a node that died, or that the old server did not let in. */
+const lookMs = 300_000
+
+export interface Enrolment {
+  readonly userId: UserId
+  readonly given: string
+  readonly wave: string
+  readonly password: Buffer | undefined
+  readonly properties: MigrationRecord['account']['properties']
+}
+
+type Parts = Pick<ExtensionParts, 'gateway' | 'shared'> & {
+  readonly runtime: Pick<ExtensionParts['runtime'], 'config' | 'log' | 'clock'>
+}
+
+export class Migrations implements Extension {
+  readonly records: MigrationRecords
+  readonly #gateway: Gateway
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #passwords: KeptPasswords
+  readonly #journal: RecordJournal
+  readonly #closing = new AbortController()
+  readonly #begun = new Set<UserId>()
+  #looking: Promise<void> = Promise.resolve()
+
+  private constructor({ runtime, gateway, shared }: Parts, passwords: KeptPasswords) {
+    this.#gateway = gateway
+    this.#clock = runtime.clock
+    this.#log = runtime.log
+    this.#passwords = passwords
+    this.records = new MigrationRecords(shared('migrations'))
+    this.#journal = new RecordJournal(this.records, passwords, this.#clock, this.#log)
+  }
+
+  /** Throws OptionFault for a key that can't be used. */
+  static async open(parts: Parts): Promise<Migrations> {
+    const { config, log } = parts.runtime
+    const migrations = new Migrations(parts, await KeptPasswords.open(config, log))
+    parts.gateway.keepJournal(migrations.#journal)
+    return migrations
+  }
+
+  async started(): Promise<void> {
+    this.#looking = this.#run()
+  }
+
+  answer(request: Json): Promise<Json> | undefined {
+    const asked = read(request)
+    switch (asked?.type) {
+      case 'migration-list':
+        return this.#list(asked.userIds)
+      case 'migration-pause':
+        return this.#each(asked.userIds, (userId) => this.pause(userId))
+      case 'migration-resume':
+        return this.#each(asked.userIds, (userId) => this.resume(userId))
+      default:
+        return undefined
+    }
+  }
+
+  async reload(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    this.#closing.abort(new AuthError('unavailable', 'ms_syncd is stopping'))
+    await this.#looking
+  }
+
+  /** Ends the pull until somebody lets it go on; durable when it resolves. Answers why not. */
+  async pause(userId: UserId): Promise<string | undefined> {
+    let refusal: string | undefined
+    await this.records.change(userId, (was) => {
+      refusal = was === undefined ? nothingKnown : isOver(was) ? `it is ${was.state} already` : undefined
+      return was === undefined || refusal !== undefined ? was : this.#journal.to(was, 'paused')
+    })
+    if (refusal === undefined) this.#gateway.stopMigration(userId, 'an operator paused the migration')
+    return refusal
+  }
+
+  /** Goes on with the pull; it is under way when this resolves. Answers why not. */
+  async resume(userId: UserId): Promise<string | undefined> {
+    const record = await this.records.find(userId)
+    if (record === undefined) return nothingKnown
+    if (isOver(record)) return `it is ${record.state} already`
+    if (this.#gateway.isMigrating(userId)) return undefined
+    const password = await this.#passwordFor(record, 'an operator resumed the pull')
+    if (password.kind === 'missing') {
+      // Logins are let through again.
+      await this.records.change(userId, (was) =>
+        was?.state === 'paused' ? this.#journal.to(was, 'waiting', needsPassword) : was,
+      )
+      return `${password.why}; ${needsPassword}`
+    }
+    await this.records.change(userId, (was) => was && this.#journal.to(was, 'pulling'))
+    this.#begin(record, password.octets)
+    return undefined
+  }
+
+  /** After the final pass: destroys what is kept for it. */
+  async close(userId: UserId): Promise<void> {
+    await this.records.change(
+      userId,
+      (was) => was && this.#journal.withoutSecret(this.#journal.to(was, 'closed'), 'the migration is closed'),
+    )
+  }
+
+  /** A user is to be moved later, as part of a wave. Throws StoreError. */
+  async enrol({ userId, given, wave, password, properties }: Enrolment): Promise<void> {
+    const sealed = password === undefined ? undefined : this.#passwords.keep(userId, password)
+    await this.records.change(userId, (was) => {
+      if (password !== undefined) this.#passwords.kept(userId)
+      const now = this.#clock.now()
+      const before = was ?? { begun: now, state: 'waiting', since: now, counts: nothingCounted }
+      const secret = sealed === undefined ? {} : { secret: sealed }
+      return { ...before, userId, given, wave, account: { properties, by: 'operator' }, ...secret }
+    })
+  }
+
+  /** What is kept of a user; the caller overwrites it. Undefined: nothing. `why` is for the log. */
+  password(record: MigrationRecord, why: string): Buffer | undefined {
+    return this.#passwords.use(record, why)
+  }
+
+  /** Of a record. Throws AuthError. */
+  backendsOf({ given, userId }: Pick<MigrationRecord, 'given' | 'userId'>): Promise<UserBackends | undefined> {
+    return this.#gateway.backendsOf(given, userId)
+  }
+
+  /** Resolves when all mail is here and the record says so. Throws AuthError; the record says why. */
+  async pull(record: MigrationRecord): Promise<void> {
+    const password = await this.#passwordFor(record, 'its wave pulls')
+    if (password.kind === 'missing')
+      throw new AuthError('unavailable', 'the mail could not be moved here', { cause: new Error(password.why) })
+    await this.records.change(record.userId, (was) => was && this.#journal.to(was, 'pulling'))
+    await this.#pull(record, password.octets)
+  }
+
+  /** Ends a pull that is under way; whoever waits for it is told `reason`. Its record stays. */
+  stopPull(userId: UserId, reason: string): void {
+    this.#gateway.stopMigration(userId, reason)
+  }
+
+  async #passwordFor(record: MigrationRecord, why: string): Promise<KeptPassword> {
+    const { userId, given } = record
+    if (this.#passwords.has(record)) {
+      const octets = this.#passwords.use(record, why)
+      if (octets !== undefined) return { kind: 'found', octets }
+      return { kind: 'missing', why: 'the kept password does not open with the key of migration_key_file' }
+    }
+    if (await this.#gateway.pullsAlone(given, userId)) return { kind: 'found', octets: undefined }
+    return { kind: 'missing', why: 'the password is not kept (migration_key_file)' }
+  }
+
+  /** Takes the password. Throws AuthError, when the record says why. */
+  async #pull({ userId, given, account }: MigrationRecord, password: Buffer | undefined): Promise<void> {
+    try {
+      await this.#gateway.migrate({ userId, given, account }, password)
+    } catch (error) {
+      await this.#notPulled(userId, error)
+      throw error
+    } finally {
+      password?.fill(0)
+    }
+  }
+
+  /** In the background, once at a time; its record tells how it went. */
+  #begin(record: MigrationRecord, password: Buffer | undefined): void {
+    const { userId } = record
+    if (this.#begun.has(userId)) {
+      password?.fill(0)
+      return
+    }
+    this.#begun.add(userId)
+    this.#pull(record, password)
+      .catch((error: Error) =>
+        this.#log.log('info', 'a pull did not come to its end', { user: userId, reason: error.message }),
+      )
+      .finally(() => this.#begun.delete(userId))
+  }
+
+  async #notPulled(userId: UserId, error: unknown): Promise<void> {
+    // It was let in, and its own news tell how it goes on.
+    if (this.#closing.signal.aborted || this.#gateway.isMigrating(userId)) return
+    const { message, cause } = error as Error
+    const reason = cause instanceof Error ? cause.message : message
+    const isRefused = error instanceof AuthError && error.kind === 'bad-credentials'
+    await this.records
+      .change(userId, (was) => {
+        if (was === undefined || was.state !== 'pulling') return was
+        if (!isRefused) return this.#journal.to(was, 'failed', reason)
+        // Asked again and again it would lock the user out there.
+        const failed = this.#journal.to(was, 'failed', `${reason}; ${needsPassword}`)
+        return this.#journal.withoutSecret(failed, 'the old server refuses it')
+      })
+      .catch((failure: Error) =>
+        this.#log.log('err', 'the record of a migration could not be written', {
+          user: userId,
+          reason: failure.message,
+        }),
+      )
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      await this.#look().catch((error: Error) =>
+        this.#log.log('err', 'migrations can not be looked at', { reason: error.message }),
+      )
+      await this.#clock.sleep(lookMs, this.#closing.signal).catch(() => {})
+    }
+  }
+
+  /** Goes on with what broke off, and stops what was paused at another node. */
+  async #look(): Promise<void> {
+    const { records, damaged } = await this.records.list()
+    for (const reason of damaged) this.#log.log('err', 'a migration is not known any more', { reason })
+    for (const { userId, state } of records) {
+      if (this.#closing.signal.aborted) return
+      if (state === 'paused') this.#gateway.stopMigration(userId, 'an operator paused the migration')
+      if (state === 'pulling' || state === 'failed') await this.#goOn(userId)
+    }
+  }
+
+  async #goOn(userId: UserId): Promise<void> {
+    if (this.#gateway.isMigrating(userId) || !this.#gateway.isMine(userId, false)) return
+    const record = await this.records.find(userId)
+    if (record === undefined || (record.state !== 'pulling' && record.state !== 'failed')) return
+    // Its wave says when.
+    if (record.wave !== undefined) return
+    const password = await this.#passwordFor(record, 'the pull goes on by itself')
+    if (password.kind === 'found') {
+      await this.records.change(userId, (was) => was && this.#journal.to(was, 'pulling'))
+      this.#begin(record, password.octets)
+    } else if (record.state === 'pulling')
+      await this.records.change(
+        userId,
+        (was) => was && this.#journal.to(was, 'failed', `ms_syncd was restarted: ${password.why}; ${needsPassword}`),
+      )
+  }
+
+  async #list(userIds: readonly UserId[] | undefined): Promise<MigrationList> {
+    const { records, damaged } = await this.records.list()
+    const wanted = userIds === undefined ? undefined : new Set(userIds)
+    const migrations = records.filter(({ userId }) => wanted?.has(userId) !== false).map(told)
+    return { ok: true, migrations: migrations.sort((a, b) => (a.userId < b.userId ? -1 : 1)), damaged }
+  }
+
+  async #each(
+    userIds: readonly UserId[] | undefined,
+    work: (userId: UserId) => Promise<string | undefined>,
+  ): Promise<MigrationVerdicts> {
+    const { records, damaged } = userIds === undefined ? await this.records.list() : { records: [], damaged: [] }
+    const about = userIds ?? records.filter((record) => !isOver(record)).map(({ userId }) => userId)
+    const verdicts: MigrationVerdict[] = []
+    for (const userId of about) {
+      const refusal = await work(userId)
+      const state = (await this.records.find(userId))?.state ?? 'unknown'
+      verdicts.push({ userId, state, ...(refusal === undefined ? {} : { refusal }) })
+    }
+    return { ok: true, verdicts, damaged }
+  }
+}
+
+type KeptPassword =
+  /** Undefined: with the gateway's own right. */
+  { readonly kind: 'found'; readonly octets: Buffer | undefined } | { readonly kind: 'missing'; readonly why: string }
+
+const nothingKnown = 'no migration of this user is known'
+
+/** Nothing is pulled any more. */
+const isOver = ({ state }: MigrationRecord): boolean =>
+  state === 'migrated' || state === 'closed' || state === 'rolled-back'
+
+const told = ({ userId, state, since, begun, reason, wave, counts, secret }: MigrationRecord): ToldMigration => ({
+  userId,
+  state,
+  since,
+  begun,
+  ...(reason === undefined ? {} : { reason }),
+  ...(wave === undefined ? {} : { wave }),
+  ...counts,
+  isKept: secret !== undefined,
+})
+
+const types = ['migration-list', 'migration-pause', 'migration-resume'] as const
+
+const read = (
+  request: Json,
+): { readonly type: (typeof types)[number]; readonly userIds: readonly UserId[] | undefined } | undefined => {
+  if (typeof request !== 'object' || request === null || !('type' in request)) return undefined
+  const type = types.find((name) => name === request.type)
+  const { userIds } = request as { userIds?: Json }
+  if (type === undefined || (userIds !== undefined && !isTexts(userIds))) return undefined
+  return { type, userIds: userIds as readonly UserId[] | undefined }
+}
+
+const isTexts = (value: Json): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')

@@ -1,0 +1,43 @@
+/** Asks ms_syncd about the records of migrations. */
+import type { MigrationList, MigrationVerdicts } from '../../auth/migration-questions.ts'
+import { connected } from '../event-bus.ts'
+import { CommandError, type Context, canonical } from './command.ts'
+
+export type Verb = 'list' | 'pause' | 'resume'
+
+const timeoutMs = 10 * 60_000
+
+/** Of these users, or of all. Throws CommandError when something asked for was not done, or a record can't be read. */
+export const aboutRecords = async (verb: Verb, given: readonly string[], context: Context): Promise<void> => {
+  const userIds = given.map((name) => canonical(name, context))
+  await using bus = await connected(context.config, 'msadm')
+  const asked = { type: `migration-${verb}`, ...(userIds.length === 0 ? {} : { userIds }) }
+  const answer = await bus.ask('ms_sync', asked, { timeoutMs }).catch((error: Error) => {
+    throw new CommandError(`ms_syncd: ${error.message}`)
+  })
+  const failures =
+    verb === 'list' ? listed(answer as MigrationList, context) : decided(answer as MigrationVerdicts, verb, context)
+  if (failures.length > 0) throw new CommandError(failures.join('\n'))
+}
+
+const listed = ({ migrations, damaged }: MigrationList, { print }: Context): readonly string[] => {
+  for (const migration of migrations) {
+    const { userId, state, since, listed: there, here, notGiven, octets, reason, wave } = migration
+    const counts = `${here} of ${there} messages${notGiven === 0 ? '' : `, ${notGiven} not given`}, ${octets} octets`
+    const why = reason === undefined ? '' : ` (${reason})`
+    const of = wave === undefined ? '' : `, wave ${wave}`
+    print(`${userId} ${state} since ${new Date(since).toISOString()}: ${counts}${of}${why}`, migration)
+  }
+  return damaged
+}
+
+const decided = ({ verdicts, damaged }: MigrationVerdicts, verb: 'pause' | 'resume', { print, json }: Context) => {
+  const done = verb === 'pause' ? 'paused' : 'goes on'
+  for (const verdict of verdicts)
+    if (verdict.refusal === undefined) print(`${verdict.userId}: ${done}`, verdict)
+    else if (json) print('', verdict)
+  return [
+    ...damaged,
+    ...verdicts.flatMap(({ userId, refusal }) => (refusal === undefined ? [] : [`${userId}: ${refusal}`])),
+  ]
+}
