@@ -61,6 +61,12 @@ export const escaped = (text: string): string =>
     .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
     .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 
+/** Its beginning; it ends with `</body></html>`. */
+export const page = (title: string): string => `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>${escaped(title)}</title><style>${style}</style></head><body>
+<h1>${escaped(title)}</h1>
+`
+
 const heading = (statement: Statement, signature: string): string => {
   const { account, made, backends, listed, here, octets, again, others, root, key } = statement
   const reasons = Object.entries(statement.exceptions).map(([reason, count]) => [`… ${reason}`, String(count)])
@@ -79,16 +85,14 @@ const heading = (statement: Statement, signature: string): string => {
     ['Key', key],
     ['Signature of the JSON', signature],
   ]
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Migration certificate of ${escaped(account)}</title><style>${style}</style></head><body>
-<h1>Migration certificate of ${escaped(account)}</h1>
+  return `${page(`Migration certificate of ${account}`)}
 <table>${rows.map(([name, value]) => `<tr><th>${escaped(name!)}</th><td><code>${escaped(value!)}</code></td></tr>`).join('\n')}</table>
 `
 }
 
-const table = (names: readonly string[]): string =>
+export const table = (names: readonly string[]): string =>
   `<table><tr>${names.map((name) => `<th>${escaped(name)}</th>`).join('')}</tr>\n`
-const row = (cells: readonly (string | number | undefined)[]): string =>
+export const row = (cells: readonly (string | number | undefined)[]): string =>
   `<tr>${cells
     .map((cell) => (typeof cell === 'number' ? `<td class="n">${cell}</td>` : `<td>${escaped(cell ?? '')}</td>`))
     .join('')}</tr>\n`

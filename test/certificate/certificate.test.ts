@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,6 +8,7 @@ import { canonical } from '#src/certificate/canonical.ts'
 import { cell, csvHeading, csvLine } from '#src/certificate/csv.ts'
 import type { Entry } from '#src/certificate/format.ts'
 import { certificateHtml } from '#src/certificate/html.ts'
+import { indexCsv, indexHtml, newestCertificates } from '#src/certificate/overview.ts'
 import { certificateLines, faultsOf } from '#src/certificate/reader.ts'
 import { SigningKey } from '#src/certificate/signing-key.ts'
 import { TreeHash } from '#src/certificate/tree-hash.ts'
@@ -172,6 +173,38 @@ describe('a certificate', () => {
     expect(csvHeading.split(',').length).toBe(csvLine(entry(1)).split(',').length)
     expect(csvLine(exception)).toBe('imap://joe@old/7/9,"<b>&""\'",,,,,,,,,,stub,"\'=1+1",\r\n')
     expect(cell('a,b\r\n"c"')).toBe('"a,b\r\n""c"""')
+  })
+
+  it('of many accounts one table: those with exceptions first, and who has none', async () => {
+    const all = join(directory, 'all')
+    await mkdir(join(all, 'ann'), { recursive: true })
+    await mkdir(join(all, 'joe'))
+    await mkdir(join(all, 'nobody'))
+    const key = await SigningKey.readOrMake(all)
+    for (const [name, when, messages] of [
+      ['ann', '2026-11-28T05-00', 1],
+      ['joe', '2026-11-28T05-00', 1],
+      ['joe', '2026-11-28T06-00', 2],
+    ] as const) {
+      await using writer = await CertificateWriter.open(join(all, name))
+      const entries = writer.mailbox()
+      await entries.add(entry(1))
+      if (messages === 2) await entries.add(exception)
+      entries.end({ ...inbox, listed: messages })
+      await writer.finish({ ...facts, account: `${name}@example.org` }, key, `${when}.json`)
+    }
+    const newest = await newestCertificates(all)
+    expect(newest.map(({ statement: { account, listed, here } }) => [account, listed, here])).toEqual([
+      ['ann@example.org', 1, 1],
+      ['joe@example.org', 2, 1],
+    ])
+    const lines = [...indexCsv(newest)].join('').trim().split('\r\n')
+    expect(lines[2]).toMatch(/^joe@example\.org,.*,2,1,stub 1,0,0,10,[0-9a-f]{64},/)
+    const html = [...indexHtml(newest, ['<eve>'])].join('')
+    const places = ['&#60;eve&#62;', 'joe@example.org', 'ann@example.org'].map((text) => html.indexOf(text))
+    expect(places).toEqual(places.toSorted((a, b) => a - b))
+    expect(places[0]).toBeGreaterThan(0)
+    expect(await newestCertificates(join(all, 'none'))).toEqual([])
   })
 
   it('a key that openssl made signs; what is no Ed25519 key is refused with what to do', async () => {

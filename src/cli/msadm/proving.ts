@@ -15,7 +15,7 @@ const timeoutMs = 24 * 3_600_000
 const progressEveryMs = 1_000
 
 /** Of all accounts; the key lies in it, too. */
-const certificatesDirectory = ({ config }: Context): string =>
+export const certificatesDirectory = ({ config }: Context): string =>
   join(config.get('userdir'), gatewayName, certificatesName)
 
 export const directoryOf = (userId: UserId, context: Context): string =>

@@ -3,6 +3,7 @@ import { certificatesIn } from '../../../certificate/certificates.ts'
 import { csvHeading, csvLine } from '../../../certificate/csv.ts'
 import type { Statement } from '../../../certificate/format.ts'
 import { certificateHtml } from '../../../certificate/html.ts'
+import { indexCsv, indexHtml, newestCertificates, reasonsOf } from '../../../certificate/overview.ts'
 import { certificateLines, faultsOf, readHead } from '../../../certificate/reader.ts'
 import { CertificateError } from '../../../certificate/writer.ts'
 import {
@@ -15,11 +16,12 @@ import {
   readArguments,
   UsageError,
 } from '../command.ts'
-import { directoryOf, prove, signingKey } from '../proving.ts'
+import { certificatesDirectory, directoryOf, prove, signingKey } from '../proving.ts'
 
 export const certificate: Command = {
   name: 'certificate',
-  usage: 'certificate {[--new [-p password]] [--csv | --html | --file] [-o file] userid | --check file | --key}',
+  usage:
+    'certificate {[--new [-p password]] [--csv | --html | --file] [-o file] userid | --all [--csv | --html] [-o file] [userid ...] | --check file | --key}',
   summary: 'shows what of the old server is here, as it was signed when a user had been migrated',
   details: `  --new          makes one now: asks the old server what it has, and looks where that is
   -p password    with --new: the user's at the old server, where ms_sync.xml has none; -p - reads it from standard input
@@ -27,6 +29,7 @@ export const certificate: Command = {
   --html         a page to read and print, exceptions first
   --file         the signed file itself (JSON)
   -o file        writes there
+  --all          the newest of every account, or of those named, in one table; of those named, who has none is told
   --check file   checks the signature, the roots and the counts of a signed file by the key of this installation
   --key          prints the public key, for others
 
@@ -45,6 +48,7 @@ Examples
       html: { type: 'boolean' },
       file: { type: 'boolean' },
       o: { type: 'string', short: 'o' },
+      all: { type: 'boolean' },
       check: { type: 'string' },
       key: { type: 'boolean' },
     })
@@ -52,7 +56,10 @@ Examples
     if (forms > 1) throw new UsageError('--csv, --html and --file exclude each other')
     if (values.o !== undefined && forms === 0) throw new UsageError('-o needs one of --csv, --html and --file')
     if (values.p !== undefined && values.new !== true) throw new UsageError('-p belongs to --new')
+    if (values.all === true && (values.new === true || values.file === true))
+      throw new UsageError('--all takes neither --new nor --file')
     try {
+      if (values.all === true) return await showAll(positionals, values, context)
       if (values.key === true) return await showKey(context)
       if (values.check !== undefined) return await check(values.check, context)
       const given = onlyUserId(positionals)
@@ -78,6 +85,28 @@ Examples
       throw error
     }
   },
+}
+
+const showAll = async (
+  named: readonly string[],
+  { o, csv, html }: { readonly o?: string; readonly csv?: boolean; readonly html?: boolean },
+  context: Context,
+): Promise<void> => {
+  const wanted = new Set<string>(named.map((given) => canonical(given, context)))
+  const certificates = (await newestCertificates(certificatesDirectory(context))).filter(
+    ({ statement: { account } }) => wanted.size === 0 || wanted.has(account),
+  )
+  const have = new Set<string>(certificates.map(({ statement: { account } }) => account))
+  const missing = [...wanted].filter((account) => !have.has(account))
+  if (csv === true) await write(indexCsv(certificates), o, context)
+  else if (html === true) await write(indexHtml(certificates, missing), o, context)
+  else
+    for (const { file, statement } of certificates) {
+      const { account, made, listed, here, root } = statement
+      const left = listed === here ? '' : ` (${reasonsOf(statement)})`
+      context.print(`${account} ${made} ${here} of ${listed} here${left} ${root}`, { ...statement, file })
+    }
+  if (missing.length > 0) throw new CommandError(`${missing.length} have no certificate: ${missing.join(', ')}`)
 }
 
 const showKey = async (context: Context): Promise<void> => {
@@ -119,7 +148,11 @@ async function* octetsOf(file: string): AsyncGenerator<string> {
 
 const pieceLength = 64 * 1024
 
-const write = async (pieces: AsyncIterable<string>, file: string | undefined, context: Context): Promise<void> => {
+const write = async (
+  pieces: AsyncIterable<string> | Iterable<string>,
+  file: string | undefined,
+  context: Context,
+): Promise<void> => {
   if (file === undefined) {
     for await (const piece of pieces) await context.write(piece)
     return
