@@ -222,6 +222,14 @@ describe('an old IMAP server', () => {
     expect((await msadm('certificate', '--check', forged)).code).toBe(1)
     const wrong = await msadm('--json', 'verify-migration', '-p', 'wrong', 'joe')
     expect(wrong).toMatchObject({ code: 1, stdout: expect.stringContaining('the old server') })
+
+    await dovecot.stop()
+    await flip(await storedFile(wherry, JSON.parse(first).entries[9].digest))
+    const alone = await msadm('--json', 'verify-migration', '--here', 'joe')
+    const [damaged, { summary }] = jsonLines(alone.stdout)
+    expect(damaged).toMatchObject({ kind: 'damaged', isExplained: false, id: JSON.parse(first).entries[9].id })
+    expect(summary).toMatchObject({ listed: 42, compared: 40, same: 39, findings: 1, explained: 0 })
+    expect(alone.code).toBe(1)
   })
 })
 

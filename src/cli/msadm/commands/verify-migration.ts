@@ -1,5 +1,10 @@
 import { open } from 'node:fs/promises'
+import type { UserId } from '../../../base/ids.ts'
+import { certificatesIn } from '../../../certificate/certificates.ts'
 import { type Finding, findingTexts, type Verification } from '../../../certificate/finding.ts'
+import { faultsOf } from '../../../certificate/reader.ts'
+import { CertificateError } from '../../../certificate/writer.ts'
+import { compareWithCertificate } from '../certified.ts'
 import {
   type Command,
   CommandError,
@@ -8,14 +13,16 @@ import {
   onlyUserId,
   passwordOf,
   readArguments,
+  UsageError,
 } from '../command.ts'
-import { prove } from '../proving.ts'
+import { directoryOf, prove, signingKey } from '../proving.ts'
 
 export const verifyMigration: Command = {
   name: 'verify-migration',
-  usage: 'verify-migration [-p password] userid',
+  usage: 'verify-migration {[-p password] | --here} userid',
   summary: "reads a migrated user's mail on both sides again, and tells every difference",
   details: `  -p password    the user's at the old server, where ms_sync.xml has none; -p - reads it from standard input
+  --here         the old server is gone: compares what is here with the newest certificate, of which the signature is checked first
 
 Every message is read from the old server and from the disk here, and compared by the SHA-256 of its octets; flags, dates, UIDs and
 unique-ids as well. Neither side is changed. A finding is 'since' where it follows from what was done after the mail was pulled (new mail, deleted mail, changed
@@ -25,14 +32,40 @@ Exit status: 0 no difference; 1 differences, or it could not be done.
 Examples
   msadm verify-migration joe@example.org      msadm --json verify-migration -p - joe@example.org`,
   run: async (args, context) => {
-    const { values, positionals } = readArguments(args, { p: { type: 'string', short: 'p' } })
+    const { values, positionals } = readArguments(args, {
+      p: { type: 'string', short: 'p' },
+      here: { type: 'boolean' },
+    })
+    if (values.here === true && values.p !== undefined)
+      throw new UsageError('--here asks no old server, and takes no -p')
     const given = onlyUserId(positionals)
     const userId = canonical(given, context)
+    if (values.here === true) return await verifyHere(userId, context)
     const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
     const { file } = await prove('migration-verify', { given, userId, password }, context)
-    const { findings, explained } = await show(file, context)
-    if (findings > explained) throw new CommandError(`${findings - explained} differences`)
+    failOn(await show(file, context))
   },
+}
+
+const failOn = ({ findings, explained }: Verification): void => {
+  if (findings > explained) throw new CommandError(`${findings - explained} differences`)
+}
+
+const verifyHere = async (userId: UserId, context: Context): Promise<void> => {
+  const file = (await certificatesIn(directoryOf(userId, context))).at(-1)
+  if (file === undefined) throw new CommandError(`${userId} has no certificate`)
+  try {
+    const faults = await faultsOf(file, (await signingKey(context)).publicPem)
+    if (faults.length > 0) throw new CommandError(`${file} is not as it was signed: ${faults.join('; ')}`)
+    const account = context.store().account(userId)
+    const tell = (finding: Finding) => context.print(lineOf(finding), finding)
+    const summary = await compareWithCertificate(file, account, tell, context.showProgress(false))
+    print(summary, 'in the certificate', context)
+    failOn(summary)
+  } catch (error) {
+    if (error instanceof CertificateError) throw new CommandError(error.message)
+    throw error
+  }
 }
 
 const show = async (file: string, context: Context): Promise<Verification> => {
@@ -48,12 +81,16 @@ const show = async (file: string, context: Context): Promise<Verification> => {
     await handle.close()
   }
   if (summary === undefined) throw new CommandError(`${file} is not complete`)
+  print(summary, 'at the old server', context)
+  return summary
+}
+
+const print = (summary: Verification, where: string, context: Context): void => {
   const { listed, compared, octets, same, findings, explained } = summary
   context.print(
-    `${listed} messages at the old server, ${compared} compared (${octets} octets), ${same} the same on both sides; ${findings} findings, ${explained} of them since`,
+    `${listed} messages ${where}, ${compared} compared (${octets} octets), ${same} the same on both sides; ${findings} findings, ${explained} of them since`,
     { summary },
   )
-  return summary
 }
 
 const lineOf = ({ kind, isExplained, from, id, mailbox, uid, detail }: Finding): string => {
