@@ -11,7 +11,7 @@ import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { readsClearPasswords, usesDirectory } from '../config/directory.ts'
-import { isAdminUser, serviceAccess } from './access.ts'
+import { administers, serviceAccess } from './access.ts'
 import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
 import { createHashPool, type HashPool, hashThreads } from './hash-pool.ts'
@@ -125,7 +125,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       : strangers.inTurn(check)
   }
 
-  /** Whom the proven user acts as: itself, or as admin_user anybody who has an account. RFC 4422 §2 */
+  /** Whom the proven user acts as: itself, or as an administrator anybody who has an account and is administered by it. RFC 4422 §2 */
   const actingAs = async ({ authzid }: Proof, account: AccountRecord, place: LoginPlace): Promise<UserId> => {
     checkState(account)
     const { userId, services } = account
@@ -134,7 +134,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       if (serviceAccess(config, place.service, services) === 'deny') throw denied(place.service)
       return userId
     }
-    if (!isAdminUser(config, userId, place.localAddress))
+    if (!administers(config, userId, wanted, place.localAddress))
       throw new AuthError('denied', 'acting for another user is not allowed')
     const other = await accounts.find(wanted)
     if (other === undefined) throw new AuthError('denied', 'there is no such user to act for')

@@ -51,6 +51,9 @@ export const canonicalDomain = (domain: string): string => {
   return ascii
 }
 
+/** Of a canonical id. */
+export const domainOf = (userId: UserId): string => userId.slice(userId.lastIndexOf('@') + 1)
+
 /** The domain for ids without one: of the interface, of the option `domain`, of the machine. CAN-02, CAN-04 */
 export const defaultDomain = (config: Config, localAddress: string | undefined): string => {
   const address = localAddress === undefined ? undefined : plainAddress(localAddress)

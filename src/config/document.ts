@@ -4,6 +4,7 @@ import { elementName } from './ms-conf.ts'
 import type { AttributeRow, Option } from './option.ts'
 import { deliveryOptions } from './options/delivery.ts'
 import { directoryOptions } from './options/directory.ts'
+import { domainRuleOptions } from './options/domain-rules.ts'
 import { domainOptions } from './options/domains.ts'
 import { fileOptions } from './options/files.ts'
 import { gatewayOptions } from './options/gateway.ts'
@@ -29,6 +30,7 @@ const chapters: readonly (readonly [string, Partial<typeof options>])[] = [
   ['Directory', directoryOptions],
   ['Shared folders, groups, service key', sharedFolderOptions],
   ['Own options', ownOptions],
+  ['Own options: domains', domainRuleOptions],
   ['Own options: access tokens of clients', loginOauthOptions],
 ]
 

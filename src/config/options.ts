@@ -5,6 +5,7 @@
 import type { Option } from './option.ts'
 import { deliveryOptions } from './options/delivery.ts'
 import { directoryOptions } from './options/directory.ts'
+import { domainRuleOptions } from './options/domain-rules.ts'
 import { domainOptions } from './options/domains.ts'
 import { fileOptions } from './options/files.ts'
 import { gatewayOptions } from './options/gateway.ts'
@@ -28,6 +29,7 @@ export const options = {
   ...directoryOptions,
   ...sharedFolderOptions,
   ...ownOptions,
+  ...domainRuleOptions,
   ...loginOauthOptions,
 }
 

@@ -74,6 +74,9 @@ export const checkRelations = (config: Config): readonly Fault[] => {
   for (const [index, { localAddr }] of config.all('domain_map').entries())
     if (config.all('domain_map').findIndex((other) => other.localAddr === localAddr) < index)
       error('domain_map', `${localAddr} has two domains; leave one`)
+  for (const [index, { domain }] of config.all('domain_rule').entries())
+    if (config.all('domain_rule').findIndex((other) => other.domain.toLowerCase() === domain.toLowerCase()) < index)
+      error('domain_rule', `${domain} has two rules; make them one`)
   for (const service of listenerServices) {
     try {
       listenersOf(config, service)

@@ -82,9 +82,9 @@ export class Session {
     return this.#loggedIn().id
   }
 
-  /** Logged in as admin_user, and for nobody else. */
-  get isAdmin(): boolean {
-    return this.services.settings().isAdmin(this.userId, this.connection.localAddress)
+  /** Logged in as an administrator of this user, and for nobody else. */
+  administers(other: UserId): boolean {
+    return this.services.settings().administers(this.userId, other, this.connection.localAddress)
   }
 
   /** The user's own. */

@@ -1,14 +1,14 @@
 /** The options that imapd's sessions go by. */
 
-import { isAdminUser } from '../auth/access.ts'
+import { administers } from '../auth/access.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import { type Sharing, sharingOf } from '../sharing/sharing.ts'
 
 export interface Settings {
   readonly gatewayMode: boolean
-  /** Of somebody logged in, and the address that he is connected to. */
-  readonly isAdmin: (userId: UserId, localAddress: string) => boolean
+  /** Of somebody logged in over the other one, and the address that he is connected to. */
+  readonly administers: (userId: UserId, other: UserId, localAddress: string) => boolean
   /** Told to everybody who logs in. IMAP-07 */
   readonly loginAlert: string | undefined
   /** IMAP-04 */
@@ -28,7 +28,7 @@ const appendOctets = 256 * 1024 * 1024
 export function settingsOf(config: Config): Settings {
   return {
     gatewayMode: config.get('gateway_mode'),
-    isAdmin: (userId, localAddress) => isAdminUser(config, userId, localAddress),
+    administers: (userId, other, localAddress) => administers(config, userId, other, localAddress),
     loginAlert: config.get('login_alert'),
     idleMs: config.get('imap_timeout') * minuteMs,
     keepaliveMs: config.get('imap_keepalive') * minuteMs,

@@ -1,4 +1,5 @@
-/** How much mail a user may have: the account's own limits, else the server's. QUO-01, QUO-02 */
+/** How much mail a user may have: the account's own limits, else those of its domain, else the server's. QUO-01, QUO-02, MST-05 */
+import { findDomainRule } from '../auth/access.ts'
 import type { AccountRecord, Accounts } from '../auth/accounts.ts'
 import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
@@ -18,23 +19,28 @@ export const maxLimit = Math.floor(Number.MAX_SAFE_INTEGER / octetsPerKb)
 export interface QuotaLimit {
   /** KB, or messages; 0: no limit. */
   readonly value: number
-  /** The user's own, and not the server's. */
-  readonly isOwn: boolean
+  /** Whose it is: the user's own, the domain's, the server's. */
+  readonly from: 'user' | 'domain' | 'server'
 }
-/** Of a user: undefined for none, the server's count then; what is not named stays. */
+/** Of a user: undefined for none, the domain's or the server's count then; what is not named stays. */
 export type OwnLimits = Readonly<Partial<Record<QuotaResource, number | undefined>>>
 export type QuotaLimits = Readonly<Record<QuotaResource, QuotaLimit>>
 
 /** `account`: undefined for users without one, of a gateway for instance. Throws StoreError damaged at an own limit that is no number. */
-export const limitsOf = (config: Config, account: AccountRecord | undefined): QuotaLimits => {
+export const limitsOf = (config: Config, userId: UserId, account: AccountRecord | undefined): QuotaLimits => {
+  const rule = findDomainRule(config, account?.userId ?? userId)
+  const ofDomain = { storage: rule?.quotaLimit, messages: rule?.quotaMessages }
   const limit = (resource: QuotaResource): QuotaLimit => {
     const name = properties[resource]
     const own = account?.properties.find(([other]) => isSame(other, name))?.[1]
-    if (own === undefined) return { value: config.get(options[resource]), isOwn: false }
+    if (own === undefined) {
+      const value = ofDomain[resource]
+      return value === undefined ? { value: config.get(options[resource]), from: 'server' } : { value, from: 'domain' }
+    }
     const value = readLimit(own)
     if (value === undefined)
       throw new StoreError('damaged', `${name} of ${account?.userId} is no whole number: msadm quota set gives another`)
-    return { value, isOwn: true }
+    return { value, from: 'user' }
   }
   return { storage: limit('storage'), messages: limit('messages') }
 }

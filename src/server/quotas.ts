@@ -56,7 +56,7 @@ export interface QuotaParts {
 
 export const createQuotas = ({ config, accounts, clock }: QuotaParts): Quotas => {
   const rooms = new Map<UserId, Room>()
-  const limits = async (userId: UserId) => limitsOf(config(), await accounts.find(userId))
+  const limits = async (userId: UserId) => limitsOf(config(), userId, await accounts.find(userId))
 
   const roomOf = (userId: UserId): Room => {
     const known = rooms.get(userId)

@@ -28,6 +28,10 @@ beforeAll(async () => {
     accounts.add({ userId: userId as UserId, state: 'enabled', verifiers, services: {}, properties: [], ...more })
   await add('joe@a.example')
   await add('root@a.example')
+  await add('boss@a.example')
+  await add('chief@a.example')
+  await add('ann@sub.a.example')
+  await add('bob@b.example')
   await add('nopop@a.example', { services: { pop: 'deny' } })
   await add('off@a.example', { state: 'disabled' })
   await add('moving@a.example', { state: 'migrating' })
@@ -179,6 +183,33 @@ describe('an authzid', () => {
   ])('%s by %s: %s', async (authzid, user, expected) => {
     expect(await outcome({ ...plain(`${authzid}\0${user}\0${password}`), service: 'pop' }, admin)).toBe(expected)
     expect(await outcome({ ...scram(user, password, authzid), service: 'pop' }, admin)).toBe(expected)
+  })
+
+  it.each([
+    ['joe', 'boss', 'joe@a.example'],
+    ['off@A.example', 'boss', 'off@a.example'],
+    ['boss', 'boss', 'boss@a.example'],
+    // Of a domain below, and of another.
+    ['ann@sub.a.example', 'boss', 'denied'],
+    ['bob@b.example', 'boss', 'denied'],
+    ['nobody', 'boss', 'denied'],
+    ['joe', 'bob@b.example', 'denied'],
+    ['bob@b.example', 'joe', 'denied'],
+    // Who may more than the administrator of his domain: everything, or another domain.
+    ['root', 'boss', 'denied'],
+    ['chief', 'boss', 'denied'],
+    ['boss', 'chief', 'boss@a.example'],
+    ['bob@b.example', 'chief', 'bob@b.example'],
+    ['chief', 'root', 'chief@a.example'],
+  ])('MST-02: %s by %s, where domains have administrators: %s', async (authzid, user, expected) => {
+    const rules = {
+      ...admin,
+      domain_rule: [
+        { domain: 'A.example', quotaLimit: undefined, quotaMessages: undefined, admins: ['boss', 'chief@a.example'] },
+        { domain: 'b.example', quotaLimit: undefined, quotaMessages: undefined, admins: ['chief@a.example', '\0'] },
+      ],
+    }
+    expect(await outcome(plain(`${authzid}\0${user}\0${password}`), rules)).toBe(expected)
   })
 
   it('is nobody’s without admin_user, and is looked at behind the password only', async () => {

@@ -31,9 +31,13 @@ describe('msadm quota', () => {
       userId: joe,
       quotaKb: 2000,
       own: false,
+      from: 'server',
       messages: 50,
       ownMessages: true,
+      messagesFrom: 'user',
     })
+    await configure("<quota_limit>2000</quota_limit><domain_rule domain='A.example' quota_limit='500'/>")
+    expect((await call(['quota', 'get', 'joe'])).out).toBe('joe@a.example: 500 KB (domain_rule), 50 messages (own)\n')
   })
 
   it('says what it can’t do', async () => {

@@ -48,6 +48,27 @@ describe('reading ms.conf (LDAP-15)', () => {
     expect(findings(body).join()).toContain(`domain_map: ${message}`)
   })
 
+  it.each([
+    ["<domain_rule quota_limit='1'/>", 'lacks the attribute domain'],
+    ["<domain_rule domain='a b'/>", '"a b" is not a domain'],
+    ["<domain_rule domain='a' quota='1'/>", 'has the unknown attribute quota'],
+    ["<domain_rule domain='a' quota_limit='much'/>", 'quota_limit "much" is not a whole number'],
+    ["<domain_rule domain='a' quota_messages='-1'/>", 'quota_messages "-1" is not a whole number'],
+    ["<domain_rule domain='a'><user name='b'/></domain_rule>", 'has an element <user> inside'],
+    ["<domain_rule domain='a'><admin/></domain_rule>", '<admin> lacks the attribute name'],
+    ["<domain_rule domain='a.example'/><domain_rule domain='A.example'/>", 'A.example has two rules'],
+  ])('MST-02, MST-05 refuses %s', (body, message) => {
+    expect(read(body).config).toBeUndefined()
+    expect(findings(body).join()).toContain(`domain_rule: ${message}`)
+  })
+
+  it('MST-02, MST-05 takes the rule of a domain as it is given', () => {
+    const body = "<domain_rule domain='Ä.example' quota_limit='0'><admin name='boss'/><admin name='b@c'/></domain_rule>"
+    expect(config(body).all('domain_rule')).toEqual([
+      { domain: 'Ä.example', quotaLimit: 0, quotaMessages: undefined, admins: ['boss', 'b@c'] },
+    ])
+  })
+
   it('CAN-05 takes an address in any spelling as sockets tell it', () => {
     const addresses = ['192.0.2.1', '::FFFF:192.0.2.2', '2001:DB8:0:0::1', 'FE80::1%eth0']
     const body = addresses.map((address) => `<domain_map local_addr='${address}' domain='a.example'/>`).join('')

@@ -91,6 +91,28 @@ describe('QUOTA', () => {
     expect(await peer.command('f', 'GETQUOTA user/anna@example.org')).toHaveLength(2)
   })
 
+  it('MST-02, MST-05: a domain has limits for its users, and administrators who set those users’ own', async () => {
+    const [boss, bob] = ['boss@example.org', 'bob@b.example']
+    await using imapd = await startImapd([anna, boss, bob], {
+      quota_limit: 30,
+      domain_rule: [{ domain: 'EXAMPLE.org', quotaLimit: 2, quotaMessages: undefined, admins: ['boss'] }],
+    })
+    const peer = await enter(imapd)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 0 2)')
+    expect(await usage(await enter(imapd, bob))).toBe('* QUOTA user/bob@b.example (STORAGE 0 30)')
+    expect((await peer.command('a', `APPEND INBOX {3000+}\r\n${message(3000)}`)).at(-1)).toContain('a NO [OVERQUOTA]')
+    const admin = await enter(imapd, boss)
+    expect(await admin.command('b', 'SETQUOTA user/anna@example.org (STORAGE 4)')).toEqual([
+      '* QUOTA user/anna@example.org (STORAGE 0 4)',
+      expect.stringContaining('b OK'),
+    ])
+    expect((await peer.command('c', `APPEND INBOX {3000+}\r\n${message(3000)}`)).at(-1)).toContain('c OK')
+    const refused = await admin.command('d', 'SETQUOTA user/nobody@b.example (STORAGE 4)')
+    expect(refused).toEqual([expect.stringContaining('d NO [NOPERM]')])
+    expect(await admin.command('d', 'SETQUOTA user/bob@b.example (STORAGE 4)')).toEqual(refused)
+    expect(await admin.command('d', 'GETQUOTA user/bob@b.example')).toEqual(refused)
+  })
+
   it('STATUS tells what an EXPUNGE would give back', async () => {
     await using imapd = await startImapd([anna])
     const peer = await enter(imapd)

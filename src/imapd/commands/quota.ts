@@ -47,8 +47,8 @@ export const setQuota = command({
   states: loggedIn,
   parse: readSetQuotaArgs,
   async run(session, { root, limits }) {
-    if (!session.isAdmin) throw new Refusal('NO', 'NOPERM', 'Only the administrator sets quotas')
     const userId = userOf(session, root)
+    if (!session.administers(userId)) throw new Refusal('NO', 'NOPERM', 'Only an administrator sets quotas')
     for (const [name, limit] of limits) {
       if (name !== 'STORAGE' && name !== 'MESSAGE')
         throw new Refusal('NO', 'CANNOT', `${name.slice(0, 40)} can not be limited, only STORAGE and MESSAGE`)
@@ -68,7 +68,7 @@ export const setQuota = command({
 function userOf(session: Session, root: string): UserId {
   const own = root === rootOf(session.userId)
   const name = Buffer.from(root, 'latin1').toString().slice(prefix.length) as UserId
-  if (own || (session.isAdmin && root === rootOf(name))) return name
+  if (own || (root === rootOf(name) && session.administers(name))) return name
   throw new Refusal('NO', 'NOPERM', 'There is no such quota root, or it is not yours')
 }
 

@@ -467,13 +467,13 @@ describe('changes', () => {
     await setLimits(accounts, id('usera'), { storage: 5, messages: 7 })
     expect(entry('usera')).toContain('mboxMessageSizeQuota: 5\n')
     expect(entry('usera')).toContain('mboxMessageCountQuota: 7\n')
-    const limits = limitsOf(configOf({ quota_limit: 9 }), await accounts.find(id('usera')))
-    expect(limits).toEqual({ storage: { value: 5, isOwn: true }, messages: { value: 7, isOwn: true } })
+    const limits = limitsOf(configOf({ quota_limit: 9 }), id('usera'), await accounts.find(id('usera')))
+    expect(limits).toEqual({ storage: { value: 5, from: 'user' }, messages: { value: 7, from: 'user' } })
     await setLimits(accounts, id('usera'), { storage: undefined, messages: undefined })
     expect(entry('usera')).not.toMatch(/Quota/)
-    expect(limitsOf(configOf({ quota_limit: 9 }), await accounts.find(id('usera'))).storage).toEqual({
+    expect(limitsOf(configOf({ quota_limit: 9 }), id('usera'), await accounts.find(id('usera'))).storage).toEqual({
       value: 9,
-      isOwn: false,
+      from: 'server',
     })
     await setLimits(accounts, id('usera'), { storage: 102400 })
     expect(sorted(entry('usera'))).toEqual(sorted(before))

@@ -1,17 +1,20 @@
 import { limitsOf, maxLimit, type QuotaLimit, type QuotaLimits, readLimit } from '../../../server/quota-limits.ts'
 import { type Command, CommandError, type Context, canonical, readArguments, UsageError } from '../command.ts'
 
-const text = ({ value, isOwn }: QuotaLimit, unit: string, option: string) =>
-  `${value === 0 ? 'no limit' : `${value} ${unit}`} (${isOwn ? 'own' : option})`
+const text = ({ value, from }: QuotaLimit, unit: string, option: string) =>
+  `${value === 0 ? 'no limit' : `${value} ${unit}`} (${from === 'user' ? 'own' : from === 'domain' ? 'domain_rule' : option})`
 
 const printLimits = (userId: string, { storage, messages }: QuotaLimits, { print }: Context): void => {
-  const count = messages.value === 0 && !messages.isOwn ? '' : `, ${text(messages, 'messages', 'quota_messages')}`
+  const count =
+    messages.value === 0 && messages.from === 'server' ? '' : `, ${text(messages, 'messages', 'quota_messages')}`
   print(`${userId}: ${text(storage, 'KB', 'quota_limit')}${count}`, {
     userId,
     quotaKb: storage.value,
-    own: storage.isOwn,
+    own: storage.from === 'user',
+    from: storage.from,
     messages: messages.value,
-    ownMessages: messages.isOwn,
+    ownMessages: messages.from === 'user',
+    messagesFrom: messages.from,
   })
 }
 
@@ -22,8 +25,8 @@ export const quota: Command = {
   words: ['get', 'set'],
   details: `  -m           sets how many messages, and not how many KB
 
-0 is no limit, and the word default takes the user's own limit away: quota_limit (or quota_messages) counts then, as it does for users of a gateway without
-an account. A service that is running knows a new limit after ten seconds at most, and a higher one at once. Mail that is there stays, whatever
+0 is no limit, and the word default takes the user's own limit away: what the domain_rule of the domain says counts then, else quota_limit (or quota_messages), as for users of a
+gateway without an account. A service that is running knows a new limit after ten seconds at most, and a higher one at once. Mail that is there stays, whatever
 the limit is.
 
 Examples
@@ -50,6 +53,6 @@ Examples
     const account = await context.accounts.find(userId)
     if (account === undefined && !(await context.store().account(userId).exists()))
       throw new CommandError(`there is no account ${userId}, and no mail of it`)
-    printLimits(userId, limitsOf(context.config, account), context)
+    printLimits(userId, limitsOf(context.config, userId, account), context)
   },
 }
