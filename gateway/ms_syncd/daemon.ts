@@ -19,6 +19,7 @@ import { ProfileFiles } from '../backend/profile-files.ts'
 import type { TlsTrust } from '../backend/tls.ts'
 import { BackendTokens } from '../backend/tokens.ts'
 import { authenticate, serviceName } from './authenticate.ts'
+import { bringAnswer, isBringRequest } from './bring-request.ts'
 import type { Extension, OpenExtension } from './extension.ts'
 import { Gateway } from './gateway.ts'
 import { placeOfProcess, Shares } from './shares.ts'
@@ -67,6 +68,7 @@ async function start(runtime: Runtime, extensions: readonly OpenExtension[]): Pr
   for (const open of extensions) opened.push(await open({ runtime, gateway, accounts, shared }))
   const answer = async (request: Json, signal: AbortSignal): Promise<Json> => {
     if (isStatusRequest(request)) return await statusAnswer(gateway, request)
+    if (isBringRequest(request)) return await bringAnswer(gateway, request)
     for (const extension of opened) {
       const answered = extension.answer(request, signal)
       if (answered !== undefined) return await answered

@@ -24,6 +24,7 @@ import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
 import type { MigrationParts, Pulled } from './migration.ts'
 import type { MigrationJournal, PullOrder } from './migration-journal.ts'
+import type { Demand } from './on-demand.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Shares, SharesOptions } from './shares.ts'
@@ -242,6 +243,14 @@ export class Gateway {
     if (needed && password === undefined) return 'password-needed'
     await this.#user(userId, backends).admit(backends, needed ? password : undefined)
     return 'admitted'
+  }
+
+  /** Messages that are announced, and that a client wants to read now. Throws AuthError, StoreError. */
+  async bring(userId: UserId, demand: Demand): Promise<void> {
+    const user = this.#users.get(userId)
+    if (user === undefined)
+      throw new AuthError('unavailable', 'the mail of this user is not pulled now; the next login goes on with it')
+    await user.bring(demand)
   }
 
   /** UDB-14: the entry in the directory goes first. Throws AuthError: who has backends of his own is not sent to others. */

@@ -25,6 +25,7 @@ export class Progress {
         return injector
       },
       keepsUids: injection.keepsUids,
+      storesAll: injection.storesAll,
       ahead: (messages) => {
         this.#ahead = messages
       },

@@ -39,7 +39,9 @@ export const beginSession = (request: SessionRequest): BackendSession => {
   const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
   proven.catch(() => {})
   const { scheduler, store, access, injection, clock } = gateway
-  const policy = isMigrating ? { ...gateway.policy, fetchLastN: 0, pullOnly: true, keepUids: true } : gateway.policy
+  const policy = isMigrating
+    ? { ...gateway.policy, fetchLastN: 0, pullOnly: true, keepUids: true, announces: gateway.fastLogin }
+    : gateway.policy
   const signal = AbortSignal.any([gateway.signal, stop])
   const { backend, log, setbacks, host } = link
   const password = request.password === undefined ? undefined : Buffer.from(request.password)
@@ -64,8 +66,8 @@ export const beginSession = (request: SessionRequest): BackendSession => {
       onProven: () => {
         isProven = true
         link.proven()
-        resolve()
       },
+      onUsable: resolve,
     })
   // What the host is to be asked for has to be known before its next session begins: in here.
   const work = async () => {
@@ -78,6 +80,8 @@ export const beginSession = (request: SessionRequest): BackendSession => {
     try {
       link.done(await session(), hasClients() ? 0 : standingJitter)
     } catch (error) {
+      // The login was good all the same.
+      if (isProven) resolve()
       if (isOwn || isProven) link.failed(error, signal.aborted)
       else link.abandoned(error)
       throw error

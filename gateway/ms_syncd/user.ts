@@ -14,6 +14,7 @@ import type { Gateway } from './gateway.ts'
 import { BackendLink, nothingPassed } from './link.ts'
 import { UserLinks } from './links.ts'
 import { Migration, type MigrationParts, type Pulled } from './migration.ts'
+import { type Demand, OnDemand } from './on-demand.ts'
 import { PasswordDigest } from './password.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
@@ -54,6 +55,7 @@ export class GatewayUser {
   #lookAgainMs = Infinity
   #isActing = false
   readonly #watches: Watches
+  readonly #onDemand: OnDemand
 
   constructor(userId: UserId, backends: UserBackends, gateway: Gateway, onGone: () => void) {
     const { clock, events, log } = gateway
@@ -73,6 +75,7 @@ export class GatewayUser {
       () => this.#look(),
     )
     this.#verdicts = new Verdicts(clock)
+    this.#onDemand = new OnDemand(userId, gateway, this.#log)
     this.#watches = new Watches(
       gateway,
       (link) => {
@@ -468,6 +471,12 @@ export class GatewayUser {
     this.#ownPoll = { stop, over }
   }
 
+  /** Messages that are announced, and that a client wants to read now. Throws AuthError, StoreError. */
+  async bring(demand: Demand): Promise<void> {
+    const backends = this.#links.all.flatMap((link) => (this.#polls(link) ? [link.backend] : []))
+    await this.#onDemand.bring(demand, backends, (backend) => pollPassword(backend, this.#password))
+  }
+
   get backendCount(): number {
     return 1 + this.#links.extra.length
   }
@@ -491,6 +500,7 @@ export class GatewayUser {
   /** After the gateway's signal was aborted: resolves when nothing runs any more. */
   async stopped(): Promise<void> {
     await Promise.all(this.#sessions)
+    this.#onDemand.close()
     this.#leave()
   }
 }

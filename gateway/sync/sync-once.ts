@@ -24,6 +24,8 @@ export interface SyncPolicy extends Policy {
   readonly inboxOnly: boolean
   /** Mailboxes and messages here have the UIDVALIDITY and UIDs of the backend, where they can. Migration; IMAP only. */
   readonly keepUids?: boolean | undefined
+  /** All messages are there before their bodies come, which come newest first. Migration; IMAP only. */
+  readonly announces?: boolean | undefined
 }
 
 export interface SyncOnceRequest {
@@ -42,6 +44,8 @@ export interface SyncOnceRequest {
   readonly log: Log
   /** Called when the backend accepted the login and showed a maildrop, and the account is there; nothing is fetched yet. */
   readonly onProven?: () => void
+  /** Called when a client may work: after `onProven`, and where the policy announces, after that. */
+  readonly onUsable?: () => void
   readonly signal?: AbortSignal
 }
 
@@ -68,6 +72,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
     const url = backendUrl(backend, userId)
     await using mailbox = await openFilled(account, backend.mailbox, url)
     onProven?.()
+    request.onUsable?.()
     const awaited = async () => {
       const belonging = await readBelonging(account, userId, undefined, request.others, policy.inboxOnly)
       return (await awaitedElsewhere(account, belonging)).get(mailbox.id) ?? new Set<string>()
@@ -102,6 +107,7 @@ const syncImap = async ({
   clock,
   log,
   onProven,
+  onUsable,
   signal,
 }: SyncOnceRequest): Promise<SyncResult> => {
   const session = await openImapBackend(access, backend, password, log, signal)
@@ -111,11 +117,13 @@ const syncImap = async ({
     await needLive(store, account, onProven)
     onProven?.()
     const url = backendUrl(backend, userId)
-    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids } = policy
+    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids, announces } = policy
+    if (announces !== true) onUsable?.()
     const prefix = backend.mailbox
     const belonging = await readBelonging(account, userId, prefix, others, inboxOnly)
-    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids }
-    const result = await syncAccount({ url, session, account, policy: imap, injection, setbacks, clock, log })
+    const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids, announces }
+    const sides = { url, session, account, policy: imap, injection, setbacks, clock, log }
+    const result = await syncAccount({ ...sides, onUsable })
     await session.logout()
     return result
   } finally {

@@ -25,6 +25,8 @@ export type StoreErrorKind =
   | 'invalid'
   /** A message or file is damaged; only that message fails. */
   | 'damaged'
+  /** The octets of a message are at another server, which doesn't give them now: try again later. */
+  | 'away'
   /** Disk full, I/O error, read-only file system: try again later. */
   | 'unavailable'
 

@@ -47,7 +47,7 @@ export class Budget {
 /** One message made ready for its answer: it is known to be there and of its size, so that one that can't be read fails before a word is written. */
 export class Prepared implements AsyncDisposable {
   readonly summary: MessageSummary | undefined
-  readonly #sizeOctets: number
+  readonly sizeOctets: number
   /** Where that is read from which was not read ahead. */
   readonly #content: MessageContent | undefined
   readonly #ahead: readonly (Range & { readonly octets: Buffer })[]
@@ -63,7 +63,7 @@ export class Prepared implements AsyncDisposable {
     release: () => void,
   ) {
     this.summary = summary
-    this.#sizeOctets = sizeOctets
+    this.sizeOctets = sizeOctets
     this.#content = content
     this.#ahead = ahead
     this.#release = release
@@ -105,7 +105,7 @@ export class Prepared implements AsyncDisposable {
     const { section, partial } = item
     if (this.summary !== undefined && isCached(this.summary, section))
       return held(cut(cachedFields(this.summary, section), partial))
-    const range = wantedRange(this.summary, this.#sizeOctets, item)
+    const range = wantedRange(this.summary, this.sizeOctets, item)
     if (range === undefined) return undefined
     if (picks(section)) {
       const chosen = selectFields(await this.#split(range), section.fields, section.text === 'HEADER.FIELDS')

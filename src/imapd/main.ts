@@ -2,6 +2,7 @@
 
 import { createAuthenticator } from '../auth/authenticator.ts'
 import { onReplacement } from '../events/replacement.ts'
+import { bringFromMsSyncd } from '../server/announced-mail.ts'
 import { runDaemon } from '../server/daemon.ts'
 import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
@@ -14,7 +15,7 @@ export const imapd: Daemon = { name: 'imapd', workers: 'per-core', start }
 async function start(runtime: Runtime): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   let settings = settingsOf(config)
-  const store = openMailStore(runtime)
+  const store = openMailStore({ ...runtime, bring: bringFromMsSyncd(runtime.events) })
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events), bus: events })
   const services = { settings: () => settings, log, clock, events, store, quotas: store.quotas, authenticator }
   const clients = await serveClients(runtime, {

@@ -69,6 +69,8 @@ function storeFailure(kind: StoreErrorKind, message: string): Failure {
       return no('CANNOT', plainText(message))
     case 'damaged':
       return no('CORRUPTION', 'Some of the messages are damaged and were left out')
+    case 'away':
+      return no('UNAVAILABLE', 'Messages are still at the old server, which does not give them now; try again later')
     case 'unavailable':
       return no('UNAVAILABLE', 'The message store does not answer properly, try again later')
   }

@@ -29,12 +29,20 @@ const daySeconds = 86_400
 /** Messages that are read side by side. */
 const readAtOnce = 8
 
-/** Positions of the matching messages, ascending. `charset` (upper case, known) is that of the key's texts. */
-export async function findMatches(view: View, key: SearchKey, charset: string | undefined): Promise<readonly number[]> {
+export interface Matches {
+  /** Ascending. */
+  readonly positions: readonly number[]
+  /** Messages that would have to be looked into, and have not come from an old server. */
+  readonly unseen: number
+}
+
+/** `charset` (upper case, known) is that of the key's texts. */
+export async function findMatches(view: View, key: SearchKey, charset: string | undefined): Promise<Matches> {
   const texts = new Set<string>()
   const test = compile(key, view, texts, (octets) => fold(decodeText(octets, charset)))
   const found: number[] = []
   let open: number[] = []
+  let unseen = 0
   const settle = async () => {
     const matches = await Promise.all(open.map((position) => matchesInside(test, view, position, [...texts])))
     found.push(...open.filter((_, index) => matches[index] === true))
@@ -45,12 +53,17 @@ export async function findMatches(view: View, key: SearchKey, charset: string | 
   for (let position = 0; position < view.exists; position++) {
     const atOnce = test(position, unread)
     if (atOnce === true) found.push(position)
+    else if (atOnce === undefined && !isHere(view, position)) unseen += 1
     else if (atOnce === undefined && open.push(position) === readAtOnce) await settle()
     if (slice.isOver()) await slice.next()
   }
   await settle()
-  return found.sort((a, b) => a - b)
+  return { positions: found.sort((a, b) => a - b), unseen }
 }
+
+/** By now. */
+const isHere = (view: View, position: number): boolean =>
+  view.isHereAt(position) || view.mailbox.byUid(view.uidAt(position))?.isHere === true
 
 /** Looks into the message. One that can't be read (any more) matches nothing that its octets decide. */
 async function matchesInside(test: Test, view: View, position: number, texts: readonly string[]): Promise<boolean> {

@@ -63,6 +63,7 @@ const uidOf = (list: MessageList, index: number): Uid => list.uidAt(index)
 const flagsOf = (list: MessageList, index: number): ReadonlySet<Flag> => list.flagsAt(index)
 const sizeOf = (list: MessageList, index: number): number => list.sizeAt(index)
 const internalDateOf = (list: MessageList, index: number): number => list.internalDateAt(index)
+const isHereOf = (list: MessageList, index: number): boolean => list.isHereAt(index)
 const recordOf = (list: MessageList, index: number): MessageRecord => list.at(index)!
 
 export class View {
@@ -148,6 +149,11 @@ export class View {
 
   flagsAt(position: number): ReadonlySet<Flag> {
     return this.#read(position, flagsOf)
+  }
+
+  /** See `MessageRecord.isHere`; as of the last look. */
+  isHereAt(position: number): boolean {
+    return this.#read(position, isHereOf)
   }
 
   sizeAt(position: number): number {

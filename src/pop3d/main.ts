@@ -1,5 +1,6 @@
 /** pop3d: the POP3 daemon. A process per core shares the port. POP-01 */
 import { createAuthenticator } from '../auth/authenticator.ts'
+import { bringFromMsSyncd } from '../server/announced-mail.ts'
 import { runDaemon } from '../server/daemon.ts'
 import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
@@ -13,7 +14,7 @@ export const pop3d: Daemon = { name: 'pop3d', workers: 'per-core', start }
 async function start(runtime: Runtime): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   let settings = settingsOf(config)
-  const store = openMailStore(runtime)
+  const store = openMailStore({ ...runtime, bring: bringFromMsSyncd(runtime.events) })
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events), bus: events })
   const services = { settings: () => settings, log, clock, events, store, authenticator }
   const clients = await serveClients(runtime, {

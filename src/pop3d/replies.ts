@@ -54,6 +54,8 @@ function storeReply(kind: StoreErrorKind): string {
       return err('the message was removed in another session')
     case 'damaged':
       return err('the message is damaged at the server', 'SYS/PERM')
+    case 'away':
+      return err('the message is still at the old server, which does not give it now; try again later', 'SYS/TEMP')
     case 'in-use':
       return err('the maildrop is in use', 'IN-USE')
     case 'no-permission':

@@ -40,13 +40,15 @@ export const openMailStore = ({
   log,
   clock,
   events,
-}: Pick<Runtime, 'config' | 'log' | 'clock' | 'events'>): MailStore => {
+  bring,
+}: Pick<Runtime, 'config' | 'log' | 'clock' | 'events'> & Pick<StoreOptions, 'bring'>): MailStore => {
   let current = config
   const accounts = openAccountSource({ config, log, clock })
   const store = openStore({
     ...storePlaces(config, accounts),
     log,
     clock,
+    ...(bring === undefined ? {} : { bring }),
     undeleteDays: () => current.get('undelete_days'),
     onCommit: ({ userId, mailbox, added, updated, expunged }) =>
       events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),

@@ -36,7 +36,7 @@ export async function copyMessages(
     origins.push(given.get(uid) ?? originOfCopy(source.id, message.origin))
   }
   if (messages.length === 0) return { uidValidity: target.uidValidity, pairs: [] }
-  if (messages.some(({ isHere }) => !isHere)) throw new StoreError('unavailable', stillAway)
+  if (messages.some(({ isHere }) => !isHere)) throw new StoreError('away', stillAway)
   const folder = `${target.directory}/msg`
   const files = await linkAll(context, source.directory, messages, target, origins)
   const flags = new Map<ReadonlySet<Flag>, readonly Flag[]>()

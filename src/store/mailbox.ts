@@ -409,13 +409,13 @@ export class OpenMailbox implements Mailbox {
     try {
       await this.context.bring?.({ userId: this.userId, mailboxId: this.id, mailbox: this.name, uids: wanted })
     } catch (cause) {
-      throw new StoreError('unavailable', stillAway, { cause })
+      throw new StoreError('away', stillAway, { cause })
     } finally {
       await this.refresh()
     }
   }
 
-  /** As it is now that its octets are here. Throws StoreError expunged, unavailable. */
+  /** As it is now that its octets are here. Throws StoreError expunged, away. */
   private async brought({ uid }: MessageRecord): Promise<MessageRecord> {
     const { cause } = await this.bring([uid]).then(
       () => ({ cause: undefined }),
@@ -424,7 +424,7 @@ export class OpenMailbox implements Mailbox {
     const record = this.byUid(uid)
     if (record === undefined) throw new StoreError('expunged', 'The message was expunged')
     if (record.isHere) return record
-    throw new StoreError('unavailable', stillAway, { cause })
+    throw new StoreError('away', stillAway, { cause })
   }
 
   /**

@@ -228,7 +228,7 @@ export interface Mailbox extends AsyncDisposable {
    * one commit; their fates in the order given.
    */
   announce(messages: readonly AnnouncedMessage[]): Promise<readonly Delivered[]>
-  /** Has those of these messages fetched that are not here (`StoreOptions.bring`). Throws StoreError unavailable; what came is here all the same. */
+  /** Has those of these messages fetched that are not here (`StoreOptions.bring`). Throws StoreError away; what came is here all the same. */
   bring(uids: readonly Uid[]): Promise<void>
   /** UIDs that `unchangedSince` left alone. Gone messages are ignored. One commit, or none when nothing changes. */
   changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }>
@@ -256,7 +256,7 @@ export interface Mailbox extends AsyncDisposable {
   raiseUidNext(uidNext: Uid): Promise<void>
   /** Commits "recent up to the newest"; the UIDs that became \Recent for this caller, and for nobody else, lie in (after, upTo]. */
   claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }>
-  /** Throws StoreError: damaged, expunged (file already gone), unavailable. */
+  /** Throws StoreError: damaged, expunged (file already gone), away, unavailable. */
   content(record: MessageRecord): Promise<MessageContent>
   /** From the derived cache, else by one pass over the file, then cached. */
   summary(record: MessageRecord): Promise<MessageSummary>

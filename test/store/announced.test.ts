@@ -128,17 +128,17 @@ it('reading, copying and moving have it brought, once for all that are missing',
   expect(asked).toEqual([[1], [2], [3, 4]])
 })
 
-it('where nobody brings it, only what needs its octets fails, as unavailable and with the reason', async () => {
+it('where nobody brings it, only what needs its octets fails, as away and with the reason', async () => {
   const reason = new Error('the old server is away')
   const { inbox, account } = await freshInbox({ bring: () => Promise.reject(reason) })
   await inbox.announce([announced('1'), announced('2')])
   await deliver(inbox, 'here')
-  const unavailable = { kind: 'unavailable', cause: reason }
-  await expect(inbox.content(inbox.byUid(uid(1))!)).rejects.toMatchObject(unavailable)
-  await expect(inbox.summary(inbox.byUid(uid(2))!)).rejects.toMatchObject(unavailable)
+  const away = { kind: 'away', cause: reason }
+  await expect(inbox.content(inbox.byUid(uid(1))!)).rejects.toMatchObject(away)
+  await expect(inbox.summary(inbox.byUid(uid(2))!)).rejects.toMatchObject(away)
   await account.create('a')
   const a = await account.open('a')
-  await expect(inbox.copyTo(uids(1, 3), a)).rejects.toMatchObject(unavailable)
+  await expect(inbox.copyTo(uids(1, 3), a)).rejects.toMatchObject(away)
   expect(a.messages).toHaveLength(0)
   expect(await textOf(inbox, 3)).toBe('here')
   await expect(inbox.announce([{ ...announced('9'), sizeOctets: -1 }])).rejects.toBeInstanceOf(StoreError)

@@ -4,7 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises'
 import type { Uid } from '#src/base/ids.ts'
-import { formatUids } from '#src/store/uid-set.ts'
+import { formatUids, sortedUids } from '#src/store/uid-set.ts'
 import { BackendError, type BackendErrorKind } from '../errors.ts'
 import { classifyRefusal } from '../reply-classifier.ts'
 import type { BodySink } from '../types.ts'
@@ -22,7 +22,7 @@ export interface MessageFacts {
 }
 
 export interface BulkRequest {
-  /** Ascending, of the selected mailbox. */
+  /** Of the selected mailbox, in the order in which they are wanted. */
   readonly uids: readonly Uid[]
   /** Messages asked for by one command (GW-19: backend_fetch_set_size). */
   readonly setSize: number
@@ -87,7 +87,7 @@ async function fetchSet(
   answers: FetchAnswers,
 ): Promise<void> {
   const status = await connection.run({
-    words: [`UID FETCH ${formatUids(uids)} ${items}`],
+    words: [`UID FETCH ${formatUids(sortedUids(uids))} ${items}`],
     untagged: (parts) => answers.take(parts),
     literal: (before) => answers.sinkFor(before),
   })

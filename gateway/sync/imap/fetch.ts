@@ -19,6 +19,8 @@ export interface FetchRequest {
   readonly uidValidity: number
   /** Ascending. */
   readonly uids: readonly Uid[]
+  /** Others, ascending, which have their places here already: the newest come first. */
+  readonly announced?: readonly Uid[]
   readonly setSize: number
   readonly injector: Injector
   /** That they go into. */
@@ -93,9 +95,10 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
 }
 
 /** One that is asked for too late for its UID would take another one's place: it comes last. */
-function inOrder({ uids, keepsUids, mailbox: { uidNext } }: FetchRequest): readonly Uid[] {
-  if (!keepsUids) return uids
-  return [...uids.filter((uid) => uid >= uidNext), ...uids.filter((uid) => uid < uidNext)]
+function inOrder({ uids, announced = [], keepsUids, mailbox: { uidNext } }: FetchRequest): readonly Uid[] {
+  const newestFirst = announced.toReversed()
+  if (!keepsUids) return [...uids, ...newestFirst]
+  return [...uids.filter((uid) => uid >= uidNext), ...newestFirst, ...uids.filter((uid) => uid < uidNext)]
 }
 
 /** As far as is known now. */

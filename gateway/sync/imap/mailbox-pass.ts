@@ -7,7 +7,8 @@ import type { Flag, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
-import { clearStubs } from '../stub.ts'
+import { clearStubs, stubOrigin } from '../stub.ts'
+import { drop } from './announce.ts'
 import { readAway, uidsInjected } from './away.ts'
 import { fetchMessages } from './fetch.ts'
 import { findAgain, findSent, giveUp, nothingLost } from './find-again.ts'
@@ -16,7 +17,7 @@ import { type HereState, stateHere } from './here.ts'
 import { noteOthers } from './kept-uids.ts'
 import type { MailboxMark } from './memory.ts'
 import { observe, type PassMark } from './observe.ts'
-import { originOf } from './origin.ts'
+import { originOf, parseOrigin } from './origin.ts'
 import { OwnChanges } from './own-changes.ts'
 import type { PassRequest } from './pass.ts'
 import { type MailboxPlan, planMailbox } from './plan.ts'
@@ -150,9 +151,12 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
           flagsOf: (uid) => storable(there.flags.get(uid) ?? []),
         })
     const wanted = unknown.filter((uid) => !taken.has(uid))
+    const announced = announcedOf(mailbox, url, uidValidity)
+    if (there.complete) await drop(mailbox, hereOf(announced, gone))
+    const coming = [...announced.keys()].filter((uid) => !gone.has(uid))
     let missed: readonly Uid[] = []
-    if (wanted.length > 0) {
-      const expected = { messages: wanted.length }
+    if (wanted.length + coming.length > 0) {
+      const expected = { messages: wanted.length + coming.length }
       const injector = request.injection.into({ account: request.account, mailbox, log: request.log, expected })
       const { setbacks, log } = request
       const setSize = policy.fetchSetSize
@@ -163,6 +167,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
           url,
           uidValidity,
           uids: wanted,
+          announced: coming,
           setSize,
           injector,
           mailbox,
@@ -178,6 +183,9 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         isAwaited ||= injector.leftAway > 0
       }
       counts.failed += missed.length
+      // A notice tells of these: they come under other UIDs, if they come.
+      const told = coming.filter((uid) => mailbox.byOrigin(stubOrigin(originOf(url, uidValidity, uid))) !== undefined)
+      await drop(mailbox, hereOf(announced, new Set(told)))
     }
     if (keepsUids) {
       const late = new Set(pending)
@@ -188,21 +196,17 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     }
     for (const uid of vanished) {
       const record = mailbox.byUid(state.here.get(uid)?.uid ?? (0 as Uid))
-      if (record !== undefined) met.vanished(mailbox, record)
+      if (record?.isHere === true) met.vanished(mailbox, record)
     }
     for (const uid of unknown) {
       const known = mailbox.byOrigin(originOf(url, uidValidity, uid))
       const record = known?.present === true ? mailbox.byUid(known.uid) : undefined
       const id = ids.get(uid)
-      if (id !== undefined && record !== undefined) met.came(mailbox, id, record)
+      if (id !== undefined && record?.isHere === true) met.came(mailbox, id, record)
     }
-    const open = new Set([...wanted, ...away.uids].map((uid) => originOf(url, uidValidity, uid)))
+    const open = new Set([...wanted, ...coming, ...away.uids].map((uid) => originOf(url, uidValidity, uid)))
     const isSure = there.complete && plan.held === 0
-    await clearStubs(
-      mailbox,
-      url,
-      (origin) => mailbox.byOrigin(origin)?.present === true || (isSure && !open.has(origin)),
-    )
+    await clearStubs(mailbox, url, (origin) => isHere(mailbox, origin) || (isSure && !open.has(origin)))
     counts.flags += await flagsHere(mailbox, plan.flagsHere, from)
 
     if (plan.upload.length > 0) {
@@ -258,6 +262,24 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 
 /** GW-07's like for IMAP: the rest follows in the next pass. */
 const deletionsPerPass = 10_000
+
+/** Messages that are announced here, by their UIDs there, ascending. */
+function announcedOf(mailbox: Mailbox, url: string, uidValidity: number): ReadonlyMap<Uid, Uid> {
+  const found: (readonly [there: Uid, here: Uid])[] = []
+  for (const uid of mailbox.messages.announced()) {
+    const from = parseOrigin(url, mailbox.byUid(uid)?.origin ?? '')
+    if (from?.uidValidity === uidValidity) found.push([from.uid, uid])
+  }
+  return new Map(found.sort(([a], [b]) => a - b))
+}
+
+const hereOf = (announced: ReadonlyMap<Uid, Uid>, there: ReadonlySet<Uid>): Uid[] =>
+  [...announced].flatMap(([uid, here]) => (there.has(uid) ? [here] : [])).sort((a, b) => a - b)
+
+function isHere(mailbox: Mailbox, origin: string): boolean {
+  const known = mailbox.byOrigin(origin)
+  return known?.present === true && mailbox.byUid(known.uid)?.isHere === true
+}
 
 /** Of these nobody knows whether the backend was told their flags. */
 function withChanged(here: HereState['here'], uids: ReadonlySet<Uid>): HereState['here'] {

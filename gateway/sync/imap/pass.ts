@@ -13,6 +13,7 @@ import type { ImapSession } from '../../backend/imap/session.ts'
 import type { Injection } from '../inject/injector.ts'
 import type { Setbacks } from '../setbacks.ts'
 import type { SyncResult } from '../sync.ts'
+import { announceAll } from './announce.ts'
 import { type Awaited, awaitedElsewhere } from './awaited.ts'
 import type { Belonging } from './belonging.ts'
 import { finishMailbox } from './finish-mailbox.ts'
@@ -41,6 +42,8 @@ export interface ImapPolicy {
   readonly pullOnly?: boolean | undefined
   /** `SyncPolicy`. */
   readonly keepUids?: boolean | undefined
+  /** `SyncPolicy`. */
+  readonly announces?: boolean | undefined
 }
 
 export interface PassRequest {
@@ -53,6 +56,8 @@ export interface PassRequest {
   readonly setbacks: Setbacks
   readonly clock: Clock
   readonly log: Log
+  /** What the policy announces is here. */
+  readonly onUsable?: (() => void) | undefined
 }
 
 /** Throws BackendError when the session is lost, StoreError; whatever was done is not done again by the next pass. */
@@ -77,6 +82,9 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       { path, name, until: tree.numbers.get(idHere) ?? (0 as ModSeq), moved: new Set() },
     ]),
   )
+  const announces = policy.announces === true && request.injection.storesAll === true
+  const awaiting = announces ? await announceAll(request, tree.pairs) : new Set<MailboxId>()
+  request.onUsable?.()
   const met = new Met()
   const rests: { readonly rest: MailboxRest; readonly id: MailboxId }[] = []
   const marks = new Map<MailboxId, MailboxMark | undefined>()
@@ -89,7 +97,7 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       request.injection.ahead?.(ahead)
       const { until } = siblings.get(pair.idHere)!
       totals.mailboxes += 1
-      if (pair.remade === undefined && isUnchanged(mark, pair.status, until)) {
+      if (pair.remade === undefined && !awaiting.has(pair.idHere) && isUnchanged(mark, pair.status, until)) {
         totals.listed += pair.status?.exists ?? 0
         continue
       }

@@ -24,6 +24,7 @@ const nothing = Buffer.alloc(0)
 export const directInjection = (clock: Clock): Injection => ({
   into: ({ mailbox }) => new DirectInjector(mailbox, clock),
   keepsUids: true,
+  storesAll: true,
 })
 
 export class DirectInjector implements Injector {

@@ -59,6 +59,8 @@ export interface Injection {
   into(target: Target): Injector
   /** Messages can have the UIDs that they come with. */
   readonly keepsUids?: boolean | undefined
+  /** Whatever comes is stored as it is, and refused by nobody. */
+  readonly storesAll?: boolean | undefined
   /** Told where somebody wants to know how far a pass is: so many messages may come in mailboxes that it has not come to. */
   readonly ahead?: (messages: number) => void
 }

@@ -17,6 +17,8 @@ import { Slice } from '../slice.ts'
 
 /** Messages that are read ahead of the one being written. */
 const readAhead = 8
+/** Messages that are fetched from an old server together: the page of a list that a client shows. */
+const broughtAtOnce = 50
 /** Body sections of one command: far more than a message has parts that anybody looks at. */
 const maxSections = 1000
 
@@ -45,6 +47,17 @@ interface Waiting {
   readonly outcome: Promise<Outcome>
 }
 
+function* inGroups(positions: Iterable<number>): Iterable<readonly number[]> {
+  let group: number[] = []
+  for (const position of positions) {
+    group.push(position)
+    if (group.length < broughtAtOnce) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}
+
 class Answer {
   readonly #session: Session
   readonly #items: readonly FetchItem[]
@@ -57,6 +70,8 @@ class Answer {
   readonly #budget = new Budget()
   readonly #seen: Uid[] = []
   #failure: StoreError | undefined
+  /** The old server does not give what is still there: it is not asked again by this command. */
+  #isAway = false
 
   /** `uid`: the messages were named by UID. */
   constructor(session: Session, items: readonly FetchItem[], uid: boolean) {
@@ -87,10 +102,13 @@ class Answer {
   async #fromStore(positions: Iterable<number>): Promise<void> {
     const waiting: Waiting[] = []
     try {
-      for (const position of positions) {
-        waiting.push({ position, outcome: this.#prepare(position) })
-        if (waiting.length > readAhead) await this.#one(waiting.shift()!)
-        if (this.#slice.isOver()) await this.#slice.next()
+      for (const together of inGroups(positions)) {
+        await this.#bring(together)
+        for (const position of together) {
+          waiting.push({ position, outcome: this.#prepare(position) })
+          if (waiting.length > readAhead) await this.#one(waiting.shift()!)
+          if (this.#slice.isOver()) await this.#slice.next()
+        }
       }
       while (waiting.length > 0) await this.#one(waiting.shift()!)
     } finally {
@@ -101,10 +119,29 @@ class Answer {
     }
   }
 
+  /** Has fetched what is announced and has not come, before it is read. */
+  async #bring(positions: readonly number[]): Promise<void> {
+    const { view } = this.#session
+    const uids = positions.filter((position) => !view.isHereAt(position)).map((position) => view.uidAt(position))
+    if (uids.length === 0 || this.#isAway) return
+    try {
+      await view.mailbox.bring(uids)
+    } catch (error) {
+      if (!(error instanceof StoreError && error.kind === 'away')) throw error
+      this.#isAway = true
+      this.#session.log.log('warning', 'messages of an old server can not be fetched for a client', {
+        mailbox: view.mailbox.name,
+        reason: error.cause instanceof Error ? error.cause.message : error.message,
+      })
+    }
+  }
+
   async #prepare(position: number): Promise<Outcome> {
     const { view } = this.#session
     try {
-      const record = view.at(position)
+      const told = view.at(position)
+      const record = told.isHere ? told : (view.mailbox.byUid(told.uid) ?? told)
+      if (!record.isHere) return { error: new StoreError('away', 'not here') }
       return { prepared: await Prepared.of(view.mailbox, record, this.#needsSummary, this.#sections, this.#budget) }
     } catch (error) {
       return { error }
@@ -132,7 +169,7 @@ class Answer {
     // A UID that is not there any more is passed over. RFC 3501 §6.4.8
     if (error.kind === 'expunged' && this.#uid) return
     this.#failure ??= error
-    if (error.kind === 'expunged') return
+    if (error.kind === 'expunged' || error.kind === 'away') return
     this.#session.log.log('err', 'message can not be read', {
       mailbox: this.#session.view.mailbox.name,
       uid,
@@ -158,7 +195,7 @@ class Answer {
           response.item('INTERNALDATE', formatDateTime(view.internalDateAt(position)))
           break
         case 'RFC822.SIZE':
-          response.item('RFC822.SIZE', String(view.sizeAt(position)))
+          response.item('RFC822.SIZE', String(prepared?.sizeOctets ?? view.sizeAt(position)))
           break
         case 'ENVELOPE':
           response.item('ENVELOPE', formatEnvelope(prepared!.summary!.root.envelope!))

@@ -109,7 +109,7 @@ export class ArchivedMailbox implements Mailbox {
   async bring(): Promise<void> {}
 
   async content(record: MessageRecord): Promise<MessageContent> {
-    if (!record.isHere) throw new StoreError('unavailable', stillAway)
+    if (!record.isHere) throw new StoreError('away', stillAway)
     try {
       const content = new FileContent(await this.context.fs.open(`${this.directory}/msg/${record.file}`))
       if (content.sizeOctets === record.sizeOctets) return content
@@ -127,7 +127,7 @@ export class ArchivedMailbox implements Mailbox {
   }
 
   async summary(record: MessageRecord): Promise<MessageSummary> {
-    if (!record.isHere) throw new StoreError('unavailable', stillAway)
+    if (!record.isHere) throw new StoreError('away', stillAway)
     return await this.summaries.get(record, async () => {
       await using content = await this.content(record)
       return await summaryOf(content)
