@@ -53,6 +53,8 @@ export class Session {
   #presence: Announcement
   #user: { readonly id: UserId; readonly account: Account; readonly hierarchy: Hierarchy } | undefined
   #view: View | undefined
+  /** As the user calls the selected mailbox. */
+  #viewName = ''
   /** That the selected mailbox belongs to. */
   #viewed: Account | undefined
   #open = true
@@ -179,8 +181,10 @@ export class Session {
     this.input.restart()
   }
 
-  select(view: View, account: Account): void {
+  /** `name`: as the user calls it. */
+  select(view: View, account: Account, name: string): void {
     this.#view = view
+    this.#viewName = name
     this.#viewed = account
     this.activity()
   }
@@ -218,7 +222,7 @@ export class Session {
 
   /** What msstat shows of the session; without a word of its own: the state. */
   activity(activity: string = this.#view?.readOnly === true ? 'examining' : this.state): void {
-    this.#presence.update({ activity, mailbox: this.#view?.mailbox.name ?? '' })
+    this.#presence.update({ activity, mailbox: this.#view === undefined ? '' : this.#viewName })
   }
 
   /** An untagged status response. */

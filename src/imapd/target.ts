@@ -15,7 +15,7 @@ export interface Target {
   keepsFlag(flag: Flag): boolean
   /** For an early answer: `adding` decides. Throws StoreError over-quota. */
   checkRoom(addition: Addition): Promise<void>
-  /** Does the work, which adds so much, where there is room for it. Throws StoreError over-quota, and what the work throws. */
+  /** Does the work, which adds so much, where there is room for it. Throws StoreError over-quota, no-permission and not-found when the right is gone, and what the work throws. */
   adding<T>(addition: Addition, work: () => Promise<T>): Promise<T>
 }
 
@@ -23,7 +23,7 @@ export interface Target {
 export async function openTarget(session: Session, name: string): Promise<Target> {
   const { hierarchy, services } = session
   try {
-    const { account, local, rights, isShared } = await hierarchy.permit(name, 'i')
+    const { account, local, rights, rightsOn, isShared } = await hierarchy.permit(name, 'i')
     const { quotas } = services
     return {
       mailbox: await account.open(local),
@@ -31,7 +31,11 @@ export async function openTarget(session: Session, name: string): Promise<Target
       keepsFlag: (flag) => rights.has(rightFor(flag)),
       // SHR-09
       checkRoom: async (addition) => (isShared ? undefined : quotas.check(account, addition)),
-      adding: (addition, work) => (isShared ? work() : quotas.adding(account, addition, work)),
+      adding: async (addition, work) => {
+        // A message may take minutes to come: the right to put it there may be gone.
+        if (rightsOn !== undefined) await hierarchy.permit(name, 'i')
+        return isShared ? await work() : await quotas.adding(account, addition, work)
+      },
     }
   } catch (error) {
     if (error instanceof StoreError && error.kind === 'not-found' && (await hierarchy.mayCreate(name)))

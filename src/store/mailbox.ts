@@ -226,12 +226,18 @@ export class OpenMailbox implements Mailbox {
 
   async changeFlags(change: FlagChange): Promise<{ readonly modified: readonly Uid[] }> {
     const flags = this.canonicalFlags(change.flags)
+    const without = this.canonicalFlags(change.without ?? [])
     const uids = sortedUids(change.uids)
     let modified: Uid[] = []
+    const { flagPlans } = this
+    const plan = function* (messages: StoredMessages) {
+      if (without.length > 0) yield* flagPlans.plan(messages, uids, { mode: 'remove' }, without, modified)
+      yield* flagPlans.plan(messages, uids, change, flags, modified)
+    }
     return await this.commit({
       plan: () => {
         modified = []
-        return this.flagPlans.plan(this.messages, uids, change, flags, modified)
+        return plan(this.messages)
       },
       done: () => ({ modified }),
     })

@@ -178,6 +178,31 @@ test('RFC 4314 §5.1.1: rights that change under a session', async () => {
   await user.peer.closed()
 })
 
+test('ACL-05: a right that goes while a message comes is looked at again before the message is put there', async () => {
+  const imapd = await start()
+  const [owner, user] = [await enter(imapd, bob), await enter(imapd, alice)]
+  await owner(`SETACL INBOX ${alice} lri`)
+  user.peer.write(`x APPEND "Other Users/${bob}/INBOX" {17}\r\n`)
+  // The mailbox is open by then, and the right was looked at.
+  expect(await user.peer.line()).toMatch(/^\+/)
+  await owner(`SETACL INBOX ${alice} -i`)
+  user.peer.write('Subject: x\r\n\r\nx\r\n\r\n')
+  expect(await user.peer.line()).toMatch(/^x NO \[NOPERM\]/)
+  expect(await owner('STATUS INBOX (MESSAGES)')).toEqual(['* STATUS INBOX (MESSAGES 0)', 'OK'])
+})
+
+test('MON-02: what is selected is shown by the name that its user calls it', async () => {
+  const imapd = await start()
+  const [owner, user] = [await enter(imapd, bob), await enter(imapd, alice)]
+  await owner(`SETACL INBOX ${alice} lr`)
+  await user(`SELECT "Other Users/${bob}/INBOX"`)
+  const shown = [...imapd.bus.announced].map(({ presence }) => presence)
+  expect(shown.find((presence) => 'user' in presence && presence.user === alice)).toMatchObject({
+    activity: 'examining',
+    mailbox: `Other Users/${bob}/INBOX`,
+  })
+})
+
 test('a session that idles in a mailbox of another user is told what comes, until it may not', async () => {
   const imapd = await start()
   const [owner, user] = [await enter(imapd, bob), await enter(imapd, alice)]

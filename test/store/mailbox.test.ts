@@ -188,6 +188,24 @@ describe('a mailbox', () => {
     ])
   })
 
+  it('takes flags off and puts others on in one commit, also where a message has none of the one or all of the other', async () => {
+    const { inbox } = await freshInbox()
+    await deliverAll(inbox, [
+      { text: 'a', flags: ['\\Draft', '$Label'] },
+      { text: 'b', flags: ['\\Seen'] },
+      { text: 'c' },
+    ])
+    const told: number[] = []
+    inbox.onChange(() => told.push(inbox.highestModSeq))
+    await inbox.changeFlags({ uids: uids(1, 2, 3), mode: 'add', flags: ['\\Seen'], without: ['$LABEL', '\\Flagged'] })
+    expect([...inbox.messages].map((message) => [...message.flags].sort())).toEqual([
+      ['\\Draft', '\\Seen'],
+      ['\\Seen'],
+      ['\\Seen'],
+    ])
+    expect(told).toHaveLength(1)
+  })
+
   it('leaves alone what changed after unchangedSince', async () => {
     const { inbox } = await freshInbox()
     await deliverAll(inbox, [{ text: 'a' }, { text: 'b' }])

@@ -27,7 +27,7 @@ const changing: readonly Right[] = ['i', 'e', 's', 'w', 't']
 async function open(session: Session, name: string, isExamined: boolean): Promise<Completion> {
   // Also when the new one can't be opened. RFC 3501 §6.3.1
   await session.unselect()
-  const { account, local, rights, rightsOn } = await session.hierarchy.permit(name, 'r')
+  const { name: asSeen, account, local, rights, rightsOn } = await session.hierarchy.permit(name, 'r')
   const mailbox = await account.open(local)
   const readOnly = isExamined || mailbox.readOnly || !changing.some((right) => rights.has(right))
   let view: View
@@ -38,7 +38,7 @@ async function open(session: Session, name: string, isExamined: boolean): Promis
     await mailbox.close()
     throw error
   }
-  session.select(view, account)
+  session.select(view, account, asSeen)
   const { output } = session
   writeFlagLists(view, output)
   output.write(formatNumbered(view.exists, 'EXISTS'))
