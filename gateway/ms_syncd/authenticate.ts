@@ -42,7 +42,7 @@ interface Asked {
 const read = (request: Json): Asked | undefined => {
   if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
     return undefined
-  const { type, user, userId, password, properties } = request
+  const { type, user, userId, password, properties, renumbered } = request
   const known = types.find((name) => name === type)
   if (known === undefined || typeof user !== 'string' || typeof userId !== 'string') return undefined
   if (password !== undefined && typeof password !== 'string') return undefined
@@ -52,7 +52,10 @@ const read = (request: Json): Asked | undefined => {
     user,
     userId: userId as UserId,
     password: password === undefined ? undefined : Buffer.from(password, 'base64'),
-    account: properties === undefined ? undefined : { properties, by: 'operator' },
+    account:
+      properties === undefined
+        ? undefined
+        : { properties, by: 'operator', ...(renumbered === true ? { renumbered } : {}) },
   }
 }
 

@@ -7,6 +7,8 @@ export interface WantedAccount {
   readonly properties: AccountRecord['properties']
   /** A login makes an account that is missing, and no more; an operator's order also enables one that is there, and gives it the password. */
   readonly by: 'login' | 'operator'
+  /** Mailboxes get a UIDVALIDITY of their own: mail that was removed here had UIDs under that of the old server. */
+  readonly renumbered?: true
 }
 
 /** A pull of all mail of one user. */

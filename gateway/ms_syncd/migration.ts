@@ -77,6 +77,11 @@ export class Migration {
     this.#end.reject(new AuthError('unavailable', 'the mail could not be moved here', { cause: new Error(reason) }))
   }
 
+  /** Mailboxes and messages here have the UIDs of the old server. */
+  get keepsUids(): boolean {
+    return this.#parts.order.account?.renumbered !== true
+  }
+
   /** Aborted when it is stopped. */
   get signal(): AbortSignal {
     return this.#stop.signal

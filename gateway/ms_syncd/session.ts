@@ -24,7 +24,7 @@ export interface SessionRequest {
   /** The password, or right, is the one that polls. */
   readonly isOwn: boolean
   /** MIG-07: everything is pulled, and nothing changed there. */
-  readonly isMigrating: boolean
+  readonly migration: { readonly keepsUids: boolean } | undefined
   readonly stop: AbortSignal
   /** Whether a client waits for the next poll. */
   readonly hasClients: () => boolean
@@ -35,13 +35,20 @@ export interface SessionRequest {
 }
 
 export const beginSession = (request: SessionRequest): BackendSession => {
-  const { gateway, userId, link, others, priority, isOwn, isMigrating, stop, hasClients, onNews, onOver } = request
+  const { gateway, userId, link, others, priority, isOwn, migration, stop, hasClients, onNews, onOver } = request
   const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
   proven.catch(() => {})
   const { scheduler, store, access, injection, clock } = gateway
-  const policy = isMigrating
-    ? { ...gateway.policy, fetchLastN: 0, pullOnly: true, keepUids: true, announces: gateway.fastLogin }
-    : gateway.policy
+  const policy =
+    migration === undefined
+      ? gateway.policy
+      : {
+          ...gateway.policy,
+          fetchLastN: 0,
+          pullOnly: true,
+          keepUids: migration.keepsUids,
+          announces: gateway.fastLogin,
+        }
   const signal = AbortSignal.any([gateway.signal, stop])
   const { backend, log, setbacks, host } = link
   const password = request.password === undefined ? undefined : Buffer.from(request.password)

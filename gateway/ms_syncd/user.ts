@@ -298,7 +298,7 @@ export class GatewayUser {
       password: given,
       priority,
       isOwn,
-      isMigrating: migration !== undefined,
+      migration,
       stop: AbortSignal.any(stops),
       hasClients: () => this.#clients.expected,
       onNews: () => this.#tell(link),

@@ -54,12 +54,11 @@ export interface SyncOnceRequest {
  * backend has proven the login. Throws BackendError and StoreError.
  */
 export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> => {
-  const { backend, userId, password, store, access, policy, injection, setbacks, clock, log, onProven, signal } =
-    request
+  const { backend, userId, password, store, access, injection, setbacks, clock, log, onProven, signal } = request
   const profile = access.profiles.of(backend.host, backend.port)
   const account = store.account(userId)
   // A login in the user's place proves no password.
-  if (password !== undefined && (policy.pullOnly || !(await account.exists()))) {
+  if (password !== undefined && (request.policy.pullOnly || !(await account.exists()))) {
     const openSession = isImap(backend) ? openImapBackend : openBackend
     await refuseAcceptAll(profile, clock, (secret) => openSession(access, backend, secret, log, signal))
   }
@@ -70,6 +69,7 @@ export const syncOnce = async (request: SyncOnceRequest): Promise<SyncResult> =>
     await account.ensure()
     await needLive(store, account, onProven)
     const url = backendUrl(backend, userId)
+    const policy = await policyFor(account, url, request.policy)
     await using mailbox = await openFilled(account, backend.mailbox, url)
     onProven?.()
     request.onUsable?.()
@@ -90,6 +90,15 @@ const needLive = async (store: Store, account: Account, onProven: (() => void) |
   if (!store.archives.includes(root)) return
   onProven?.()
   throw new StoreError('no-permission', 'The mail of this user lies in an archive, which is only read')
+}
+
+const historyKey = (url: string): string => `history ${url}`
+
+/** What was migrated is the user's only copy as soon as the old server goes: in later passes fetch_last_n does not take it away. */
+const policyFor = async (account: Account, url: string, policy: SyncPolicy): Promise<SyncPolicy> => {
+  const isWhole = (await account.get(historyKey(url))) !== undefined
+  if (policy.pullOnly === true && !isWhole) await account.put({ [historyKey(url)]: { migrated: true } })
+  return isWhole ? { ...policy, fetchLastN: 0 } : policy
 }
 
 const isImap = ({ protocol }: Backend): boolean => protocol === 'imap' || protocol === 'imaps'
@@ -117,7 +126,7 @@ const syncImap = async ({
     await needLive(store, account, onProven)
     onProven?.()
     const url = backendUrl(backend, userId)
-    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids, announces } = policy
+    const { fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids, announces } = await policyFor(account, url, policy)
     if (announces !== true) onUsable?.()
     const prefix = backend.mailbox
     const belonging = await readBelonging(account, userId, prefix, others, inboxOnly)

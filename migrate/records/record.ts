@@ -94,7 +94,7 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     begun,
     ...text('reason'),
     ...text('wave'),
-    account: { by, properties },
+    account: { by, properties, ...(account.renumbered === true ? { renumbered: true } : {}) },
     counts: { listed, here, notGiven, octets: pulled },
     ...text('secret'),
   }

@@ -39,6 +39,8 @@ export type MigrateRequest = Pick<AuthenticateRequest, 'user' | 'userId'> & {
   readonly password?: string
   /** Of the account that ms_syncd is to make, or to enable; absent: whoever asks does. */
   readonly properties?: readonly (readonly [name: string, value: string])[]
+  /** Mailboxes get a UIDVALIDITY of their own: what was here before is removed. */
+  readonly renumbered?: true
 }
 /** Messages at the old servers, and those of them that they don't give. */
 export type MigrateAnswer = {
@@ -82,16 +84,18 @@ export const askToMigrate = async (
     readonly userId: UserId
     readonly password: Buffer | undefined
     readonly properties: MigrateRequest['properties']
+    readonly renumbered: boolean
   },
   timeoutMs: number,
 ): Promise<MigrateAnswer> => {
-  const { user, userId, password, properties, signal } = request
+  const { user, userId, password, properties, renumbered, signal } = request
   const asked = {
     type: 'migrate',
     user,
     userId,
     ...(password === undefined ? {} : { password: password.toString('base64') }),
     ...(properties === undefined ? {} : { properties }),
+    ...(renumbered ? { renumbered } : {}),
   } as const
   const answer = await ask('ms_sync', asked, { secret: true, timeoutMs, signal })
   const refusal = readAnswer(answer)

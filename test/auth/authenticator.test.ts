@@ -402,6 +402,30 @@ describe('logins in migration mode', () => {
     expect(asked).toMatchObject([{ type: 'authenticate', user: 'new', userId: 'new@a.example' }])
   })
 
+  it('guessing at a user whom only the old server knows is slowed before it gets there, from however many addresses', async () => {
+    let asked = 0
+    const auth = authenticator(
+      { auto_migrate: true, failed_logins_per_minute: 2 },
+      {
+        ask: async () => {
+          asked += 1
+          return { ok: false, kind: 'bad-credentials', text: 'the mail server refused user or password' }
+        },
+      },
+    )
+    const guess = (n: number) =>
+      kindOf(auth.login(request('new', { password: `guess ${n}`, remoteAddress: `198.51.${n}.1` })))
+    const kinds: string[] = []
+    for (let n = 0; n < 20; n += 1) kinds.push(await guess(n))
+    // Of one user three times as many as of one address; the rest of the minute gives some back.
+    expect(asked).toBeGreaterThanOrEqual(6)
+    expect(asked).toBeLessThan(10)
+    expect(kinds.at(-1)).toBe('unavailable')
+    const before = asked
+    expect(await kindOf(auth.login(request('new', { remoteAddress: '203.0.113.5' })))).toBe('unavailable')
+    expect(asked).toBe(before)
+  })
+
   it('asks about nobody who may not use the service', async () => {
     const asked: unknown[] = []
     const auth = migrating(asked, { accessible_services: { imap: 'deny' } })

@@ -73,5 +73,12 @@ export class BackendMemory {
   }
 }
 
+/** `more` are higher. */
+export const joinedNumbers = (numbers: Numbers, more: Numbers): Numbers => {
+  const [last, next] = [numbers.at(-1), more[0]]
+  if (last === undefined || next === undefined || next[0] !== last[1] + 1) return [...numbers, ...more]
+  return [...numbers.slice(0, -1), [last[0], next[1]], ...more.slice(1)]
+}
+
 export const isAmong = (numbers: Numbers, number: number): boolean =>
   numbers.some(([from, to]) => number >= from && number <= to)

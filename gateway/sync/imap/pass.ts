@@ -21,7 +21,7 @@ import { hasOwn } from './here.ts'
 import { keepUids } from './kept-uids.ts'
 import { isSameMark, listThere } from './list.ts'
 import { type MailboxPassRequest, type MailboxRest, passMailbox } from './mailbox-pass.ts'
-import { BackendMemory, isAmong, type MailboxMark } from './memory.ts'
+import { BackendMemory, isAmong, joinedNumbers, type MailboxMark } from './memory.ts'
 import type { PassMark } from './observe.ts'
 import { originOf } from './origin.ts'
 import type { Sibling } from './relocate.ts'
@@ -202,7 +202,7 @@ const hasRest = ({ plan }: MailboxRest): boolean =>
 async function conclude(memory: BackendMemory, { mark, own, mailbox }: MailboxRest, id: MailboxId): Promise<void> {
   const numbers = own.numbers
   own[Symbol.dispose]()
-  await memory.put(new Map([[id, { ...mark, own: [...mark.own, ...numbers] }]]))
+  await memory.put(new Map([[id, { ...mark, own: joinedNumbers(mark.own, numbers) }]]))
   await mailbox.close()
 }
 

@@ -27,9 +27,10 @@ const pull = (
   { given, userId, password }: User,
   properties: User['properties'] | undefined,
   { bus, context, signal, quiet }: Run,
+  renumbered = false,
 ): Promise<MigrateAnswer> => {
   const progress = quiet ? undefined : follow(bus, userId, context)
-  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, properties, signal }, timeoutMs)
+  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, properties, renumbered, signal }, timeoutMs)
     .catch(told(signal))
     .finally(() => progress?.stop())
 }
@@ -42,12 +43,12 @@ export const migrateAnew = async (user: User, run: Run): Promise<void> => {
   // Nobody is to see the mailbox empty.
   if (account !== undefined) await accounts.put({ ...account, state: 'migrating' })
   await store().account(user.userId).destroy()
-  note('what was here is removed; the mail comes once more')
-  await migrateOne(user, run)
+  note('what was here is removed; the mail comes once more, with a new UIDVALIDITY: clients download it again')
+  await migrateOne(user, run, true)
 }
 
 /** Throws CommandError. */
-export const migrateOne = async (user: User, run: Run): Promise<void> => {
+export const migrateOne = async (user: User, run: Run, renumbered = false): Promise<void> => {
   const { userId, properties } = user
   const { context } = run
   const before = await context.accounts.find(userId)
@@ -59,7 +60,7 @@ export const migrateOne = async (user: User, run: Run): Promise<void> => {
     throw new CommandError(
       `the account waits for its migration and its user can't log in: give the password with -p, or remove the account first (msadm del ${userId})`,
     )
-  const { listed, notGiven } = await pull(user, properties, run)
+  const { listed, notGiven } = await pull(user, properties, run, renumbered)
   const left = notGiven === 0 ? '' : `; ${notGiven} of them the old server lists and does not give`
   const state = user.password !== undefined ? 'enabled' : (before?.state ?? 'pulled')
   const follows = state === 'pulled' ? '; the account is made at the first login' : ''

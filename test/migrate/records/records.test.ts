@@ -14,7 +14,7 @@ const record: MigrationRecord = {
   since: 2,
   begun: 1,
   wave: 'first',
-  account: { properties: [['mail', anna]], by: 'login' },
+  account: { properties: [['mail', anna]], by: 'operator', renumbered: true },
   counts: { listed: 3, here: 2, notGiven: 1, octets: 100 },
   secret: 'c2VhbGVk',
 }
