@@ -40,6 +40,7 @@ export async function controlOf(
       },
     },
   })
+  quoteTildes(client as unknown as Inner)
   // Without a listener a lost connection would end the process.
   client.on('error', (error: Error) =>
     log.log('info', 'an IMAP session with the backend broke', { reason: printable(error.message) }),
@@ -51,4 +52,30 @@ export async function controlOf(
     client.close()
     throw new BackendError('closed', 'the backend ended the session behind the login', { cause: error })
   }
+}
+
+/** A string goes out in quotes. */
+type Attribute = string | { readonly type?: string; readonly value?: unknown }
+
+/** What imapflow's commands go by. */
+interface Inner {
+  exec(
+    command: string,
+    attributes: readonly (Attribute | readonly Attribute[])[] | false | undefined,
+    options: unknown,
+  ): unknown
+}
+
+/** Courier knows a mailbox with a tilde in its name only by the quoted string, and imapflow sends an atom. */
+function quoteTildes(client: Inner): void {
+  const exec = client.exec.bind(client)
+  const quoted = (attribute: Attribute | readonly Attribute[]) =>
+    typeof attribute === 'object' &&
+    'type' in attribute &&
+    attribute.type === 'ATOM' &&
+    String(attribute.value).includes('~')
+      ? { ...attribute, type: 'STRING' }
+      : attribute
+  client.exec = (command, attributes, options) =>
+    exec(command, attributes ? attributes.map(quoted) : attributes, options)
 }
