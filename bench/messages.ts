@@ -50,3 +50,13 @@ export function* benchMessages(set: MessageSet, count: number, seed = 1): Genera
     yield message(random, index, sizeOctets)
   }
 }
+
+/** Messages of this size, in lines, each with a number of its own. */
+export function* sizedMessages(count: number, octets: number): Generator<Buffer> {
+  const line = `${'x'.repeat(74)}\r\n`
+  for (let index = 0; index < count; index++) {
+    const head = `From: a@bench.example\r\nSubject: message ${index}\r\nMessage-ID: <sized.${index}@bench.example>\r\n\r\n`
+    const lines = Math.max(1, Math.floor((octets - head.length) / line.length))
+    yield Buffer.concat([Buffer.from(head), Buffer.alloc(lines * line.length, line)])
+  }
+}

@@ -9,16 +9,15 @@
  * medians; what is claimed is a ratio within one run. CPU and peak memory are those of the program and its children, from GNU time. A
  * peer that is given fewer messages says so; its rate is per message all the same.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDovecot } from '#test/support/dovecot.ts'
-import { freePort } from '#test/support/free-port.ts'
 import { imapPeers } from './imap-peers.ts'
+import { behindDelay, measureIn, median, type Run } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
-import type { Peer, Source } from './peer.ts'
+import type { Peer } from './peer.ts'
 import { pop3Peers } from './pop3-peers.ts'
 
 const { values: options } = parseArgs({
@@ -44,73 +43,9 @@ const chosen = (protocol: Protocol): readonly Peer[] =>
   )
 const imapMailboxes = 10
 
-interface Run {
-  readonly messages: number
-  readonly octets: number
-  readonly wallSeconds: number
-  readonly cpuSeconds: number
-  readonly peakMiB: number
-  /** Of the second run, with nothing new. */
-  readonly againSeconds: number | undefined
-}
-
 const work = mkdtempSync(join(tmpdir(), 'first-sync-'))
 // getmail runs as nobody when we are root
 chmodSync(work, 0o755)
-let runs = 0
-
-/** Messages and octets in all Maildirs below a directory. */
-function stored(directory: string): { messages: number; octets: number } {
-  let messages = 0
-  let octets = 0
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !/(?:^|\/)(?:new|cur)$/.test(entry.parentPath)) continue
-    messages++
-    octets += statSync(join(entry.parentPath, entry.name)).size
-  }
-  return { messages, octets }
-}
-
-function timed(command: readonly string[]) {
-  const timing = join(work, 'time')
-  const started = performance.now()
-  const result = spawnSync('/usr/bin/time', ['-q', '-o', timing, '-f', '%U %S %M', ...command], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 600_000,
-    maxBuffer: 1 << 26,
-  })
-  const wallSeconds = (performance.now() - started) / 1000
-  const times = readFileSync(timing, 'utf8').trim().split('\n').at(-1)!.split(' ').map(Number)
-  const [user, system, peak] = times as [number, number, number]
-  return { result, wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
-}
-
-function measure(peer: Peer, from: Source, again = false): Run {
-  const directory = join(work, `run-${runs++}`)
-  mkdirSync(directory, { mode: 0o755 })
-  const command = peer.command(from, directory)
-  const { result, ...run } = timed(command)
-  const printed = /^(\d+) (\d+)$/m.exec(result.stdout.toString())
-  const got = printed === null ? stored(directory) : { messages: Number(printed[1]), octets: Number(printed[2]) }
-  if (got.messages === 0) throw new Error(`${peer.name} fetched nothing:\n${result.stdout}${result.stderr}`)
-  return { ...got, ...run, againSeconds: again ? timed(command).wallSeconds : undefined }
-}
-
-async function behindDelay(backendPort: number, delayMs: number): Promise<{ port: number; proxy: ChildProcess }> {
-  const port = await freePort()
-  const proxy = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'delay-proxy.ts'), String(port), String(backendPort), String(delayMs)],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
-  await new Promise((resolve) => proxy.stdout!.once('data', resolve))
-  return { port, proxy }
-}
-
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
-
 const password = 'pw'
 const countOf = (set: MessageSet, peer: Peer) =>
   Math.min(Number(options.count ?? (set === 'mixed' ? 3000 : 10_000)), peer.mostMessages)
@@ -138,7 +73,12 @@ async function compare(protocol: Protocol, set: MessageSet, delayMs: number): Pr
   try {
     for (let turn = 0; turn < repeat; turn++)
       for (const [peer, done] of results) {
-        const run = measure(peer, { port, user: userOf(protocol, set, peer), password, baseDirectory }, options.again)
+        const run = measureIn(
+          work,
+          peer,
+          { port, user: userOf(protocol, set, peer), password, baseDirectory },
+          options.again,
+        )
         done.push(run)
         if (!options.json) console.error(`${peer.name}: ${run.messages} messages in ${run.wallSeconds.toFixed(2)} s`)
       }
@@ -192,7 +132,7 @@ try {
   for (const [user, { protocol, set, count }] of users) {
     await fill(user, protocol, benchMessages(set, count))
     // Dovecot builds its index at the first visit; no peer shall pay for that
-    measure(chosen(protocol)[0]!, { port: portOf(protocol), user, password, baseDirectory })
+    measureIn(work, chosen(protocol)[0]!, { port: portOf(protocol), user, password, baseDirectory })
   }
   for (const protocol of protocols)
     for (const set of sets) for (const delayMs of delays) await compare(protocol, set, delayMs)

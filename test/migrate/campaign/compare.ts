@@ -127,6 +127,7 @@ export function comparePop3(there: readonly SeenInMaildrop[], here: readonly See
   const result = newComparison()
   result.mailboxes = 1
   result.messages = there.length
+  result.octets = there.reduce((sum, { octets }) => sum + octets, 0)
   if (there.length !== here.length)
     result.differences.push(`the maildrop has ${there.length} messages, and ${here.length} here`)
   for (const [at, { uidl, digest }] of there.entries()) {
