@@ -3,8 +3,9 @@
  * that. One thing at a time for each user. The questions are in docs/mpp.md.
  */
 import { join } from 'node:path'
+import { pollsAlone } from '#gateway/backend/credentials.ts'
 import { BackendError } from '#gateway/backend/errors.ts'
-import type { ExtensionParts, OpenExtension } from '#gateway/ms_syncd/extension.ts'
+import type { Extension, ExtensionParts } from '#gateway/ms_syncd/extension.ts'
 import type { Migrated } from '#gateway/ms_syncd/gateway.ts'
 import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -15,6 +16,8 @@ import { CertificateError } from '#src/certificate/writer.ts'
 import type { Config } from '#src/config/config.ts'
 import type { Json } from '#src/events/types.ts'
 import { accountDirectory } from '#src/store/names.ts'
+import type { Migrations } from '../records/migrations.ts'
+import type { MigrationRecords } from '../records/records.ts'
 import { certify, type ProofRequest } from './certify.ts'
 import { ProofProgress } from './progress.ts'
 import { openReplay } from './replay.ts'
@@ -23,18 +26,26 @@ import { verifyMigration } from './verify.ts'
 /** A server that lets nobody in so soon again, or is away, is asked again: minutes from one attempt to the next. */
 const attemptsAfterMinutes = [0, 1, 5, 15, 60]
 
-export const proof: OpenExtension = async (parts) => new Proof(parts)
+/** What a migration may have left of the password. */
+interface Kept {
+  readonly records: Pick<MigrationRecords, 'find'>
+  readonly password: Migrations['password']
+}
 
-class Proof {
+export const proof = async (parts: ExtensionParts, migrations: Kept): Promise<Extension> => new Proof(parts, migrations)
+
+class Proof implements Extension {
   readonly #parts: ExtensionParts
+  readonly #migrations: Kept
   readonly #directory: string
   readonly #closing = new AbortController()
   readonly #running = new Map<UserId, ProofProgress>()
   readonly #work = new Set<Promise<unknown>>()
   #config: Config
 
-  constructor(parts: ExtensionParts) {
+  constructor(parts: ExtensionParts, migrations: Kept) {
     this.#parts = parts
+    this.#migrations = migrations
     this.#config = parts.runtime.config
     this.#directory = parts.shared(certificatesName)
     parts.gateway.onMigrated((migrated) => {
@@ -56,12 +67,16 @@ class Proof {
   async #asked(type: string, request: { readonly [key: string]: Json }, asker: AbortSignal): Promise<ProofAnswer> {
     const { user, userId, password: sent } = request
     if (typeof user !== 'string' || typeof userId !== 'string') return refusal('the request is not understood')
-    const password = typeof sent === 'string' ? Buffer.from(sent, 'base64') : undefined
+    const id = userId as UserId
+    let password: Buffer | undefined = typeof sent === 'string' ? Buffer.from(sent, 'base64') : undefined
     try {
-      const id = userId as UserId
       const backends = await this.#parts.gateway.backendsOf(user, id)
       if (backends === undefined)
         return refusal('no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
+      if (password === undefined) password = await this.#kept(id)
+      else this.#noteUse(id, `an operator gave it (${type})`)
+      if (password === undefined && ![backends.master, ...backends.extra].every(pollsAlone))
+        return refusal('the password at the old server is not kept: give it with -p')
       const signal = AbortSignal.any([asker, this.#closing.signal])
       if (type === 'migration-certify') {
         const { file, statement } = await this.#certify({ userId: id, backends, password }, 'asked', signal)
@@ -77,6 +92,17 @@ class Proof {
     } finally {
       password?.fill(0)
     }
+  }
+
+  async #kept(userId: UserId): Promise<Buffer | undefined> {
+    const record = await this.#migrations.records.find(userId)
+    return record === undefined ? undefined : this.#migrations.password(record, 'both sides are compared')
+  }
+
+  /** Every use of a password leaves a line, as those of pulls do. */
+  #noteUse(user: UserId, why: string): void {
+    const log = this.#parts.gateway.log.child({ audit: 'migration-password' })
+    log.log('notice', 'password of a user at the old server used', { user, why })
   }
 
   #request({ userId, backends, password }: Migrated, progress: ProofProgress, signal: AbortSignal): ProofRequest {
@@ -122,7 +148,8 @@ class Proof {
     try {
       for (const minutes of attemptsAfterMinutes) {
         try {
-          await gateway.clock.sleep(minutes * 60_000, signal)
+          if (minutes > 0) await gateway.clock.sleep(minutes * 60_000, signal)
+          if (migrated.password !== undefined) this.#noteUse(migrated.userId, 'the migration is certified')
           const { file, statement } = await this.#certify(migrated, 'migrated', signal)
           const { listed, here, root } = statement
           log.log(listed === here ? 'notice' : 'warning', 'certified', { listed, here, root, file })
