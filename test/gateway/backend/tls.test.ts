@@ -28,11 +28,14 @@ interface Double {
   readonly answer?: string
   /** In clear behind that answer. */
   readonly injected?: string
+  /** Octets of the answer, and of what is behind it, that come in a packet of their own. */
+  readonly cut?: number
   readonly greeting?: string
 }
 
 /** A server that lets everybody in; `said` is everything that it was told, before and behind TLS. */
-const double = async ({ protocol, tls, implicit = false, offers = true, answer, injected = '', greeting }: Double) => {
+const double = async (options: Double) => {
+  const { protocol, tls, implicit = false, offers = true, answer, injected = '', cut, greeting } = options
   const said: string[] = []
   const sockets = new Set<Socket>()
   const secure = (raw: Socket) => {
@@ -52,10 +55,16 @@ const double = async ({ protocol, tls, implicit = false, offers = true, answer, 
         const word = protocol === 'pop3' ? line.split(' ')[0]! : (line.split(' ')[1] ?? '')
         if (word === 'STLS' || word === 'STARTTLS') {
           const yes = protocol === 'pop3' ? '+OK' : `${line.split(' ')[0]} OK`
-          socket.write(`${answer?.replace('TAG', line.split(' ')[0]!) ?? yes}\r\n${injected}`)
+          const text = `${answer?.replace('TAG', line.split(' ')[0]!) ?? yes}\r\n${injected}`
+          socket.write(text.slice(0, cut))
           if (answer !== undefined) continue
           socket.off('data', onData)
-          secure(socket)
+          const goOn = () => {
+            if (cut !== undefined) socket.write(text.slice(cut))
+            secure(socket)
+          }
+          if (cut === undefined) goOn()
+          else setImmediate(goOn)
           return
         }
         socket.write(reply(protocol, line, word, offers))
@@ -218,6 +227,16 @@ describe.each(['pop3', 'imap'] as const)('%s', (protocol) => {
       // POP3 has no untagged replies: whoever speaks unasked is left, whatever the reason.
       expect(await login(protocol, backend.port, policy())).toMatch(protocol === 'pop3' ? /^(tls|closed): / : /^tls: /)
       expect(backend.leaked()).toBe(false)
+    })
+
+    it('and is answered, with something behind it, cut at each place: nothing of it is taken, and no credential', async () => {
+      const injected = protocol === 'pop3' ? '+OK injected\r\n+OK\r\n' : '* CAPABILITY AUTH=PLAIN\r\n'
+      // What a tag takes is not known; whatever lies beyond the end is one packet, as above.
+      for (let cut = 1; cut < `+OK\r\n${injected}`.length + 4; cut++) {
+        await using backend = await double({ protocol, tls: context('good'), injected, cut })
+        expect(await login(protocol, backend.port, policy()), `cut at ${cut}`).toMatch(/^(tls|closed): /)
+        expect(backend.leaked(), `cut at ${cut}`).toBe(false)
+      }
     })
 
     it.each([
