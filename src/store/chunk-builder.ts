@@ -19,7 +19,8 @@ import { hashOrigin } from './origin-index.ts'
 /** A message as the log adds it. */
 export interface NewRow {
   readonly uid: number
-  readonly file: string
+  /** Undefined: the name that is made of `named` and the origin. */
+  readonly file: string | undefined
   /** What `file` tells. */
   readonly named: MessageFile
   readonly modSeq: number
@@ -159,15 +160,16 @@ export class ChunkBuilder {
     const { origin, named } = message
     const { originHash, ...rest } = named
     const hash = origin === undefined ? originHash : undefined
-    const name = messageFileName({ ...rest, origin, ...(hash === undefined ? {} : { originHash: hash }) })
-    const isOdd = name !== message.file || digest.toString('base64url') !== named.digest
+    const name = () => messageFileName({ ...rest, origin, ...(hash === undefined ? {} : { originHash: hash }) })
+    const { file = null } = message
+    const isOdd = file !== null && (name() !== file || digest.toString('base64url') !== named.digest)
     if (origin === undefined && hash === undefined && message.uidl === null && !isOdd) {
       this.endTexts(row, 1)
       return
     }
     const origins = this.originColumns()
     const split = isOdd || origin === undefined ? undefined : splitOrigin(origin, message.uidl)
-    const odd: OddRow = [origin ?? null, message.uidl, hash ?? null, isOdd ? message.file : null]
+    const odd: OddRow = [origin ?? null, message.uidl, hash ?? null, isOdd ? file : null]
     if (split === undefined) origins.forms[row] = forms.odd << formBits
     else origins.forms[row] = (split.form << formBits) | numberOf(split.prefix, this.prefixes, origins.prefixes)
     origins.hashes[row] = origin === undefined ? 0 : hashOrigin(origin)

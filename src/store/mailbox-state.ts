@@ -15,7 +15,7 @@ import { type StoreFs, unlessAbsent } from './fs.ts'
 import { History } from './history.ts'
 import { imageOf, partsOf } from './mailbox-image.ts'
 import { missingUids, unknownFiles } from './mailbox-recovery.ts'
-import { announcedFileName, parseMessageFileName } from './message-file.ts'
+import { announcedFile, parseMessageFileName } from './message-file.ts'
 import { StoredMessages } from './message-list.ts'
 import { MessageTable, type Row, type Rows } from './message-table.ts'
 import type {
@@ -237,12 +237,19 @@ export class MailboxState implements Replica<Outcome> {
       if (known !== undefined) fates.push({ duplicateOf: known })
       else {
         const added = Math.max(this.nextUid, uid) as Uid
-        const file = announcedFileName({ internalDate, sizeOctets, origin })
-        const named = parseMessageFileName(file)
+        const named = announcedFile({ internalDate, sizeOctets, origin })
         const flagsNumber = flags[set]
-        if (named === undefined || flagsNumber === undefined)
-          throw new DamagedEntry('A row of the log makes no message')
-        this.addRow({ uid: added, file, named, flags: flagsNumber, modSeq, addedModSeq: modSeq, origin, uidl })
+        if (flagsNumber === undefined) throw new DamagedEntry('A row of the log makes no message')
+        this.addRow({
+          uid: added,
+          file: undefined,
+          named,
+          flags: flagsNumber,
+          modSeq,
+          addedModSeq: modSeq,
+          origin,
+          uidl,
+        })
         fates.push({ uid: added })
       }
       if (fates.length % rowsPerTurn === 0) yield

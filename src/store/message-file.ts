@@ -71,9 +71,10 @@ export function messageFileName(message: Omit<MessageFile, 'originHash'> & { rea
   return `${internalDate},S=${sizeOctets},O=${token},${unique},${digest}`
 }
 
-/** What stands for the name of the file that an announced message will have. docs/decisions/0024-announced-messages.md */
-export function announcedFileName(message: Pick<MessageFile, 'internalDate' | 'sizeOctets' | 'origin'>): string {
-  return messageFileName({ ...message, unique: announcedUnique, digest: noDigest })
+/** What stands for the file that an announced message will have. docs/decisions/0024-announced-messages.md */
+export function announcedFile(message: Pick<MessageFile, 'internalDate' | 'sizeOctets' | 'origin'>): MessageFile {
+  const { internalDate, sizeOctets, origin } = message
+  return { internalDate, sizeOctets, origin, originHash: undefined, unique: announcedUnique, digest: noDigest }
 }
 
 /** Undefined for a name that `messageFileName` never makes. */

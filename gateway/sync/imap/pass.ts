@@ -64,6 +64,9 @@ export interface PassRequest {
 export async function syncAccount(request: PassRequest): Promise<SyncResult> {
   const { session, account, policy, url, log } = request
   const memory = new BackendMemory(account, url)
+  const announces = policy.announces === true && request.injection.storesAll === true
+  // Somebody waits: it is open by the time that the tree is known. Where it can't be opened, whoever asks for it is told.
+  if (announces) session.bulk().catch(() => {})
   const listing = await listThere(session.control)
   for (const mailbox of listing.unreachable)
     log.log(
@@ -82,7 +85,6 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       { path, name, until: tree.numbers.get(idHere) ?? (0 as ModSeq), moved: new Set() },
     ]),
   )
-  const announces = policy.announces === true && request.injection.storesAll === true
   const awaiting = announces ? await announceAll(request, tree.pairs) : new Set<MailboxId>()
   request.onUsable?.()
   const met = new Met()
