@@ -134,11 +134,12 @@ describe('an old POP3 server', () => {
 
   beforeAll(async () => {
     dovecot = await startDovecot({
-      users: { joe: 'secret', ann: 'secret', bob: 'secret', eve: 'secret' },
+      users: { joe: 'secret', ann: 'secret', bob: 'secret', eve: 'secret', pat: 'secret' },
       protocols: ['pop3'],
     })
     await dovecot.fill('joe', sampleMessages(25))
     await dovecot.fill('ann', sampleMessages(5))
+    await dovecot.fill('pat', sampleMessages(1))
     wherry = await startWherry({ options: { ...modes, ms_syncd_protocol: 'pop', ms_syncd_port: dovecot.pop3Port } })
   }, 120_000)
 
@@ -176,6 +177,25 @@ describe('an old POP3 server', () => {
     expect(await inbox()).toBe(6)
     await msadm('migrate', '-q', '--discard-local', '-p', 'secret', 'ann')
     expect(await inbox()).toBe(5)
+  })
+
+  it('msadm migrate --list tells what became of a migration, and --pause and --resume say why they did nothing', async () => {
+    await expect(msadm('migrate', '-q', 'pat')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('the password is needed'),
+    })
+    await msadm('migrate', '-q', '-p', 'secret', 'pat')
+    const { stdout } = await msadm('--json', 'migrate', '--list', 'pat')
+    expect(JSON.parse(stdout)).toMatchObject({ userId: 'pat@gateway.example', state: 'closed', listed: 1, here: 1 })
+    await expect(msadm('migrate', '--pause', 'pat')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('pat@gateway.example: it is closed already'),
+    })
+    await expect(msadm('migrate', '--resume', 'nobody')).rejects.toMatchObject({
+      stderr: expect.stringContaining('no migration of this user is known'),
+    })
+    await expect(msadm('migrate', '--pause', '-p', 'x', 'pat')).rejects.toMatchObject({ code: 64 })
+    expect(wherry.log()).toMatch(/password of a user at the old server destroyed.*audit=migration-password/)
   })
 
   it('msadm migrate -f moves all users of a file, tells by line who was not, and can be given again', async () => {
