@@ -1,6 +1,6 @@
 /**
  * Passwords of those who never logged in from their address are checked a few at a time, so that however many come at once, a user whose address is known waits for
- * no more than those few. Behind a wrong one its place rests: a flood of guesses gets an eighth of the time that hashing could take, and mail the rest.
+ * no more than those few. Behind a wrong one its place rests: a flood of guesses gets about an eighth of the time that hashing could take, and mail the rest.
  * docs/decisions/0199-guessing.md
  */
 import type { Clock } from '../base/clock.ts'
@@ -12,8 +12,8 @@ export interface Strangers {
 }
 
 const maxWaiting = 150
-/** Times as long as the check took. */
-const restFactor = 7
+/** Some seven times what a hash takes. The same for all: a rest as long as the check would tell the next one, seven times as loud, how long that took. */
+const restMs = 300
 
 /** `atOnce`: as many as the hash pool has threads, at most. */
 export const createStrangers = (clock: Clock, atOnce: number): Strangers => {
@@ -30,13 +30,12 @@ export const createStrangers = (clock: Clock, atOnce: number): Strangers => {
         if (waiting.length >= maxWaiting) throw new AuthError('unavailable', 'too many logins at once; try again soon')
         await new Promise<void>((resolve) => waiting.push(resolve))
       } else running++
-      const since = clock.monotonic()
       try {
         const result = await check()
         leave()
         return result
       } catch (error) {
-        void clock.sleep((clock.monotonic() - since) * restFactor).then(leave)
+        void clock.sleep(restMs).then(leave)
         throw error
       }
     },
