@@ -149,7 +149,7 @@ class Proof implements Extension {
       for (const minutes of attemptsAfterMinutes) {
         try {
           if (minutes > 0) await gateway.clock.sleep(minutes * 60_000, signal)
-          if (migrated.password !== undefined) this.#noteUse(migrated.userId, 'the migration is certified')
+          if (migrated.password !== undefined) this.#noteUse(migrated.userId, 'for the certificate of the migration')
           const { file, statement } = await this.#certify(migrated, 'migrated', signal)
           const { listed, here, root } = statement
           log.log(listed === here ? 'notice' : 'warning', 'certified', { listed, here, root, file })

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { Slice } from '#gateway/backend/slice.ts'
 import { isStub } from '#gateway/sync/stub.ts'
-import { StoreError } from '#src/base/errors.ts'
 import type { Finding, Verification } from '#src/certificate/finding.ts'
 import { type Exception, exceptionTexts } from '#src/certificate/format.ts'
 import { Pour } from '#src/certificate/pour.ts'
 import { isCopy } from '#src/store/copy-origin.ts'
-import type { Mailbox, MessageRecord } from '#src/store/types.ts'
+import { digestReadAgain } from '#src/store/digest.ts'
+import type { Mailbox } from '#src/store/types.ts'
 import type { ProofRequest } from './certify.ts'
 import { differencesOf } from './entry.ts'
 import { Here, type Standing } from './here.ts'
@@ -218,7 +218,7 @@ class Comparison {
   /** Read again, whatever the name of the file says. */
   async #digestsHere(standings: readonly Present[]): Promise<readonly (string | Error)[]> {
     const digests: (string | Error)[] = []
-    for (const { mailbox, record } of standings) digests.push(await readAgain(mailbox, record))
+    for (const { mailbox, record } of standings) digests.push(await digestReadAgain(mailbox, record))
     return digests
   }
 
@@ -248,18 +248,6 @@ const whence = (origin: string | undefined, urls: readonly string[]): string => 
   return urls.some((url) => origin.startsWith(url))
     ? 'it came from the old server, which does not list it any more'
     : 'it came from elsewhere'
-}
-
-const readAgain = async (mailbox: Mailbox, record: MessageRecord): Promise<string | Error> => {
-  try {
-    await using content = await mailbox.content(record)
-    const digest = createHash('sha256')
-    for await (const chunk of content.stream()) digest.update(chunk)
-    return digest.digest('base64url')
-  } catch (error) {
-    if (error instanceof StoreError) return error
-    throw error
-  }
 }
 
 const hex = (digest: string): string => Buffer.from(digest, 'base64url').toString('hex')

@@ -1,10 +1,10 @@
 /** What became of the messages of a certificate: for when the old server is not there any more. */
-import { createHash } from 'node:crypto'
 import { StoreError } from '../../base/errors.ts'
 import type { Uid } from '../../base/ids.ts'
 import type { Finding, Verification } from '../../certificate/finding.ts'
 import type { Entry } from '../../certificate/format.ts'
 import { certificateLines } from '../../certificate/reader.ts'
+import { digestReadAgain } from '../../store/digest.ts'
 import type { Account, Mailbox } from '../../store/types.ts'
 
 const showEvery = 100
@@ -94,17 +94,10 @@ const findMailbox = async (account: Account, name: string): Promise<Mailbox | un
   }
 }
 
-/** SHA-256, hex. */
+/** SHA-256, hex. Undefined: the message is not there. */
 const digestOf = async (mailbox: Mailbox, { uid }: Entry): Promise<string | Error | undefined> => {
   const record = mailbox.byUid(uid as Uid)
   if (record === undefined) return undefined
-  try {
-    await using content = await mailbox.content(record)
-    const digest = createHash('sha256')
-    for await (const chunk of content.stream()) digest.update(chunk)
-    return digest.digest('hex')
-  } catch (error) {
-    if (error instanceof StoreError) return error
-    throw error
-  }
+  const digest = await digestReadAgain(mailbox, record)
+  return typeof digest === 'string' ? Buffer.from(digest, 'base64url').toString('hex') : digest
 }

@@ -77,7 +77,7 @@ it('a server that lets nobody in again so soon is asked later, and every use of 
     here: 3,
     again: 0,
   })
-  const uses = told('password of a user').filter(({ fields }) => fields.why === 'the migration is certified')
+  const uses = told('password of a user').filter(({ fields }) => fields.why === 'for the certificate of the migration')
   expect(uses.map(({ fields }) => fields.audit)).toEqual(['migration-password', 'migration-password'])
   expect(JSON.stringify(scene.lines)).not.toContain('"pw"')
 })
