@@ -4,7 +4,8 @@ import { loginOf, type SessionLogin, type TokenSource } from './credentials.ts'
 import { BackendError } from './errors.ts'
 import { type ImapLogin, openImap } from './imap/open.ts'
 import { ImapSession } from './imap/session.ts'
-import { type OpenRequest, openMaildrop } from './pop3/open.ts'
+import type { PopConnection } from './pop3/connection.ts'
+import { type OpenRequest, openMaildrop, openPopLogin } from './pop3/open.ts'
 import type { BackendProfiles } from './profile.ts'
 import type { TlsTrust } from './tls.ts'
 import type { Limits, PopClient } from './types.ts'
@@ -57,6 +58,15 @@ export const openImapLogin = async (
   const { capabilities, ...rest } = await withLogin(access, backend, password, log, signal, openImap)
   return { ...rest, capabilities: capabilities.difference(new Set(access.withoutCapabilities)) }
 }
+
+/** The same at a POP3 server. Throws BackendError. */
+export const openPopBackendLogin = (
+  access: BackendAccess,
+  backend: Backend,
+  password: Buffer,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<PopConnection> => withLogin(access, backend, password, log, signal, openPopLogin)
 
 /** Opens a session as whom `password` says; once more with another token, where the backend refused one that was kept. */
 const withLogin = async <S>(

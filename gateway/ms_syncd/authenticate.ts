@@ -19,8 +19,8 @@ export const authenticate = async (gateway: Gateway, request: Json): Promise<Jso
     if (type === 'migrate')
       return { ok: true, userId, ...(await gateway.migrate({ given: user, userId, account }, password)) }
     if (password === undefined) throw new AuthError('unavailable', 'the request has no password')
-    await gateway.login(user, userId, password)
-    return { ok: true, userId }
+    const passage = await gateway.login(user, userId, password, asked.service)
+    return passage === undefined ? { ok: true, userId } : { ok: true, userId, passage: { ...passage } }
   } catch (error) {
     if (!(error instanceof AuthError)) throw error
     return refusal(error)
@@ -37,12 +37,14 @@ interface Asked {
   readonly userId: UserId
   readonly password: Buffer | undefined
   readonly account: WantedAccount | undefined
+  /** Of 'authenticate': what a session that is passed on speaks. */
+  readonly service: 'imap' | 'pop' | undefined
 }
 
 const read = (request: Json): Asked | undefined => {
   if (typeof request !== 'object' || request === null || Array.isArray(request) || !('type' in request))
     return undefined
-  const { type, user, userId, password, properties, renumbered } = request
+  const { type, user, userId, password, properties, renumbered, service } = request
   const known = types.find((name) => name === type)
   if (known === undefined || typeof user !== 'string' || typeof userId !== 'string') return undefined
   if (password !== undefined && typeof password !== 'string') return undefined
@@ -56,6 +58,7 @@ const read = (request: Json): Asked | undefined => {
       properties === undefined
         ? undefined
         : { properties, by: 'operator', ...(renumbered === true ? { renumbered } : {}) },
+    service: service === 'imap' || service === 'pop' ? service : undefined,
   }
 }
 

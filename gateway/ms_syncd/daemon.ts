@@ -22,6 +22,7 @@ import { authenticate, serviceName } from './authenticate.ts'
 import { bringAnswer, isBringRequest } from './bring-request.ts'
 import type { Extension, OpenExtension } from './extension.ts'
 import { Gateway } from './gateway.ts'
+import { Passages } from './passages.ts'
 import { placeOfProcess, Shares } from './shares.ts'
 import { isStatusRequest, statusAnswer } from './status-request.ts'
 
@@ -51,6 +52,7 @@ async function start(runtime: Runtime, extensions: readonly OpenExtension[]): Pr
   const store = openMailStore(runtime)
   const shared = (name: string) => join(store.roots[0]!, gatewayName, name)
   const profileFiles = await ProfileFiles.open(shared('hosts'), profiles, clock, log)
+  const passages = new Passages({ path: join(config.get('run_dir'), 'ms_syncd.passages'), clock, log })
   const gateway = new Gateway({
     config,
     users,
@@ -60,6 +62,7 @@ async function start(runtime: Runtime, extensions: readonly OpenExtension[]): Pr
     clock,
     log,
     accounts,
+    passages,
     joinShares: async (parts) =>
       Shares.join({ directory: shared('shares'), clock, log, place: await placeOfProcess(), ...parts }),
     keepProfile: (key, profile) => profileFiles.touch(key, profile),
@@ -86,6 +89,7 @@ async function start(runtime: Runtime, extensions: readonly OpenExtension[]): Pr
       announcement.withdraw()
       for (const extension of opened.toReversed()) await extension.stop()
       await gateway.stop()
+      await passages.stop()
       await profileFiles[Symbol.asyncDispose]()
       await store.close()
       await accounts.close()

@@ -1,5 +1,6 @@
 /** What the users of a gateway share, and who they are. */
 
+import type { Passage } from '#src/auth/types.ts'
 import { canonicalUserId, defaultDomain } from '#src/auth/user-id.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { AuthError, StoreError, SyntaxFault } from '#src/base/errors.ts'
@@ -25,6 +26,8 @@ import { injectionOf } from './injection.ts'
 import type { MigrationParts, Pulled } from './migration.ts'
 import type { MigrationJournal, PullOrder } from './migration-journal.ts'
 import type { Demand } from './on-demand.ts'
+import { passThrough } from './pass-through.ts'
+import type { Passages } from './passages.ts'
 import { QuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Shares, SharesOptions } from './shares.ts'
@@ -43,6 +46,8 @@ export interface GatewayParts {
   readonly accounts?: MigrationAccounts | undefined
   /** Joins the nodes of the store; without it this is the only one. */
   readonly joinShares?: ((parts: Pick<SharesOptions, 'here' | 'onChange'>) => Promise<Shares>) | undefined
+  /** Sessions at old servers; without it none is passed through. */
+  readonly passages?: Passages | undefined
   /** Something may have been learned of a backend host. */
   readonly keepProfile?: (key: string, profile: BackendProfile) => void
 }
@@ -74,6 +79,7 @@ export class Gateway {
   #accounts: MigrationAccounts | undefined
   #quietHours: QuietHours
   readonly #joinShares: GatewayParts['joinShares']
+  readonly #passages: Passages | undefined
   #shares: Shares | undefined
   #config: Config
   #injection: Injection
@@ -84,7 +90,8 @@ export class Gateway {
   readonly #unsubscribe: () => void
   #journal: MigrationJournal | undefined
 
-  constructor({ config, users, store, events, access, clock, log, accounts, keepProfile, joinShares }: GatewayParts) {
+  constructor(parts: GatewayParts) {
+    const { config, users, store, events, access, clock, log, accounts, keepProfile, joinShares, passages } = parts
     this.#config = config
     this.#injection = injectionOf(config, clock)
     this.#userDatabase = users
@@ -95,6 +102,8 @@ export class Gateway {
     this.log = log
     this.#accounts = accounts
     this.#joinShares = joinShares
+    this.#passages = passages
+    passages?.watch((userId) => this.#isElsewhere(userId))
     this.#quietHours = new QuietHours(config.all('backend_quiet_hours'))
     this.hosts = new Hosts(
       access.profiles,
@@ -160,13 +169,16 @@ export class Gateway {
     }
   }
 
-  /** The backend decides. `user` as the client sent it. Throws AuthError. */
-  async login(user: string, userId: UserId, password: Buffer): Promise<void> {
+  /**
+   * The backend decides. `user` as the client sent it. Answers where the session goes on, when it is passed through: to a `service` of
+   * the old server's. Throws AuthError.
+   */
+  async login(user: string, userId: UserId, password: Buffer, service?: 'imap' | 'pop'): Promise<Passage | undefined> {
     if (this.signal.aborted) throw new AuthError('unavailable', 'the gateway is stopping')
     // Other services may have another configuration by now.
     if (!this.asksBackend && !this.#config.get('auto_migrate'))
       throw new AuthError('unavailable', 'ms_syncd runs in no mode in which backends decide about logins')
-    if (await this.#decidedByAccount(userId, password)) return
+    if (await this.#decidedByAccount(userId, password)) return undefined
     const backends = await this.backendsOf(user, userId)
     if (backends === undefined) {
       this.log.log('err', 'no backend for the user: set ms_syncd_host, or a record in ms_sync.xml', { user: userId })
@@ -176,11 +188,25 @@ export class Gateway {
     const { password: recorded } = backends.master
     if (recorded !== undefined && !Buffer.from(recorded).equals(password))
       throw new AuthError('bad-credentials', 'not the password of the record in ms_sync.xml')
+    if (this.#passages !== undefined && (await this.#passes(userId)))
+      return await passThrough(this, this.#passages, { userId, backend: backends.master, password, service })
     const account = this.#config.get('auto_migrate')
       ? ((await this.#journal?.admits(userId)) ?? { properties: [], by: 'login' })
       : undefined
     const migration = account === undefined ? undefined : this.#migrationOf({ userId, given: user, account })
     await this.#user(userId, backends).login(backends, password, migration)
+    return undefined
+  }
+
+  /** Whether the user's sessions are passed through to the old server, as long as no account decides. */
+  async #passes(userId: UserId): Promise<boolean> {
+    if (!this.#config.get('auto_migrate') || this.#config.get('migration_routing') !== 'proxy') return false
+    return !((await this.#journal?.isPulled(userId)) ?? false)
+  }
+
+  async #isElsewhere(userId: UserId): Promise<boolean> {
+    const account = await this.#accounts?.find(userId)
+    return (account === undefined || account.state === 'migrating') && (await this.#passes(userId))
   }
 
   /** In migration mode: an account that was made since the service that asks has looked. Throws AuthError when it does not let the user in. */
@@ -188,6 +214,7 @@ export class Gateway {
     const accounts = this.#config.get('auto_migrate') ? this.#accounts : undefined
     const account = await accounts?.find(userId)
     if (accounts === undefined || account === undefined) return false
+    if (account.state === 'migrating' && (await this.#passes(userId))) return false
     if (!(await accounts.matches(userId, account, password)))
       throw new AuthError('bad-credentials', 'not the password of the account')
     if (account.state !== 'enabled') throw new AuthError('denied', `this account is ${account.state}`)

@@ -39,6 +39,8 @@ export interface MigrationJournal {
    * is not asked.
    */
   admits(userId: UserId): Promise<WantedAccount>
+  /** All mail of a user is here, and only the account is missing: his next login is not passed through to the old server. Throws AuthError unavailable. */
+  isPulled(userId: UserId): Promise<boolean>
   /** The old server let the gateway in. `password`, of the user, is copied; undefined: with a right of the gateway's own. */
   begun(order: RecordedOrder, password: Buffer | undefined): void
   /** A pass came to its end, and others follow. */

@@ -119,7 +119,7 @@ const authKinds: Readonly<Partial<Record<BackendErrorKind, AuthErrorKind>>> = {
 }
 
 /** What a login is told about a failure: the kind, and words that name no secret. */
-const authError = (error: unknown): AuthError => {
+export const authError = (error: unknown): AuthError => {
   const kind = (error instanceof BackendError ? authKinds[error.kind] : undefined) ?? 'unavailable'
   const texts: Readonly<Partial<Record<AuthErrorKind, string>>> = {
     'bad-credentials': 'the mail server refused user or password',

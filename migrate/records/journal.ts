@@ -27,14 +27,22 @@ export class RecordJournal implements MigrationJournal {
   }
 
   async admits(userId: UserId): Promise<WantedAccount> {
-    const record = await this.#records.find(userId).catch((cause: Error) => {
-      throw new AuthError('unavailable', 'the mail can not be moved here now; try again later', { cause })
-    })
+    const record = await this.#find(userId)
     const held = record === undefined ? undefined : heldStates[record.state]
     if (held !== undefined)
       throw new AuthError('unavailable', 'the mail is not moved here now; try again later', { cause: new Error(held) })
     const properties = record === undefined || isOver(record) ? [] : record.account.properties
     return { properties, by: 'login' }
+  }
+
+  async isPulled(userId: UserId): Promise<boolean> {
+    return (await this.#find(userId))?.state === 'pulled'
+  }
+
+  async #find(userId: UserId): Promise<MigrationRecord | undefined> {
+    return await this.#records.find(userId).catch((cause: Error) => {
+      throw new AuthError('unavailable', 'the mail can not be moved here now; try again later', { cause })
+    })
   }
 
   begun({ userId, given, account }: RecordedOrder, password: Buffer | undefined): void {

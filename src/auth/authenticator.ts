@@ -98,14 +98,14 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     const [migrates, syncs] = [config.get('auto_migrate'), config.get('sync_mode')]
     const asksBackend = (config.get('gateway_mode') || migrates) && password !== undefined
     // Whoever has an account is decided here; whether there is one is not told.
-    const hasAccount = !asksBackend || ((migrates || syncs) && (await accounts.find(userId)) !== undefined)
+    const hasAccount = !asksBackend || ((migrates || syncs) && isDecisive(await accounts.find(userId), migrates))
     if (ask !== undefined && asksBackend && !hasAccount) {
       if (serviceAccess(config, service) === 'deny') throw denied(service)
       // RFC 4616 §2: who has no account here acts for nobody else.
       if (proof.authzid !== undefined && canonical(proof.authzid, place.localAddress, config) !== userId)
         throw new AuthError('denied', 'acting for another user is not allowed')
-      await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
-      return { userId }
+      const passage = await askMsSyncd(ask, { ...place, user, password }, userId, timeoutMs)
+      return passage === undefined ? { userId } : { userId, passage }
     }
     const account = await (password === undefined ? users.proven(userId) : checked(userId, password, place))
     const acting = await actingAs(proof, account, place)
@@ -281,6 +281,10 @@ const canonical = (user: string, localAddress: string, config: Config): UserId =
     throw cause
   }
 }
+
+/** With migration mode, ms_syncd knows where the mail is of an account that waits. */
+const isDecisive = (account: AccountRecord | undefined, migrates: boolean): boolean =>
+  account !== undefined && !(migrates && account.state === 'migrating')
 
 const checkState = ({ state }: AccountRecord) => {
   if (state === 'disabled') throw new AuthError('denied', 'this account is disabled')

@@ -3,7 +3,7 @@ import { AuthError, type AuthErrorKind } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import { badCredentials } from './refusals.ts'
-import type { LoginPlace, LoginRequest } from './types.ts'
+import type { LoginPlace, LoginRequest, Passage } from './types.ts'
 
 /** `ask` of the event bus (src/events/types.ts). */
 export type AskService = (
@@ -52,17 +52,18 @@ export type MigrateAnswer = {
 /** `passwordNeeded`: a backend of the user has no password of its own. Nothing was done: tell it again with the password. */
 export type AdmittedAnswer = { readonly ok: true; readonly userId: string; readonly passwordNeeded: boolean }
 export type AuthenticateAnswer =
-  | { readonly ok: true; readonly userId: string }
+  /** `passage`: for imap and pop, the mail of the user is at the old server still. */
+  | { readonly ok: true; readonly userId: string; readonly passage?: Passage }
   /** `reason` is for whoever runs the server. */
   | { readonly ok: false; readonly kind: AuthErrorKind; readonly text: string; readonly reason?: string }
 
-/** Throws AuthError, the backend's or unavailable. */
+/** Answers where the session goes on, when that is not here. Throws AuthError, the backend's or unavailable. */
 export const askMsSyncd = async (
   ask: AskService,
   { user, password, service, remoteAddress, signal }: LoginRequest,
   userId: UserId,
   timeoutMs: number,
-): Promise<void> => {
+): Promise<Passage | undefined> => {
   let answer: unknown
   try {
     answer = await ask(
@@ -75,6 +76,7 @@ export const askMsSyncd = async (
   }
   const refusal = readAnswer(answer)
   if (refusal !== undefined) throw refusal
+  return (answer as AuthenticateAnswer & { readonly ok: true }).passage
 }
 
 /** Resolves when the mail is here. Throws AuthError: refused, with the reason for an operator as its cause. */

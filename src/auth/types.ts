@@ -33,9 +33,20 @@ export interface SaslRequest extends LoginPlace {
   readonly channel: Channel | undefined
 }
 
+/** A session at the old server, logged in, that ms_syncd holds for whoever brings the ticket. docs/decisions/0275-sessions-passed-through.md */
+export interface Passage {
+  /** Of the Unix socket. */
+  readonly path: string
+  readonly ticket: string
+  /** What the old server told behind the login, upper case; none for POP3. */
+  readonly capabilities: readonly string[]
+}
+
 /** A decided login. */
 export interface Login {
   readonly userId: UserId
+  /** The user's mail is at the old server still: the session goes on there. */
+  readonly passage?: Passage
 }
 
 /** Decides who somebody is: by the embedded accounts, or (gateway mode) by asking ms_syncd, which asks the backend. */

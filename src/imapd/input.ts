@@ -61,6 +61,11 @@ export class Input {
     }
   }
 
+  /** Octets received behind the last event, for whoever reads on from the connection. Nothing else may be asked for afterwards. */
+  rest(): Buffer {
+    return this.#receiver.rest()
+  }
+
   /** The next line as it is, not as a command. Throws Refusal when it is too long. */
   async line(): Promise<Buffer> {
     this.#receiver.expectLine()

@@ -3,6 +3,7 @@
 import type { Login, LoginPlace } from '../auth/types.ts'
 import { AuthError } from '../base/errors.ts'
 import type { Completion } from './command.ts'
+import { passThrough } from './pass-through.ts'
 import type { Session } from './session.ts'
 
 /** Throws what `decide` throws, after a pause when it was AuthError bad-credentials. IMAP-08 */
@@ -17,7 +18,8 @@ export async function logIn(session: Session, decide: (place: LoginPlace) => Pro
       sessionId: connection.id,
       secure: connection.channel !== undefined,
     })
-    return await session.login(login.userId)
+    const { userId, passage } = login
+    return await (passage === undefined ? session.login(userId) : passThrough(session, { userId, passage }))
   } catch (error) {
     if (error instanceof AuthError && error.kind === 'bad-credentials') await session.loginRefused()
     throw error

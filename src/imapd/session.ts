@@ -166,6 +166,13 @@ export class Session {
     return { code: capabilityCode(this.capabilities), text: 'Logged in' }
   }
 
+  /** The client proved who it is, and goes on at the old server. */
+  passed(userId: UserId): void {
+    this.connection.authenticated()
+    this.connection.setIdleTimeout(this.services.settings().idleMs)
+    this.#presence.update({ user: userId, activity: 'at the old server' })
+  }
+
   /** A login was refused: the answer waits, the longer the more often, and at last the connection ends. */
   async loginRefused(): Promise<void> {
     this.#failedLogins++

@@ -36,6 +36,11 @@ export class Input {
     this.#lines = new LineReader()
   }
 
+  /** Octets received behind the last line, for whoever reads on from the connection. */
+  rest(): Buffer {
+    return this.#lines.rest()
+  }
+
   /**
    * Next line without its end. Throws Disconnected, Stopping, ConnectionTimeout, and SyntaxFault for a line that is too long.
    * What was queued for the client leaves before any wait.

@@ -4,13 +4,16 @@ import { AuthError } from '../base/errors.ts'
 import type { Session } from './session.ts'
 
 /**
- * Answers the text behind +OK. Throws what `decide` throws, after a pause when it was AuthError bad-credentials; StoreError; Refusal.
+ * Answers the text behind +OK; undefined: all is said, by the old server. Throws what `decide` throws, after a pause when it was AuthError bad-credentials; StoreError; Refusal.
  * POP-04
  */
-export async function logIn(session: Session, decide: (place: LoginPlace) => Promise<Login>): Promise<string> {
+export async function logIn(
+  session: Session,
+  decide: (place: LoginPlace) => Promise<Login>,
+): Promise<string | undefined> {
   const { connection } = session
   try {
-    const { userId } = await decide({
+    const { userId, passage } = await decide({
       service: 'pop',
       localAddress: connection.localAddress,
       remoteAddress: connection.remoteAddress,
@@ -18,7 +21,7 @@ export async function logIn(session: Session, decide: (place: LoginPlace) => Pro
       secure: connection.channel !== undefined,
       signal: connection.signal,
     })
-    return await session.login(userId)
+    return await (passage === undefined ? session.login(userId) : session.pass({ userId, passage }))
   } catch (error) {
     if (error instanceof AuthError && error.kind === 'bad-credentials') await session.loginRefused()
     throw error

@@ -3,7 +3,7 @@
  * executed one after another in the order they came; clients may send the next before the answer (RFC 2449 §6.8). A session
  * that ends in any other way than QUIT removes nothing.
  */
-import type { Authenticator } from '../auth/types.ts'
+import type { Authenticator, Login } from '../auth/types.ts'
 import type { Clock } from '../base/clock.ts'
 import { SyntaxFault } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
@@ -12,6 +12,7 @@ import type { Announcement, EventBus } from '../events/types.ts'
 import { parseCommand } from '../proto/pop3/command.ts'
 import { err, ok } from '../proto/pop3/response.ts'
 import { Output } from '../server/output.ts'
+import { carry, enterPassage } from '../server/passage.ts'
 import { type ClientConnection, ConnectionTimeout } from '../server/types.ts'
 import type { Store } from '../store/types.ts'
 import type { Circumstances, StateName } from './command.ts'
@@ -123,6 +124,20 @@ export class Session {
     this.connection.setIdleTimeout(settings().idleMs)
     this.#presence.update({ user: userId, activity: 'logged in', mailbox: 'INBOX' })
     return `maildrop has ${maildrop.count} messages (${maildrop.sizeOctets} octets)`
+  }
+
+  /** The client proved who it is, and goes on at the old server, until the session is over. Throws AuthError; what `carry` throws. */
+  async pass({ userId, passage }: Login & Required<Pick<Login, 'passage'>>): Promise<undefined> {
+    const old = await enterPassage(passage, this.connection.signal)
+    const { idleMs } = this.services.settings()
+    this.connection.authenticated()
+    this.connection.setIdleTimeout(idleMs)
+    this.#presence.update({ user: userId, activity: 'at the old server', mailbox: 'INBOX' })
+    this.output.write(ok('logged in'))
+    this.output.flush()
+    this.end()
+    await carry(this.connection, old, { first: this.input.rest(), idleMs, isBetween: () => true })
+    return undefined
   }
 
   /** A login was refused: the answer waits, the longer the more often, and at last the connection ends. */

@@ -395,7 +395,6 @@ describe('logins in migration mode', () => {
     expect(await kindOf(auth.login(request('joe')))).toBe('in')
     expect(await kindOf(auth.login(request('joe', { password: 'wrong' })))).toBe('bad-credentials')
     expect(await kindOf(auth.login(request('off')))).toBe('denied')
-    expect(await kindOf(auth.login(request('moving')))).toBe('denied')
     expect(await kindOf(auth.login(request('broken')))).toBe('unavailable')
     expect(asked).toEqual([])
     expect(await kindOf(auth.login(request('new')))).toBe('in')
@@ -424,6 +423,12 @@ describe('logins in migration mode', () => {
     const before = asked
     expect(await kindOf(auth.login(request('new', { remoteAddress: '203.0.113.5' })))).toBe('unavailable')
     expect(asked).toBe(before)
+  })
+
+  it('MIG-10 lets ms_syncd say where the mail is of an account that waits', async () => {
+    const asked: unknown[] = []
+    await migrating(asked).login(request('moving'))
+    expect(asked).toMatchObject([{ type: 'authenticate', user: 'moving', userId: 'moving@a.example' }])
   })
 
   it('asks about nobody who may not use the service', async () => {

@@ -324,6 +324,20 @@ export class PopConnection {
     })
   }
 
+  /** Hands the connection on: nobody reads from it here any more. Throws BackendError where octets came that nobody asked for. */
+  detach(): Socket | TLSSocket {
+    if (this.#failure !== undefined) throw this.#failure
+    if (!this.#reader.idle || this.#head < this.#pending.length)
+      throw new BackendError('protocol', `${this.#name} sent more than it was asked for`)
+    const socket = this.#socket
+    socket.pause()
+    for (const event of ['data', 'error', 'close'] as const) socket.removeAllListeners(event)
+    this.#deadline.stop()
+    this.#signal?.removeEventListener('abort', this.#stop)
+    this.#failure = new BackendError('stopped', 'the connection was handed on')
+    return socket
+  }
+
   /** Ends the connection at once. */
   close(): void {
     this.#fail(new BackendError('stopped', `the connection to ${this.#name} was given up`))

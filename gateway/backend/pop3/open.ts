@@ -29,6 +29,22 @@ export interface OpenRequest extends Address, ProtectionRequest {
   readonly signal?: AbortSignal
 }
 
+/** Logged in, and nothing more was said: for whoever reads on by himself. Throws BackendError, as `openMaildrop` does. */
+export const openPopLogin = async (request: OpenRequest): Promise<PopConnection> => {
+  checkCredentials(request.credentials)
+  const ready = await protect(request, request.limits ?? defaultLimits)
+  const { connection } = ready
+  noteProtection(request, connection)
+  try {
+    await logIn({ ...ready, credentials: request.credentials, method: request.method ?? 'password' })
+    rememberProtection(request, ready.protection)
+    return connection
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
 /** Throws BackendError. One refused login is one attempt: nothing here tries a password twice. */
 export const openMaildrop = async (request: OpenRequest): Promise<PopClient> => {
   const limits = request.limits ?? defaultLimits

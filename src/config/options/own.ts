@@ -33,6 +33,14 @@ export const ownOptions = {
     reload: 'restart',
     doc: 'How often a running service looks whether the directory (config_location) has another configuration; 0: only at SIGHUP. While the directory is away it is asked again each ldap_connect_retry_pause.',
   }),
+  migration_routing: choice({
+    section: 'own',
+    default: 'pull',
+    values: ['pull', 'proxy'],
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: 'With auto_migrate, where a login goes of a user who has no account here yet, or one that waits (`msadm add -m`): pull, his mail is brought here; proxy, his session is passed through to the old server, until `msadm migrate` brings it.',
+  }),
   account_db: path({
     section: 'own',
     default: '/var/isode/ms/accounts',

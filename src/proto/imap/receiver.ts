@@ -80,6 +80,12 @@ export class CommandReceiver {
     return this.#queue.length
   }
 
+  /** Gives up the octets behind the last event, and is done: whoever takes them reads on by himself. */
+  rest(): Buffer {
+    this.#state = { name: 'dead' }
+    return this.#queue.takeExactly(this.#queue.length)
+  }
+
   /** Takes over `octets`. Call `next` until it answers undefined before pushing more, else the limits can't hold. */
   push(octets: Buffer): void {
     if (this.#state.name !== 'dead') this.#queue.push(octets)

@@ -22,6 +22,11 @@ export class LineReader {
     return this.#queue.length
   }
 
+  /** Gives up the octets behind the last line: whoever takes them reads on by himself. */
+  rest(): Buffer {
+    return this.#queue.takeExactly(this.#queue.length)
+  }
+
   /**
    * The next line without its end (CRLF; a bare LF is taken too), or undefined when none is complete. Throws SyntaxFault when
    * it is too long: the rest of it is not skipped, so the connection has to end.
