@@ -94,13 +94,16 @@ export class GatewayUser {
     this.#decider = 'backend'
     // Who has no account again was one who was removed, and is migrated anew.
     this.#isLocal = false
-    if (migration !== undefined) this.#beginMigration(migration)
+    const stopped = migration === undefined ? undefined : this.#beginMigration(migration).signal
     const { fastLogin } = this.#gateway
     this.#asking++
     try {
       const was = await this.#login(backends, password, fastLogin)
+      // Without its migration the mail is not all here, and nobody makes the account.
+      stopped?.throwIfAborted()
       if (!fastLogin && this.#migration !== undefined) {
         if (was === 'known') await this.#pull()
+        stopped?.throwIfAborted()
         this.#needMail()
       }
     } finally {

@@ -180,6 +180,18 @@ it('a pause ends the pull, survives a restart, keeps logins from the old server,
   expect(await life.migrations.pause(anna)).toContain('closed')
 })
 
+it('a login that waits for the mail is refused when an operator pauses its migration', async () => {
+  const at = await stage()
+  at.backend.on('RETR', () => new Promise<string>(() => {}))
+  await using life = await syncd(at)
+  const login = life.scene.login()
+  login.catch(() => {})
+  await life.reaches('pulling')
+  expect(await life.migrations.pause(anna)).toBeUndefined()
+  await expect(login).rejects.toMatchObject({ kind: 'unavailable' })
+  expect(await at.accounts.find(anna)).toBeUndefined()
+})
+
 it('a backend that is away after a restart is asked again and again, and the record says so', async () => {
   const at = await stage()
   const mend = breakAtLast(at.backend)
