@@ -124,6 +124,14 @@ export class Migrations implements Extension {
     )
   }
 
+  /** Nobody pulls it any more: what is kept is destroyed, and the user's next login begins anew. */
+  async giveUp(userId: UserId, reason: string): Promise<void> {
+    await this.records.change(
+      userId,
+      (was) => was && this.#journal.withoutSecret(this.#journal.to(was, 'failed', reason), reason),
+    )
+  }
+
   /** A user is to be moved later, as part of a wave. Throws StoreError. */
   async enrol({ userId, given, wave, password, properties }: Enrolment): Promise<void> {
     const sealed = password === undefined ? undefined : this.#passwords.keep(userId, password)
@@ -150,7 +158,7 @@ export class Migrations implements Extension {
   async pull(record: MigrationRecord): Promise<void> {
     const password = await this.#passwordFor(record, 'its wave pulls')
     if (password.kind === 'missing')
-      throw new AuthError('unavailable', 'the mail could not be moved here', { cause: new Error(password.why) })
+      throw new AuthError('denied', 'the mail could not be moved here', { cause: new Error(password.why) })
     await this.records.change(record.userId, (was) => was && this.#journal.to(was, 'pulling'))
     await this.#pull(record, password.octets)
   }

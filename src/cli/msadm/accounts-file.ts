@@ -1,4 +1,4 @@
-/** The accounts of `msadm migrate -f`: a CSV file (RFC 4180) in UTF-8, whose first line names the columns. */
+/** The accounts of `msadm migrate -f` and `msadm wave create -f`: a CSV file (RFC 4180) in UTF-8, whose first line names the columns. */
 import { readFile, stat } from 'node:fs/promises'
 import { CsvError, parse } from 'csv-parse/sync'
 import type { AccountRecord } from '../../auth/accounts.ts'
@@ -16,6 +16,8 @@ export interface ListedAccount {
   /** Undefined: the file has no such column. */
   readonly password: Buffer | undefined
   readonly properties: readonly Property[]
+  /** By the names of `Reading.own`; '' where there is no such column. */
+  readonly own: Readonly<Record<string, string>>
 }
 
 export interface Reading {
@@ -25,11 +27,17 @@ export interface Reading {
   readonly property: (word: string) => Property
   /** Throws UsageError. */
   readonly password: (text: string) => Buffer
+  /** Columns that are no properties, beside userid and password. */
+  readonly own?: readonly string[]
+  /** Looks at one account. Throws UsageError. */
+  readonly check?: (account: ListedAccount) => void
+  /** What did not happen when a line can't be used. */
+  readonly undone?: string
 }
 
 const maxOctets = 64 << 20
 const maxTold = 20
-const known = ['userid', 'password']
+const usual = ['userid', 'password']
 
 interface Row {
   readonly info: { readonly lines: number }
@@ -45,6 +53,8 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
   const [columns, ...rows] = rowsOf(file, await readFile(file))
   if (columns === undefined) throw new CommandError(`${file} is empty; its first line is userid,password`)
   const names = columns.record.map((name) => name.trim())
+  const { own = [], undone = 'nobody was migrated' } = reading
+  const known = [...usual, ...own]
   const faults: string[] = []
   const fault = (line: number, message: string) => faults.push(`${file}:${line}: ${message}`)
   if (!names.includes('userid'))
@@ -59,7 +69,7 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
       fault(line, `there are ${record.length} values and ${names.length} columns`)
       continue
     }
-    const value = (name: string) => record[names.indexOf(name)]!
+    const value = (name: string) => record[names.indexOf(name)] ?? ''
     try {
       const given = value('userid').trim()
       const userId = reading.canonical(given)
@@ -71,7 +81,10 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
         known.includes(name) || record[at] === '' ? [] : [reading.property(`${name}=${record[at]}`)],
       )
       const password = names.includes('password') ? reading.password(value('password')) : undefined
-      accounts.push({ line, given, userId, password, properties })
+      const listed = Object.fromEntries(own.map((name) => [name, value(name).trim()]))
+      const account = { line, given, userId, password, properties, own: listed }
+      reading.check?.(account)
+      accounts.push(account)
     } catch (error) {
       if (!(error instanceof UsageError) && !(error instanceof SyntaxFault)) throw error
       fault(line, error.message)
@@ -79,7 +92,7 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
   }
   if (faults.length > 0) {
     const more = faults.length > maxTold ? [`and ${faults.length - maxTold} more`] : []
-    throw new CommandError(['nobody was migrated:', ...faults.slice(0, maxTold), ...more].join('\n  '))
+    throw new CommandError([`${undone}:`, ...faults.slice(0, maxTold), ...more].join('\n  '))
   }
   return accounts
 }

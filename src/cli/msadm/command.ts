@@ -6,6 +6,7 @@ import type { UserId } from '../../base/ids.ts'
 import type { Config } from '../../config/config.ts'
 import type { Quotas } from '../../server/quotas.ts'
 import type { Store } from '../../store/types.ts'
+import type { Screen } from './screen.ts'
 
 export interface Context {
   readonly config: Config
@@ -25,6 +26,8 @@ export interface Context {
   note(text: string): void
   /** Shows a line in the place of the last one, '' to take it away. Undefined when nobody looks, unless `wanted` asks for it line by line. */
   showProgress(wanted: boolean): ((text: string) => void) | undefined
+  /** Draws lines in one place, again and again; undefined when nobody looks. */
+  showScreen(): Screen | undefined
   /** Standard input, for a command that takes all of it. */
   readonly input: AsyncIterable<Buffer>
   /** The next line of standard input, without its end; for `-p -`. */

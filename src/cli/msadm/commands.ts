@@ -19,6 +19,7 @@ import { service } from './commands/service.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
 import { verifyMigration } from './commands/verify-migration.ts'
+import { wave } from './commands/wave.ts'
 
 export const commands: readonly Command[] = [
   acl,
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   undelete,
   verify,
   verifyMigration,
+  wave,
 ]
 
 /** Subcommands of the manual that this version does not have, and why; help does not show them. */

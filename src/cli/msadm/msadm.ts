@@ -18,6 +18,7 @@ import { type Command, CommandError, type Context, UsageError } from './command.
 import { commands, pending } from './commands.ts'
 import { completion } from './completion.ts'
 import { type Lines, LineTooLong, readLines, withoutEcho } from './input.ts'
+import { screenOn } from './screen.ts'
 import { splitWords } from './words.ts'
 
 export interface Surroundings {
@@ -102,6 +103,7 @@ export const msadm = async (argv: readonly string[], { input, out, err, become }
         if (err.isTTY) return (text) => err.write(`\r${text}\x1b[K`)
         return wanted ? (text) => text !== '' && err.write(`msadm: ${text}\n`) : undefined
       },
+      showScreen: () => (err.isTTY && !json ? screenOn(err) : undefined),
       input,
       readLine: async () => {
         const line = await lines.next()

@@ -1,0 +1,138 @@
+/** Waves in ms_syncd: answers what msadm wave asks. docs/mpp.md */
+import type { WaveLimitsRequest, WaveMemberRequest, WaveRefusal } from '#src/auth/ms-syncd-waves.ts'
+import { AuthError, StoreError } from '#src/base/errors.ts'
+import type { Json } from '#src/events/types.ts'
+import type { OpenWithMigrations } from '../records/extension.ts'
+import { MemberWork } from './member-work.ts'
+import { NotesDirectory } from './notes.ts'
+import { WaveFiles } from './wave-files.ts'
+import { WaveRefused, Waves } from './waves.ts'
+
+type Asked = { readonly [key: string]: Json }
+
+export const waves: OpenWithMigrations = async ({ runtime, gateway, accounts, shared }, migrations) => {
+  let { config } = runtime
+  const opened = new Waves({
+    gateway,
+    migrations,
+    records: migrations.records,
+    clock: gateway.clock,
+    files: new WaveFiles(shared('waves')),
+    notes: new NotesDirectory(shared('wave-notes')),
+    work: new MemberWork({ gateway, accounts, migrations, config: () => config }),
+  })
+  return {
+    answer: (request) => (isAsked(request) ? answer(opened, request) : undefined),
+    started: () => opened.start(),
+    async reload(next) {
+      config = next
+    },
+    stop: () => opened.stop(),
+  }
+}
+
+const isAsked = (request: Json): request is Asked =>
+  typeof request === 'object' && request !== null && !Array.isArray(request) && (request as Asked).type === 'wave'
+
+const answer = async (waves: Waves, asked: Asked): Promise<Json> => {
+  try {
+    return (await carryOut(waves, asked)) as unknown as Json
+  } catch (error) {
+    if (!(error instanceof WaveRefused) && !(error instanceof StoreError) && !(error instanceof AuthError)) throw error
+    const refusal: WaveRefusal = { ok: false, text: error.message }
+    return refusal
+  }
+}
+
+const carryOut = async (waves: Waves, asked: Asked): Promise<unknown> => {
+  if (asked.verb === 'list') return await waves.list()
+  const name = textOf(asked, 'name')
+  switch (asked.verb) {
+    case 'check':
+      return await waves.check(name, textsOf(asked.userIds))
+    case 'add':
+      return await waves.add(name, membersOf(asked.members))
+    case 'inventory':
+      return await waves.begin(name, 'inventory')
+    case 'plan':
+      return await waves.plan(name, countOf(asked, 'from'))
+    case 'start':
+      return await waves.begin(name, 'pull', given('first', countOf(asked, 'first')))
+    case 'delta':
+      return await waves.begin(name, 'delta')
+    case 'cutover':
+      return await waves.begin(name, 'cutover', {
+        ...given('closing', countOf(asked, 'closing')),
+        ...given('everyMs', countOf(asked, 'everyMs')),
+      })
+    case 'pause':
+      return await waves.pause(name)
+    case 'resume':
+      return await waves.resume(name)
+    case 'priority':
+      return await waves.priority(name, textsOf(asked.userIds), Number(asked.priority))
+    case 'limits':
+      return await waves.limits(name, limitsOf(asked.limits))
+    case 'status':
+      return await waves.status(name, countOf(asked, 'from'))
+    case 'stragglers':
+      return await waves.stragglers(name, countOf(asked, 'from'))
+    default:
+      throw notUnderstood()
+  }
+}
+
+const notUnderstood = () =>
+  new WaveRefused('ms_syncd does not understand this: it is of another version than msadm; restart the services')
+
+const textOf = (asked: Asked, name: string): string => {
+  const value = asked[name]
+  if (typeof value !== 'string') throw notUnderstood()
+  return value
+}
+
+const textsOf = (value: Json | undefined): readonly string[] => {
+  if (!Array.isArray(value) || !value.every((text) => typeof text === 'string')) throw notUnderstood()
+  return value
+}
+
+const countOf = (asked: Asked, name: string): number | undefined => {
+  const value = asked[name]
+  if (value === undefined) return undefined
+  if (!isCount(value)) throw notUnderstood()
+  return value
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+const given = <K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } =>
+  value === undefined ? {} : ({ [name]: value } as { readonly [P in K]?: V })
+
+const limitsOf = (value: Json | undefined): WaveLimitsRequest => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw notUnderstood()
+  const { atOnce, perHost, accountMb } = value as Asked
+  const limits = { atOnce, perHost, accountMb }
+  const named = Object.entries(limits).filter(([, limit]) => limit !== undefined)
+  if (!named.every(([, limit]) => isCount(limit))) throw notUnderstood()
+  return Object.fromEntries(named)
+}
+
+const membersOf = (value: Json | undefined): readonly WaveMemberRequest[] => {
+  if (!Array.isArray(value) || !value.every(isMember)) throw notUnderstood()
+  return value as unknown as readonly WaveMemberRequest[]
+}
+
+const isMember = (value: Json): boolean => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const { userId, given: written, password, priority, properties } = value as Asked
+  const isProperty = (pair: Json) =>
+    Array.isArray(pair) && pair.length === 2 && pair.every((text) => typeof text === 'string')
+  return (
+    typeof userId === 'string' &&
+    typeof written === 'string' &&
+    (password === undefined || typeof password === 'string') &&
+    (priority === undefined || Number.isSafeInteger(priority)) &&
+    Array.isArray(properties) &&
+    properties.every(isProperty)
+  )
+}

@@ -1,0 +1,130 @@
+/**
+ * How long a wave will take: what the users' pulls cost so far, by messages and octets, and the order in which the others get their turn.
+ * docs/decisions/0271-forecast-by-what-was-pulled.md
+ */
+
+/** One pull of one user. */
+export interface Measured {
+  readonly messages: number
+  readonly octets: number
+  readonly ms: number
+}
+
+/** Milliseconds for each account, message, and MB. */
+export interface Cost {
+  readonly account: number
+  readonly message: number
+  readonly mb: number
+  /** Pulls that it was made of; 0: it is a guess. */
+  readonly measured: number
+}
+
+const mega = 1 << 20
+/** A server in the neighbourhood. */
+const guess: Cost = { account: 300, message: 4, mb: 150, measured: 0 }
+/** With fewer, the guess is scaled by them. */
+const fewest = 5
+
+export const costOf = (pulls: readonly Measured[]): Cost => {
+  const measured = pulls.length
+  if (measured === 0) return guess
+  const spent = pulls.reduce((sum, { ms }) => sum + ms, 0)
+  if (measured < fewest) {
+    const guessed = pulls.reduce((sum, pull) => sum + msOf(guess, pull), 0)
+    return {
+      account: (guess.account * spent) / guessed,
+      message: (guess.message * spent) / guessed,
+      mb: (guess.mb * spent) / guessed,
+      measured,
+    }
+  }
+  const rows = pulls.map(({ messages, octets }) => [1, messages, octets / mega])
+  const [account, message, mb] = leastSquares(
+    rows,
+    pulls.map(({ ms }) => ms),
+  )
+  return { account, message, mb, measured }
+}
+
+export const msOf = ({ account, message, mb }: Cost, { messages, octets }: Omit<Measured, 'ms'>): number =>
+  account + message * messages + (mb * octets) / mega
+
+type Three = readonly [number, number, number]
+const subsets = [[0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1], [2]] as const
+
+/** The factors, none below 0, of least squared error: of each choice of columns the best is found, and the best of those taken. */
+const leastSquares = (rows: readonly (readonly number[])[], results: readonly number[]): Three => {
+  let best: Three = [results.reduce((sum, ms) => sum + ms, 0) / results.length, 0, 0]
+  let least = Infinity
+  for (const columns of subsets) {
+    const solved = solve(rows, results, columns)
+    if (solved === undefined || solved.some((factor) => factor < 0)) continue
+    const factors = [0, 0, 0] as [number, number, number]
+    for (const [at, column] of columns.entries()) factors[column] = solved[at]!
+    const error = rows.reduce(
+      (sum, row, at) => sum + (results[at]! - row.reduce((ms, value, column) => ms + value * factors[column]!, 0)) ** 2,
+      0,
+    )
+    if (error >= least) continue
+    least = error
+    best = factors
+  }
+  return best
+}
+
+/** Normal equations, by elimination; undefined where the columns depend on each other. */
+const solve = (
+  rows: readonly (readonly number[])[],
+  results: readonly number[],
+  columns: readonly number[],
+): readonly number[] | undefined => {
+  const matrix = columns.map((left) => [
+    ...columns.map((right) => rows.reduce((sum, row) => sum + row[left]! * row[right]!, 0)),
+    rows.reduce((sum, row, at) => sum + row[left]! * results[at]!, 0),
+  ])
+  for (let pivot = 0; pivot < matrix.length; pivot++) {
+    const row = matrix[pivot]!
+    const scale = rows.reduce((sum, values) => sum + values[columns[pivot]!]! ** 2, 0)
+    if (!(Math.abs(row[pivot]!) > 1e-9 * scale)) return undefined
+    for (const other of matrix) {
+      if (other === row) continue
+      const factor = other[pivot]! / row[pivot]!
+      for (let at = pivot; at < row.length; at++) other[at]! -= factor * row[at]!
+    }
+  }
+  return matrix.map((row, at) => row.at(-1)! / row[at]!)
+}
+
+export interface Job {
+  readonly host: string
+  readonly ms: number
+}
+
+/** Milliseconds until all are done, begun in this order, at most `atOnce` together and at most `perHost` (0: no limit) at one host. */
+export const duration = (jobs: readonly Job[], atOnce: number, perHost: number): number => {
+  const queues = [...Map.groupBy([...jobs.entries()], ([, { host }]) => host).values()].map((waiting) => ({
+    waiting,
+    next: 0,
+    running: 0,
+  }))
+  const running: { readonly end: number; readonly queue: (typeof queues)[number] }[] = []
+  let now = 0
+  for (;;) {
+    let first: (typeof queues)[number] | undefined
+    for (const queue of running.length >= atOnce ? [] : queues) {
+      if (queue.next === queue.waiting.length || (perHost > 0 && queue.running >= perHost)) continue
+      if (first === undefined || queue.waiting[queue.next]![0] < first.waiting[first.next]![0]) first = queue
+    }
+    if (first !== undefined) {
+      running.push({ end: now + first.waiting[first.next]![1].ms, queue: first })
+      first.next += 1
+      first.running += 1
+      continue
+    }
+    if (running.length === 0) return now
+    const soonest = running.reduce((best, { end }, at) => (end < running[best]!.end ? at : best), 0)
+    const [ended] = running.splice(soonest, 1)
+    now = ended!.end
+    ended!.queue.running -= 1
+  }
+}

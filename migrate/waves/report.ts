@@ -1,0 +1,170 @@
+/** How a wave is, and what can be expected of it. */
+import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
+import type { WaveMember, WavePlan, WaveRisk, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { type Cost, costOf, duration, type Measured, msOf } from './forecast.ts'
+import { type LiveWave, thereOf } from './live-wave.ts'
+import { adviceOf, isBlocking } from './risks.ts'
+import type { WaveRunner } from './runner.ts'
+import { type Member, stateOf } from './wave.ts'
+
+/** Messages and octets of a pull that is under way. */
+const underWay = (gateway: Gateway, userId: UserId): Omit<Measured, 'ms'> => {
+  const statuses = gateway.statusOf(userId)
+  const sum = (count: 'fetched' | 'octets') => statuses.reduce((total, status) => total + status[count], 0)
+  return { messages: sum('fetched'), octets: sum('octets') }
+}
+
+export const summaryOf = ({ live, running }: WaveRunner, gateway: Gateway, costs: Costs): WaveSummary => {
+  const { wave, members } = live
+  const { task, since } = wave
+  const states: Record<string, number> = {}
+  const total = { messages: 0, octets: 0, messagesThere: 0, octetsThere: 0, done: 0, failed: 0, stragglers: 0 }
+  for (const { userId } of members) {
+    const state = memberState(live, userId)
+    states[state] = (states[state] ?? 0) + 1
+    const { counts } = live.recordOf(userId) ?? {}
+    const notes = live.notesOf(userId)
+    const there = thereOf(notes)
+    const now = running.has(userId) ? underWay(gateway, userId) : { messages: 0, octets: 0 }
+    total.messages += Math.max(counts?.here ?? 0, now.messages)
+    total.octets += Math.max(counts?.octets ?? 0, now.octets)
+    total.messagesThere += there.messages
+    total.octetsThere += there.octets
+    total.stragglers += notes.stragglerCount ?? 0
+    if (task !== undefined && live.isThrough(userId, task)) total.done += 1
+    if (task !== 'inventory' && (notes.pass?.at ?? -1) >= since && notes.pass?.error !== undefined) total.failed += 1
+  }
+  const eta = task === undefined || wave.isPaused ? undefined : etaOf(live, running, gateway, costs)
+  return {
+    name: wave.name,
+    state: stateOf(wave),
+    ...(task === undefined ? {} : { task }),
+    created: wave.created,
+    members: members.length,
+    states,
+    running: running.size,
+    ...total,
+    ...(eta === undefined ? {} : { eta }),
+    limits: wave.limits,
+    ...(wave.cutOver === undefined ? {} : { cutOver: wave.cutOver }),
+    ...(wave.closing === undefined ? {} : { closing: wave.closing }),
+    ...(wave.closed === undefined ? {} : { closed: wave.closed }),
+  }
+}
+
+const memberState = (live: LiveWave, userId: UserId): string =>
+  live.isLeftOut(userId) ? 'left-out' : (live.recordOf(userId)?.state ?? 'waiting')
+
+export const memberOf = ({ live, running }: WaveRunner, gateway: Gateway, { userId, priority }: Member): WaveMember => {
+  const record = live.recordOf(userId)
+  const notes = live.notesOf(userId)
+  const there = notes.inventory === undefined ? undefined : thereOf(notes)
+  const isRunning = running.has(userId)
+  const now = isRunning ? underWay(gateway, userId) : { messages: 0, octets: 0 }
+  const blocked = live.isLeftOut(userId) ? live.risksOf(userId).find(isBlocking) : undefined
+  const reason = blocked === undefined ? (notes.pass?.error ?? record?.reason) : `${blocked.kind}: ${blocked.found}`
+  return {
+    userId,
+    state: memberState(live, userId),
+    priority,
+    isRunning,
+    ...(reason === undefined ? {} : { reason }),
+    messages: Math.max(record?.counts.here ?? 0, now.messages),
+    octets: Math.max(record?.counts.octets ?? 0, now.octets),
+    ...(there === undefined ? {} : { messagesThere: there.messages, octetsThere: there.octets }),
+  }
+}
+
+export const risksOf = (live: LiveWave, { userId }: Member): readonly WaveRisk[] =>
+  live.risksOf(userId).map((risk) => ({ userId, ...risk, advice: adviceOf(risk), isBlocking: isBlocking(risk) }))
+
+/** What pulls from each host cost so far, of all waves; from one that nothing was pulled from yet, as from the others. */
+export type Costs = (host: string) => Cost
+
+export const costsOf = (waves: Iterable<LiveWave>): Costs => {
+  const pulls = new Map<string, Map<UserId, Measured>>()
+  for (const live of waves)
+    for (const { userId } of live.members) {
+      const { inventory, pulled } = live.notesOf(userId)
+      const host = inventory?.backends[0]?.host
+      if (host === undefined || pulled === undefined) continue
+      const known = pulls.get(host) ?? new Map<UserId, Measured>()
+      pulls.set(host, known.set(userId, pulled))
+    }
+  const costs = new Map([...pulls].map(([host, measured]) => [host, costOf([...measured.values()])]))
+  const others = costOf([...pulls.values()].flatMap((measured) => [...measured.values()]))
+  return (host) => costs.get(host) ?? { ...others, measured: 0 }
+}
+
+const hostOf = (live: LiveWave, userId: UserId): string => live.notesOf(userId).inventory?.backends[0]?.host ?? ''
+
+const isLeft = (live: LiveWave, { userId }: Member): boolean => !live.isHere(userId) && !live.isLeftOut(userId)
+
+/** Who is left of a pull; `taken`: what is here of those who are under way. */
+const jobsOf = (
+  live: LiveWave,
+  members: readonly Member[],
+  costs: Costs,
+  taken: (userId: UserId) => Omit<Measured, 'ms'>,
+) =>
+  members.map(({ userId }) => {
+    const host = hostOf(live, userId)
+    const there = thereOf(live.notesOf(userId))
+    const { messages, octets } = taken(userId)
+    const rest = { messages: Math.max(0, there.messages - messages), octets: Math.max(0, there.octets - octets) }
+    return { host, ms: msOf(costs(host), rest) }
+  })
+
+const etaOf = (live: LiveWave, running: WaveRunner['running'], gateway: Gateway, costs: Costs): number | undefined => {
+  const { task, limits } = live.wave
+  // Of inventories and deltas, which cost what the old server takes to answer, nobody knows beforehand.
+  if (task !== 'pull') return undefined
+  const left = live.members.filter(
+    (member) => running.has(member.userId) || (!live.isThrough(member.userId, task) && isLeft(live, member)),
+  )
+  const jobs = jobsOf(live, left, costs, (userId) =>
+    running.has(userId) ? underWay(gateway, userId) : { messages: 0, octets: 0 },
+  )
+  return Math.round(gateway.clock.now() + duration(jobs, limits.atOnce, limits.perHost))
+}
+
+export const planOf = (live: LiveWave, gateway: Gateway, costs: Costs): WavePlan => {
+  const { members, wave } = live
+  const known = members.filter(({ userId }) => live.notesOf(userId).inventory !== undefined)
+  const left = known.filter((member) => isLeft(live, member))
+  const jobs = jobsOf(live, left, costs, () => ({ messages: 0, octets: 0 }))
+  const total = { messages: 0, octets: 0, largest: 0, mailboxes: 0 }
+  for (const { userId } of known) {
+    const there = thereOf(live.notesOf(userId))
+    total.messages += there.messages
+    total.octets += there.octets
+    total.mailboxes += there.mailboxes
+    total.largest = Math.max(total.largest, there.largest)
+  }
+  const byHost = Map.groupBy(left, ({ userId }) => hostOf(live, userId))
+  const hosts = [...byHost].map(([host, there]) => {
+    const { measured, ...cost } = costs(host)
+    const sum = (count: 'messages' | 'octets') =>
+      there.reduce((sum, { userId }) => sum + thereOf(live.notesOf(userId))[count], 0)
+    const connections = [...gateway.hosts].find(({ key }) => key === host)?.profile.learned.connections
+    return {
+      host,
+      members: there.length,
+      messages: sum('messages'),
+      octets: sum('octets'),
+      cost,
+      measured,
+      ...(connections === undefined ? {} : { connections }),
+    }
+  })
+  return {
+    members: members.length,
+    unknown: members.length - known.length,
+    blocked: known.filter(({ userId }) => live.isLeftOut(userId)).length,
+    ...total,
+    ms: Math.round(duration(jobs, wave.limits.atOnce, wave.limits.perHost)),
+    measured: Math.max(0, ...hosts.map(({ measured }) => measured)),
+    hosts,
+  }
+}

@@ -1,0 +1,278 @@
+/** All waves of a store: what an operator wants of them, carried out or refused. Every refusal is a WaveRefused with words for the operator. */
+import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
+import type { WaveAnswers, WaveLimitsRequest, WaveMemberRequest, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
+import type { UserId } from '#src/base/ids.ts'
+import type { Migrations } from '../records/migrations.ts'
+import { type LiveParts, LiveWave } from './live-wave.ts'
+import type { MemberWork } from './member-work.ts'
+import { type Costs, costsOf, memberOf, planOf, risksOf, summaryOf } from './report.ts'
+import { WaveRunner } from './runner.ts'
+import { isWaveName, type Member, stateOf, usualLimits, type Wave, type WaveTask } from './wave.ts'
+
+/** Members in an answer: it stays well below the limit of a frame. */
+const pageLength = 500
+const maxAtOnce = 200
+
+export class WaveRefused extends Error {
+  override readonly name = 'WaveRefused'
+}
+
+export interface WavesParts extends LiveParts {
+  readonly gateway: Gateway
+  readonly work: MemberWork
+  readonly migrations: Migrations
+}
+
+export class Waves {
+  readonly #parts: WavesParts
+  readonly #runners = new Map<string, WaveRunner>()
+  readonly #closing = new AbortController()
+  /** Changes come one behind the other. */
+  #changing: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: WavesParts) {
+    this.#parts = parts
+  }
+
+  /** Goes on with what was under way. Throws StoreError. */
+  async start(): Promise<void> {
+    for (const wave of (await this.#parts.files.list()).waves)
+      if (wave.closed === undefined) (await this.#open(wave)).wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#closing.abort(new Error('ms_syncd is stopping'))
+    await this.#changing
+    await Promise.all([...this.#runners.values()].map((runner) => runner.stopped()))
+  }
+
+  async list(): Promise<WaveAnswers['list']> {
+    const { waves, damaged } = await this.#parts.files.list()
+    const summaries: WaveSummary[] = []
+    for (const wave of waves) summaries.push(await this.#summary(await this.#open(wave)))
+    return { ok: true, waves: summaries, damaged }
+  }
+
+  async check(name: string, userIds: readonly string[]): Promise<WaveAnswers['check']> {
+    checkName(name)
+    const wave = await this.#parts.files.find(name)
+    if (wave?.cutOver !== undefined)
+      throw new WaveRefused(`the wave ${name} is cut over: nobody joins it any more; create another one`)
+    const faults: [string, string][] = []
+    for (const userId of userIds) {
+      const record = await this.#parts.records.find(userId as UserId)
+      if (record?.wave !== undefined && record.wave !== name)
+        faults.push([userId, `is in the wave ${record.wave} already`])
+      else if (record?.state === 'closed') faults.push([userId, 'was moved already, and is closed'])
+    }
+    return { ok: true, faults }
+  }
+
+  add(name: string, members: readonly WaveMemberRequest[]): Promise<WaveAnswers['add']> {
+    return this.#inTurn(async () => {
+      const { faults } = await this.check(
+        name,
+        members.map(({ userId }) => userId),
+      )
+      if (faults.length > 0) throw new WaveRefused(faults.map((fault) => fault.join(' ')).join('; '))
+      // The wave first: who has a record of a wave is in it, or the same file is given again.
+      const wave = (await this.#parts.files.find(name)) ?? (await this.#create(name))
+      const runner = await this.#open(wave)
+      const { live } = runner
+      for (const { userId, given, properties, password } of members) {
+        const octets = password === undefined ? undefined : Buffer.from(password, 'base64')
+        try {
+          await this.#parts.migrations.enrol({
+            userId: userId as UserId,
+            given,
+            wave: wave.name,
+            password: octets,
+            properties,
+          })
+        } finally {
+          octets?.fill(0)
+        }
+      }
+      const known = new Map(live.wave.members.map((member) => [member.userId, member]))
+      let added = 0
+      for (const { userId, priority } of members) {
+        const before = known.get(userId as UserId)
+        if (before === undefined) added += 1
+        known.set(userId as UserId, { userId: userId as UserId, priority: priority ?? before?.priority ?? 0 })
+      }
+      await live.change({ members: [...known.values()] })
+      for (const { userId, password } of members) {
+        await live.refreshRecord(userId as UserId)
+        // What was found with another password does not count any more.
+        if (password !== undefined && live.isLeftOut(userId as UserId))
+          await live.note(userId as UserId, { inventory: undefined })
+      }
+      runner.wake()
+      return { ok: true, added, known: members.length - added }
+    })
+  }
+
+  async #create(name: string): Promise<Wave> {
+    const now = this.#parts.clock.now()
+    const wave: Wave = { name, created: now, members: [], limits: usualLimits, since: now, isPaused: false }
+    await this.#parts.files.add(wave)
+    return wave
+  }
+
+  /** Begins a task for all members. */
+  begin(
+    name: string,
+    task: WaveTask,
+    more: Pick<Wave, 'first' | 'closing' | 'everyMs'> = {},
+  ): Promise<WaveAnswers['changed']> {
+    return this.#change(name, async (runner) => {
+      const { wave } = runner.live
+      if (wave.task === 'watch' && task === 'cutover' && !wave.isPaused) {
+        // Another closing date, or none: now.
+        await runner.live.change({ ...more, closing: more.closing ?? this.#parts.clock.now() })
+        runner.wake()
+        return
+      }
+      if (wave.task !== undefined)
+        throw new WaveRefused(
+          wave.isPaused
+            ? `${name} is paused in ${wave.task}: msadm wave resume ${name} goes on with it`
+            : `${name} is at it: ${wave.task}; msadm wave status ${name} shows how far it is`,
+        )
+      if (wave.closed !== undefined) throw new WaveRefused(`${name} is closed: the old servers are not asked any more`)
+      const now = this.#parts.clock.now()
+      if (more.closing !== undefined && more.closing <= now) throw new WaveRefused('the closing date has passed')
+      await runner.live.change({ task, since: now, isPaused: false, first: undefined, ...more })
+      runner.begin()
+    })
+  }
+
+  pause(name: string): Promise<WaveAnswers['changed']> {
+    return this.#change(name, async (runner) => {
+      const { wave } = runner.live
+      if (wave.task === undefined) throw new WaveRefused(`${name} is ${stateOf(wave)}: there is nothing to pause`)
+      await runner.live.change({ isPaused: true })
+      for (const userId of runner.running.keys()) this.#parts.work.stop(userId, `the wave ${name} is paused`)
+    })
+  }
+
+  resume(name: string): Promise<WaveAnswers['changed']> {
+    return this.#change(name, async (runner) => {
+      if (!runner.live.wave.isPaused) throw new WaveRefused(`${name} is not paused, it is ${stateOf(runner.live.wave)}`)
+      await runner.live.change({ isPaused: false, first: undefined })
+      runner.begin()
+    })
+  }
+
+  priority(name: string, userIds: readonly string[], priority: number): Promise<WaveAnswers['changed']> {
+    return this.#change(name, async (runner) => {
+      const { members } = runner.live.wave
+      const named = new Set(userIds)
+      const unknown = [...named.difference(new Set<string>(members.map(({ userId }) => userId)))]
+      if (unknown.length > 0) throw new WaveRefused(`not in the wave ${name}: ${unknown.join(', ')}`)
+      const changed = (member: Member) => (named.has(member.userId) ? { ...member, priority } : member)
+      await runner.live.change({ members: members.map(changed) })
+      runner.wake()
+    })
+  }
+
+  limits(name: string, limits: WaveLimitsRequest): Promise<WaveAnswers['changed']> {
+    return this.#change(name, async (runner) => {
+      const { atOnce = 1 } = limits
+      if (atOnce < 1 || atOnce > maxAtOnce)
+        throw new WaveRefused(`between 1 and ${maxAtOnce} members can be seen to at the same time`)
+      await runner.live.change({ limits: { ...runner.live.wave.limits, ...limits } })
+      runner.wake()
+    })
+  }
+
+  async status(name: string, from = 0): Promise<WaveAnswers['status']> {
+    const runner = await this.#find(name)
+    const { members } = runner.live
+    return {
+      ok: true,
+      wave: await this.#summary(runner),
+      members: members.slice(from, from + pageLength).map((member) => memberOf(runner, this.#parts.gateway, member)),
+      ...nextOf(from, members.length),
+    }
+  }
+
+  async plan(name: string, from = 0): Promise<WaveAnswers['plan']> {
+    const { live } = await this.#find(name)
+    await live.refresh()
+    return {
+      ok: true,
+      plan: planOf(live, this.#parts.gateway, this.#costs()),
+      risks: live.members.slice(from, from + pageLength).flatMap((member) => risksOf(live, member)),
+      ...nextOf(from, live.members.length),
+    }
+  }
+
+  async stragglers(name: string, from = 0): Promise<WaveAnswers['stragglers']> {
+    const { live } = await this.#find(name)
+    // Each has some hundred at most.
+    const page = live.members.slice(from, from + 50)
+    const listed = page.flatMap(({ userId }) =>
+      (live.notesOf(userId).stragglers ?? []).map((straggler) => ({ userId, ...straggler })),
+    )
+    const count = page.reduce((sum, { userId }) => sum + (live.notesOf(userId).stragglerCount ?? 0), 0)
+    return {
+      ok: true,
+      stragglers: listed,
+      more: count - listed.length,
+      ...(from + 50 < live.members.length ? { next: from + 50 } : {}),
+    }
+  }
+
+  #costs(): Costs {
+    return costsOf([...this.#runners.values()].map(({ live }) => live))
+  }
+
+  async #summary(runner: WaveRunner): Promise<WaveSummary> {
+    await runner.live.refresh()
+    return summaryOf(runner, this.#parts.gateway, this.#costs())
+  }
+
+  #change(name: string, change: (runner: WaveRunner) => Promise<void>): Promise<WaveAnswers['changed']> {
+    return this.#inTurn(async () => {
+      const runner = await this.#find(name)
+      await change(runner)
+      return { ok: true, wave: await this.#summary(runner) }
+    })
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changing.then(work)
+    this.#changing = done.catch(() => {})
+    return await done
+  }
+
+  async #find(name: string): Promise<WaveRunner> {
+    checkName(name)
+    const wave = await this.#parts.files.find(name)
+    if (wave === undefined)
+      throw new WaveRefused(`there is no wave ${name}; msadm wave list shows those that there are`)
+    return await this.#open(wave)
+  }
+
+  async #open(wave: Wave): Promise<WaveRunner> {
+    const known = this.#runners.get(wave.name)
+    if (known !== undefined) return known
+    const { gateway, work, clock } = this.#parts
+    const live = await LiveWave.open(this.#parts, wave)
+    const runner =
+      this.#runners.get(wave.name) ??
+      new WaveRunner({ live, work, clock, log: gateway.log, signal: this.#closing.signal })
+    this.#runners.set(wave.name, runner)
+    return runner
+  }
+}
+
+const nextOf = (from: number, length: number) => (from + pageLength < length ? { next: from + pageLength } : {})
+
+const checkName = (name: string): void => {
+  if (!isWaveName(name))
+    throw new WaveRefused(
+      `${JSON.stringify(name.slice(0, 80))} can't be the name of a wave; take letters, digits, - and _`,
+    )
+}
