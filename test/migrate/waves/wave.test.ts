@@ -99,7 +99,9 @@ it('behind the cutover what still arrives there is delivered here once, its send
   )
   expect(found.length).toBe(1)
   const records = join(stage.wherry.userDirectory, '.gateway/migrations')
+  // Begun with a dot: what the kill left of a change, which is removed after an hour.
   for (const name of await readdir(records)) {
+    if (name.startsWith('.')) continue
     const record = JSON.parse(await readFile(join(records, name), 'utf8'))
     expect({ ...record, secret: record.secret }, record.state).toMatchObject({ secret: undefined })
   }
