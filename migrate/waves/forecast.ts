@@ -5,10 +5,15 @@
 
 /** One pull of one user. */
 export interface Measured {
+  /** Its end, in milliseconds since 1970. */
+  readonly at: number
   readonly messages: number
   readonly octets: number
   readonly ms: number
 }
+
+/** What a pull brings. */
+export type Load = Pick<Measured, 'messages' | 'octets'>
 
 /** Milliseconds for each account, message, and MB. */
 export interface Cost {
@@ -24,8 +29,13 @@ const mega = 1 << 20
 const guess: Cost = { account: 300, message: 4, mb: 150, measured: 0 }
 /** With fewer, the guess is scaled by them. */
 const fewest = 5
+/** What was pulled long ago tells little of now. */
+const most = 1_000
 
-export const costOf = (pulls: readonly Measured[]): Cost => {
+/** By the later half of the pulls, where they are many enough: the first ones after a start cost up to twice as much. */
+export const costOf = (all: readonly Measured[]): Cost => {
+  const lately = Math.min(most, Math.max(fewest, Math.ceil(all.length / 2)))
+  const pulls = all.toSorted((a, b) => a.at - b.at).slice(-lately)
   const measured = pulls.length
   if (measured === 0) return guess
   const spent = pulls.reduce((sum, { ms }) => sum + ms, 0)
@@ -46,7 +56,7 @@ export const costOf = (pulls: readonly Measured[]): Cost => {
   return { account, message, mb, measured }
 }
 
-export const msOf = ({ account, message, mb }: Cost, { messages, octets }: Omit<Measured, 'ms'>): number =>
+export const msOf = ({ account, message, mb }: Cost, { messages, octets }: Load): number =>
   account + message * messages + (mb * octets) / mega
 
 type Three = readonly [number, number, number]

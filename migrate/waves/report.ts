@@ -2,14 +2,14 @@
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
 import type { WaveMember, WavePlan, WaveRisk, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
 import type { UserId } from '#src/base/ids.ts'
-import { type Cost, costOf, duration, type Measured, msOf } from './forecast.ts'
+import { type Cost, costOf, duration, type Load, type Measured, msOf } from './forecast.ts'
 import { type LiveWave, thereOf } from './live-wave.ts'
 import { adviceOf, isBlocking } from './risks.ts'
 import type { WaveRunner } from './runner.ts'
 import { type Member, stateOf } from './wave.ts'
 
 /** Messages and octets of a pull that is under way. */
-const underWay = (gateway: Gateway, userId: UserId): Omit<Measured, 'ms'> => {
+const underWay = (gateway: Gateway, userId: UserId): Load => {
   const statuses = gateway.statusOf(userId)
   const sum = (count: 'fetched' | 'octets') => statuses.reduce((total, status) => total + status[count], 0)
   return { messages: sum('fetched'), octets: sum('octets') }
@@ -102,12 +102,7 @@ const hostOf = (live: LiveWave, userId: UserId): string => live.notesOf(userId).
 const isLeft = (live: LiveWave, { userId }: Member): boolean => !live.isHere(userId) && !live.isLeftOut(userId)
 
 /** Who is left of a pull; `taken`: what is here of those who are under way. */
-const jobsOf = (
-  live: LiveWave,
-  members: readonly Member[],
-  costs: Costs,
-  taken: (userId: UserId) => Omit<Measured, 'ms'>,
-) =>
+const jobsOf = (live: LiveWave, members: readonly Member[], costs: Costs, taken: (userId: UserId) => Load) =>
   members.map(({ userId }) => {
     const host = hostOf(live, userId)
     const there = thereOf(live.notesOf(userId))

@@ -1,35 +1,39 @@
 import { expect, it } from 'vitest'
-import { costOf, duration, type Measured, msOf } from '#migrate/waves/forecast.ts'
+import { costOf, duration, type Load, msOf } from '#migrate/waves/forecast.ts'
 
 const mega = 1 << 20
 const truth = { account: 400, message: 7, mb: 90, measured: 0 }
 const accounts = Array.from({ length: 40 }, (_, n) => ({ messages: (n * 37) % 101, octets: ((n * 53) % 29) * 300_000 }))
 
 it('finds out what a user, a message and a MB cost, of pulls that cost just that', () => {
-  const cost = costOf(accounts.map((account) => ({ ...account, ms: msOf(truth, account) })))
+  const cost = costOf(accounts.map((account, at) => ({ ...account, at, ms: msOf(truth, account) })))
   expect(cost.account).toBeCloseTo(400, 3)
   expect(cost.message).toBeCloseTo(7, 3)
   expect(cost.mb).toBeCloseTo(90, 3)
-  expect(cost.measured).toBe(40)
+  expect(cost.measured).toBe(20)
 })
 
 it('forecasts a sum within a tenth, of a few pulls whose times vary by a third', () => {
-  const noisy = (account: Omit<Measured, 'ms'>, n: number) =>
-    msOf(truth, account) * (1 + (((n * 7919) % 13) / 6 - 1) / 3)
-  const cost = costOf(accounts.slice(0, 10).map((account, n) => ({ ...account, ms: noisy(account, n) })))
-  const rest = accounts.slice(10)
-  const sum = rest.reduce((total, account, n) => total + noisy(account, n + 10), 0)
+  const noisy = (account: Load, n: number) => msOf(truth, account) * (1 + (((n * 7919) % 13) / 6 - 1) / 3)
+  const cost = costOf(accounts.slice(0, 20).map((account, at) => ({ ...account, at, ms: noisy(account, at) })))
+  const rest = accounts.slice(20)
+  const sum = rest.reduce((total, account, n) => total + noisy(account, n + 20), 0)
   const forecast = rest.reduce((total, account) => total + msOf(cost, account), 0)
   expect(Math.abs(forecast / sum - 1)).toBeLessThan(0.1)
 })
 
+it('goes by the later pulls, whatever the first ones after a start cost', () => {
+  const cost = costOf(accounts.map((account, at) => ({ ...account, at, ms: msOf(truth, account) * (at < 20 ? 3 : 1) })))
+  expect(msOf(cost, { messages: 50, octets: mega })).toBeCloseTo(msOf(truth, { messages: 50, octets: mega }), 3)
+})
+
 it('gives no negative cost, and tells a guess from a measurement', () => {
   // The more messages, the less time: what a user costs is all that can be said.
-  const cost = costOf([1, 2, 3, 4, 5, 6].map((n) => ({ messages: n * 10, octets: 0, ms: 1_000 - n })))
+  const cost = costOf([1, 2, 3, 4, 5, 6].map((n) => ({ at: n, messages: n * 10, octets: 0, ms: 1_000 - n })))
   expect(Math.min(cost.account, cost.message, cost.mb)).toBeGreaterThanOrEqual(0)
-  expect(msOf(cost, { messages: 30, octets: 0 })).toBeCloseTo(996.5, 0)
+  expect(msOf(cost, { messages: 30, octets: 0 })).toBeCloseTo(996, 0)
   expect(costOf([]).measured).toBe(0)
-  const few = costOf([{ messages: 100, octets: mega, ms: 8_500 }])
+  const few = costOf([{ at: 0, messages: 100, octets: mega, ms: 8_500 }])
   expect(msOf(few, { messages: 100, octets: mega })).toBeCloseTo(8_500, 3)
 })
 
