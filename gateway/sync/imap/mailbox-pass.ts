@@ -154,6 +154,9 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const announced = announcedOf(mailbox, url, uidValidity)
     if (there.complete) await drop(mailbox, hereOf(announced, gone))
     const coming = [...announced.keys()].filter((uid) => !gone.has(uid))
+    // An announced message that was taken out, by a pass that then died: as long as that is remembered, it can't come.
+    const readmitted = wanted.filter((uid) => state.departed.get(uid) === 'backend')
+    if (readmitted.length > 0) await mailbox.forget(readmitted.map((uid) => originOf(url, uidValidity, uid)))
     let missed: readonly Uid[] = []
     if (wanted.length + coming.length > 0) {
       const expected = { messages: wanted.length + coming.length }

@@ -18,7 +18,7 @@ import { MortalFs } from './mortal-fs.ts'
 import { type Both, bothSides } from './pass-support.ts'
 import { message, put, treeHere, treeThere } from './trees.ts'
 
-const names = ['first', 'refused', 'vanished', 'changed', 'through', 'kills']
+const names = ['first', 'refused', 'vanished', 'changed', 'through', 'kills', 'halfway']
 let dovecot: Dovecot
 beforeAll(async () => {
   dovecot = await startDovecot({
@@ -201,6 +201,22 @@ it('rows of another UIDVALIDITY go, and all come anew', async () => {
   await both.pass(policy)
   expect((await here(both, 'box')).filter((row) => typeof row === 'string')).toEqual([])
   expect((await treeHere(both)).box).toEqual((await treeThere(both)).box)
+})
+
+it('a message that was taken out by a pass that died before it forgot that comes all the same', async () => {
+  const both = await sided('halfway')
+  await append(both, 'INBOX', ['a', 'b'])
+  const stopped = new Error('stopped')
+  const into = () => {
+    throw stopped
+  }
+  await expect(both.pass(policy, { injection: { ...direct, into } })).rejects.toBe(stopped)
+  await using inbox = await both.account.open('INBOX')
+  await inbox.refresh()
+  await inbox.expunge([1 as Uid], 'backend')
+  await both.pass(policy)
+  // Its own UID is spent.
+  expect((await here(both)).filter((row) => typeof row === 'number')).toHaveLength(2)
 })
 
 it('where messages take another way, none is announced', async () => {
