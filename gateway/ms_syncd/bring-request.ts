@@ -2,7 +2,7 @@
 import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { MailboxId, Uid, UserId } from '#src/base/ids.ts'
 import type { Json } from '#src/events/types.ts'
-import type { BringRequest } from '#src/server/announced-mail.ts'
+import { type BringRequest, uidsAtOnce } from '#src/server/announced-mail.ts'
 import type { Gateway } from './gateway.ts'
 
 export const isBringRequest = (request: Json): request is BringRequest => {
@@ -11,7 +11,8 @@ export const isBringRequest = (request: Json): request is BringRequest => {
     type === 'bring' &&
     [userId, mailbox, mailboxId].every((text) => typeof text === 'string') &&
     Array.isArray(uids) &&
-    uids.every((uid) => Number.isInteger(uid))
+    uids.length <= uidsAtOnce &&
+    uids.every((uid) => Number.isInteger(uid) && uid > 0)
   )
 }
 

@@ -15,7 +15,7 @@ export type BringRequest = {
 export type BringAnswer = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
 /** Of one request: what is behind it waits. */
-const uidsAtOnce = 500
+export const uidsAtOnce = 500
 /** A client waits, and a large message takes its time. */
 const timeoutMs = 60_000
 

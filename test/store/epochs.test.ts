@@ -75,10 +75,10 @@ const entriesOn = (disk: MemoryDisk) => disk.files().filter((path) => /\/INBOX\/
 
 /** What a client is told of each message. */
 const told = ({ messages }: Mailbox) =>
-  Array.from(messages, ({ uid, modSeq, size, internalDate, flags, digest }) => ({
+  Array.from(messages, ({ uid, modSeq, sizeOctets, internalDate, flags, digest }) => ({
     uid,
     modSeq,
-    size,
+    sizeOctets,
     internalDate,
     flags: [...flags],
     digest,

@@ -57,14 +57,17 @@ async function announceMailbox(request: PassRequest, pair: ListedPair, mailbox: 
   const { session, url } = request
   await mailbox.refresh()
   const { status } = pair
-  const known = await knownOf(mailbox, url, status?.uidValidity)
-  if (known.outdated.length > 0) await drop(mailbox, known.outdated)
+  let known = await knownOf(mailbox, url, status?.uidValidity)
+  await drop(mailbox, known.outdated)
   if (status !== undefined && (status.exists === 0 || status.uidNext <= known.highest + 1)) return known.isAwaiting
   const connection = await session.bulk()
   const uidValidity = await examine(connection, pair.path)
   if (uidValidity === undefined || (status !== undefined && uidValidity !== status.uidValidity)) return known.isAwaiting
-  const highest = status === undefined ? (await knownOf(mailbox, url, uidValidity)).highest : known.highest
-  const announced = await listInto(request, connection, mailbox, { uidValidity, from: highest + 1 })
+  if (status === undefined) {
+    known = await knownOf(mailbox, url, uidValidity)
+    await drop(mailbox, known.outdated)
+  }
+  const announced = await listInto(request, connection, mailbox, { uidValidity, from: known.highest + 1 })
   return known.isAwaiting || announced
 }
 

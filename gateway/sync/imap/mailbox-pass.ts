@@ -152,7 +152,8 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         })
     const wanted = unknown.filter((uid) => !taken.has(uid))
     const announced = announcedOf(mailbox, url, uidValidity)
-    if (there.complete) await drop(mailbox, hereOf(announced, gone))
+    // A loss that is not believed yet takes nothing out.
+    if (there.complete && plan.held === 0) await drop(mailbox, hereOf(announced, gone))
     const coming = [...announced.keys()].filter((uid) => !gone.has(uid))
     // An announced message that was taken out, by a pass that then died: as long as that is remembered, it can't come.
     const readmitted = wanted.filter((uid) => state.departed.get(uid) === 'backend')

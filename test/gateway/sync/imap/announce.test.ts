@@ -18,7 +18,7 @@ import { MortalFs } from './mortal-fs.ts'
 import { type Both, bothSides } from './pass-support.ts'
 import { message, put, treeHere, treeThere } from './trees.ts'
 
-const names = ['first', 'refused', 'vanished', 'changed', 'through', 'kills', 'halfway']
+const names = ['first', 'refused', 'vanished', 'changed', 'through', 'kills', 'halfway', 'emptied']
 let dovecot: Dovecot
 beforeAll(async () => {
   dovecot = await startDovecot({
@@ -217,6 +217,20 @@ it('a message that was taken out by a pass that died before it forgot that comes
   await both.pass(policy)
   // Its own UID is spent.
   expect((await here(both)).filter((row) => typeof row === 'number')).toHaveLength(2)
+})
+
+it('a mailbox that is empty all at once takes nothing out before it was so for long', async () => {
+  const both = await sided('emptied')
+  await append(both, 'INBOX', ['a', 'b', 'c'])
+  const stopped = new Error('stopped')
+  const into = () => {
+    throw stopped
+  }
+  await expect(both.pass(policy, { injection: { ...direct, into } })).rejects.toBe(stopped)
+  await both.other.mailboxOpen('INBOX')
+  await both.other.messageDelete('1:*', { uid: true })
+  await both.pass(policy)
+  expect(await here(both)).toEqual(['1 is to come', '2 is to come', '3 is to come'])
 })
 
 it('where messages take another way, none is announced', async () => {
