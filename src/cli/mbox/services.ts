@@ -12,9 +12,9 @@ const enabledAtFirst: readonly ServiceName[] = ['mseventd', 'imapd', 'pop3d']
 
 const root = resolve(import.meta.dirname, '../../..')
 
-/** Module that runs the service. A path, not an import: the services live in other processes. */
+/** Module that runs the service, by whose path its processes are told (src/server/pid-file.ts). Not an import: the services live in other processes. */
 export const mainOf = (service: ServiceName): string =>
-  resolve(root, service === 'ms_syncd' ? 'migrate/main.ts' : `src/${service}/main.ts`)
+  resolve(root, service === 'ms_syncd' ? 'migrate/ms_syncd/main.ts' : `src/${service}/main.ts`)
 
 export const isService = (name: string): name is ServiceName => serviceNames.some((service) => service === name)
 
