@@ -13,6 +13,8 @@ const message = (uidl: string): ScriptedMessage => ({
 })
 
 describe('a backend that misbehaves', () => {
+  /** One for each test, for its domain: what the gateway learned from one test's tricks it knows of the host. */
+  let backends: readonly ScriptedPop3[]
   let backend: ScriptedPop3
   let wherry: Wherry
   let deadPort: number
@@ -21,29 +23,32 @@ describe('a backend that misbehaves', () => {
   let user: string
 
   beforeAll(async () => {
-    backend = await scriptedPop3({ capabilities: ['UIDL', 'TOP', 'USER', 'RESP-CODES', 'PIPELINING'] })
+    backends = await Promise.all(
+      Array.from({ length: 16 }, () =>
+        scriptedPop3({ capabilities: ['UIDL', 'TOP', 'USER', 'RESP-CODES', 'PIPELINING'] }),
+      ),
+    )
     deadPort = await freePort()
+    const users = backends.map(({ port }, index) => `<user frontend_id="@t${index}.example" port="${port}"/>`)
     wherry = await startWherry({
       options: {
         ms_syncd_host: '127.0.0.1',
-        ms_syncd_port: backend.port,
         ms_sync_interval: 1,
         failed_logins_per_minute: 0,
       },
-      userDatabase: `<xmldb><user frontend_id="@down.example" port="${deadPort}"/></xmldb>`,
+      userDatabase: `<xmldb><user frontend_id="@down.example" port="${deadPort}"/>${users.join('')}</xmldb>`,
     })
   })
 
   afterAll(async () => {
     await wherry?.stop()
-    await backend?.[Symbol.asyncDispose]()
+    await Promise.all((backends ?? []).map((each) => each[Symbol.asyncDispose]()))
   })
 
   beforeEach(() => {
-    user = `user${++next}`
+    user = `joe@t${next}.example`
+    backend = backends[next++]!
     backend.messages = [message('one'), message('two'), message('three')]
-    for (const word of ['USER', 'PASS', 'STAT', 'UIDL', 'RETR', 'TOP', 'LIST'])
-      backend.on(word, (_exchange, usual) => usual())
   })
 
   /** The server's answer to an IMAP login. */
