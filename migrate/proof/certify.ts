@@ -86,7 +86,7 @@ const addMailbox = async (
   }
   const { here: standing } = entries.end({
     backend: url,
-    from: there.path,
+    from: there.path.toWellFormed(),
     listed: there.listed,
     inOrder,
     replayed: like !== undefined && (await login?.confirms(like)) === true,

@@ -14,7 +14,7 @@ export const entryOf = (there: MailboxThere, position: number, standing: Standin
   const [dateThere, flagsThere] = [messages.dateAt(position), messages.flagsAt(position)]
   const of = {
     id: messages.originAt(position),
-    from: there.path,
+    from: there.path.toWellFormed(),
     ...(uidThere === undefined ? {} : { uidThere }),
     ...(uidlThere === undefined ? {} : { uidlThere }),
     ...(sizeThere === undefined ? {} : { sizeThere }),

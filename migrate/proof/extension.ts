@@ -87,8 +87,9 @@ class Proof implements Extension {
       )
       return { ok: true, userId, file, ...verification }
     } catch (error) {
-      if (asker.aborted) throw error
-      return refusal(reasonOf(error))
+      const reason = asker.aborted ? undefined : reasonOf(error)
+      if (reason === undefined) throw error
+      return refusal(reason)
     } finally {
       password?.fill(0)
     }
@@ -156,7 +157,7 @@ class Proof implements Extension {
           return
         } catch (error) {
           if (signal.aborted) break
-          log.log('warning', 'no certificate of the migration so far', { reason: reasonOf(error) })
+          log.log('warning', 'no certificate of the migration so far', { reason: reasonOf(error) ?? String(error) })
           if (error instanceof BackendError ? !error.retryable : !(error instanceof StoreError)) break
         }
       }
@@ -178,11 +179,11 @@ class Proof implements Extension {
 
 const refusal = (text: string): ProofAnswer => ({ ok: false, kind: 'unavailable', text })
 
-/** In words for an operator. */
-const reasonOf = (error: unknown): string => {
+/** In words for an operator. Undefined: a defect. */
+const reasonOf = (error: unknown): string | undefined => {
   if (error instanceof BackendError)
     return `the old server: ${error.message}${error.serverText === undefined ? '' : `: ${error.serverText}`}`
   if (error instanceof CertificateError) return `nothing was signed, because it does not add up: ${error.message}`
   if (error instanceof StoreError || error instanceof AuthError) return error.message
-  throw error
+  return undefined
 }

@@ -1,6 +1,5 @@
 /** Reads both sides again, octet by octet, and tells every difference. Changes neither. docs/decisions/0266-verifying-a-migration.md */
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { Slice } from '#gateway/backend/slice.ts'
 import { isStub } from '#gateway/sync/stub.ts'
 import type { Finding, Verification } from '#src/certificate/finding.ts'
@@ -25,7 +24,6 @@ export const verifyMigration = async (
   request: ProofRequest,
 ): Promise<{ readonly file: string; readonly verification: Verification }> => {
   const { directory } = request
-  await mkdir(directory, { recursive: true, mode: 0o700 })
   const pour = await Pour.into(directory)
   try {
     const verification = await new Comparison(request, (line) => pour.write(`${JSON.stringify(line)}\n`)).run()

@@ -1,11 +1,12 @@
 /** A file in the making, written in large pieces, that gets its name when it is complete and durable. */
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { StoreError } from '../base/errors.ts'
 
 const bufferOctets = 256 * 1024
 
-/** Everything throws what the system refuses. */
+/** Everything throws StoreError unavailable for what the system refuses. */
 export class Pour {
   readonly #path: string
   readonly #handle: FileHandle
@@ -17,10 +18,13 @@ export class Pour {
     this.#handle = handle
   }
 
-  /** Mode 0600, under a name that begins with a dot. */
+  /** Makes the directory (mode 0700). The file has mode 0600, and a name that begins with a dot. */
   static async into(directory: string): Promise<Pour> {
     const path = join(directory, `.${randomBytes(9).toString('base64url')}`)
-    return new Pour(path, await open(path, 'wx+', 0o600))
+    return await written(path, async () => {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      return new Pour(path, await open(path, 'wx+', 0o600))
+    })
   }
 
   /** A promise has to be waited for. */
@@ -34,7 +38,7 @@ export class Pour {
     const text = this.#pieces.join('')
     this.#pieces = []
     this.#waiting = 0
-    await this.#handle.appendFile(text)
+    await written(this.#path, () => this.#handle.appendFile(text))
   }
 
   /** All of it behind what is in another. */
@@ -42,29 +46,41 @@ export class Pour {
     await this.#flush()
     await other.#flush()
     const piece = Buffer.alloc(bufferOctets)
-    for (let at = 0; ; ) {
-      const { bytesRead } = await this.#handle.read(piece, 0, piece.length, at)
-      if (bytesRead === 0) return
-      await other.#handle.appendFile(piece.subarray(0, bytesRead))
-      at += bytesRead
-    }
+    await written(other.#path, async () => {
+      for (let at = 0; ; ) {
+        const { bytesRead } = await this.#handle.read(piece, 0, piece.length, at)
+        if (bytesRead === 0) return
+        await other.#handle.appendFile(piece.subarray(0, bytesRead))
+        at += bytesRead
+      }
+    })
   }
 
   /** Ends it: durable, under its name, in the place of what had that. */
   async publish(name: string): Promise<string> {
     await this.#flush()
-    await this.#handle.sync()
-    await this.#handle.close()
     const path = join(dirname(this.#path), name)
-    await rename(this.#path, path)
-    await syncDirectory(dirname(path))
+    await written(path, async () => {
+      await this.#handle.sync()
+      await this.#handle.close()
+      await rename(this.#path, path)
+      await syncDirectory(dirname(path))
+    })
     return path
   }
 
   /** Ends it, and nothing is left. */
   async remove(): Promise<void> {
     await this.#handle.close()
-    await unlink(this.#path)
+    await rm(this.#path, { force: true })
+  }
+}
+
+const written = async <T>(path: string, write: () => Promise<T>): Promise<T> => {
+  try {
+    return await write()
+  } catch (cause) {
+    throw new StoreError('unavailable', `${path} can not be written: ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -2,7 +2,6 @@
  * Writes a certificate while its entries are being found, so that none is held in memory: they go to a file of their own first, behind which counts
  * and roots are known. It is not signed, and there is no certificate, unless the counts add up.
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonical } from './canonical.ts'
 import {
@@ -42,9 +41,8 @@ export class CertificateWriter implements AsyncDisposable {
     this.#spool = spool
   }
 
-  /** Throws what the system refuses. */
+  /** Makes the directory. Throws StoreError, as everything here does that writes. */
   static async open(directory: string): Promise<CertificateWriter> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
     return new CertificateWriter(directory, await Pour.into(directory))
   }
 

@@ -1,7 +1,7 @@
 /** When a certificate is made, with a clock that the test turns and a POP3 server that does what it is told. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { proof } from '#migrate/proof/extension.ts'
 import type { MigrationRecord } from '#migrate/records/record.ts'
@@ -58,7 +58,7 @@ const stage = async (kept?: string) => {
   const told = (text: string) => scene.lines.filter((line) => line.message.includes(text))
   const ask = (request: { readonly [name: string]: string }) =>
     extension.answer({ user: anna, userId: anna, ...request }, new AbortController().signal)!
-  return { backend, scene, extension, certificates, newest, told, ask }
+  return { directory, backend, scene, extension, certificates, newest, told, ask }
 }
 
 it('a server that lets nobody in again so soon is asked later, and every use of the password is in the log', async () => {
@@ -80,6 +80,21 @@ it('a server that lets nobody in again so soon is asked later, and every use of 
   const uses = told('password of a user').filter(({ fields }) => fields.why === 'for the certificate of the migration')
   expect(uses.map(({ fields }) => fields.audit)).toEqual(['migration-password', 'migration-password'])
   expect(JSON.stringify(scene.lines)).not.toContain('"pw"')
+})
+
+it('a certificate that can not be written ends nothing, and is made when there is room', async () => {
+  const { directory, scene, certificates, told, ask } = await stage('pw')
+  const place = join(directory, 'certificates', accountDirectory(anna))
+  await mkdir(dirname(place), { recursive: true })
+  await writeFile(place, 'in the way')
+  await scene.login()
+  await scene.until(() => told('no certificate').length === 1)
+  expect(told('no certificate')[0]?.fields.reason).toContain(place)
+  expect(await ask({ type: 'migration-verify' })).toMatchObject({ ok: false, text: expect.stringContaining(place) })
+  await rm(place)
+  scene.clock.turn(61)
+  await scene.until(() => told('certified').length === 1)
+  expect(await certificates()).toHaveLength(1)
 })
 
 it('a message that the server lists and never gives is an exception, and is told when both sides are compared', async () => {

@@ -86,4 +86,7 @@ it('each message that an old server lists is here, or is not for a reason; one t
   expect(entries[8]!.detail).toContain(`UID ${(told as { uid: Uid }).uid} `)
   const unknown = await here.standings(listing(undefined, 1), url, false)
   expect(unknown(0)).toEqual({ exception: 'mailbox-not-pulled' })
+  // In modified UTF-7 an old server can spell what UTF-8 can not.
+  const odd = listing(inboxId, 1, { path: '\ud800x' })
+  expect(entryOf(odd, 0, (await here.standings(odd, url, false))(0)).from).toBe('\ufffdx')
 })
