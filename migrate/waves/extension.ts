@@ -1,10 +1,13 @@
-/** Waves in ms_syncd: answers what msadm wave asks. docs/mpp.md */
+/** Waves in ms_syncd: answers what msadm wave asks, and msadm migrate --dry-run. docs/mpp.md */
+import type { DryRunAnswer } from '#src/auth/migration-questions.ts'
 import type { WaveLimitsRequest, WaveMemberRequest, WaveRefusal } from '#src/auth/ms-syncd-waves.ts'
 import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { Json } from '#src/events/types.ts'
 import type { OpenWithMigrations } from '../records/extension.ts'
-import { MemberWork } from './member-work.ts'
+import { dryRun, readDryRun } from './dry-run.ts'
+import { MemberWork, type WorkParts } from './member-work.ts'
 import { NotesDirectory } from './notes.ts'
+import type { Costs } from './report.ts'
 import { WaveFiles } from './wave-files.ts'
 import { WaveRefused, Waves } from './waves.ts'
 
@@ -12,6 +15,8 @@ type Asked = { readonly [key: string]: Json }
 
 export const waves: OpenWithMigrations = async ({ runtime, gateway, accounts, shared }, migrations) => {
   let { config } = runtime
+  const closing = new AbortController()
+  const parts = { gateway, accounts, migrations, config: () => config }
   const opened = new Waves({
     gateway,
     migrations,
@@ -19,20 +24,37 @@ export const waves: OpenWithMigrations = async ({ runtime, gateway, accounts, sh
     clock: gateway.clock,
     files: new WaveFiles(shared('waves')),
     notes: new NotesDirectory(shared('wave-notes')),
-    work: new MemberWork({ gateway, accounts, migrations, config: () => config }),
+    work: new MemberWork(parts),
   })
   return {
-    answer: (request) => (isAsked(request) ? answer(opened, request) : undefined),
+    answer: (request, signal) => {
+      if (isAsked(request, 'wave')) return answer(opened, request)
+      if (!isAsked(request, 'migration-dry-run')) return undefined
+      return foresee(parts, request, opened.costs(), AbortSignal.any([signal, closing.signal]))
+    },
     started: () => opened.start(),
     async reload(next) {
       config = next
     },
-    stop: () => opened.stop(),
+    async stop() {
+      closing.abort(new AuthError('unavailable', 'ms_syncd is stopping'))
+      await opened.stop()
+    },
   }
 }
 
-const isAsked = (request: Json): request is Asked =>
-  typeof request === 'object' && request !== null && !Array.isArray(request) && (request as Asked).type === 'wave'
+const isAsked = (request: Json, type: 'wave' | 'migration-dry-run'): request is Asked =>
+  typeof request === 'object' && request !== null && !Array.isArray(request) && (request as Asked).type === type
+
+const foresee = async (parts: WorkParts, asked: Asked, costs: Costs, signal: AbortSignal): Promise<DryRunAnswer> => {
+  const order = readDryRun(asked)
+  if (order === undefined) return { ok: false, text: notUnderstood().message }
+  try {
+    return await dryRun(parts, order, costs, signal)
+  } finally {
+    order.password?.fill(0)
+  }
+}
 
 const answer = async (waves: Waves, asked: Asked): Promise<Json> => {
   try {

@@ -6,11 +6,14 @@ import { type BackendAccess, openBackend, openImapBackend } from '#gateway/backe
 import { hostKey } from '#gateway/backend/profile.ts'
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
 import { pollPriority } from '#gateway/ms_syncd/scheduler.ts'
+import type { AccountSource } from '#src/auth/account-source.ts'
 import type { AccountRecord } from '#src/auth/accounts.ts'
+import { withProperties } from '#src/auth/with-properties.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Backend, UserBackends } from '#src/config/backends.ts'
-import { octetsPerKb, type QuotaLimits } from '#src/server/quota-limits.ts'
+import type { Config } from '#src/config/config.ts'
+import { limitsOf, octetsPerKb, type QuotaLimits } from '#src/server/quota-limits.ts'
 import { type Counted, countImap } from './count-imap.ts'
 import { countPop3 } from './count-pop3.ts'
 import type { BackendCount, Inventory } from './notes.ts'
@@ -29,6 +32,18 @@ export interface InventoryRequest {
   readonly limits: QuotaLimits
   readonly log: Log
   readonly signal: AbortSignal
+}
+
+/** The user's account as a migration that an operator ordered would leave it. Throws StoreError. */
+export const accountToBe = async (
+  accounts: Pick<AccountSource, 'find'>,
+  config: Config,
+  userId: UserId,
+  properties: AccountRecord['properties'],
+): Promise<{ readonly before: AccountRecord | undefined; readonly limits: QuotaLimits }> => {
+  const before = await accounts.find(userId)
+  const account = withProperties({ userId, state: 'enabled' }, properties, before)
+  return { before, limits: limitsOf(config, userId, account) }
 }
 
 /** What goes wrong at an old server is a finding. Throws the signal's reason. */

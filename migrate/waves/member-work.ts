@@ -5,10 +5,9 @@ import type { AccountSource } from '#src/auth/account-source.ts'
 import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Config } from '#src/config/config.ts'
-import { limitsOf } from '#src/server/quota-limits.ts'
 import type { Migrations } from '../records/migrations.ts'
 import type { MigrationRecord } from '../records/record.ts'
-import { takeInventory } from './inventory.ts'
+import { accountToBe, takeInventory } from './inventory.ts'
 import type { LiveWave } from './live-wave.ts'
 import { maxStragglers, type NotesChange, type Pass } from './notes.ts'
 import { arrivedSince, type Places, placesOf } from './stragglers.ts'
@@ -53,21 +52,14 @@ export class MemberWork {
     const backends = await migrations.backendsOf(record)
     const password = migrations.password(record, 'its wave takes an inventory')
     try {
-      const account = await accounts.find(userId)
-      const wanted = account ?? {
-        userId,
-        state: 'enabled',
-        verifiers: undefined,
-        services: {},
-        properties: record.account.properties,
-      }
+      const { before, limits } = await accountToBe(accounts, config(), userId, record.account.properties)
       const inventory = await takeInventory({
         gateway,
         userId,
         backends,
         password,
-        account: account?.state === 'enabled' && !live.isHere(userId) ? account : undefined,
-        limits: limitsOf(config(), userId, wanted),
+        account: before?.state === 'enabled' && !live.isHere(userId) ? before : undefined,
+        limits,
         log: gateway.log.child({ user: userId, wave: live.wave.name }),
         signal,
       })

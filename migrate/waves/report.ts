@@ -4,7 +4,7 @@ import type { WaveMember, WavePlan, WaveRisk, WaveSummary } from '#src/auth/ms-s
 import type { UserId } from '#src/base/ids.ts'
 import { type Cost, costOf, duration, type Load, type Measured, msOf } from './forecast.ts'
 import { type LiveWave, thereOf } from './live-wave.ts'
-import { adviceOf, isBlocking } from './risks.ts'
+import { isBlocking, told } from './risks.ts'
 import type { WaveRunner } from './runner.ts'
 import { type Member, stateOf } from './wave.ts'
 
@@ -77,7 +77,7 @@ export const memberOf = ({ live, running }: WaveRunner, gateway: Gateway, { user
 }
 
 export const risksOf = (live: LiveWave, { userId }: Member): readonly WaveRisk[] =>
-  live.risksOf(userId).map((risk) => ({ userId, ...risk, advice: adviceOf(risk), isBlocking: isBlocking(risk) }))
+  live.risksOf(userId).map((risk) => ({ userId, ...told(risk) }))
 
 /** What pulls from each host cost so far, of all waves; from one that nothing was pulled from yet, as from the others. */
 export type Costs = (host: string) => Cost

@@ -1,11 +1,13 @@
 /** What an inventory finds that an operator should know before a wave begins, and what can be done about it. */
 import { BackendError } from '#gateway/backend/errors.ts'
+import type { ToldRisk } from '#src/auth/migration-questions.ts'
 import { AuthError, StoreError } from '#src/base/errors.ts'
 
 const advices = {
   'no-server': 'no old server is known: set ms_syncd_host, or add a record for the user to ms_sync.xml',
   'no-password': 'there is no password for the old server: give one in the CSV file, or let the user log in',
-  'wrong-password': 'the old server refuses the password: give the right one in the CSV file and create the wave again',
+  'wrong-password':
+    'the old server refuses the password: give the right one; for a wave, in the CSV file, and create it again',
   'no-consent': 'the owner has to allow it at the provider first: msadm oauth, or an application password',
   'accepts-anything': 'the old server accepts any password: nobody is moved by its word; have it mended first',
   unreachable: 'the old server could not be asked: look at the reason, then take the inventory again',
@@ -46,7 +48,9 @@ export interface Risk {
   readonly found: string
 }
 
-export const adviceOf = ({ kind }: Risk): string => advices[kind]
+/** As an operator is told. */
+export const told = (risk: Risk): ToldRisk => ({ ...risk, advice: advices[risk.kind], isBlocking: isBlocking(risk) })
+
 export const isBlocking = ({ kind }: Risk): boolean => blocking.has(kind)
 
 /** Why a look at an old server failed. */

@@ -202,7 +202,7 @@ export class Waves {
     await live.refresh()
     return {
       ok: true,
-      plan: planOf(live, this.#parts.gateway, this.#costs()),
+      plan: planOf(live, this.#parts.gateway, this.costs()),
       risks: live.members.slice(from, from + pageLength).flatMap((member) => risksOf(live, member)),
       ...nextOf(from, live.members.length),
     }
@@ -224,13 +224,14 @@ export class Waves {
     }
   }
 
-  #costs(): Costs {
+  /** By all pulls of all waves. */
+  costs(): Costs {
     return costsOf([...this.#runners.values()].map(({ live }) => live))
   }
 
   async #summary(runner: WaveRunner): Promise<WaveSummary> {
     await runner.live.refresh()
-    return summaryOf(runner, this.#parts.gateway, this.#costs())
+    return summaryOf(runner, this.#parts.gateway, this.costs())
   }
 
   #change(name: string, change: (runner: WaveRunner) => Promise<void>): Promise<WaveAnswers['changed']> {

@@ -7,6 +7,49 @@ export type MigrationQuestion =
   /** It answers MigrationVerdicts. */
   | { readonly type: 'migration-pause' | 'migration-resume'; readonly userIds?: readonly string[] }
 
+/** What a migration of a user would find. Nothing is changed on either side, and nothing of it remembered. It answers DryRunAnswer. */
+export type DryRunRequest = {
+  readonly type: 'migration-dry-run'
+  /** As the operator wrote it. */
+  readonly user: string
+  readonly userId: string
+  /** Base64 of the octets; absent: as in MigrateRequest. */
+  readonly password?: string
+  /** Of the account that would be made. */
+  readonly properties: readonly (readonly [name: string, value: string])[]
+}
+
+/** Something that an operator should know before a migration. */
+export type ToldRisk = {
+  readonly kind: string
+  readonly found: string
+  readonly advice: string
+  /** The user can't be moved like that. */
+  readonly isBlocking: boolean
+}
+
+/** Of one user, by logins and listings. */
+export type DryRun = {
+  readonly ok: true
+  readonly userId: string
+  /** Old servers that let the gateway in, and what they have. */
+  readonly backends: readonly {
+    readonly url: string
+    readonly mailboxes: number
+    readonly messages: number
+    readonly octets: number
+    /** Octets of the largest message. */
+    readonly largest: number
+  }[]
+  /** Milliseconds that the pull would take. */
+  readonly ms: number
+  /** Pulls that this is made of; 0: it is a guess. */
+  readonly measured: number
+  readonly risks: readonly ToldRisk[]
+}
+/** `text` is for the operator. */
+export type DryRunAnswer = DryRun | { readonly ok: false; readonly text: string }
+
 /** A record, without its secret. */
 export type ToldMigration = {
   readonly userId: string

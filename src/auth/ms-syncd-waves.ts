@@ -1,4 +1,5 @@
 /** What ms_syncd is asked and told about waves of migrations, over the event bus: `{type: 'wave', verb, …}`. docs/mpp.md */
+import type { ToldRisk } from './migration-questions.ts'
 
 export type WaveState =
   | 'created'
@@ -87,14 +88,7 @@ export type WaveMember = {
   readonly octetsThere?: number
 }
 
-export type WaveRisk = {
-  readonly userId: string
-  readonly kind: string
-  readonly found: string
-  readonly advice: string
-  /** The user can't be moved like that. */
-  readonly isBlocking: boolean
-}
+export type WaveRisk = ToldRisk & { readonly userId: string }
 
 export type WavePlan = {
   /** Members without an inventory. */

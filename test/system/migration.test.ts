@@ -1,7 +1,7 @@
 /** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -150,6 +150,43 @@ describe('an old POP3 server', () => {
 
   const msadm = (...words: string[]) =>
     promisify(execFile)(resolve(import.meta.dirname, '../../bin/msadm'), ['-c', wherry.configFile, ...words])
+
+  it('msadm migrate --dry-run tells what would be found and done, fails where it would, and leaves nothing behind', async () => {
+    // What ms_syncd learns of hosts is not about users.
+    const left = async () =>
+      (await readdir(wherry.directory, { recursive: true }))
+        .filter((name) => /^(user|accounts|quarantine)\b/.test(name) && !name.startsWith('user/.gateway/hosts'))
+        .sort()
+    const before = await left()
+    const one = JSON.parse(
+      (await msadm('--json', 'migrate', '--dry-run', '-p', 'secret', 'joe')).stdout.split('\n')[0]!,
+    )
+    await using pop = await RawPop3.login(dovecot.pop3Port, 'joe', 'secret')
+    const [, messages, octets] = /^\+OK (\d+) (\d+)/.exec(await pop.command('STAT'))!.map(Number)
+    expect(one).toMatchObject({
+      userId: 'joe@gateway.example',
+      wouldFail: false,
+      isLoggedIn: true,
+      messages,
+      octets,
+      risks: [],
+    })
+    const file = join(wherry.directory, 'dry.csv')
+    await writeFile(file, 'userid,password,mboxMessageSizeQuota\njoe,secret,1\nbob,wrong,\n')
+    const failed = await msadm('migrate', '-f', file, '--dry-run').catch((error: { stdout: string }) => error)
+    expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining('1 of 2 users could not be moved') })
+    expect(failed.stdout).toMatch(
+      /^joe@gateway.example +1 mailboxes +25 messages .*the account is made\n +over-quota: /,
+    )
+    expect(failed.stdout).toMatch(/\nbob@gateway.example +WOULD FAIL\n +wrong-password: .*\n.*give the right one/)
+    expect(failed.stdout).toMatch(/1 users would be moved, 1 would fail; 25 messages.*Nothing was changed/)
+    await expect(msadm('migrate', '--dry-run', 'joe')).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('no-password'),
+    })
+    expect(await left()).toEqual(before)
+    expect(wherry.log()).toMatch(/used.*audit=migration-password.*dry-run|dry-run.*audit=migration-password/)
+  })
 
   it('MIG-08 MIG-09 MIG-10: msadm migrate moves a user who waits, and again without losing what was put here', async () => {
     await msadm('add', '-m', 'ann')

@@ -1,4 +1,5 @@
 /** Has ms_syncd pull the mail of users, tells how far it is, and makes their accounts. */
+import type { AccountRecord } from '../../auth/accounts.ts'
 import { askToMigrate, type MigrateAnswer } from '../../auth/ms-syncd.ts'
 import { systemClock } from '../../base/clock.ts'
 import { AuthError } from '../../base/errors.ts'
@@ -10,7 +11,7 @@ import type { ListedAccount } from './accounts-file.ts'
 import { CommandError, type Context } from './command.ts'
 
 /** A day: the largest mailbox over a slow line. */
-const timeoutMs = 24 * 3_600_000
+export const timeoutMs = 24 * 3_600_000
 const progressEveryMs = 1_000
 
 export type User = Pick<ListedAccount, 'given' | 'userId' | 'properties'> & { readonly password: Buffer | undefined }
@@ -52,19 +53,25 @@ export const migrateOne = async (user: User, run: Run, renumbered = false): Prom
   const { userId, properties } = user
   const { context } = run
   const before = await context.accounts.find(userId)
-  if (before === undefined && properties.some(([name]) => name.toLowerCase() === ownRootProperty))
-    throw new CommandError(
-      `${ownRootProperty} has to be known before the mail comes: msadm add -m ${userId} ${ownRootProperty}=DIRECTORY, then msadm migrate without it`,
-    )
-  if (before?.state === 'migrating' && user.password === undefined)
-    throw new CommandError(
-      `the account waits for its migration and its user can't log in: give the password with -p, or remove the account first (msadm del ${userId})`,
-    )
+  const refusal = refusalOf(user, before)
+  if (refusal !== undefined) throw new CommandError(refusal)
   const { listed, notGiven } = await pull(user, properties, run, renumbered)
   const left = notGiven === 0 ? '' : `; ${notGiven} of them the old server lists and does not give`
   const state = user.password !== undefined ? 'enabled' : (before?.state ?? 'pulled')
   const follows = state === 'pulled' ? '; the account is made at the first login' : ''
   context.print(`migrated ${userId} (${listed} messages${left}${follows})`, { userId, state, listed, notGiven })
+}
+
+/** Why it can't be done with the account as it is. */
+export const refusalOf = (
+  { userId, password, properties }: User,
+  before: AccountRecord | undefined,
+): string | undefined => {
+  if (before === undefined && properties.some(([name]) => name.toLowerCase() === ownRootProperty))
+    return `${ownRootProperty} has to be known before the mail comes: msadm add -m ${userId} ${ownRootProperty}=DIRECTORY, then msadm migrate without it`
+  if (before?.state === 'migrating' && password === undefined)
+    return `the account waits for its migration and its user can't log in: give the password with -p, or remove the account first (msadm del ${userId})`
+  return undefined
 }
 
 /** Everybody who can be; `again`: also who was. Throws CommandError when somebody can't. */
