@@ -31,7 +31,7 @@ export class RecordJournal implements MigrationJournal {
     const held = record === undefined ? undefined : heldStates[record.state]
     if (held !== undefined)
       throw new AuthError('unavailable', 'the mail is not moved here now; try again later', { cause: new Error(held) })
-    const properties = record === undefined || isOver(record) ? [] : record.account.properties
+    const properties = record === undefined || isClosed(record) ? [] : record.account.properties
     return { properties, by: 'login' }
   }
 
@@ -49,7 +49,7 @@ export class RecordJournal implements MigrationJournal {
     // At once: the caller's copy does not stay.
     const secret = password === undefined ? undefined : this.#passwords.keep(userId, password)
     this.#note(userId, (was) => {
-      const before = was === undefined || isOver(was) ? undefined : was
+      const before = was === undefined || isClosed(was) ? undefined : was
       this.#octetsBefore.set(userId, before?.counts.octets ?? 0)
       if (password !== undefined && before?.secret === undefined) this.#passwords.kept(userId)
       const now = this.#clock.now()
@@ -122,7 +122,7 @@ export class RecordJournal implements MigrationJournal {
   }
 }
 
-const isOver = ({ state }: MigrationRecord): boolean => state === 'closed'
+const isClosed = ({ state }: MigrationRecord): boolean => state === 'closed'
 
 const heldStates: Readonly<Partial<Record<MigrationState, string>>> = {
   paused: 'an operator paused the migration: msadm migrate --resume lets it go on',

@@ -71,9 +71,13 @@ export class Migrations implements Extension {
       case 'migration-list':
         return this.#list(asked.userIds)
       case 'migration-pause':
-        return this.#each(asked.userIds, (userId) => this.pause(userId))
+        return this.#each(
+          asked.userIds,
+          (record) => !isOver(record),
+          (userId) => this.pause(userId),
+        )
       case 'migration-resume':
-        return this.#each(asked.userIds, (userId) => this.resume(userId))
+        return this.#each(asked.userIds, isStopped, (userId) => this.resume(userId))
       default:
         return undefined
     }
@@ -116,20 +120,22 @@ export class Migrations implements Extension {
     return undefined
   }
 
-  /** After the final pass: destroys what is kept for it. */
+  /** After the final pass: destroys what is kept for it. Who was given back stays so. */
   async close(userId: UserId): Promise<void> {
-    await this.records.change(
-      userId,
-      (was) => was && this.#journal.withoutSecret(this.#journal.to(was, 'closed'), 'the migration is closed'),
-    )
+    await this.records.change(userId, (was) => {
+      if (was === undefined) return was
+      const closed = was.state === 'rolled-back' ? was : this.#journal.to(was, 'closed')
+      return this.#journal.withoutSecret(closed, 'the migration is closed')
+    })
   }
 
-  /** Nobody pulls it any more: what is kept is destroyed, and the user's next login begins anew. */
+  /** Its wave is over without it: what is kept is destroyed, and the user's next login, or another wave, begins anew. */
   async giveUp(userId: UserId, reason: string): Promise<void> {
-    await this.records.change(
-      userId,
-      (was) => was && this.#journal.withoutSecret(this.#journal.to(was, 'failed', reason), reason),
-    )
+    await this.records.change(userId, (was) => {
+      if (was === undefined) return was
+      const { wave: _, ...failed } = this.#journal.to(was, 'failed', reason)
+      return this.#journal.withoutSecret(failed, reason)
+    })
   }
 
   /** A user is to be moved later, as part of a wave. Throws StoreError. */
@@ -156,11 +162,41 @@ export class Migrations implements Extension {
 
   /** Resolves when all mail is here and the record says so. Throws AuthError; the record says why. */
   async pull(record: MigrationRecord): Promise<void> {
+    if (record.state === 'paused') throw notMoved(pausedByOperator)
     const password = await this.#passwordFor(record, 'its wave pulls')
-    if (password.kind === 'missing')
-      throw new AuthError('denied', 'the mail could not be moved here', { cause: new Error(password.why) })
-    await this.records.change(record.userId, (was) => was && this.#journal.to(was, 'pulling'))
+    if (password.kind === 'missing') throw notMoved(password.why)
+    const next = await this.records.change(record.userId, (was) =>
+      was === undefined || was.state === 'paused' ? was : this.#journal.to(was, 'pulling'),
+    )
+    if (next?.state === 'paused') {
+      password.octets?.fill(0)
+      throw notMoved(pausedByOperator)
+    }
     await this.#pull(record, password.octets)
+  }
+
+  /** What has come since, for somebody whose mail is here: his account is his own affair by now. Throws AuthError; a password that is refused is destroyed. */
+  async pullAgain(record: MigrationRecord): Promise<void> {
+    const { userId, given } = record
+    const password = await this.#passwordFor(record, 'its wave pulls what has come since')
+    if (password.kind === 'missing') throw notMoved(password.why)
+    try {
+      const order = { userId, given, account: undefined }
+      const { listed, notGiven } = await this.#gateway.migrate(order, password.octets)
+      await this.records.change(
+        userId,
+        (was) => was && { ...was, counts: { ...was.counts, listed, notGiven, here: listed - notGiven } },
+      )
+    } catch (error) {
+      if (error instanceof AuthError && error.kind === 'bad-credentials')
+        await this.records.change(
+          userId,
+          (was) => was && this.#journal.withoutSecret({ ...was, reason: reasonOf(error) }, refusedThere),
+        )
+      throw error
+    } finally {
+      password.octets?.fill(0)
+    }
   }
 
   /** Ends a pull that is under way; whoever waits for it is told `reason`. Its record stays. */
@@ -209,8 +245,7 @@ export class Migrations implements Extension {
   async #notPulled(userId: UserId, error: unknown): Promise<void> {
     // It was let in, and its own news tell how it goes on.
     if (this.#closing.signal.aborted || this.#gateway.isMigrating(userId)) return
-    const { message, cause } = error as Error
-    const reason = cause instanceof Error ? cause.message : message
+    const reason = reasonOf(error as Error)
     const isRefused = error instanceof AuthError && error.kind === 'bad-credentials'
     await this.records
       .change(userId, (was) => {
@@ -218,7 +253,7 @@ export class Migrations implements Extension {
         if (!isRefused) return this.#journal.to(was, 'failed', reason)
         // Asked again and again it would lock the user out there.
         const failed = this.#journal.to(was, 'failed', `${reason}; ${needsPassword}`)
-        return this.#journal.withoutSecret(failed, 'the old server refuses it')
+        return this.#journal.withoutSecret(failed, refusedThere)
       })
       .catch((failure: Error) =>
         this.#log.log('err', 'the record of a migration could not be written', {
@@ -274,10 +309,11 @@ export class Migrations implements Extension {
 
   async #each(
     userIds: readonly UserId[] | undefined,
+    isMeant: (record: MigrationRecord) => boolean,
     work: (userId: UserId) => Promise<string | undefined>,
   ): Promise<MigrationVerdicts> {
     const { records, damaged } = userIds === undefined ? await this.records.list() : { records: [], damaged: [] }
-    const about = userIds ?? records.filter((record) => !isOver(record)).map(({ userId }) => userId)
+    const about = userIds ?? records.filter(isMeant).map(({ userId }) => userId)
     const verdicts: MigrationVerdict[] = []
     for (const userId of about) {
       const refusal = await work(userId)
@@ -293,10 +329,21 @@ type KeptPassword =
   { readonly kind: 'found'; readonly octets: Buffer | undefined } | { readonly kind: 'missing'; readonly why: string }
 
 const nothingKnown = 'no migration of this user is known'
+const refusedThere = 'the old server refuses it'
+const pausedByOperator = 'an operator paused the migration: msadm migrate --resume lets it go on'
+
+const notMoved = (why: string): AuthError =>
+  new AuthError('denied', 'the mail could not be moved here', { cause: new Error(why) })
+
+const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message)
 
 /** Nothing is pulled any more. */
 const isOver = ({ state }: MigrationRecord): boolean =>
   state === 'migrated' || state === 'closed' || state === 'rolled-back'
+
+/** Who is meant where nobody is named. Members of a wave wait for their turn in it. */
+const isStopped = ({ state, wave }: MigrationRecord): boolean =>
+  state === 'paused' || (wave === undefined && (state === 'failed' || state === 'pulling'))
 
 const told = ({ userId, state, since, begun, reason, wave, counts, secret }: MigrationRecord): ToldMigration => ({
   userId,

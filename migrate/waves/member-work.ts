@@ -84,8 +84,7 @@ export class MemberWork {
     const beganMs = clock.monotonic()
     let error: string | undefined
     try {
-      if (wasHere) await this.#again(record)
-      else await migrations.pull(record)
+      await (wasHere ? migrations.pullAgain(record) : migrations.pull(record))
     } catch (caught) {
       signal.throwIfAborted()
       if (!(caught instanceof AuthError)) throw caught
@@ -142,22 +141,6 @@ export class MemberWork {
     const record = live.recordOf(userId)
     const backends = record === undefined ? undefined : await this.#parts.migrations.backendsOf(record)
     return backends === undefined ? '' : hostKey(backends.master.host, backends.master.port)
-  }
-
-  /** Of somebody who has an account here, whose password is his own affair by now. Throws AuthError. */
-  async #again(record: MigrationRecord): Promise<void> {
-    const { gateway, migrations } = this.#parts
-    const { userId, given } = record
-    const password = migrations.password(record, 'its wave pulls what has come since')
-    try {
-      const { listed, notGiven } = await gateway.migrate({ userId, given, account: undefined }, password)
-      await migrations.records.change(
-        userId,
-        (was) => was && { ...was, counts: { ...was.counts, listed, notGiven, here: listed - notGiven } },
-      )
-    } finally {
-      password?.fill(0)
-    }
   }
 
   /** It waits for the next session with the old server, and keeps nothing busy. */

@@ -56,13 +56,14 @@ export class Waves {
   async check(name: string, userIds: readonly string[]): Promise<WaveAnswers['check']> {
     checkName(name)
     const wave = await this.#parts.files.find(name)
-    if (wave?.cutOver !== undefined)
-      throw new WaveRefused(`the wave ${name} is cut over: nobody joins it any more; create another one`)
     const faults: [string, string][] = []
+    const members = new Set<string>(wave?.members.map(({ userId }) => userId))
     for (const userId of userIds) {
       const record = await this.#parts.records.find(userId as UserId)
       if (record?.wave !== undefined && record.wave !== name)
         faults.push([userId, `is in the wave ${record.wave} already`])
+      else if (wave?.cutOver !== undefined && !members.has(userId))
+        faults.push([userId, `is not in the wave ${name}, which is cut over: create another one`])
       else if (record?.state === 'closed') faults.push([userId, 'was moved already, and is closed'])
     }
     return { ok: true, faults }

@@ -34,7 +34,7 @@ export const migrate: Command = {
   --dry-run        tells what would happen, by a login at the old server and its listings; nothing is changed there or here, and nothing remembered
   --list           migrations and their states, of these users or of all
   --pause          stops them until somebody lets them go on, also over restarts; logins of users who have no account yet are refused meanwhile
-  --resume         lets those go on that were paused or failed, where the password is kept (migration_key_file) or none is needed
+  --resume         lets those go on that were paused or failed, where the password is kept (migration_key_file) or none is needed; without userids all of them, but for members of a wave that wait for their turn
 
 The old server is that of ms_syncd (ms_syncd_host, or the user's record in ms_sync.xml), which has to run with auto_migrate; nothing is changed there.
 What broke off, or was interrupted here, goes on by itself, and where it was when the same command is given again: mail that is here stays, whoever put it there, and only what is

@@ -1,0 +1,148 @@
+/** What an operator tells a wave while it runs, with a clock that the test turns and a maildrop that does what it is told. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { Migrations } from '#migrate/records/migrations.ts'
+import { MemberWork } from '#migrate/waves/member-work.ts'
+import { NotesDirectory } from '#migrate/waves/notes.ts'
+import { WaveFiles } from '#migrate/waves/wave-files.ts'
+import { Waves } from '#migrate/waves/waves.ts'
+import { openAccountSource } from '#src/auth/account-source.ts'
+import type { WaveMemberRequest, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { silentLog } from '#src/base/log.ts'
+import { makeUserDatabase } from '#src/config/backends.ts'
+import { configOf } from '#src/config/config.ts'
+import { scriptedPop3 } from '#test/support/pop3-script.ts'
+import { gatewayScene, TurnedClock } from '../../gateway/ms_syncd/support.ts'
+
+const dayMs = 86_400_000
+const idOf = (name: string) => `${name}@example.org` as UserId
+
+const memberOf = (name: string, password = 'pw'): WaveMemberRequest => ({
+  userId: idOf(name),
+  given: idOf(name),
+  properties: [],
+  password: Buffer.from(password).toString('base64'),
+})
+
+const stage = async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'waves-'))
+  await writeFile(join(directory, 'key'), Buffer.alloc(32, 7))
+  const messages = [1, 2, 3].map((n) => ({ uidl: `id${n}`, octets: Buffer.from(`Subject: ${n}\r\n\r\n${n}\r\n`) }))
+  const backend = await scriptedPop3({ messages, capabilities: ['PIPELINING', 'UIDL', 'USER'] })
+  const options = {
+    gateway_mode: false,
+    auto_migrate: true,
+    account_db: join(directory, 'accounts'),
+    migration_key_file: join(directory, 'key'),
+  }
+  const config = configOf(options)
+  const accounts = openAccountSource({ config, log: silentLog, clock: new TurnedClock() })
+  const scene = await gatewayScene(backend.port, options, makeUserDatabase(undefined, []), accounts)
+  const { gateway, clock } = scene
+  const shared = (name: string) => join(directory, name)
+  const migrations = await Migrations.open({ runtime: { config, log: scene.log, clock }, gateway, shared })
+  const notes = new NotesDirectory(shared('wave-notes'))
+  const waves = new Waves({
+    gateway,
+    migrations,
+    records: migrations.records,
+    clock,
+    files: new WaveFiles(shared('waves')),
+    notes,
+    work: new MemberWork({ gateway, accounts, migrations, config: () => config }),
+  })
+  onTestFinished(async () => {
+    await waves.stop()
+    await migrations.stop()
+    await scene[Symbol.asyncDispose]()
+    await backend[Symbol.asyncDispose]()
+    await accounts.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const reaches = async (holds: (wave: WaveSummary) => boolean): Promise<WaveSummary> => {
+    let wave: WaveSummary | undefined
+    await scene.until(async () => {
+      // What is known of members is held for a moment.
+      clock.turn(31)
+      wave = (await waves.status('first')).wave
+      return holds(wave)
+    })
+    return wave!
+  }
+  const record = (name: string) => migrations.records.find(idOf(name))
+  const pass = async (name: string) => (await notes.find(idOf(name))).pass
+  /** Users in the order in which they were let in. */
+  const order: string[] = []
+  backend.on('USER', ({ argument }) => {
+    order.push(argument.split('@')[0]!)
+    return '+OK\r\n'
+  })
+  return { backend, scene, clock, migrations, waves, reaches, record, pass, order }
+}
+
+const isIdle = ({ task }: WaveSummary): boolean => task === undefined
+
+it('a member whom an operator paused stays so, and the wave goes on without him', async () => {
+  const { waves, migrations, reaches, record, order } = await stage()
+  await waves.add(
+    'first',
+    ['anna', 'bert'].map((name) => memberOf(name)),
+  )
+  expect(await migrations.pause(idOf('bert'))).toBeUndefined()
+  await waves.begin('first', 'pull')
+  expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 1, paused: 1 }, failed: 1 })
+  expect(order).not.toContain('bert')
+  expect((await waves.status('first')).members[1]!.reason).toContain('msadm migrate --resume')
+  expect(await migrations.resume(idOf('bert'))).toBeUndefined()
+  await reaches(({ states }) => states.migrated === 2)
+  expect((await record('bert'))?.secret).toBeDefined()
+})
+
+it('who is resumed where nobody is named: not those who wait for their turn in a wave', async () => {
+  const { waves, migrations, record } = await stage()
+  await waves.add('first', [memberOf('anna')])
+  expect(await migrations.answer({ type: 'migration-resume' })).toMatchObject({ verdicts: [] })
+  expect(await record('anna')).toMatchObject({ state: 'waiting' })
+})
+
+it('a password that the old server refuses behind the pull is tried once, and destroyed; another one can be given', async () => {
+  const { backend, scene, clock, waves, reaches, record, pass, order } = await stage()
+  await waves.add('first', [memberOf('anna')])
+  await waves.begin('first', 'pull')
+  await reaches(isIdle)
+  backend.options.password = 'changed'
+  order.length = 0
+  await waves.begin('first', 'cutover', { closing: clock.now() + 365 * dayMs, everyMs: 60_000 })
+  await reaches(({ state }) => state === 'watch')
+  for (let rounds = 0; rounds < 3; rounds++) {
+    const { at } = (await pass('anna'))!
+    await scene.until(async () => {
+      clock.turn(30)
+      return (await pass('anna'))!.at > at
+    })
+  }
+  expect(order).toEqual(['anna'])
+  expect(await record('anna')).toMatchObject({ state: 'migrated', reason: expect.stringContaining('refused') })
+  expect((await record('anna'))?.secret).toBeUndefined()
+  await expect(waves.add('first', [memberOf('carl')])).rejects.toThrow(/carl.*cut over/)
+  await waves.add('first', [memberOf('anna', 'changed')])
+  await reaches(({ failed, done }) => failed === 0 && done === 1)
+})
+
+it('who was left out of a wave that is closed can be moved by another, and nothing is kept of him', async () => {
+  const { backend, clock, waves, reaches, record } = await stage()
+  await waves.add('first', [memberOf('anna'), memberOf('bert', 'wrong')])
+  await waves.begin('first', 'pull')
+  await reaches(isIdle)
+  await waves.begin('first', 'cutover', { closing: clock.now() + 365 * dayMs })
+  await reaches(({ state }) => state === 'watch')
+  clock.turn((366 * dayMs) / 1_000)
+  await reaches(({ state }) => state === 'closed')
+  expect(await record('anna')).toMatchObject({ state: 'closed', wave: 'first' })
+  expect(await record('bert')).toMatchObject({ state: 'failed', reason: expect.stringContaining('closed') })
+  backend.options.password = 'pw'
+  expect(await waves.add('second', [memberOf('bert')])).toMatchObject({ added: 1 })
+})
