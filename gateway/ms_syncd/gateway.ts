@@ -148,7 +148,8 @@ export class Gateway {
       throw new AuthError('unavailable', 'ms_syncd runs without auto_migrate: set it to true and restart ms_syncd')
     const log = this.log.child({ user: order.userId })
     const makeAccount = accountMaker(accounts, this.#config.get('auto_add_laser_routing'), log)
-    return { order, makeAccount, journal: this.#journal, clock: this.clock, log }
+    const leave = (userId: UserId) => this.#leave(userId)
+    return { order, makeAccount, leave, journal: this.#journal, clock: this.clock, log }
   }
 
   /** SYN-01: those who have an account are polled as well. */
@@ -198,8 +199,14 @@ export class Gateway {
     return undefined
   }
 
+  /** Ends sessions of the user that are passed through, and lets no other one begin; undefined: there is none. */
+  #leave(userId: UserId): Promise<void> | undefined {
+    return this.#passages?.has(userId) === true ? this.#passages.leave(userId) : undefined
+  }
+
   /** Whether the user's sessions are passed through to the old server, as long as no account decides. */
   async #passes(userId: UserId): Promise<boolean> {
+    if (this.#users.get(userId)?.isLeaving === true) return false
     if (!this.#config.get('auto_migrate') || this.#config.get('migration_routing') !== 'proxy') return false
     return !((await this.#journal?.isPulled(userId)) ?? false)
   }

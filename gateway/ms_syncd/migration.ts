@@ -1,6 +1,7 @@
 /** What makes a local user of somebody whose mail was pulled. MIG-02 to MIG-06; docs/decisions/0260-who-is-moved-at-login.md */
 import type { Clock } from '#src/base/clock.ts'
 import { AuthError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { MakeAccount } from './account-maker.ts'
 import type { BackendLink } from './link.ts'
@@ -15,6 +16,8 @@ export interface MigrationParts {
   readonly order: PullOrder
   /** When all mail is here. */
   readonly makeAccount: MakeAccount
+  /** Ends the user's sessions at the old server that go through here; undefined: there is none. */
+  readonly leave: (userId: UserId) => Promise<void> | undefined
   readonly journal: MigrationJournal | undefined
   readonly clock: Clock
   readonly log: Log
@@ -30,6 +33,8 @@ export class Migration {
   #isBegun = false
   /** With a right of the gateway's own, and no password. */
   #isAlone = false
+  /** What was pulled while the user still worked at the old server is followed by another pass: so many there have been. */
+  #leaving: 'not yet' | 'under way' | ReadonlyMap<BackendLink, number> = 'not yet'
   #finishing: Promise<boolean> | undefined
   #isOver = false
   readonly #end = Promise.withResolvers<Pulled>()
@@ -103,12 +108,38 @@ export class Migration {
     return links.every(({ passes }) => passes.whole > 0)
   }
 
-  /** After a session with a backend. Makes the account when all mail is here. True when this did. */
-  async look(links: readonly BackendLink[], password: Buffer | undefined): Promise<boolean> {
+  /** No session of the user goes to the old server any more. */
+  get isLeaving(): boolean {
+    return this.#leaving !== 'not yet'
+  }
+
+  /** True: what was done at the old server through here is here as well. */
+  #hasLeft(links: readonly BackendLink[], onLeft: () => void): boolean {
+    if (this.#leaving === 'not yet') {
+      this.#leaving = 'under way'
+      const left = this.#parts.leave(this.#parts.order.userId)
+      if (left === undefined) this.#leaving = new Map()
+      else
+        void left.then(() => {
+          this.#leaving = new Map(links.map((link) => [link, link.passes.whole]))
+          for (const link of links) link.promptNow()
+          onLeft()
+        })
+    }
+    const before = this.#leaving
+    return before !== 'under way' && links.every((link) => link.passes.whole > (before.get(link) ?? 0))
+  }
+
+  /** After a session with a backend. `onLeft`: sessions with them are due. Makes the account when all mail is here. True when this did. */
+  async look(
+    links: readonly BackendLink[],
+    password: Buffer | undefined,
+    onLeft: () => void = () => {},
+  ): Promise<boolean> {
     if (this.#isOver || (password === undefined && !this.#isAlone)) return false
     for (const link of links)
       if (link.passes.whole > 0 && !isPulled(link)) link.promptAt(this.#parts.clock.monotonic() + passEveryMs)
-    if (!links.every(isPulled)) {
+    if (!links.every(isPulled) || !this.#hasLeft(links, onLeft)) {
       this.#tell((journal, order) => journal.passed(order, countsOf(links)))
       return false
     }

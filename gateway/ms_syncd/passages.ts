@@ -17,9 +17,10 @@ const ticketOctets = 32
 const ticketLineOctets = 44
 /** How often it is looked whether the users are still elsewhere. */
 const lookMs = 5_000
-/** A session of a user who is here now ends when nothing has passed for so long, or at last. */
+/** A session of a user who is here now ends when everything was answered and nothing has passed for so long, or at last. */
 const quietMs = 1_000
 const longestFarewellMs = 60_000
+const lookAgainMs = 250
 /** A peer that is gone without a word is noticed. */
 const keepAliveMs = 60_000
 
@@ -32,6 +33,8 @@ interface Offered {
 interface Carried extends Pick<Offered, 'userId' | 'old'> {
   readonly client: Socket
   passedAtMs: number
+  /** What passed last came from the old server: nothing that it was asked for is under way. */
+  isAnswered: boolean
   leavingSinceMs: number | undefined
 }
 
@@ -73,10 +76,7 @@ export class Passages {
       throw error
     }
     const ticket = randomBytes(ticketOctets).toString('base64url')
-    const expiry = setTimeout(() => {
-      this.#offered.delete(ticket)
-      old.destroy()
-    }, ticketMs)
+    const expiry = setTimeout(() => this.#withdraw(ticket), ticketMs)
     this.#offered.set(ticket, { userId, old, expiry })
     this.#watch ??= this.#look()
     return { path: this.#options.path, ticket, capabilities: [...capabilities] }
@@ -86,13 +86,31 @@ export class Passages {
     return this.#carried.size
   }
 
+  /** Whether sessions of the user are carried, or will be. */
+  has(userId: UserId): boolean {
+    return [...this.#offered.values(), ...this.#carried].some((session) => session.userId === userId)
+  }
+
+  /** Ends all sessions of the user, as one who is here now, and resolves when none is left; and when this stops. */
+  async leave(userId: UserId): Promise<void> {
+    const { signal } = this.#closing
+    for (const [ticket, offered] of this.#offered) if (offered.userId === userId) this.#withdraw(ticket)
+    while (!signal.aborted && this.has(userId)) {
+      for (const carried of this.#carried) if (carried.userId === userId) this.#endWhenQuiet(carried)
+      if (this.has(userId)) await this.#options.clock.sleep(lookAgainMs, signal).catch(() => {})
+    }
+  }
+
+  #withdraw(ticket: string): void {
+    const offered = this.#offered.get(ticket)
+    this.#offered.delete(ticket)
+    clearTimeout(offered?.expiry)
+    offered?.old.destroy()
+  }
+
   async stop(): Promise<void> {
     this.#closing.abort(new Error('ms_syncd is stopping'))
-    for (const { old, expiry } of this.#offered.values()) {
-      clearTimeout(expiry)
-      old.destroy()
-    }
-    this.#offered.clear()
+    for (const ticket of this.#offered.keys()) this.#withdraw(ticket)
     for (const socket of this.#arriving) socket.destroy()
     for (const carried of this.#carried) this.#end(carried)
     await this.#watch
@@ -150,15 +168,23 @@ export class Passages {
 
   #carry({ userId, old }: Offered, client: Socket): void {
     const { clock, log } = this.#options
-    const carried: Carried = { userId, old, client, passedAtMs: clock.monotonic(), leavingSinceMs: undefined }
+    const carried: Carried = {
+      userId,
+      old,
+      client,
+      passedAtMs: clock.monotonic(),
+      isAnswered: true,
+      leavingSinceMs: undefined,
+    }
     this.#carried.add(carried)
     log.log('debug', 'a session goes on at the old server', { user: userId, sessions: this.#carried.size })
-    const onPassed = () => {
+    const passed = (isAnswered: boolean) => () => {
       carried.passedAtMs = clock.monotonic()
+      carried.isAnswered = isAnswered
     }
     old.setKeepAlive(true, keepAliveMs)
-    old.on('data', onPassed)
-    client.on('data', onPassed)
+    old.on('data', passed(true))
+    client.on('data', passed(false))
     old.once('close', () => {
       this.#carried.delete(carried)
       client.end()
@@ -200,16 +226,19 @@ export class Passages {
         staying.set(userId, isElsewhere)
       }
       pauseMs = lookMs
-      const now = clock.monotonic()
-      for (const carried of this.#carried) {
-        if (staying.get(carried.userId) !== false) continue
-        carried.leavingSinceMs ??= now
-        const isQuiet = now - carried.passedAtMs >= quietMs
-        if (isQuiet || now - carried.leavingSinceMs >= longestFarewellMs) {
-          log.log('notice', 'a session at the old server ends: the user is here now', { user: carried.userId })
-          this.#end(carried)
-        } else pauseMs = quietMs
-      }
+      for (const carried of this.#carried)
+        if (staying.get(carried.userId) === false && !this.#endWhenQuiet(carried)) pauseMs = lookAgainMs
     }
+  }
+
+  #endWhenQuiet(carried: Carried): boolean {
+    const { clock, log } = this.#options
+    const now = clock.monotonic()
+    carried.leavingSinceMs ??= now
+    const isQuiet = carried.isAnswered && now - carried.passedAtMs >= quietMs
+    if (!isQuiet && now - carried.leavingSinceMs < longestFarewellMs) return false
+    log.log('notice', 'a session at the old server ends: the user is here now', { user: carried.userId })
+    this.#end(carried)
+    return true
   }
 }

@@ -159,6 +159,11 @@ export class GatewayUser {
     return this.#migration !== undefined
   }
 
+  /** All mail was pulled once, and no session of the user goes to the old server any more. */
+  get isLeaving(): boolean {
+    return this.#migration?.isLeaving === true
+  }
+
   /** Ends the pull that is under way, and forgets its password. False: there is none. */
   stopMigration(reason: string): boolean {
     const migration = this.#migration
@@ -327,7 +332,7 @@ export class GatewayUser {
   /** MIG-05: the account, when all mail is here. */
   async #migrate(): Promise<void> {
     try {
-      if ((await this.#migration?.look(this.#links.all, this.#password)) !== true) return
+      if ((await this.#migration?.look(this.#links.all, this.#password, () => this.plan())) !== true) return
     } catch (error) {
       // The mail is here; the next session tries again.
       this.#log.log('err', 'the account of a migrated user could not be made', { reason: (error as Error).message })
