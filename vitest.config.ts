@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import LongFirst from './test/support/long-first.ts'
 
 export default defineConfig({
   test: {
@@ -8,6 +9,7 @@ export default defineConfig({
     // Most wait for other processes and for the disk.
     maxWorkers: 3,
     pool: 'forks',
+    sequence: { sequencer: LongFirst },
     reporters: ['default', './test/support/summary.ts'],
   },
 })

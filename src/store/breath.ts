@@ -2,7 +2,7 @@
 export const breath = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** Items looked at before others get their turn: a few ms. */
-const itemsPerTurn = 1000
+const itemsPerTurn = 250
 
 /** The items, with a turn for others now and then. */
 export async function* inTurns<T>(items: Iterable<T>): AsyncIterable<T> {

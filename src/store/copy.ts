@@ -47,7 +47,7 @@ export async function copyMessages(
     plan: () => {
       for (const [set, kept] of flags) flags.set(set, target.canonicalFlags(kept))
       return target.planAdditions(
-        messages.map((message, index) => ({
+        messages.values().map((message, index) => ({
           file: files[index]!,
           flags: flags.get(message.flags)!,
           origin: origins[index],

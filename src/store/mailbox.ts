@@ -406,6 +406,8 @@ export class OpenMailbox implements Mailbox {
   async bring(uids: readonly Uid[]): Promise<void> {
     const missing = () => {
       const { messages } = this
+      const [some] = messages.announced()
+      if (some === undefined) return []
       return uids.filter((uid) => messages.has(uid) && !messages.isHereAt(messages.positionOf(uid)))
     }
     if (missing().length === 0) return
@@ -436,9 +438,7 @@ export class OpenMailbox implements Mailbox {
   /**
    * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError limit when there are no more UIDs.
    */
-  *planAdditions(
-    messages: readonly (Omit<Addition, 'uid'> & { readonly uid: Uid | undefined })[],
-  ): Iterable<Operation> {
+  *planAdditions(messages: Iterable<Omit<Addition, 'uid'> & { readonly uid: Uid | undefined }>): Iterable<Operation> {
     for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) })
   }
 

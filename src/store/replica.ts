@@ -34,7 +34,7 @@ export interface Replica<Outcome> {
 }
 
 /** Operations made or applied before others get their turn: a few ms. */
-export const operationsPerTurn = 1000
+export const operationsPerTurn = 250
 
 /** Applies an entry but for `applied`, which the caller calls in the same breath in which it moves its position. */
 export async function applyEntry<Outcome>(

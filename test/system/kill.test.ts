@@ -11,8 +11,8 @@ import { startWherry, type Wherry } from '../support/wherry.ts'
 
 const kills = Number(process.env.WHERRY_KILLS ?? 50)
 const messagesEach = 400
-/** A supervisor waits longer before each restart; a fresh one is quick again. */
-const killsPerStart = 4
+/** A supervisor waits longer before each restart (3 to 4 of each service make 100 to 800 ms); a fresh one takes seconds to start. */
+const killsPerStart = 10
 const victims = ['ms_syncd', 'imapd', 'mseventd'] as const
 
 const digest = (octets: Buffer) => createHash('sha256').update(octets).digest('hex')
