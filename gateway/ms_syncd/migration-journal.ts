@@ -18,6 +18,8 @@ export interface PullOrder {
   readonly given: string
   /** Undefined: whoever ordered it makes the account, and no record is kept. */
   readonly account: WantedAccount | undefined
+  /** Without an account: this pull is the last one, and what is here is worth a proof. */
+  readonly isLast?: boolean
 }
 
 export type RecordedOrder = PullOrder & { readonly account: WantedAccount }

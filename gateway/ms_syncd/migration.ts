@@ -108,6 +108,12 @@ export class Migration {
     return links.every(({ passes }) => passes.whole > 0)
   }
 
+  /** One of those that somebody may want to prove: not a look for what has come since. */
+  get isProvable(): boolean {
+    const { account, isLast = account !== undefined } = this.#parts.order
+    return isLast
+  }
+
   /** No session of the user goes to the old server any more. */
   get isLeaving(): boolean {
     return this.#leaving !== 'not yet'

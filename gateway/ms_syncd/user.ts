@@ -340,11 +340,12 @@ export class GatewayUser {
       return
     }
     const [master, ...extra] = this.#links.all.map(({ backend }) => backend)
-    this.#gateway.migrated({
-      userId: this.userId,
-      backends: { master: master!, extra },
-      password: this.#password,
-    })
+    if (this.#migration?.isProvable === true)
+      this.#gateway.migrated({
+        userId: this.userId,
+        backends: { master: master!, extra },
+        password: this.#password,
+      })
     this.#migration = undefined
     this.#decider = 'account'
     this.#isLocal = !this.#gateway.pollsAccounts

@@ -176,12 +176,12 @@ export class Migrations implements Extension {
   }
 
   /** What has come since, for somebody whose mail is here: his account is his own affair by now. Throws AuthError; a password that is refused is destroyed. */
-  async pullAgain(record: MigrationRecord): Promise<void> {
+  async pullAgain(record: MigrationRecord, isLast: boolean): Promise<void> {
     const { userId, given } = record
     const password = await this.#passwordFor(record, 'its wave pulls what has come since')
     if (password.kind === 'missing') throw notMoved(password.why)
     try {
-      const order = { userId, given, account: undefined }
+      const order = { userId, given, account: undefined, isLast }
       const { listed, notGiven } = await this.#gateway.migrate(order, password.octets)
       await this.records.change(
         userId,

@@ -84,7 +84,7 @@ export class MemberWork {
     const beganMs = clock.monotonic()
     let error: string | undefined
     try {
-      await (wasHere ? migrations.pullAgain(record) : migrations.pull(record))
+      await (wasHere ? migrations.pullAgain(record, task === 'cutover') : migrations.pull(record))
     } catch (caught) {
       signal.throwIfAborted()
       if (!(caught instanceof AuthError)) throw caught

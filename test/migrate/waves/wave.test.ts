@@ -1,7 +1,7 @@
 /** A wave from its list to its closing date, in a short form; `npm run prove:wave` has 200 users. */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { WaveSummary } from '#src/auth/ms-syncd-waves.ts'
 import { connected } from '#src/cli/event-bus.ts'
 import { ask } from '#src/cli/msadm/wave/ask.ts'
@@ -106,4 +106,9 @@ it('behind the cutover what still arrives there is delivered here once, its send
     expect({ ...record, secret: record.secret }, record.state).toMatchObject({ secret: undefined })
   }
   expect((await stage.wave('delta', 'first')).err).toContain('is closed')
+  // One of the pull and one of the cutover, however often it was looked for stragglers.
+  const certificates = join(stage.wherry.userDirectory, '.gateway/certificates')
+  const made = async () =>
+    (await readdir(join(certificates, `${user}@${domain}`))).filter((name) => /^[0-9]/.test(name))
+  await vi.waitFor(async () => expect(await made()).toHaveLength(2), 10_000)
 }, 30_000)
