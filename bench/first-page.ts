@@ -23,14 +23,15 @@ const contents = 1000
 const page = 50
 const random = mulberry32(7)
 
-/** Seconds of CPU of all processes of the services so far. */
-function cpuOf(wherry: Wherry): number {
-  const pids = (['ms_syncd', 'imapd', 'mseventd'] as const).flatMap((service) => wherry.pids(service))
-  const ticks = pids.map((pid) => {
+const services = ['ms_syncd', 'imapd', 'mseventd'] as const
+
+/** Seconds of CPU of the processes of each service so far. */
+function cpuOf(wherry: Wherry): readonly number[] {
+  const ticksOf = (pid: number) => {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ')
     return Number(fields[11]) + Number(fields[12])
-  })
-  return ticks.reduce((sum, each) => sum + each, 0) / 100
+  }
+  return services.map((service) => wherry.pids(service).reduce((sum, pid) => sum + ticksOf(pid), 0) / 100)
 }
 
 /** A Maildir whose files have several names: many messages in a moment. */
@@ -106,9 +107,11 @@ for (const [index, delay] of delays.entries()) {
     const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
       const [start, cpu] = [performance.now(), cpuOf(wherry)]
       const result = await work()
-      console.log(
-        `  ${what.padEnd(34)} ${seconds(performance.now() - start).padStart(6)} s, CPU here ${(cpuOf(wherry) - cpu).toFixed(2)} s`,
-      )
+      const took = performance.now() - start
+      const used = cpuOf(wherry).map((each, index) => each - cpu[index]!)
+      const of = services.map((service, index) => `${service} ${used[index]!.toFixed(2)}`).join(', ')
+      const all = used.reduce((sum, each) => sum + each, 0)
+      console.log(`  ${what.padEnd(34)} ${seconds(took).padStart(6)} s, CPU here ${all.toFixed(2)} s (${of})`)
       return result
     }
     await timed('in all', async () => {

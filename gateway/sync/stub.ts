@@ -17,6 +17,9 @@ export const isStub = (origin: string): boolean => origin.startsWith(prefix)
 /** Of the message with this origin. */
 export const stubOrigin = (origin: string): string => prefix + origin
 
+/** The origin of the message in whose place a stub with this origin is. */
+export const stubbedOrigin = (origin: string): string => origin.slice(prefix.length)
+
 export interface Stub {
   /** Of the message. */
   readonly origin: string

@@ -13,14 +13,13 @@ import {
   type PackedUidl,
 } from './chunk.ts'
 import { copyNumbers, copyRows, type NumberColumn, rowsFor, withNumber, withRoom } from './columns.ts'
-import { type MessageFile, messageFileName } from './message-file.ts'
+import { announcedUnique, type MessageFile, messageFileName } from './message-file.ts'
 import { hashOrigin } from './origin-index.ts'
 
 /** A message as the log adds it. */
 export interface NewRow {
   readonly uid: number
-  /** Undefined: the name that is made of `named` and the origin. */
-  readonly file: string | undefined
+  readonly file: string
   /** What `file` tells. */
   readonly named: MessageFile
   readonly modSeq: number
@@ -29,6 +28,19 @@ export interface NewRow {
   readonly uidl: PackedUidl
   /** Its number in the flag table. */
   readonly flags: number
+}
+
+/** A message whose octets have not come. */
+export interface AnnouncedRow {
+  readonly uid: number
+  readonly internalDate: number
+  readonly sizeOctets: number
+  /** Its number in the flag table. */
+  readonly flags: number
+  /** Behind what many have in common, a number. */
+  readonly origin: string
+  /** Of all of it: `hashOrigin`. */
+  readonly hash: number
 }
 
 /** Characters of a name that all names of one process begin with, and the counter behind them that 32 bits can have. */
@@ -97,17 +109,37 @@ export class ChunkBuilder {
     const { named } = message
     const digest = Buffer.from(named.digest, 'base64url')
     const [start, counter] = splitUnique(named.unique)
-    columns.uids[row] = message.uid
-    columns.internalDates = withNumber(columns.internalDates, row, named.internalDate)
-    columns.sizes = withNumber(columns.sizes, row, named.sizeOctets)
     for (let word = 0; word < digestWords; word += 1)
       columns.digests[row * digestWords + word] = digest.readUInt32LE(4 * word)
-    columns.addedModSeqs = withNumber(columns.addedModSeqs, row, message.addedModSeq)
     columns.uniqueStarts[row] = numberOf(start, this.uniques, columns.uniques)
     columns.counters[row] = counter
+    this.addOrigin(row, message, digest)
+    this.addNumbers({ ...message, internalDate: named.internalDate, sizeOctets: named.sizeOctets })
+  }
+
+  /** One whose octets have not come: its digest is nothing but zeros, as those of a new row are. */
+  announce(prefix: string, message: AnnouncedRow, modSeq: number): void {
+    this.makeRoom(1)
+    const { columns } = this
+    const row = columns.count
+    const origins = this.originColumns()
+    columns.uniqueStarts[row] = numberOf(announcedUnique, this.uniques, columns.uniques)
+    origins.forms[row] = (forms.origin << formBits) | numberOf(prefix, this.prefixes, origins.prefixes)
+    origins.hashes[row] = message.hash
+    this.appendText(row, Buffer.from(message.origin))
+    this.addNumbers({ ...message, modSeq, addedModSeq: modSeq })
+  }
+
+  /** The last of what a new row has. */
+  private addNumbers(message: Omit<AnnouncedRow, 'origin' | 'hash'> & Pick<NewRow, 'modSeq' | 'addedModSeq'>): void {
+    const { columns } = this
+    const row = columns.count
+    columns.uids[row] = message.uid
+    columns.internalDates = withNumber(columns.internalDates, row, message.internalDate)
+    columns.sizes = withNumber(columns.sizes, row, message.sizeOctets)
+    columns.addedModSeqs = withNumber(columns.addedModSeqs, row, message.addedModSeq)
     columns.flags[row] = message.flags
     columns.modSeqs = withNumber(columns.modSeqs, row, message.modSeq)
-    this.addOrigin(row, message, digest)
     columns.count += 1
   }
 
@@ -161,8 +193,8 @@ export class ChunkBuilder {
     const { originHash, ...rest } = named
     const hash = origin === undefined ? originHash : undefined
     const name = () => messageFileName({ ...rest, origin, ...(hash === undefined ? {} : { originHash: hash }) })
-    const { file = null } = message
-    const isOdd = file !== null && (name() !== file || digest.toString('base64url') !== named.digest)
+    const { file } = message
+    const isOdd = name() !== file || digest.toString('base64url') !== named.digest
     if (origin === undefined && hash === undefined && message.uidl === null && !isOdd) {
       this.endTexts(row, 1)
       return

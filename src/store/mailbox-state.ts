@@ -8,14 +8,14 @@ import type { Clock } from '../base/clock.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
 import { DamagedEntry, laterVersion, type Operation } from './change-set.ts'
 import type { PackedUidl } from './chunk.ts'
-import type { NewRow } from './chunk-builder.ts'
+import type { AnnouncedRow, NewRow } from './chunk-builder.ts'
 import { ExpungedMessages, ExpungedTable } from './expunged.ts'
 import { FlagTable } from './flags.ts'
 import { type StoreFs, unlessAbsent } from './fs.ts'
 import { History } from './history.ts'
 import { imageOf, partsOf } from './mailbox-image.ts'
 import { missingUids, unknownFiles } from './mailbox-recovery.ts'
-import { announcedFile, parseMessageFileName } from './message-file.ts'
+import { parseMessageFileName } from './message-file.ts'
 import { StoredMessages } from './message-list.ts'
 import { MessageTable, type Row, type Rows } from './message-table.ts'
 import type {
@@ -25,6 +25,7 @@ import type {
   FlagsOperation,
   OriginsOperation,
 } from './operations.ts'
+import { beginHash, endHash } from './origin-index.ts'
 import type { OriginMap } from './origin-map.ts'
 import { type Departed, Origins } from './origins.ts'
 import { packUidl, type StoredMessage } from './record.ts'
@@ -36,8 +37,8 @@ import { parseUids } from './uid-set.ts'
 export interface Outcome {
   /** Of `add`. */
   readonly delivered?: Delivered
-  /** Of `announce`, in its order. */
-  readonly announced?: readonly Delivered[]
+  /** Of `announce`: messages that are new. */
+  readonly announced?: number
   /** Of `expunge`, in pieces. */
   readonly expunged?: readonly (readonly Uid[])[]
   /** Of `recent`. */
@@ -47,8 +48,6 @@ export interface Outcome {
 }
 
 const maxUid = 0xffffffff
-/** Rows added before others get their turn: a few ms. */
-const rowsPerTurn = 1000
 const nothing: Outcome = {}
 
 export class MailboxState implements Replica<Outcome> {
@@ -226,35 +225,32 @@ export class MailboxState implements Replica<Outcome> {
   }
 
   private *announce(
-    [, prefix, flagSets, ...rows]: AnnounceOperation,
+    [, prefix, sets, numbers, uids, internalDates, sizes, flags]: AnnounceOperation,
     modSeq: ModSeq,
-  ): Generator<undefined, Delivered[]> {
-    const flags = flagSets.map((set) => this.flagTable.number(set))
-    const fates: Delivered[] = []
-    for (const [uid, internalDate, sizeOctets, set, rest, uidl] of rows) {
-      const origin = prefix + rest
-      const known = this.byOrigin(origin)
-      if (known !== undefined) fates.push({ duplicateOf: known })
-      else {
-        const added = Math.max(this.nextUid, uid) as Uid
-        const named = announcedFile({ internalDate, sizeOctets, origin })
-        const flagsNumber = flags[set]
-        if (flagsNumber === undefined) throw new DamagedEntry('A row of the log makes no message')
-        this.addRow({
-          uid: added,
-          file: undefined,
-          named,
-          flags: flagsNumber,
-          modSeq,
-          addedModSeq: modSeq,
-          origin,
-          uidl,
-        })
-        fates.push({ uid: added })
-      }
-      if (fates.length % rowsPerTurn === 0) yield
+  ): Generator<undefined, number> {
+    const flagNumbers = sets.map((set) => this.flagTable.number(set))
+    const rows: AnnouncedRow[] = []
+    const begun = beginHash(prefix)
+    let nextUid: number = this.nextUid
+    for (const [row, number] of numbers.entries()) {
+      const origin = `${number}`
+      const hash = endHash(origin, begun)
+      if (this.origins.mayKnow(hash) && this.byOrigin(prefix + origin) !== undefined) continue
+      const [internalDate, sizeOctets, set] = [internalDates[row], sizes[row], flagNumbers[flags[row] ?? -1]]
+      const given = uids === null ? number : uids[row]
+      if (internalDate === undefined || sizeOctets === undefined || set === undefined || given === undefined)
+        throw new DamagedEntry('A row of the log makes no message')
+      const uid = Math.max(nextUid, given)
+      nextUid = uid + 1
+      rows.push({ uid, internalDate, sizeOctets, flags: set, origin, hash })
+      this.history.added(uid as Uid)
     }
-    return fates
+    this.isTableChanged = true
+    this.table.announce(prefix, rows, modSeq)
+    this.nextUid = nextUid as Uid
+    this.origins.announced(rows)
+    yield
+    return rows.length
   }
 
   /** The row of an announced message; undefined for one that is here, or came with this entry. */

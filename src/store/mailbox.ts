@@ -3,6 +3,7 @@
 import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
+import type { Announcement } from './announcement.ts'
 import { inTurns } from './breath.ts'
 import type { Operation } from './change-set.ts'
 import { CommitLog, type CommitRequest } from './commit-log.ts'
@@ -16,7 +17,7 @@ import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
 import { statusOf } from './mailbox-status.ts'
-import { checkNumbers, checkOrigin, stillAway } from './message-file.ts'
+import { checkOrigin, stillAway } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { NameFilter } from './name-filter.ts'
 import { type Addition, inPieces, operations } from './operations.ts'
@@ -24,11 +25,9 @@ import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
 import type {
-  AnnouncedMessage,
   CommitNotice,
   CopyOptions,
   CopyResult,
-  Delivered,
   Delivery,
   ExpungeCause,
   Flag,
@@ -372,28 +371,26 @@ export class OpenMailbox implements Mailbox {
     })
   }
 
-  async announce(messages: readonly AnnouncedMessage[]): Promise<readonly Delivered[]> {
-    for (const { origin, internalDate, sizeOctets } of messages) {
-      checkOrigin(origin)
-      checkNumbers(internalDate, sizeOctets)
-    }
-    const spelled = messages.map((message) => ({ ...message, flags: this.canonicalFlags(message.flags ?? []) }))
+  async announce(messages: Announcement): Promise<number> {
+    const rows = messages.ascending()
+    const sets = rows.sets.map((flags) => this.canonicalFlags(flags))
     return await this.commit({
-      plan: () => this.planAnnouncements(spelled),
-      done: (outcomes) => outcomes.flatMap(({ announced }) => announced ?? []),
+      plan: () => this.planAnnouncements(rows, sets),
+      done: (outcomes) => outcomes.reduce((sum, { announced = 0 }) => sum + announced, 0),
     })
   }
 
-  private *planAnnouncements(
-    messages: readonly (AnnouncedMessage & { readonly flags: readonly Flag[] })[],
-  ): Iterable<Operation | undefined> {
-    for (let at = 0; at < messages.length; at += announcedPerOperation) {
+  /** One that is known costs a UID: nobody gets it. */
+  private *planAnnouncements(rows: Announcement, sets: readonly (readonly Flag[])[]): Iterable<Operation | undefined> {
+    for (let at = 0; at < rows.count; at += announcedPerOperation) {
       if (at > 0) yield undefined
-      const some = messages.slice(at, at + announcedPerOperation)
-      yield operations.announce(
-        some,
-        some.map((message) => this.planUid(message)),
-      )
+      const uids: Uid[] = []
+      for (let row = at; row < rows.count && row < at + announcedPerOperation; row += 1) {
+        const uid = this.freeUid(rows.givesUids ? (rows.numbers[row] as Uid) : undefined)
+        this.nextUid = (uid + 1) as Uid
+        uids.push(uid)
+      }
+      yield operations.announce(rows, sets, at, uids)
     }
   }
 
@@ -442,10 +439,16 @@ export class OpenMailbox implements Mailbox {
     for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) })
   }
 
-  private planUid(message: { readonly origin: string | undefined; readonly uid?: Uid | undefined }): Uid {
-    const { origin, uid: given = 0 as Uid } = message
+  /** This one, or the next that is for anybody. Throws StoreError limit. */
+  private freeUid(given = 0 as Uid): Uid {
     const uid = given >= this.nextUid && given <= mostGiven ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
     if (uid >= maxUid) throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
+    return uid
+  }
+
+  private planUid(message: { readonly origin: string | undefined; readonly uid?: Uid | undefined }): Uid {
+    const { origin } = message
+    const uid = this.freeUid(message.uid)
     const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)
     if (!isKnown) this.nextUid = (uid + 1) as Uid
     if (origin !== undefined) this.arriving.add(origin)

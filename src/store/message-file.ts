@@ -21,11 +21,13 @@ export interface MessageFile {
   readonly digest: string
 }
 
-/** In the place of the unique part, of a message whose octets have not come: no file has this name. */
+/**
+ * In the place of the unique part, of a message whose octets have not come; its digest is nothing but zeros. No file has this name.
+ * docs/decisions/0024-announced-messages.md
+ */
 export const announcedUnique = 'announced'
 /** To whoever wants to read one. */
 export const stillAway = 'The message is still at the old server, which does not give it now'
-const noDigest = Buffer.alloc(32).toString('base64url')
 
 /** 255 octets less date, size, unique part, digest and marks. */
 const maxOriginOctets = 150
@@ -69,12 +71,6 @@ export function messageFileName(message: Omit<MessageFile, 'originHash'> & { rea
     if (token.length > maxOriginOctets) token = `^${originHash(origin)}`
   }
   return `${internalDate},S=${sizeOctets},O=${token},${unique},${digest}`
-}
-
-/** What stands for the file that an announced message will have. docs/decisions/0024-announced-messages.md */
-export function announcedFile(message: Pick<MessageFile, 'internalDate' | 'sizeOctets' | 'origin'>): MessageFile {
-  const { internalDate, sizeOctets, origin } = message
-  return { internalDate, sizeOctets, origin, originHash: undefined, unique: announcedUnique, digest: noDigest }
 }
 
 /** Undefined for a name that `messageFileName` never makes. */

@@ -1,7 +1,7 @@
 /** The chunks of a mailbox while entries are applied to it. What was handed out stays what it is: only new chunks come into the table. */
 
 import { type Chunk, chunkRows, digestWords } from './chunk.ts'
-import { ChunkBuilder, type NewRow } from './chunk-builder.ts'
+import { type AnnouncedRow, ChunkBuilder, type NewRow } from './chunk-builder.ts'
 import { copyFor, type NumberColumn } from './columns.ts'
 import { chunkOf } from './message-list.ts'
 import type { HashedUids } from './origin-index.ts'
@@ -76,16 +76,30 @@ export class MessageTable {
 
   /** A message whose UID is higher than all others. */
   add(message: NewRow): void {
+    const tail = this.tailToGrow()
+    tail.add(message)
+    this.chunks.push(tail.chunk())
+  }
+
+  /** Messages whose octets have not come. UIDs ascend, and are higher than all others. */
+  announce(prefix: string, rows: readonly AnnouncedRow[], modSeq: number): void {
+    for (let next = 0; next < rows.length; ) {
+      const tail = this.tailToGrow()
+      for (; next < rows.length && !tail.isFull; next += 1) tail.announce(prefix, rows[next]!, modSeq)
+      this.chunks.push(tail.chunk())
+    }
+  }
+
+  /** Its chunk is not in the list any more, and has room. */
+  private tailToGrow(): ChunkBuilder {
+    const last = this.chunks.at(-1)
     if (this.tail === undefined || this.tail.isFull) {
-      const last = this.chunks.at(-1)
       this.tail = new ChunkBuilder()
-      if (last !== undefined && last.count < chunkRows) {
-        this.tail.take(last, allRows(last))
-        this.chunks.pop()
-      }
-    } else this.chunks.pop()
-    this.tail.add(message)
-    this.chunks.push(this.tail.chunk())
+      if (last === undefined || last.count >= chunkRows) return this.tail
+      this.tail.take(last, allRows(last))
+    }
+    this.chunks.pop()
+    return this.tail
   }
 
   /** The same messages (of the same UIDs, ascending) told in another way. */

@@ -1,12 +1,13 @@
 /** The operations of a mailbox's log entries, as they are written. */
 
 import type { Uid } from '../base/ids.ts'
+import type { Announcement } from './announcement.ts'
 import type { Operation } from './change-set.ts'
 import type { PackedUidl } from './chunk.ts'
 import type { FlagMode } from './flags.ts'
 import { parseMessageFileName } from './message-file.ts'
 import { packUidl } from './record.ts'
-import type { AnnouncedMessage, ExpungeCause, Flag, GivenUids } from './types.ts'
+import type { ExpungeCause, Flag, GivenUids } from './types.ts'
 import { formatUids } from './uid-set.ts'
 
 /** Of a message to be added. `origin` may be long, then the file name has only its hash. */
@@ -28,22 +29,20 @@ export type AddOperation = readonly [
   longOrigin: string | null,
   uid: number,
 ]
-/** Messages whose octets come later. What many rows have in common is told once. */
+/** Messages whose octets come later, in columns, ascending. */
 export type AnnounceOperation = readonly [
   word: 'announce',
   /** Of the origins. */
   prefix: string,
-  flags: readonly (readonly Flag[])[],
-  ...rows: readonly (readonly [
-    uid: number,
-    internalDate: number,
-    sizeOctets: number,
-    /** Index in `flags`. */
-    flags: number,
-    /** Behind the prefix. */
-    origin: string,
-    uidl: PackedUidl,
-  ])[],
+  sets: readonly (readonly Flag[])[],
+  /** Behind the prefix. */
+  numbers: readonly number[],
+  /** Null: the numbers. */
+  uids: readonly number[] | null,
+  internalDates: readonly number[],
+  sizes: readonly number[],
+  /** Index in `sets`. */
+  flags: readonly number[],
 ]
 export type OriginsOperation = readonly [word: 'origins', ...given: (readonly [uid: number, origin: string])[]]
 export type FlagsOperation = readonly [word: 'flags', mode: FlagMode, flags: readonly Flag[], uids: string]
@@ -56,25 +55,27 @@ export const operations = {
     const origin = message.origin === named?.origin ? null : (message.origin ?? null)
     return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid]
   },
-  /** `uids`: of the messages, each with those flags. */
+  /** Of the rows from `from` on, one for each of `uids`. `sets`: the announcement's, as the mailbox spells them. */
   announce(
-    messages: readonly (AnnouncedMessage & { readonly flags: readonly Flag[] })[],
+    { prefix, numbers, internalDates, sizes, flags }: Announcement,
+    sets: readonly (readonly Flag[])[],
+    from: number,
     uids: readonly number[],
   ): AnnounceOperation {
-    const prefix = prefixOf(messages.map(({ origin }) => origin))
-    const flags: (readonly Flag[])[] = []
-    const known = new Map<string, number>()
-    const rows = messages.map((message, index): AnnounceOperation[3] => {
-      const key = message.flags.join(' ')
-      let number = known.get(key)
-      if (number === undefined) {
-        number = flags.push(message.flags) - 1
-        known.set(key, number)
-      }
-      const { internalDate, sizeOctets, origin, uidl } = message
-      return [uids[index]!, internalDate, sizeOctets, number, origin.slice(prefix.length), packUidl(uidl, origin)]
-    })
-    return ['announce', prefix, flags, ...rows]
+    const rows = (column: Uint32Array | Float64Array) => Array.from(column.subarray(from, from + uids.length))
+    const isSame = uids.every((uid, row) => uid === numbers[from + row])
+    const used = [...new Set(rows(flags))]
+    const own = new Map(used.map((set, index) => [set, index]))
+    return [
+      'announce',
+      prefix,
+      used.map((set) => sets[set]!),
+      rows(numbers),
+      isSame ? null : uids,
+      rows(internalDates),
+      rows(sizes),
+      rows(flags).map((set) => own.get(set)!),
+    ]
   },
   origin: (origin: string, uidl: string | undefined): Operation => ['origin', origin, packUidl(uidl, origin)],
   /** Messages that are there already come from these origins. */
@@ -99,13 +100,6 @@ export const operations = {
   adopt: ({ uidValidity, uidNext }: GivenUids): Operation => ['adopt', uidValidity, uidNext],
   /** UIDs below this one, as far as they are still free, are given to nobody. */
   uidNext: (uidNext: Uid): Operation => ['uidnext', uidNext],
-}
-
-/** What all of them begin with. */
-function prefixOf(texts: readonly string[]): string {
-  let prefix = texts[0] ?? ''
-  for (const text of texts) while (!text.startsWith(prefix)) prefix = prefix.slice(0, -1)
-  return prefix
 }
 
 /** UIDs planned before others get their turn: a few ms. */

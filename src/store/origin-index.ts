@@ -6,9 +6,19 @@ const removed = 0xffffffff
 const leastSlots = 16
 
 /** 32 bits that tell origins apart well enough to look closer at the rest; never 0. FNV-1a over UTF-16 with the finish of MurmurHash3. */
-export function hashOrigin(origin: string): number {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < origin.length; at += 1) hash = Math.imul(hash ^ origin.charCodeAt(at), 0x01000193)
+export const hashOrigin = (origin: string): number => endHash(origin, hashBasis)
+
+const hashBasis = 0x811c9dc5
+
+/** For many origins that begin with this: `endHash` of what is behind it makes `hashOrigin`. */
+export function beginHash(text: string, begun = hashBasis): number {
+  let hash = begun
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  return hash
+}
+
+export function endHash(text: string, begun: number): number {
+  let hash = beginHash(text, begun)
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0 || 1

@@ -1,6 +1,7 @@
 /** What a mailbox knows of origins: of its messages, of those that left, and of those of which a loss left only the hash. */
 
 import type { ModSeq, Uid } from '../base/ids.ts'
+import type { AnnouncedRow } from './chunk-builder.ts'
 import { isCopy } from './copy-origin.ts'
 import { originHash } from './message-file.ts'
 import type { MessageTable, Row, Rows } from './message-table.ts'
@@ -42,6 +43,12 @@ export class Origins {
     return hashed === undefined ? this.departedHashed.get(hash) : { present: true, uid: hashed }
   }
 
+  /** Whether `stateOf` an origin with this hash (`hashOrigin`) may tell something. */
+  mayKnow(hash: number): boolean {
+    if (this.departed.size + this.hashed.size + this.departedHashed.size > 0) return true
+    return this.withHash(hash, () => true) !== undefined
+  }
+
   /** Only the hash of this origin is known. */
   isHashed(origin: string): boolean {
     if (this.hashed.size + this.departedHashed.size === 0) return false
@@ -51,13 +58,14 @@ export class Origins {
 
   /** Of the message of this origin in the table. */
   uidOf(origin: string): Uid | undefined {
+    return this.withHash(hashOrigin(origin), ({ chunk, row }) => chunk.originOf(row) === origin)
+  }
+
+  private withHash(hash: number, isIt: (row: Row) => boolean): Uid | undefined {
     this.index ??= new OriginIndex([...this.table.hashedUids()])
-    const hash = hashOrigin(origin)
     return this.index.find(hash, (uid) => {
       const found = this.table.find(uid)
-      if (found === undefined) return false
-      const { chunk, row } = found
-      return chunk.columns.origins?.hashes[row] === hash && chunk.originOf(row) === origin
+      return found !== undefined && found.chunk.columns.origins?.hashes[found.row] === hash && isIt(found)
     }) as Uid | undefined
   }
 
@@ -65,6 +73,11 @@ export class Origins {
   arrived(uid: Uid, origin: string | undefined, hash: string | undefined): void {
     if (origin !== undefined) this.remember(origin, uid)
     else if (hash !== undefined) this.hashed.set(hash, uid)
+  }
+
+  /** These came into the table. */
+  announced(rows: readonly AnnouncedRow[]): void {
+    for (const { uid, hash } of rows) this.indexed(hash, uid)
   }
 
   /**
@@ -134,8 +147,12 @@ export class Origins {
   }
 
   private remember(origin: string, uid: Uid): void {
+    if (this.index !== undefined) this.indexed(hashOrigin(origin), uid)
+  }
+
+  private indexed(hash: number, uid: number): void {
     // Made anew, larger, at the next question.
     if (this.index?.isFull === true) this.index = undefined
-    this.index?.add(hashOrigin(origin), uid)
+    this.index?.add(hash, uid)
   }
 }

@@ -5,6 +5,7 @@
 
 import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
+import type { Announcement } from './announcement.ts'
 
 /** A flag or keyword as IMAP spells it: '\Seen', '$Forwarded'. Compared without case; system flags in RFC spelling. '\Recent' is never among them. */
 export type Flag = string
@@ -108,12 +109,6 @@ export interface NewMessage {
    * any other message does; `Delivered` tells. None above 4026531840 is taken. Within a delivery those with given UIDs come first, ascending.
    */
   readonly uid?: Uid
-}
-
-/** A message that another server lists and that is to come: `Mailbox.announce`. */
-export interface AnnouncedMessage extends NewMessage {
-  readonly sizeOctets: number
-  readonly origin: string
 }
 
 /** Announced messages that somebody wants to read now. */
@@ -227,9 +222,9 @@ export interface Mailbox extends AsyncDisposable {
   deliver(): Delivery
   /**
    * Messages that are there from now on, and whose octets come later: with a delivery of the same origin, under the same UID, whatever size they have then. All in
-   * one commit; their fates in the order given.
+   * one commit, in the order of their numbers. Answers how many are new: an origin that is known is left out.
    */
-  announce(messages: readonly AnnouncedMessage[]): Promise<readonly Delivered[]>
+  announce(messages: Announcement): Promise<number>
   /** Has those of these messages fetched that are not here (`StoreOptions.bring`). Throws StoreError away; what came is here all the same. */
   bring(uids: readonly Uid[]): Promise<void>
   /** UIDs that `unchangedSince` left alone. Gone messages are ignored. One commit, or none when nothing changes. */

@@ -3,6 +3,7 @@
 import { systemClock } from '#src/base/clock.ts'
 import type { Uid, UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
+import { Announcement } from '#src/store/announcement.ts'
 import { openStore, type StoreOptions } from '#src/store/store.ts'
 import type { Mailbox, NewMessage, Store } from '#src/store/types.ts'
 
@@ -27,6 +28,25 @@ export async function deliverAll(mailbox: Mailbox, messages: readonly (Partial<N
     await sink.end()
   }
   return await delivery.commit()
+}
+
+/** Their origins differ in the number at their end, and nowhere else. With `givesUids` that is the UID which each is to have. */
+export async function announce(
+  mailbox: Mailbox,
+  messages: readonly {
+    readonly origin: string
+    readonly internalDate: number
+    readonly sizeOctets: number
+    readonly flags?: readonly string[]
+  }[],
+  { givesUids = false }: { readonly givesUids?: boolean } = {},
+): Promise<number> {
+  const prefix = messages[0]!.origin.replace(/[0-9]+$/, '')
+  const announcement = new Announcement(prefix, { givesUids })
+  announcement.sets = messages.map(({ flags = [] }) => flags)
+  for (const [set, { origin, internalDate, sizeOctets }] of messages.entries())
+    announcement.add(Number(origin.slice(prefix.length)), internalDate, sizeOctets, set)
+  return await mailbox.announce(announcement)
 }
 
 export async function textOf(mailbox: Mailbox, value: number): Promise<string> {

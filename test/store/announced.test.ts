@@ -7,7 +7,7 @@ import { StoreError } from '#src/base/errors.ts'
 import { nodeFs } from '#src/store/fs.ts'
 import type { Bring, Mailbox } from '#src/store/types.ts'
 import { verify } from '#src/store/verify/verify.ts'
-import { deliver, deliverAll, freshInbox, storeIn, textOf, uid, uids, user } from './support.ts'
+import { announce, deliver, deliverAll, freshInbox, storeIn, textOf, uid, uids, user } from './support.ts'
 
 const from = (name: string) => `imap://u@h/7/${name}`
 const announced = (name: string, sizeOctets = 4, flags: readonly string[] = []) => ({
@@ -31,12 +31,11 @@ it('announced messages have UID, size, date, flags and origin, and survive a res
   await account.adoptUids('INBOX', { uidValidity: 77, uidNext: uid(100) })
   const mailbox = await account.open('INBOX')
   expect(
-    await mailbox.announce([
-      { ...announced('5', 1000, ['\\Seen', 'Work']), uid: uid(5) },
-      { ...announced('9', 2000), uid: uid(9) },
-      { ...announced('5', 1000), uid: uid(10) },
-    ]),
-  ).toEqual([{ uid: 5 }, { uid: 9 }, { duplicateOf: { present: true, uid: 5 } }])
+    await announce(mailbox, [announced('9', 2000), announced('5', 1000, ['\\Seen', 'Work']), announced('5', 1)], {
+      givesUids: true,
+    }),
+  ).toBe(2)
+  expect(await announce(mailbox, [announced('9', 1)], { givesUids: true })).toBe(0)
   const rows = [
     [5, 1000, 1_600_000_000, 'Work \\Seen', from('5'), false],
     [9, 2000, 1_600_000_000, '', from('9'), false],
@@ -55,7 +54,7 @@ it('announced messages have UID, size, date, flags and origin, and survive a res
 
 it('what comes takes its row: UID, flags, MODSEQ and date stay, and the size is its own', async () => {
   const { inbox, root } = await freshInbox()
-  await inbox.announce([announced('1', 3), announced('2', 999)])
+  await announce(inbox, [announced('1', 3), announced('2', 999)])
   await inbox.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Flagged'] })
   const { modSeq } = inbox.byUid(uid(2))!
   expect(
@@ -81,7 +80,7 @@ it('what comes takes its row: UID, flags, MODSEQ and date stay, and the size is 
 
 it('two processes that bring the same message store it once', async () => {
   const { inbox, root, account } = await freshInbox()
-  await inbox.announce([announced('1')])
+  await announce(inbox, [announced('1')])
   const other = await storeIn(root).account(user).open('INBOX')
   const told = await Promise.all([inbox, other].map((mailbox) => deliver(mailbox, 'text', { origin: from('1') })))
   expect(told).toContainEqual({ uid: 1 })
@@ -93,7 +92,7 @@ it('two processes that bring the same message store it once', async () => {
 
 it('an expunged one is not brought back, nor by the message that comes later', async () => {
   const { inbox } = await freshInbox()
-  await inbox.announce([announced('1'), announced('2')])
+  await announce(inbox, [announced('1'), announced('2')])
   await inbox.expunge(uids(1), 'client')
   expect(await deliver(inbox, 'text', { origin: from('1') })).toMatchObject({ duplicateOf: { present: false, uid: 1 } })
   expect((await inbox.undelete(uids(1))).pairs).toEqual([])
@@ -114,7 +113,10 @@ it('reading, copying and moving have it brought, once for all that are missing',
   const { inbox, root, account } = await freshInbox({ bring })
   // Another process of the store has what is asked for.
   target = await storeIn(root).account(user).open('INBOX')
-  await inbox.announce(['1', '2', '3', '4', '5'].map((name) => announced(name)))
+  await announce(
+    inbox,
+    ['1', '2', '3', '4', '5'].map((name) => announced(name)),
+  )
   const before = inbox.byUid(uid(1))!
   expect(await textOf(inbox, 1)).toBe('Subject: 1\r\n\r\n')
   // Who still has the record of before reads it as well.
@@ -131,7 +133,7 @@ it('reading, copying and moving have it brought, once for all that are missing',
 it('where nobody brings it, only what needs its octets fails, as away and with the reason', async () => {
   const reason = new Error('the old server is away')
   const { inbox, account } = await freshInbox({ bring: () => Promise.reject(reason) })
-  await inbox.announce([announced('1'), announced('2')])
+  await announce(inbox, [announced('1'), announced('2')])
   await deliver(inbox, 'here')
   const away = { kind: 'away', cause: reason }
   await expect(inbox.content(inbox.byUid(uid(1))!)).rejects.toMatchObject(away)
@@ -141,14 +143,14 @@ it('where nobody brings it, only what needs its octets fails, as away and with t
   await expect(inbox.copyTo(uids(1, 3), a)).rejects.toMatchObject(away)
   expect(a.messages).toHaveLength(0)
   expect(await textOf(inbox, 3)).toBe('here')
-  await expect(inbox.announce([{ ...announced('9'), sizeOctets: -1 }])).rejects.toBeInstanceOf(StoreError)
+  await expect(announce(inbox, [{ ...announced('9'), sizeOctets: -1 }])).rejects.toBeInstanceOf(StoreError)
 })
 
 it('a mailbox of them is removed and restored as it was', async () => {
   const { account } = await freshInbox()
   await account.create('a')
   const a = await account.open('a')
-  await a.announce([announced('1')])
+  await announce(a, [announced('1')])
   await account.remove('a')
   const [removed] = await account.removed()
   await account.restore(removed!.id)
@@ -159,7 +161,10 @@ it('thousands in one commit, which come newest first', async () => {
   const { inbox, root } = await freshInbox()
   const before = inbox.highestModSeq
   const names = Array.from({ length: 5000 }, (_, index) => `${index + 1}`)
-  await inbox.announce(names.map((name) => announced(name, Number(name), [`k${Number(name) % 7}`])))
+  await announce(
+    inbox,
+    names.map((name) => announced(name, Number(name), [`k${Number(name) % 7}`])),
+  )
   expect(inbox.highestModSeq).toBe(before + 1)
   await deliverAll(
     inbox,
@@ -175,7 +180,10 @@ it('thousands in one commit, which come newest first', async () => {
 
 it('verify tells them apart from lost files, and a rebuilt log has what came', async () => {
   const { inbox, root, store, account } = await freshInbox()
-  await inbox.announce(['1', '2', '3'].map((name) => announced(name)))
+  await announce(
+    inbox,
+    ['1', '2', '3'].map((name) => announced(name)),
+  )
   await deliver(inbox, 'text', { origin: from('2') })
   const log = `${account.path}/INBOX/log`
   await store.close()

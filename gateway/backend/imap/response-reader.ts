@@ -157,9 +157,9 @@ export class ResponseReader {
     if (end < 0) return false
     const text = data.toString('latin1', this.#at, end > this.#at && data[end - 1] === carriageReturn ? end - 1 : end)
     this.#at = end + 1
-    const header = literalHeader.exec(text)
+    const header = text.endsWith('}') ? literalHeader.exec(text) : null
     if (header === null) {
-      if (brokenHeader.test(text) && /(?:BODY|RFC822|BINARY)[^ ]* ~?\{[^{}]*\}$/i.test(text))
+      if (text.endsWith('}') && brokenHeader.test(text) && /(?:BODY|RFC822|BINARY)[^ ]* ~?\{[^{}]*\}$/i.test(text))
         throw new BackendError('protocol', 'the backend announced a literal without a sensible length', {
           serverText: text,
         })

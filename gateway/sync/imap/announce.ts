@@ -4,16 +4,17 @@
  */
 import { StoreError } from '#src/base/errors.ts'
 import type { MailboxId, Uid } from '#src/base/ids.ts'
-import type { AnnouncedMessage, Mailbox } from '#src/store/types.ts'
+import { Announcement } from '#src/store/announcement.ts'
+import type { Flag, Mailbox } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
-import { type ListedMessage, listMessages } from '../../backend/imap/list-messages.ts'
+import { listMessages } from '../../backend/imap/list-messages.ts'
 import { Slice } from '../../backend/slice.ts'
-import { stubOrigin } from '../stub.ts'
+import { isStub, stubbedOrigin } from '../stub.ts'
 import { storableFlags } from './flags-here.ts'
 import { keepUids } from './kept-uids.ts'
-import { originOf, parseOrigin } from './origin.ts'
+import { originPrefix, parseOrigin } from './origin.ts'
 import type { PassRequest } from './pass.ts'
 import type { ListedPair } from './tree-pass.ts'
 
@@ -67,7 +68,11 @@ async function announceMailbox(request: PassRequest, pair: ListedPair, mailbox: 
     known = await knownOf(mailbox, url, uidValidity)
     await drop(mailbox, known.outdated)
   }
-  const announced = await listInto(request, connection, mailbox, { uidValidity, from: known.highest + 1 })
+  const announced = await listInto(request, connection, mailbox, {
+    uidValidity,
+    from: known.highest + 1,
+    notices: known.notices,
+  })
   return known.isAwaiting || announced
 }
 
@@ -77,6 +82,8 @@ interface Known {
   readonly isAwaiting: boolean
   /** Rows of another UIDVALIDITY that will never get their octets. */
   readonly outdated: readonly Uid[]
+  /** UIDs there of messages in whose place a notice is shown, or was. */
+  readonly notices: ReadonlySet<Uid>
 }
 
 async function knownOf(mailbox: Mailbox, url: string, uidValidity: number | undefined): Promise<Known> {
@@ -84,10 +91,18 @@ async function knownOf(mailbox: Mailbox, url: string, uidValidity: number | unde
   const outdated: Uid[] = []
   let highest = 0
   let isAwaiting = false
+  const notices = new Set<Uid>()
   const { messages } = mailbox
+  const noted = (origin: string) => {
+    const from = parseOrigin(url, stubbedOrigin(origin))
+    if (from !== undefined && from.uidValidity === uidValidity) notices.add(from.uid)
+  }
   for (let position = 0; position < messages.length; position += 1) {
     if (slice.isOver()) await slice.next()
-    const from = parseOrigin(url, messages.originAt(position) ?? '')
+    const origin = messages.originAt(position)
+    if (origin === undefined) continue
+    if (isStub(origin)) noted(origin)
+    const from = parseOrigin(url, origin)
     if (from === undefined) continue
     const isHere = messages.isHereAt(position)
     if (from.uidValidity === uidValidity) {
@@ -96,10 +111,11 @@ async function knownOf(mailbox: Mailbox, url: string, uidValidity: number | unde
     } else if (!isHere && uidValidity !== undefined) outdated.push(messages.uidAt(position))
   }
   for (const [origin] of mailbox.departed()) {
+    if (isStub(origin)) noted(origin)
     const from = parseOrigin(url, origin)
     if (from?.uidValidity === uidValidity) highest = Math.max(highest, from?.uid ?? 0)
   }
-  return { highest, isAwaiting, outdated }
+  return { highest, isAwaiting, outdated, notices }
 }
 
 /** Takes announced messages out as if they had never been told of, so that they may come in another way. */
@@ -123,39 +139,36 @@ async function listInto(
   request: PassRequest,
   connection: ImapConnection,
   mailbox: Mailbox,
-  { uidValidity, from }: { readonly uidValidity: number; readonly from: number },
+  listing: { readonly uidValidity: number; readonly from: number; readonly notices: ReadonlySet<Uid> },
 ): Promise<boolean> {
-  const { url, clock } = request
-  const keeps = mailbox.uidValidity === uidValidity
-  const flagsOf = sharedFlags(mailbox)
-  let rows: ListedMessage[] = []
+  const { uidValidity, from, notices } = listing
+  const prefix = originPrefix(request.url, uidValidity)
+  const givesUids = mailbox.uidValidity === uidValidity
+  const sets = new FlagSets(mailbox)
+  const now = Math.floor(request.clock.now() / 1000)
+  const fresh = () => {
+    const announcement = new Announcement(prefix, { givesUids })
+    announcement.sets = sets.sets
+    return announcement
+  }
+  let rows = fresh()
   let stored: Promise<void> = Promise.resolve()
   let count = 0
-  const now = Math.floor(clock.now() / 1000)
+  // In the order of their UIDs, whatever the server's is: a lower one would come too late for its own.
   const store = () => {
-    // In the order of their UIDs, whatever the server's is: a lower one would come too late for its own.
-    const batch = rows.sort((a, b) => a.uid - b.uid)
-    rows = []
+    const batch = rows
+    rows = fresh()
+    if (batch.count === 0) return
     stored = stored.then(async () => {
-      const slice = new Slice()
-      const messages: AnnouncedMessage[] = []
-      for (const { uid, flags, internalDate, sizeOctets } of batch) {
-        if (slice.isOver()) await slice.next()
-        const origin = originOf(url, uidValidity, uid)
-        if (mailbox.byOrigin(origin) !== undefined || mailbox.byOrigin(stubOrigin(origin)) !== undefined) continue
-        // Without a size nothing could be said of it that stays.
-        if (sizeOctets === undefined) continue
-        const given = keeps ? { uid } : {}
-        messages.push({ origin, sizeOctets, internalDate: internalDate ?? now, flags: flagsOf(flags), ...given })
-      }
-      if (messages.length > 0) await mailbox.announce(messages)
-      count += messages.length
+      count += await mailbox.announce(batch)
     })
     stored.catch(() => {})
   }
-  await listMessages(connection, from, (message) => {
-    rows.push(message)
-    if (rows.length >= rowsPerCommit) store()
+  await listMessages(connection, from, ({ uid, flags, internalDate = now, sizeOctets }) => {
+    // Without a size nothing could be said of it that stays.
+    if (sizeOctets === undefined || notices.has(uid)) return
+    rows.add(uid, internalDate, sizeOctets, sets.indexOf(flags))
+    if (rows.count >= rowsPerCommit) store()
   })
   store()
   await stored
@@ -163,15 +176,21 @@ async function listInto(
 }
 
 /** The flags that can be kept here, found once for all messages with the same ones. */
-function sharedFlags(mailbox: Mailbox): (flags: readonly string[]) => readonly string[] {
-  const known = new Map<string, readonly string[]>()
-  return (flags) => {
-    const key = flags.join(' ')
-    let found = known.get(key)
-    if (found === undefined) {
-      found = storableFlags(mailbox, flags)
-      known.set(key, found)
+class FlagSets {
+  readonly sets: (readonly Flag[])[] = []
+  readonly #mailbox: Mailbox
+  readonly #known = new Map<readonly string[], number>()
+
+  constructor(mailbox: Mailbox) {
+    this.#mailbox = mailbox
+  }
+
+  indexOf(flags: readonly string[]): number {
+    let index = this.#known.get(flags)
+    if (index === undefined) {
+      index = this.sets.push(storableFlags(this.#mailbox, flags)) - 1
+      this.#known.set(flags, index)
     }
-    return found
+    return index
   }
 }

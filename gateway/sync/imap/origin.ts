@@ -2,7 +2,10 @@
 import type { Uid } from '#src/base/ids.ts'
 
 /** `url`: `imapUrl` of the backend. */
-export const originOf = (url: string, uidValidity: number, uid: Uid): string => `${url}${uidValidity}/${uid}`
+export const originOf = (url: string, uidValidity: number, uid: Uid): string => originPrefix(url, uidValidity) + uid
+
+/** What stands before the UID in the origins of one mailbox. */
+export const originPrefix = (url: string, uidValidity: number): string => `${url}${uidValidity}/`
 
 /** Undefined for an origin of another backend. */
 export function parseOrigin(

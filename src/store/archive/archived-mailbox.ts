@@ -12,7 +12,6 @@ import { stillAway } from '../message-file.ts'
 import { SummaryCache } from '../summary-cache.ts'
 import type {
   CopyResult,
-  Delivered,
   Delivery,
   ExpungedMessage,
   Mailbox,
@@ -101,7 +100,7 @@ export class ArchivedMailbox implements Mailbox {
     return () => {}
   }
 
-  async announce(): Promise<readonly Delivered[]> {
+  async announce(): Promise<number> {
     throw archiveError()
   }
 

@@ -7,6 +7,7 @@ import type { MailboxThere } from '#migrate/proof/there.ts'
 import type { MailboxId, Uid } from '#src/base/ids.ts'
 import { quick } from '../../gateway/backend/maildrop.ts'
 import { testStore, userId } from '../../gateway/sync/support.ts'
+import { announce } from '../../store/actions.ts'
 
 const url = 'imap://anna@old/'
 const origin = (uid: number) => `${url}7/${uid}`
@@ -56,8 +57,8 @@ it('each message that an old server lists is here, or is not for a reason; one t
   await showStubs(inbox, [missingStub(origin(4), undefined, 'is broken')], 1_700_000_000)
   await account.put({ [`injected ${inbox.id} ${origin(6)}`]: { refusedAt: 1 } })
   await account.put({ [`injected ${inbox.id} ${origin(7)}`]: { submittedAt: 1 } })
-  const announced = { internalDate: 1_700_000_000, flags: [], origin: origin(9), sizeOctets: 5 }
-  const [told] = await inbox.announce([announced])
+  await announce(inbox, [{ internalDate: 1_700_000_000, origin: origin(9), sizeOctets: 5 }])
+  const told = inbox.byOrigin(origin(9))!.uid
   await deliver([10])
   await inbox.expunge([inbox.byOrigin(origin(10))!.uid], 'backend')
   await inbox.close()
@@ -83,7 +84,7 @@ it('each message that an old server lists is here, or is not for a reason; one t
     'gone-here',
     'not-pulled',
   ])
-  expect(entries[8]!.detail).toContain(`UID ${(told as { uid: Uid }).uid} `)
+  expect(entries[8]!.detail).toContain(`UID ${told} `)
   const unknown = await here.standings(listing(undefined, 1), url, false)
   expect(unknown(0)).toEqual({ exception: 'mailbox-not-pulled' })
   // In modified UTF-7 an old server can spell what UTF-8 can not.

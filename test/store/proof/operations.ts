@@ -3,7 +3,7 @@
 import { copySource } from '#src/store/copy-origin.ts'
 import type { StoreOptions } from '#src/store/store.ts'
 import type { Account, Mailbox, Store } from '#src/store/types.ts'
-import { deliver, deliverAll, storeIn, textOf, uids, user } from '../actions.ts'
+import { announce, deliver, deliverAll, storeIn, textOf, uids, user } from '../actions.ts'
 import { type Call, type Gate, type Lie, MemoryDisk } from '../disk.ts'
 import { root } from './ledger.ts'
 import { DiskClock, quiet } from './turns.ts'
@@ -92,7 +92,8 @@ export const operations: Readonly<Record<string, Operation>> = {
     steps: [
       {
         act: async (account) =>
-          (await inbox(account)).announce(
+          announce(
+            await inbox(account),
             ['o-1', 'o-8', 'o-9'].map((origin) => ({ origin, internalDate: 1, sizeOctets: 5, flags: ['\\Flagged'] })),
           ),
       },
