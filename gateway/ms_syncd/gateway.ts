@@ -24,7 +24,7 @@ import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
 import type { MigrationParts, Pulled } from './migration.ts'
-import type { MigrationJournal, PullOrder } from './migration-journal.ts'
+import type { BringBeside, MigrationJournal, PullOrder } from './migration-journal.ts'
 import type { Demand } from './on-demand.ts'
 import { passThrough } from './pass-through.ts'
 import type { Passages } from './passages.ts'
@@ -89,6 +89,7 @@ export class Gateway {
   readonly #migrated: ((migrated: Migrated) => void)[] = []
   readonly #unsubscribe: () => void
   #journal: MigrationJournal | undefined
+  #bringBeside: BringBeside | undefined
 
   constructor(parts: GatewayParts) {
     const { config, users, store, events, access, clock, log, accounts, keepProfile, joinShares, passages } = parts
@@ -141,6 +142,11 @@ export class Gateway {
     this.#journal = journal
   }
 
+  /** From now on migrations end with it. */
+  keepBeside(bring: BringBeside): void {
+    this.#bringBeside = bring
+  }
+
   /** Throws AuthError: not in this mode. */
   #migrationOf(order: PullOrder): MigrationParts {
     const accounts = this.#accounts
@@ -149,7 +155,7 @@ export class Gateway {
     const log = this.log.child({ user: order.userId })
     const makeAccount = accountMaker(accounts, this.#config.get('auto_add_laser_routing'), log)
     const leave = (userId: UserId) => this.#leave(userId)
-    return { order, makeAccount, leave, journal: this.#journal, clock: this.clock, log }
+    return { order, makeAccount, leave, journal: this.#journal, bringBeside: this.#bringBeside, clock: this.clock, log }
   }
 
   /** SYN-01: those who have an account are polled as well. */

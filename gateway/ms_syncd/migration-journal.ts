@@ -1,6 +1,7 @@
 /** What is told of migrations to whoever keeps records of them, and what is asked back. The gateway itself forgets them with its process. */
 import type { AccountRecord } from '#src/auth/accounts.ts'
 import type { UserId } from '#src/base/ids.ts'
+import type { UserBackends } from '#src/config/backends.ts'
 
 /** The account that is to be made when all mail is here. */
 export interface WantedAccount {
@@ -52,3 +53,15 @@ export interface MigrationJournal {
   /** All mail is here. `hasAccount`: and the account. Resolves when that is durable. */
   ended(order: RecordedOrder, hasAccount: boolean, counts: PullCounts): Promise<void>
 }
+
+/**
+ * Brings what the old servers have beside mail, when all of that is here and before the account is made. Answers properties of that, with those that were ordered.
+ * What can't be had is told elsewhere, and holds no migration up: it does not reject.
+ */
+export type BringBeside = (
+  order: RecordedOrder,
+  backends: UserBackends,
+  /** Undefined: with the gateway's own right. */
+  password: Buffer | undefined,
+  signal: AbortSignal,
+) => Promise<AccountRecord['properties']>

@@ -5,7 +5,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { MakeAccount } from './account-maker.ts'
 import type { BackendLink } from './link.ts'
-import type { MigrationJournal, PullCounts, PullOrder, RecordedOrder } from './migration-journal.ts'
+import type { BringBeside, MigrationJournal, PullCounts, PullOrder, RecordedOrder } from './migration-journal.ts'
 
 /** A pass that left something out is followed by others; what none of so many brought is told, and no longer waited for. */
 const passesForAll = 3
@@ -19,6 +19,7 @@ export interface MigrationParts {
   /** Ends the user's sessions at the old server that go through here; undefined: there is none. */
   readonly leave: (userId: UserId) => Promise<void> | undefined
   readonly journal: MigrationJournal | undefined
+  readonly bringBeside: BringBeside | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -155,11 +156,21 @@ export class Migration {
     return await this.#finishing
   }
 
+  /** The order, with what the old servers say of the account. */
+  async #withBeside(links: readonly BackendLink[], password: Buffer | undefined): Promise<PullOrder> {
+    const { order, bringBeside } = this.#parts
+    const { account } = order
+    const [master, ...extra] = links.map(({ backend }) => backend)
+    if (account === undefined || bringBeside === undefined || master === undefined) return order
+    const properties = await bringBeside({ ...order, account }, { master, extra }, password, this.signal)
+    return { ...order, account: { ...account, properties } }
+  }
+
   async #finish(links: readonly BackendLink[], password: Buffer | undefined): Promise<boolean> {
-    const { order, makeAccount, log } = this.#parts
+    const { makeAccount, log } = this.#parts
     let hasAccount: boolean
     try {
-      hasAccount = await makeAccount(order, password)
+      hasAccount = await makeAccount(await this.#withBeside(links, password), password)
     } finally {
       password?.fill(0)
     }

@@ -345,7 +345,17 @@ const isOver = ({ state }: MigrationRecord): boolean =>
 const isStopped = ({ state, wave }: MigrationRecord): boolean =>
   state === 'paused' || (wave === undefined && (state === 'failed' || state === 'pulling'))
 
-const told = ({ userId, state, since, begun, reason, wave, counts, secret }: MigrationRecord): ToldMigration => ({
+const told = ({
+  userId,
+  state,
+  since,
+  begun,
+  reason,
+  wave,
+  counts,
+  beside,
+  secret,
+}: MigrationRecord): ToldMigration => ({
   userId,
   state,
   since,
@@ -353,6 +363,7 @@ const told = ({ userId, state, since, begun, reason, wave, counts, secret }: Mig
   ...(reason === undefined ? {} : { reason }),
   ...(wave === undefined ? {} : { wave }),
   ...counts,
+  ...(beside === undefined ? {} : { beside }),
   isKept: secret !== undefined,
 })
 

@@ -43,8 +43,16 @@ export interface MigrationRecord {
   /** The account that is to be made. */
   readonly account: WantedAccount
   readonly counts: MigrationCounts
+  /** What the old server has beside mail, when it was asked for that. */
+  readonly beside?: Beside
   /** The user's password at the old server, sealed to the user id; absent: it is in memory only, or nobody has shown it. */
   readonly secret?: string
+}
+
+/** In words for an operator. */
+export interface Beside {
+  readonly given: readonly string[]
+  readonly notGiven: readonly string[]
 }
 
 const version = 1
@@ -96,9 +104,20 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     ...text('wave'),
     account: { by, properties, ...(account.renumbered === true ? { renumbered: true } : {}) },
     counts: { listed, here, notGiven, octets: pulled },
+    ...besideOf(json.beside, damaged),
     ...text('secret'),
   }
 }
+
+const besideOf = (value: unknown, damaged: (what: string) => StoreError): { readonly beside?: Beside } => {
+  if (value === undefined) return {}
+  if (!isObject(value) || !isTexts(value.given) || !isTexts(value.notGiven))
+    throw damaged('does not say what was given beside mail')
+  return { beside: { given: value.given, notGiven: value.notGiven } }
+}
+
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((text) => typeof text === 'string')
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

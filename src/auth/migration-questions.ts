@@ -63,6 +63,8 @@ export type ToldMigration = {
   readonly here: number
   readonly notGiven: number
   readonly octets: number
+  /** What the old server has beside mail (rights, quota), in words; absent: it was not asked for that. */
+  readonly beside?: { readonly given: readonly string[]; readonly notGiven: readonly string[] }
   /** The pull goes on after a restart, without anybody's password. */
   readonly isKept: boolean
 }

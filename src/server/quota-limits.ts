@@ -6,9 +6,9 @@ import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 
 /** Properties of an account, as names of properties are compared: KB of all messages together, and how many. */
-const properties = { storage: 'mboxMessageSizeQuota', messages: 'mboxMessageCountQuota' } as const
+export const quotaProperties = { storage: 'mboxMessageSizeQuota', messages: 'mboxMessageCountQuota' } as const
 const options = { storage: 'quota_limit', messages: 'quota_messages' } as const
-export type QuotaResource = keyof typeof properties
+export type QuotaResource = keyof typeof quotaProperties
 export const quotaResources: readonly QuotaResource[] = ['storage', 'messages']
 
 /** Of the unit that limits on storage are given in. RFC 9208 §5.1 */
@@ -31,7 +31,7 @@ export const limitsOf = (config: Config, userId: UserId, account: AccountRecord 
   const rule = findDomainRule(config, account?.userId ?? userId)
   const ofDomain = { storage: rule?.quotaLimit, messages: rule?.quotaMessages }
   const limit = (resource: QuotaResource): QuotaLimit => {
-    const name = properties[resource]
+    const name = quotaProperties[resource]
     const own = account?.properties.find(([other]) => isSame(other, name))?.[1]
     if (own === undefined) {
       const value = ofDomain[resource]
@@ -58,10 +58,10 @@ export const setLimits = async (
   const account = await accounts.find(userId)
   if (account === undefined) throw new StoreError('not-found', `there is no account ${userId}`)
   const named = quotaResources.filter((resource) => resource in limits)
-  const names = named.map((resource) => properties[resource])
+  const names = named.map((resource) => quotaProperties[resource])
   const set = named.flatMap((resource): AccountRecord['properties'] => {
     const value = limits[resource]
-    return value === undefined ? [] : [[properties[resource], String(value)]]
+    return value === undefined ? [] : [[quotaProperties[resource], String(value)]]
   })
   const others = account.properties.filter(([other]) => !names.some((name) => isSame(other, name)))
   const without = names.filter((name) => !set.some(([other]) => other === name))

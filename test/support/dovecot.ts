@@ -46,6 +46,8 @@ export interface Dovecot extends AsyncDisposable {
   fill(user: string, messages: Iterable<Buffer>, mailbox?: string): Promise<void>
   /** Another user, or another password for one; resolves when it is in force (Dovecot looks once a second). */
   setPassword(user: string, password: string): Promise<void>
+  /** What Dovecot's own tool answers. */
+  doveadm(...words: readonly string[]): string
   /** What Dovecot has logged so far. */
   log(): Promise<string>
   /** Ends all its processes and removes the directory. */
@@ -169,6 +171,7 @@ async function startOnce(options: DovecotOptions): Promise<Dovecot> {
       while (spawnSync('doveadm', ['-c', configFile, 'auth', 'test', user, password], { env }).status !== 0)
         await new Promise((resolve) => setTimeout(resolve, 50))
     },
+    doveadm: (...words) => execFileSync('doveadm', ['-c', configFile, ...words], { env, encoding: 'utf8' }),
     log,
     stop,
     [Symbol.asyncDispose]: stop,

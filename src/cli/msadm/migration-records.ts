@@ -22,11 +22,15 @@ export const aboutRecords = async (verb: Verb, given: readonly string[], context
 
 const listed = ({ migrations, damaged }: MigrationList, { print }: Context): readonly string[] => {
   for (const migration of migrations) {
-    const { userId, state, since, listed: there, here, notGiven, octets, reason, wave } = migration
+    const { userId, state, since, listed: there, here, notGiven, octets, reason, wave, beside } = migration
     const counts = `${here} of ${there} messages${notGiven === 0 ? '' : `, ${notGiven} not given`}, ${octets} octets`
     const why = reason === undefined ? '' : ` (${reason})`
     const of = wave === undefined ? '' : `, wave ${wave}`
-    print(`${userId} ${state} since ${new Date(since).toISOString()}: ${counts}${of}${why}`, migration)
+    const lines = [
+      `${userId} ${state} since ${new Date(since).toISOString()}: ${counts}${of}${why}`,
+      ...(beside?.notGiven ?? []).map((line) => `    not given: ${line}`),
+    ]
+    print(lines.join('\n'), migration)
   }
   return damaged
 }

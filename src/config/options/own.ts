@@ -13,6 +13,10 @@ export interface QuietSpan {
   readonly to: number
 }
 
+const keptBeside = ['quota', 'acl'] as const
+/** What an old server has beside mail, and can be taken over. */
+export type KeptBeside = (typeof keptBeside)[number]
+
 const minutesOf = (hours: string, minutes: string): number => Number(hours) * 60 + Number(minutes)
 
 export const ownOptions = {
@@ -33,6 +37,32 @@ export const ownOptions = {
     reload: 'restart',
     doc: 'How often a running service looks whether the directory (config_location) has another configuration; 0: only at SIGHUP. While the directory is away it is asked again each ldap_connect_retry_pause.',
   }),
+  migration_keep: custom<readonly KeptBeside[]>(
+    {
+      section: 'own',
+      default: keptBeside,
+      services: ['ms_syncd'],
+      reload: 'live',
+      doc: 'With auto_migrate, what is taken over from an old IMAP server beside mail: `quota`, the limits of a user for whom nothing else is said here; `acl`, the rights that users gave others on their mailboxes. What could not be is told by `msadm migrate --list`.',
+    },
+    {
+      type: 'list',
+      valid: 'none, or words separated by blanks: quota, acl',
+      read: (element) => {
+        const words = textOf(element)
+          .toLowerCase()
+          .split(/[\s,]+/)
+          .filter((word) => word !== '')
+        if (words.length === 1 && words[0] === 'none') return []
+        if (words.length === 0) throw new Invalid('is empty; none takes nothing over')
+        return words.map((word) => {
+          const known = keptBeside.find((name) => name === word)
+          if (known === undefined) throw new Invalid(`${quote(word)} is not known`)
+          return known
+        })
+      },
+    },
+  ),
   migration_routing: choice({
     section: 'own',
     default: 'pull',

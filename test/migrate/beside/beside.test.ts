@@ -1,0 +1,257 @@
+/** What users have at a real old server (Dovecot with its quota and acl plugins) beside mail, and have here behind their migration. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { AwaitedRightsDirectory } from '#migrate/beside/awaited-rights.ts'
+import { bring } from '#migrate/beside/bring.ts'
+import { beside } from '#migrate/beside/extension.ts'
+import { Findings } from '#migrate/beside/findings.ts'
+import { Migrations } from '#migrate/records/migrations.ts'
+import { openAccounts } from '#src/auth/accounts.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { makeUserDatabase, type UserDatabase } from '#src/config/backends.ts'
+import { type ConfigOverrides, configOf } from '#src/config/config.ts'
+import { parseUserDatabase } from '#src/config/ms-sync.ts'
+import { limitsOf } from '#src/server/quota-limits.ts'
+import { aclOf, deleteAcl } from '#src/sharing/personal-acl.ts'
+import { formatRights } from '#src/sharing/rights.ts'
+import { gatewayScene } from '#test/gateway/ms_syncd/support.ts'
+import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
+import { RawImap } from '#test/support/raw-imap.ts'
+
+const extra = `
+mail_plugins = $mail_plugins quota acl
+protocol imap {
+  mail_plugins = $mail_plugins imap_quota imap_acl
+}
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_rule = *:storage=70M:messages=5000
+  acl = vfile
+  acl_anyone = allow
+}
+`
+let dovecot: Dovecot
+beforeAll(async () => {
+  dovecot = await startDovecot({ users: { joe: 'secret', ann: 'secret', bob: 'secret' }, protocols: ['imap'], extra })
+  await using joe = await RawImap.connect(dovecot.imapPort)
+  await joe.login('joe', 'secret')
+  for (const command of [
+    'CREATE Projects',
+    'CREATE Projects/2026',
+    'CREATE Sent',
+    'SETACL Projects ann lrswi',
+    'SETACL Projects -ann w',
+    'SETACL Projects bob@a.example lrswipkxtea',
+    'SETACL Projects/2026 ann lrk',
+    'SETACL Sent anyone lr',
+    'SETACL Sent $staff lr',
+    'SETACL Sent other@elsewhere.example lr',
+  ])
+    await joe.command(command)
+})
+afterAll(() => dovecot?.stop())
+
+const idOf = (user: string) => `${user}@a.example` as UserId
+
+/** One life of ms_syncd, or several with one `directory`. */
+const syncd = async (overrides: ConfigOverrides = {}, users: UserDatabase = makeUserDatabase(undefined, [])) => {
+  const directory = await mkdtemp(join(tmpdir(), 'beside-'))
+  const accounts = openAccounts(join(directory, 'accounts'))
+  const options = {
+    gateway_mode: false,
+    auto_migrate: true,
+    ms_syncd_protocol: 'imap',
+    ms_syncd_port: dovecot.imapPort,
+    ...overrides,
+  } as const
+  const scene = await gatewayScene(dovecot.imapPort, options, users, accounts)
+  const parts = {
+    runtime: { config: configOf(options), log: scene.log, clock: scene.clock },
+    gateway: scene.gateway,
+    accounts,
+    shared: (name: string) => join(directory, name),
+  } as unknown as Parameters<typeof beside>[0]
+  const migrations = await Migrations.open(parts)
+  const extension = await beside(parts, migrations)
+  await extension.started?.()
+  onTestFinished(async () => {
+    await extension.stop()
+    await migrations.stop()
+    await scene[Symbol.asyncDispose]()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const { store } = scene.test
+  return {
+    ...scene,
+    store,
+    parts: { gateway: scene.gateway, accounts, awaited: new AwaitedRightsDirectory(join(directory, 'awaited-rights')) },
+    records: migrations.records,
+    accounts,
+    extension,
+    move: (user: string) => scene.gateway.login(user, idOf(user), Buffer.from('secret')),
+    record: async (user: string) => (await migrations.records.find(idOf(user)))!,
+    /** As `GETACL` here would list them. */
+    rights: async (mailbox: string) => {
+      const account = store.account(idOf('joe'))
+      const acl = await aclOf(account, (await account.findId(mailbox))!)
+      return Object.fromEntries(Array.from(acl, ([who, rights]) => [who, formatRights(rights)]))
+    },
+    limits: async (user: string) => limitsOf(configOf(options), idOf(user), await accounts.find(idOf(user))),
+    awaited: () => readdir(join(directory, 'awaited-rights'), { recursive: true }).catch(() => []),
+  }
+}
+
+const letters: Readonly<Record<string, string>> = {
+  lookup: 'l',
+  read: 'r',
+  'write-seen': 's',
+  write: 'w',
+  insert: 'i',
+  post: 'p',
+  create: 'k',
+  delete: 'x',
+  'write-deleted': 't',
+  expunge: 'e',
+}
+
+/** What Dovecot's own tool says that somebody has on a mailbox of joe's; `sign`: `-` for what is taken away. */
+const rightsThere = (mailbox: string, id: string, sign: '' | '-' = '') => {
+  const rows = dovecot.doveadm('-f', 'tab', 'acl', 'get', '-u', 'joe', mailbox).split('\n')
+  const names = rows
+    .map((row) => row.split('\t'))
+    .find(([name]) => name === `user=${id}`)![2]!
+    .split(' ')
+  return Object.entries(letters)
+    .filter(([name]) => names.includes(sign + name))
+    .map(([, letter]) => letter)
+    .join('')
+}
+
+it('gives the rights of users who are here, and those of others when they come; the rest is told', async () => {
+  const at = await syncd()
+  await at.move('ann')
+  await at.move('joe')
+  expect(await at.rights('Projects')).toEqual({
+    'ann@a.example': rightsThere('Projects', 'ann'),
+    '-ann@a.example': rightsThere('Projects', 'ann', '-'),
+  })
+  // Dovecot tells k as k and c, which here would be k and x.
+  expect(await at.rights('Projects/2026')).toMatchObject({
+    'ann@a.example': rightsThere('Projects/2026', 'ann'),
+  })
+  expect(await at.rights('Sent')).toEqual({})
+  const { given, notGiven } = (await at.record('joe')).beside!
+  expect(given.filter((line) => line.startsWith('rights:'))).toHaveLength(3)
+  const told = (...words: string[]) => notGiven.filter((line) => words.every((word) => line.includes(word)))
+  expect(told('bob@a.example is not here yet', 'Projects')).toHaveLength(1)
+  expect(told('"bob@a.example"', 'nobody but the owner has a')).toHaveLength(1)
+  expect(told('"anyone" has', 'Sent')).toHaveLength(1)
+  expect(told('"$staff" has', 'groups')).toHaveLength(1)
+  expect(told('other@elsewhere.example is not here yet')).toHaveLength(1)
+  expect(at.lines.filter(({ message }) => message === 'not taken over from the old server')).toHaveLength(
+    notGiven.length,
+  )
+
+  await at.move('bob')
+  await at.until(async () => 'bob@a.example' in (await at.rights('Projects')))
+  expect(await at.rights('Projects')).toMatchObject({
+    'bob@a.example': rightsThere('Projects', 'bob@a.example'),
+  })
+  await at.until(async () => (await at.awaited()).filter((name) => name.endsWith('.json')).length === 1)
+})
+
+it('gives the quota, unless something else is said here', async () => {
+  const [, storage, messages] = /STORAGE\t\d+\t(\d+)[\s\S]*MESSAGE\t\d+\t(\d+)/
+    .exec(dovecot.doveadm('-f', 'tab', 'quota', 'get', '-u', 'joe'))!
+    .map(Number)
+  const open = await syncd()
+  await open.move('joe')
+  expect(await open.limits('joe')).toEqual({
+    storage: { value: storage, from: 'user' },
+    messages: { value: messages, from: 'user' },
+  })
+  expect((await open.record('joe')).beside!.given).toContain(`quota: ${storage} KB`)
+
+  const said = await syncd({ quota_limit: 1_000_000 })
+  await said.move('joe')
+  expect(await said.limits('joe')).toMatchObject({
+    storage: { value: 1_000_000, from: 'server' },
+    messages: { value: messages },
+  })
+  expect((await said.record('joe')).beside!.notGiven).toContainEqual(
+    expect.stringContaining(`quota: ${storage} KB there; here it is 1000000 by the configuration`),
+  )
+})
+
+it('asks for nothing that migration_keep does not name', async () => {
+  const at = await syncd({ migration_keep: [] })
+  await at.move('ann')
+  await at.move('joe')
+  expect((await at.record('joe')).beside).toBeUndefined()
+  expect(await at.rights('Projects')).toEqual({})
+  expect(await at.limits('joe')).toMatchObject({ storage: { value: 0 }, messages: { value: 0 } })
+})
+
+it('what an owner has changed here stays, also when everything is asked for once more', async () => {
+  const at = await syncd()
+  await at.move('ann')
+  await at.move('joe')
+  await deleteAcl(at.store, idOf('joe'), 'Projects', 'ann@a.example')
+  await at.gateway.migrate(
+    { userId: idOf('joe'), given: 'joe', account: { properties: [], by: 'operator' } },
+    Buffer.from('secret'),
+  )
+  expect(await at.rights('Projects')).not.toHaveProperty(['ann@a.example'])
+})
+
+it('a name that ms_sync.xml gives to somebody else gets nothing', async () => {
+  const xml = `<xmldb><user frontend_id="ann@a.example" backend_id="annie" host="127.0.0.1"/></xmldb>`
+  const at = await syncd({}, makeUserDatabase(undefined, parseUserDatabase(Buffer.from(xml), 'ms_sync.xml').records))
+  await at.accounts.add(
+    { userId: idOf('ann'), state: 'enabled', verifiers: undefined, services: {}, properties: [] },
+    Buffer.from('x'),
+  )
+  await at.move('joe')
+  expect(await at.rights('Projects')).toEqual({})
+  expect((await at.record('joe')).beside!.notGiven).toContainEqual(
+    expect.stringMatching(/"ann" has .*the mail of ann@a.example comes from elsewhere/),
+  )
+})
+
+it('rights that wait are given by the next ms_syncd when the one that made the account has died', async () => {
+  const at = await syncd()
+  await at.move('joe')
+  await at.accounts.add(
+    { userId: idOf('bob'), state: 'enabled', verifiers: undefined, services: {}, properties: [] },
+    Buffer.from('x'),
+  )
+  await at.extension.started?.()
+  // An account that no migration made may be anybody's.
+  expect(await at.rights('Projects')).toEqual({})
+  const closed = { ...(await at.record('joe')), userId: idOf('bob') }
+  await at.records.change(idOf('bob'), () => closed)
+  await at.extension.started?.()
+  await at.until(async () => 'bob@a.example' in (await at.rights('Projects')))
+})
+
+it('an old server that can not be asked is a finding, and no failure', async () => {
+  const at = await syncd()
+  const backends = (await at.gateway.backendsOf('joe', idOf('joe')))!
+  const findings = new Findings()
+  await bring(
+    {
+      parts: at.parts,
+      userId: idOf('joe'),
+      backends: { ...backends, master: { ...backends.master, port: 1 } },
+      password: Buffer.from('secret'),
+      kept: ['quota', 'acl'],
+      signal: new AbortController().signal,
+      onQuota: () => {},
+    },
+    findings,
+  )
+  expect(findings.all).toEqual({ given: [], notGiven: [expect.stringMatching(/^quota and rights: .*ECONNREFUSED/)] })
+})
