@@ -5,6 +5,7 @@ import { absentUnpacked, unpack } from './unpacked.ts'
 const peers: Readonly<Record<string, string>> = {
   dovecot: 'dovecot-imapd dovecot-pop3d dovecot-lmtpd',
   mbsync: 'isync',
+  neomutt: 'neomutt bsdutils',
   exim4: 'exim4-daemon-light',
   fetchmail: 'fetchmail',
   mpop: 'mpop',
