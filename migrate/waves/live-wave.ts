@@ -122,6 +122,11 @@ export class LiveWave {
     return state !== undefined && here.has(state)
   }
 
+  /** There is something to tell of it. */
+  isStuck(userId: UserId): boolean {
+    return (this.failureOf(userId) ?? this.recordOf(userId)?.reason) !== undefined || this.isLeftOut(userId)
+  }
+
   /** It is passed over as it is. */
   isLeftOut(userId: UserId): boolean {
     return !this.isHere(userId) && this.risksOf(userId).some(isBlocking)

@@ -29,8 +29,11 @@ export const summaryOf = ({ live, running }: WaveRunner, gateway: Gateway, costs
     const now = running.has(userId) ? underWay(gateway, userId) : { messages: 0, octets: 0 }
     total.messages += Math.max(counts?.here ?? 0, now.messages)
     total.octets += Math.max(counts?.octets ?? 0, now.octets)
-    total.messagesThere += there.messages
-    total.octetsThere += there.octets
+    // Who is left out stays there: it would never all be here.
+    if (!live.isLeftOut(userId)) {
+      total.messagesThere += there.messages
+      total.octetsThere += there.octets
+    }
     total.stragglers += notes.stragglerCount ?? 0
     if (task !== undefined && live.isThrough(userId, task)) total.done += 1
     if (task !== 'inventory' && (notes.pass?.at ?? -1) >= since && notes.pass?.error !== undefined) total.failed += 1

@@ -1,6 +1,12 @@
 /** All waves of a store: what an operator wants of them, carried out or refused. Every refusal is a WaveRefused with words for the operator. */
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
-import type { WaveAnswers, WaveLimitsRequest, WaveMemberRequest, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
+import type {
+  WaveAnswers,
+  WaveLimitsRequest,
+  WaveMember,
+  WaveMemberRequest,
+  WaveSummary,
+} from '#src/auth/ms-syncd-waves.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Migrations } from '../records/migrations.ts'
 import { type LiveParts, LiveWave } from './live-wave.ts'
@@ -12,6 +18,8 @@ import { isWaveName, type Member, stateOf, usualLimits, type Wave, type WaveTask
 /** Members in an answer: it stays well below the limit of a frame. */
 const pageLength = 500
 const maxAtOnce = 200
+/** As many as a terminal shows. */
+const maxForemost = 50
 
 export class WaveRefused extends Error {
   override readonly name = 'WaveRefused'
@@ -193,9 +201,18 @@ export class Waves {
     return {
       ok: true,
       wave: await this.#summary(runner),
+      foremost: this.#foremost(runner),
       members: members.slice(from, from + pageLength).map((member) => memberOf(runner, this.#parts.gateway, member)),
       ...nextOf(from, members.length),
     }
+  }
+
+  /** Members in whom something happens, then those who need somebody. */
+  #foremost(runner: WaveRunner): readonly WaveMember[] {
+    const { live, running } = runner
+    const at = live.members.filter(({ userId }) => running.has(userId))
+    const stuck = live.members.filter(({ userId }) => !running.has(userId) && live.isStuck(userId))
+    return [...at, ...stuck].slice(0, maxForemost).map((member) => memberOf(runner, this.#parts.gateway, member))
   }
 
   async plan(name: string, from = 0): Promise<WaveAnswers['plan']> {

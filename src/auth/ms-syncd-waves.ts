@@ -138,6 +138,8 @@ export type WaveAnswers = {
   readonly status: {
     readonly ok: true
     readonly wave: WaveSummary
+    /** At most 50: those in whom something happens, then those who need somebody. */
+    readonly foremost: readonly WaveMember[]
     readonly members: readonly WaveMember[]
     readonly next?: number
   }

@@ -12,8 +12,10 @@ export const screenOn = (terminal: Writable & { readonly columns?: number; reado
       return
     }
     const { columns = 80, rows = 24 } = terminal
-    // A line that wraps, or scrolls, would not be found again.
-    const shown = lines.slice(0, rows - 1).map((line) => `${line.slice(0, columns - 1)}\x1b[K\n`)
+    // A line that wraps, or scrolls, would not be found again; what an old server said does nothing to the terminal.
+    const shown = lines
+      .slice(0, rows - 1)
+      .map((line) => `${line.replace(/[\x00-\x1f\x7f-\x9f]/g, ' ').slice(0, columns - 1)}\x1b[K\n`)
     const up = drawn === 0 ? '' : `\x1b[${drawn}A\r`
     terminal.write(`${up}${shown.join('')}\x1b[J`)
     drawn = shown.length

@@ -4,7 +4,7 @@ import { systemClock } from '../../../base/clock.ts'
 import type { EventBus } from '../../../events/types.ts'
 import type { Context } from '../command.ts'
 import { ask, NotAsked } from './ask.ts'
-import { octetsText, progressText, statesText } from './words.ts'
+import { amountText, durationText, octetsText, progressText, statesText } from './words.ts'
 
 const everyMs = 1_000
 const shownMembers = 12
@@ -32,8 +32,8 @@ export const follow = async (
         continue
       }
       answeredMs = systemClock.monotonic()
-      const { wave, members } = answer
-      if (screen !== undefined) screen(screenOf(wave, members))
+      const { wave, foremost } = answer
+      if (screen !== undefined) screen(screenOf(wave, foremost))
       else if (!quiet) {
         const line = progressText(wave, systemClock.now())
         // What only shrinks by itself is no news.
@@ -54,19 +54,22 @@ const bar = (part: number, width: number): string => {
   return `[${'#'.repeat(full)}${'.'.repeat(width - full)}]`
 }
 
-export const screenOf = (wave: WaveSummary, members: readonly WaveMember[]): readonly string[] => {
-  const running = members.filter(({ isRunning }) => isRunning)
-  const failed = members.filter(({ reason, isRunning }) => reason !== undefined && !isRunning)
-  const part = wave.members === 0 ? 0 : wave.done / wave.members
-  const row = ({ userId, state, messages, messagesThere, octets, reason }: WaveMember) =>
-    reason !== undefined && state !== 'pulling'
+/** The first two lines fit 80 columns, whatever is in them. */
+export const screenOf = (wave: WaveSummary, foremost: readonly WaveMember[]): readonly string[] => {
+  const { name, state, task, members, done, failed, running, eta } = wave
+  // Without a task it is through with the last one.
+  const part = task === undefined || members === 0 ? 1 : done / wave.members
+  const row = ({ userId, isRunning, messages, messagesThere, octets, reason }: WaveMember) =>
+    reason !== undefined && !isRunning
       ? `  ! ${userId}: ${reason}`
       : `  > ${userId.padEnd(32)} ${messages}${messagesThere === undefined ? '' : ` of ${messagesThere}`} messages, ${octetsText(octets)}`
-  const rows = [...running.map(row), ...failed.map(row)]
+  const rows = foremost.map(row)
+  const left = eta === undefined ? '' : `, about ${durationText(eta - systemClock.now())} left`
   return [
-    progressText(wave, systemClock.now()),
-    `${bar(part, 40)} ${Math.floor(100 * part)} %   ${statesText(wave)}`,
+    `${bar(part, 20)} ${Math.floor(100 * part)} % ${state}${left}${failed === 0 ? '' : `, ${failed} failed`}  ${name}`,
+    `${amountText(wave)}, ${running} of ${members} users at the same time`,
+    statesText(wave),
     ...rows.slice(0, shownMembers),
-    ...(rows.length > shownMembers ? [`  and ${rows.length - shownMembers} more: msadm wave status ${wave.name}`] : []),
+    ...(rows.length > shownMembers ? [`  and others: msadm wave status ${name}`] : []),
   ]
 }

@@ -33,15 +33,18 @@ export const statesText = ({ states }: WaveSummary): string =>
     .map(([state, count]) => `${count} ${state}`)
     .join(', ')
 
+/** What is here, of what will be. */
+export const amountText = ({ messages, messagesThere, octets, octetsThere }: WaveSummary): string =>
+  `${messages}${messagesThere > 0 ? ` of ${messagesThere}` : ''} messages, ${octetsText(octets)}${octetsThere > 0 ? ` of ${octetsText(octetsThere)}` : ''}`
+
 /** A line: where the wave is. */
 export const progressText = (wave: WaveSummary, now: number): string => {
-  const { name, state, members, done, failed, running, messages, messagesThere, octets, octetsThere, eta } = wave
+  const { name, state, task, members, done, failed, running, eta } = wave
   const parts = [
     `${name} ${state}`,
-    `${done} of ${members} users`,
+    task === undefined ? `${members} users` : `${done} of ${members} users`,
     ...(running === 0 ? [] : [`${running} at the same time`]),
-    `${messages}${messagesThere > 0 ? ` of ${messagesThere}` : ''} messages`,
-    `${octetsText(octets)}${octetsThere > 0 ? ` of ${octetsText(octetsThere)}` : ''}`,
+    amountText(wave),
     ...(failed === 0 ? [] : [`${failed} failed`]),
     ...(eta === undefined ? [] : [`about ${durationText(eta - now)} left`]),
   ]
