@@ -30,7 +30,8 @@ export const waves: OpenWithMigrations = async ({ runtime, gateway, accounts, sh
     answer: (request, signal) => {
       if (isAsked(request, 'wave')) return answer(opened, request)
       if (!isAsked(request, 'migration-dry-run')) return undefined
-      return foresee(parts, request, opened.costs(), AbortSignal.any([signal, closing.signal]))
+      const stopped = AbortSignal.any([signal, closing.signal])
+      return opened.costs().then((costs) => foresee(parts, request, costs, stopped))
     },
     started: () => opened.start(),
     async reload(next) {

@@ -2,6 +2,7 @@
  * How long a wave will take: what the users' pulls cost so far, by messages and octets, and the order in which the others get their turn.
  * docs/decisions/0271-forecast-by-what-was-pulled.md
  */
+import { Slice } from '#gateway/backend/slice.ts'
 
 /** One pull of one user. */
 export interface Measured {
@@ -111,7 +112,8 @@ export interface Job {
 }
 
 /** Milliseconds until all are done, begun in this order, at most `atOnce` together and at most `perHost` (0: no limit) at one host. */
-export const duration = (jobs: readonly Job[], atOnce: number, perHost: number): number => {
+export const duration = async (jobs: readonly Job[], atOnce: number, perHost: number): Promise<number> => {
+  const slice = new Slice()
   const queues = [...Map.groupBy([...jobs.entries()], ([, { host }]) => host).values()].map((waiting) => ({
     waiting,
     next: 0,
@@ -120,6 +122,7 @@ export const duration = (jobs: readonly Job[], atOnce: number, perHost: number):
   const running: { readonly end: number; readonly queue: (typeof queues)[number] }[] = []
   let now = 0
   for (;;) {
+    if (slice.isOver()) await slice.next()
     let first: (typeof queues)[number] | undefined
     for (const queue of running.length >= atOnce ? [] : queues) {
       if (queue.next === queue.waiting.length || (perHost > 0 && queue.running >= perHost)) continue

@@ -1,8 +1,9 @@
 /** How a wave is, and what can be expected of it. */
+import { Slice } from '#gateway/backend/slice.ts'
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
 import type { WaveMember, WavePlan, WaveRisk, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
 import type { UserId } from '#src/base/ids.ts'
-import { type Cost, costOf, duration, type Load, type Measured, msOf } from './forecast.ts'
+import { type Cost, costOf, duration, type Job, type Load, type Measured, msOf } from './forecast.ts'
 import { type LiveWave, thereOf } from './live-wave.ts'
 import { isBlocking, told } from './risks.ts'
 import type { WaveRunner } from './runner.ts'
@@ -15,12 +16,18 @@ const underWay = (gateway: Gateway, userId: UserId): Load => {
   return { messages: sum('fetched'), octets: sum('octets') }
 }
 
-export const summaryOf = ({ live, running }: WaveRunner, gateway: Gateway, costs: Costs): WaveSummary => {
+export const summaryOf = async (
+  { live, running }: WaveRunner,
+  gateway: Gateway,
+  costs: Costs,
+): Promise<WaveSummary> => {
+  const slice = new Slice()
   const { wave, members } = live
   const { task, since } = wave
   const states: Record<string, number> = {}
   const total = { messages: 0, octets: 0, messagesThere: 0, octetsThere: 0, done: 0, failed: 0, stragglers: 0 }
   for (const { userId } of members) {
+    if (slice.isOver()) await slice.next()
     const state = memberState(live, userId)
     states[state] = (states[state] ?? 0) + 1
     const { counts } = live.recordOf(userId) ?? {}
@@ -38,7 +45,7 @@ export const summaryOf = ({ live, running }: WaveRunner, gateway: Gateway, costs
     if (task !== undefined && live.isThrough(userId, task)) total.done += 1
     if (task !== 'inventory' && (notes.pass?.at ?? -1) >= since && notes.pass?.error !== undefined) total.failed += 1
   }
-  const eta = task === undefined || wave.isPaused ? undefined : etaOf(live, running, gateway, costs)
+  const eta = task === undefined || wave.isPaused ? undefined : await etaOf(live, running, gateway, costs)
   return {
     name: wave.name,
     state: stateOf(wave),
@@ -85,10 +92,12 @@ export const risksOf = (live: LiveWave, { userId }: Member): readonly WaveRisk[]
 /** What pulls from each host cost so far, of all waves; from one that nothing was pulled from yet, as from the others. */
 export type Costs = (host: string) => Cost
 
-export const costsOf = (waves: Iterable<LiveWave>): Costs => {
+export const costsOf = async (waves: Iterable<LiveWave>): Promise<Costs> => {
+  const slice = new Slice()
   const pulls = new Map<string, Map<UserId, Measured>>()
   for (const live of waves)
     for (const { userId } of live.members) {
+      if (slice.isOver()) await slice.next()
       const { inventory, pulled } = live.notesOf(userId)
       const host = inventory?.backends[0]?.host
       if (host === undefined || pulled === undefined) continue
@@ -104,36 +113,53 @@ const hostOf = (live: LiveWave, userId: UserId): string => live.notesOf(userId).
 
 const isLeft = (live: LiveWave, { userId }: Member): boolean => !live.isHere(userId) && !live.isLeftOut(userId)
 
-/** Who is left of a pull; `taken`: what is here of those who are under way. */
-const jobsOf = (live: LiveWave, members: readonly Member[], costs: Costs, taken: (userId: UserId) => Load) =>
-  members.map(({ userId }) => {
+/** What is left of the pulls of these; `taken`: what is here of those who are under way. */
+const jobsOf = async (
+  live: LiveWave,
+  members: readonly Member[],
+  costs: Costs,
+  taken: (userId: UserId) => Load,
+): Promise<readonly Job[]> => {
+  const slice = new Slice()
+  const jobs: Job[] = []
+  for (const { userId } of members) {
+    if (slice.isOver()) await slice.next()
     const host = hostOf(live, userId)
     const there = thereOf(live.notesOf(userId))
     const { messages, octets } = taken(userId)
     const rest = { messages: Math.max(0, there.messages - messages), octets: Math.max(0, there.octets - octets) }
-    return { host, ms: msOf(costs(host), rest) }
-  })
+    jobs.push({ host, ms: msOf(costs(host), rest) })
+  }
+  return jobs
+}
 
-const etaOf = (live: LiveWave, running: WaveRunner['running'], gateway: Gateway, costs: Costs): number | undefined => {
+const etaOf = async (
+  live: LiveWave,
+  running: WaveRunner['running'],
+  gateway: Gateway,
+  costs: Costs,
+): Promise<number | undefined> => {
   const { task, limits } = live.wave
   // Of inventories and deltas, which cost what the old server takes to answer, nobody knows beforehand.
   if (task !== 'pull') return undefined
   const left = live.members.filter(
     (member) => running.has(member.userId) || (!live.isThrough(member.userId, task) && isLeft(live, member)),
   )
-  const jobs = jobsOf(live, left, costs, (userId) =>
+  const jobs = await jobsOf(live, left, costs, (userId) =>
     running.has(userId) ? underWay(gateway, userId) : { messages: 0, octets: 0 },
   )
-  return Math.round(gateway.clock.now() + duration(jobs, limits.atOnce, limits.perHost))
+  return Math.round(gateway.clock.now() + (await duration(jobs, limits.atOnce, limits.perHost)))
 }
 
-export const planOf = (live: LiveWave, gateway: Gateway, costs: Costs): WavePlan => {
+export const planOf = async (live: LiveWave, gateway: Gateway, costs: Costs): Promise<WavePlan> => {
+  const slice = new Slice()
   const { members, wave } = live
   const known = members.filter(({ userId }) => live.notesOf(userId).inventory !== undefined)
   const left = known.filter((member) => isLeft(live, member))
-  const jobs = jobsOf(live, left, costs, () => ({ messages: 0, octets: 0 }))
+  const jobs = await jobsOf(live, left, costs, () => ({ messages: 0, octets: 0 }))
   const total = { messages: 0, octets: 0, largest: 0, mailboxes: 0 }
   for (const { userId } of known) {
+    if (slice.isOver()) await slice.next()
     const there = thereOf(live.notesOf(userId))
     total.messages += there.messages
     total.octets += there.octets
@@ -161,7 +187,7 @@ export const planOf = (live: LiveWave, gateway: Gateway, costs: Costs): WavePlan
     unknown: members.length - known.length,
     blocked: known.filter(({ userId }) => live.isLeftOut(userId)).length,
     ...total,
-    ms: Math.round(duration(jobs, wave.limits.atOnce, wave.limits.perHost)),
+    ms: Math.round(await duration(jobs, wave.limits.atOnce, wave.limits.perHost)),
     measured: Math.max(0, ...hosts.map(({ measured }) => measured)),
     hosts,
   }

@@ -44,8 +44,6 @@ export class WaveRunner {
   readonly #hosts = new Map<UserId, string>()
   #loop: Promise<void> | undefined
   #woken = Promise.withResolvers<void>()
-  /** Since when it runs without a pause, and what was done by then: for the pace. */
-  #lap: { readonly ms: number; readonly through: number } | undefined
 
   constructor({ live, work, clock, log, signal }: RunnerParts) {
     this.live = live
@@ -59,17 +57,9 @@ export class WaveRunner {
     return this.#running
   }
 
-  /** How long it has run without a pause, and members that it got through with meanwhile. */
-  get lap(): { readonly ms: number; readonly members: number } | undefined {
-    if (this.#lap === undefined) return undefined
-    const { ms, through } = this.#lap
-    return { ms: this.#clock.monotonic() - ms, members: this.#through() - through }
-  }
-
   /** Another task: failures before it don't count. */
   begin(): void {
     this.#retries.clear()
-    this.#lap = undefined
     this.wake()
   }
 
@@ -94,10 +84,7 @@ export class WaveRunner {
       this.#woken = Promise.withResolvers()
       try {
         const { task, isPaused } = this.live.wave
-        if (task === undefined || isPaused) {
-          this.#lap = undefined
-          return
-        }
+        if (task === undefined || isPaused) return
         const untilMs = await this.#turn(task)
         if (untilMs !== undefined) await this.#wait(untilMs)
       } catch (error) {
@@ -111,7 +98,6 @@ export class WaveRunner {
   /** Begins what may begin. Answers when to look again, unless woken before; undefined: at once. */
   async #turn(task: WaveTask): Promise<number | undefined> {
     const { live } = this
-    this.#lap ??= { ms: this.#clock.monotonic(), through: this.#through() }
     const { limits, first } = live.wave
     const waiting = live.members.filter(({ userId }) => !this.#running.has(userId) && !live.isThrough(userId, task))
     const active = [...this.#running].filter(([userId]) => !this.#work.isIdle(userId))

@@ -220,7 +220,7 @@ export class Waves {
     await live.refresh()
     return {
       ok: true,
-      plan: planOf(live, this.#parts.gateway, this.costs()),
+      plan: await planOf(live, this.#parts.gateway, await this.costs()),
       risks: live.members.slice(from, from + pageLength).flatMap((member) => risksOf(live, member)),
       ...nextOf(from, live.members.length),
     }
@@ -243,13 +243,13 @@ export class Waves {
   }
 
   /** By all pulls of all waves. */
-  costs(): Costs {
+  costs(): Promise<Costs> {
     return costsOf([...this.#runners.values()].map(({ live }) => live))
   }
 
   async #summary(runner: WaveRunner): Promise<WaveSummary> {
     await runner.live.refresh()
-    return summaryOf(runner, this.#parts.gateway, this.costs())
+    return await summaryOf(runner, this.#parts.gateway, await this.costs())
   }
 
   #change(name: string, change: (runner: WaveRunner) => Promise<void>): Promise<WaveAnswers['changed']> {

@@ -66,7 +66,7 @@ const stage = async () => {
     let wave: WaveSummary | undefined
     await scene.until(async () => {
       // What is known of members is held for a moment.
-      clock.turn(31)
+      clock.turn(2)
       wave = (await waves.status('first')).wave
       return holds(wave)
     })
