@@ -17,7 +17,7 @@ import { startWherry, type Wherry } from '#test/support/wherry.ts'
 import { benchMessages } from './messages.ts'
 
 const count = Number(process.argv[2] ?? 100_000)
-const delays = [0, 100]
+const delays = process.argv[3] === undefined ? [0, 100] : [Number(process.argv[3])]
 /** Contents that differ; each message is one of them. */
 const contents = 1000
 const page = 50

@@ -16,6 +16,7 @@ import { openImapLogin } from '../backend/open-backend.ts'
 import { BackendMemory } from '../sync/imap/memory.ts'
 import { originOf, parseOrigin } from '../sync/imap/origin.ts'
 import type { Gateway } from './gateway.ts'
+import type { BackendHost } from './host.ts'
 
 /** Nobody read for so long. */
 const idleMs = 60_000
@@ -32,6 +33,8 @@ export type PasswordOf = (backend: Backend) => Buffer | undefined
 
 interface Open {
   readonly url: string
+  /** Its host counts it. */
+  readonly host: BackendHost
   readonly connection: ImapConnection
   /** Path and UIDVALIDITY there. */
   selected?: { readonly path: string; readonly uidValidity: number | undefined }
@@ -74,6 +77,7 @@ export class OnDemand {
   close(): void {
     this.#idle?.abort()
     this.#open?.connection.close()
+    this.#open?.host.ended()
     this.#open = undefined
   }
 
@@ -150,7 +154,7 @@ export class OnDemand {
   ): Promise<Open> {
     if (this.#open !== undefined && (this.#open.url !== url || this.#open.connection.failure !== undefined))
       this.close()
-    this.#open ??= { url, connection: await this.#login(backend, passwordOf(backend)) }
+    this.#open ??= await this.#login(backend, url, passwordOf(backend))
     const open = this.#open
     if (open.selected?.path !== path) {
       delete open.selected
@@ -161,10 +165,18 @@ export class OnDemand {
     return open
   }
 
-  async #login(backend: Backend, password: Buffer | undefined): Promise<ImapConnection> {
-    const { access, signal } = this.#gateway
+  /** Waits for no other session, since somebody waits for it; others wait for it. */
+  async #login(backend: Backend, url: string, password: Buffer | undefined): Promise<Open> {
+    const { access, hosts, signal } = this.#gateway
+    const host = hosts.of(backend.host, backend.port)
+    host.begun()
     try {
-      return (await openImapLogin(access, backend, password, this.#log, signal)).connection
+      const { connection } = await openImapLogin(access, backend, password, this.#log, signal)
+      return { url, host, connection }
+    } catch (error) {
+      host.failed(error, this.#userId, false)
+      host.ended()
+      throw error
     } finally {
       password?.fill(0)
     }

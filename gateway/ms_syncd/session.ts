@@ -6,6 +6,7 @@ import { syncOnce } from '../sync/sync-once.ts'
 import type { Gateway } from './gateway.ts'
 import type { BackendLink } from './link.ts'
 import { Progress } from './progress.ts'
+import type { Readers } from './readers.ts'
 import { pollPriority } from './scheduler.ts'
 import type { BackendSession } from './verdicts.ts'
 
@@ -26,6 +27,7 @@ export interface SessionRequest {
   /** MIG-07: everything is pulled, and nothing changed there. */
   readonly migration: { readonly keepsUids: boolean } | undefined
   readonly stop: AbortSignal
+  readonly readers: Readers
   /** Whether a client waits for the next poll. */
   readonly hasClients: () => boolean
   /** It began to run, or has run: whoever follows the link is told. */
@@ -35,7 +37,8 @@ export interface SessionRequest {
 }
 
 export const beginSession = (request: SessionRequest): BackendSession => {
-  const { gateway, userId, link, others, priority, isOwn, migration, stop, hasClients, onNews, onOver } = request
+  const { gateway, userId, link, others, priority, isOwn, migration, stop, readers, hasClients, onNews, onOver } =
+    request
   const { promise: proven, resolve, reject } = Promise.withResolvers<void>()
   proven.catch(() => {})
   const { scheduler, store, access, injection, clock } = gateway
@@ -74,7 +77,11 @@ export const beginSession = (request: SessionRequest): BackendSession => {
         isProven = true
         link.proven()
       },
-      onUsable: resolve,
+      onUsable: () => {
+        readers.letIn()
+        resolve()
+      },
+      rest: () => readers.rest(signal),
     })
   // What the host is to be asked for has to be known before its next session begins: in here.
   const work = async () => {

@@ -16,6 +16,7 @@ import { UserLinks } from './links.ts'
 import { Migration, type MigrationParts, type Pulled } from './migration.ts'
 import { type Demand, OnDemand } from './on-demand.ts'
 import { PasswordDigest } from './password.ts'
+import { Readers } from './readers.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
 import { beginSession } from './session.ts'
 import { eventFields, type LinkStatus } from './status.ts'
@@ -55,6 +56,7 @@ export class GatewayUser {
   #lookAgainMs = Infinity
   #isActing = false
   readonly #watches: Watches
+  readonly #readers: Readers
   readonly #onDemand: OnDemand
 
   constructor(userId: UserId, backends: UserBackends, gateway: Gateway, onGone: () => void) {
@@ -75,6 +77,7 @@ export class GatewayUser {
       () => this.#look(),
     )
     this.#verdicts = new Verdicts(clock)
+    this.#readers = new Readers(clock)
     this.#onDemand = new OnDemand(userId, gateway, this.#log)
     this.#watches = new Watches(
       gateway,
@@ -308,6 +311,7 @@ export class GatewayUser {
       isOwn,
       migration,
       stop: AbortSignal.any(stops),
+      readers: this.#readers,
       hasClients: () => this.#clients.expected,
       onNews: () => this.#tell(link),
       onOver: () => this.plan(),
@@ -483,7 +487,9 @@ export class GatewayUser {
   /** Messages that are announced, and that a client wants to read now. Throws AuthError, StoreError. */
   async bring(demand: Demand): Promise<void> {
     const backends = this.#links.all.flatMap((link) => (this.#polls(link) ? [link.backend] : []))
-    await this.#onDemand.bring(demand, backends, (backend) => pollPassword(backend, this.#password))
+    await this.#readers.wait(() =>
+      this.#onDemand.bring(demand, backends, (backend) => pollPassword(backend, this.#password)),
+    )
   }
 
   get backendCount(): number {

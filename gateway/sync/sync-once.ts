@@ -46,6 +46,8 @@ export interface SyncOnceRequest {
   readonly onProven?: () => void
   /** Called when a client may work: after `onProven`, and where the policy announces, after that. */
   readonly onUsable?: () => void
+  /** Where the policy announces: waited for now and then, as long as a client that waits is to go before. */
+  readonly rest?: () => Promise<void>
   readonly signal?: AbortSignal
 }
 
@@ -117,6 +119,7 @@ const syncImap = async ({
   log,
   onProven,
   onUsable,
+  rest,
   signal,
 }: SyncOnceRequest): Promise<SyncResult> => {
   const session = await openImapBackend(access, backend, password, log, signal)
@@ -132,7 +135,7 @@ const syncImap = async ({
     const belonging = await readBelonging(account, userId, prefix, others, inboxOnly)
     const imap = { prefix, belonging, fetchLastN, fetchSetSize, inboxOnly, pullOnly, keepUids, announces }
     const sides = { url, session, account, policy: imap, injection, setbacks, clock, log }
-    const result = await syncAccount({ ...sides, onUsable })
+    const result = await syncAccount({ ...sides, onUsable, rest: announces === true ? rest : undefined })
     await session.logout()
     return result
   } finally {

@@ -30,6 +30,8 @@ export interface BulkRequest {
   open(message: MessageFacts): BodySink
   /** The server would not give this one, or gave nothing. */
   refused(uid: Uid, error: BackendError): void
+  /** Waited for before each command: others go before. */
+  readonly rest?: (() => Promise<void>) | undefined
 }
 
 /** Commands sent before the first of them is answered: as many messages as fill the way there and back. */
@@ -53,6 +55,7 @@ export async function fetchBodies(connection: ImapConnection, request: BulkReque
     for (let set = sets[next++]; set !== undefined && failed === undefined; set = sets[next++]) {
       try {
         await answers.pace.wait(connection)
+        await request.rest?.()
         await fetchSet(connection, set, request, answers)
       } catch (error) {
         failed ??= error

@@ -32,6 +32,8 @@ export interface FetchRequest {
   readonly storable: (flags: readonly Flag[]) => readonly Flag[]
   readonly clock: Clock
   readonly log: Log
+  /** As of `PassRequest`. */
+  readonly rest?: (() => Promise<void>) | undefined
 }
 
 /** Answers the UIDs that did not come, and are to be asked for again. Throws BackendError and StoreError; what arrived is stored then. */
@@ -46,6 +48,7 @@ export async function fetchMessages(request: FetchRequest): Promise<{ readonly m
     await fetchBodies(connection, {
       uids: now.map(({ uid }) => uid),
       setSize,
+      rest: request.rest,
       open: ({ uid, flags, internalDate }) => {
         const origin = originOf(url, uidValidity, uid)
         const message = { origin, internalDate, flags: request.storable(flags), isCompared: true }

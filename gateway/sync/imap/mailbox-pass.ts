@@ -162,7 +162,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     if (wanted.length + coming.length > 0) {
       const expected = { messages: wanted.length + coming.length }
       const injector = request.injection.into({ account: request.account, mailbox, log: request.log, expected })
-      const { setbacks, log } = request
+      const { setbacks, log, rest } = request
       const setSize = policy.fetchSetSize
       const connection = await bulk()
       try {
@@ -180,6 +180,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
           storable,
           clock,
           log,
+          rest,
         }))
       } finally {
         counts.fetched = injector.taken

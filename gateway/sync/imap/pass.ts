@@ -58,6 +58,8 @@ export interface PassRequest {
   readonly log: Log
   /** What the policy announces is here. */
   readonly onUsable?: (() => void) | undefined
+  /** Waited for now and then behind `onUsable`: a client that waits goes before. */
+  readonly rest?: (() => Promise<void>) | undefined
 }
 
 /** Throws BackendError when the session is lost, StoreError; whatever was done is not done again by the next pass. */
@@ -255,6 +257,7 @@ async function oneMailbox(
       ...(error instanceof BackendError ? { reply: error.serverText } : {}),
     })
   let mailbox: Mailbox
+  await request.rest?.()
   if (request.policy.keepUids === true) await keepUids(request, pair)
   try {
     mailbox = await account.open(name)
