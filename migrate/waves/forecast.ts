@@ -35,26 +35,28 @@ const most = 1_000
 
 /** By the later half of the pulls, where they are many enough: the first ones after a start cost up to twice as much. */
 export const costOf = (all: readonly Measured[]): Cost => {
-  const lately = Math.min(most, Math.max(fewest, Math.ceil(all.length / 2)))
-  const pulls = all.toSorted((a, b) => a.at - b.at).slice(-lately)
-  const measured = pulls.length
-  if (measured === 0) return guess
-  const spent = pulls.reduce((sum, { ms }) => sum + ms, 0)
-  if (measured < fewest) {
+  const pulls = all.toSorted((a, b) => a.at - b.at).slice(-most)
+  if (pulls.length === 0) return guess
+  if (pulls.length < fewest) {
+    const spent = pulls.reduce((sum, { ms }) => sum + ms, 0)
     const guessed = pulls.reduce((sum, pull) => sum + msOf(guess, pull), 0)
     return {
       account: (guess.account * spent) / guessed,
       message: (guess.message * spent) / guessed,
       mb: (guess.mb * spent) / guessed,
-      measured,
+      measured: pulls.length,
     }
   }
-  const rows = pulls.map(({ messages, octets }) => [1, messages, octets / mega])
-  const [account, message, mb] = leastSquares(
-    rows,
-    pulls.map(({ ms }) => ms),
-  )
-  return { account, message, mb, measured }
+  const lately = Math.max(fewest, Math.ceil(pulls.length / 2))
+  const since = pulls.at(-lately - 1)?.at ?? -Infinity
+  // What began before that counts by the part that came behind it.
+  const rows = pulls.slice(-lately).map(({ at, messages, octets, ms }) => ({
+    values: [1, messages, octets / mega],
+    ms,
+    weight: ms > 0 ? Math.min(1, (at - since) / ms) : 1,
+  }))
+  const [account, message, mb] = leastSquares(rows)
+  return { account, message, mb, measured: lately }
 }
 
 export const msOf = ({ account, message, mb }: Cost, { messages, octets }: Load): number =>
@@ -63,18 +65,24 @@ export const msOf = ({ account, message, mb }: Cost, { messages, octets }: Load)
 type Three = readonly [number, number, number]
 const subsets = [[0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1], [2]] as const
 
+interface Row {
+  readonly values: readonly number[]
+  readonly ms: number
+  readonly weight: number
+}
+
 /** The factors, none below 0, of least squared error: of each choice of columns the best is found, and the best of those taken. */
-const leastSquares = (rows: readonly (readonly number[])[], results: readonly number[]): Three => {
-  let best: Three = [results.reduce((sum, ms) => sum + ms, 0) / results.length, 0, 0]
+const leastSquares = (rows: readonly Row[]): Three => {
+  const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + row.weight * of(row), 0)
+  let best: Three = [sum(({ ms }) => ms) / sum(() => 1), 0, 0]
   let least = Infinity
   for (const columns of subsets) {
-    const solved = solve(rows, results, columns)
+    const solved = solve(sum, columns)
     if (solved === undefined || solved.some((factor) => factor < 0)) continue
     const factors = [0, 0, 0] as [number, number, number]
     for (const [at, column] of columns.entries()) factors[column] = solved[at]!
-    const error = rows.reduce(
-      (sum, row, at) => sum + (results[at]! - row.reduce((ms, value, column) => ms + value * factors[column]!, 0)) ** 2,
-      0,
+    const error = sum(
+      ({ values, ms }) => (ms - values.reduce((told, value, column) => told + value * factors[column]!, 0)) ** 2,
     )
     if (error >= least) continue
     least = error
@@ -85,17 +93,16 @@ const leastSquares = (rows: readonly (readonly number[])[], results: readonly nu
 
 /** Normal equations, by elimination; undefined where the columns depend on each other. */
 const solve = (
-  rows: readonly (readonly number[])[],
-  results: readonly number[],
+  sum: (of: (row: Row) => number) => number,
   columns: readonly number[],
 ): readonly number[] | undefined => {
   const matrix = columns.map((left) => [
-    ...columns.map((right) => rows.reduce((sum, row) => sum + row[left]! * row[right]!, 0)),
-    rows.reduce((sum, row, at) => sum + row[left]! * results[at]!, 0),
+    ...columns.map((right) => sum(({ values }) => values[left]! * values[right]!)),
+    sum(({ values, ms }) => values[left]! * ms),
   ])
   for (let pivot = 0; pivot < matrix.length; pivot++) {
     const row = matrix[pivot]!
-    const scale = rows.reduce((sum, values) => sum + values[columns[pivot]!]! ** 2, 0)
+    const scale = sum(({ values }) => values[columns[pivot]!]! ** 2)
     if (!(Math.abs(row[pivot]!) > 1e-9 * scale)) return undefined
     for (const other of matrix) {
       if (other === row) continue

@@ -6,7 +6,7 @@ const truth = { account: 400, message: 7, mb: 90, measured: 0 }
 const accounts = Array.from({ length: 40 }, (_, n) => ({ messages: (n * 37) % 101, octets: ((n * 53) % 29) * 300_000 }))
 
 it('finds out what a user, a message and a MB cost, of pulls that cost just that', () => {
-  const cost = costOf(accounts.map((account, at) => ({ ...account, at, ms: msOf(truth, account) })))
+  const cost = costOf(accounts.map((account, at) => ({ ...account, at: at * 10_000, ms: msOf(truth, account) })))
   expect(cost.account).toBeCloseTo(400, 3)
   expect(cost.message).toBeCloseTo(7, 3)
   expect(cost.mb).toBeCloseTo(90, 3)
@@ -15,7 +15,9 @@ it('finds out what a user, a message and a MB cost, of pulls that cost just that
 
 it('forecasts a sum within a tenth, of a few pulls whose times vary by a third', () => {
   const noisy = (account: Load, n: number) => msOf(truth, account) * (1 + (((n * 7919) % 13) / 6 - 1) / 3)
-  const cost = costOf(accounts.slice(0, 20).map((account, at) => ({ ...account, at, ms: noisy(account, at) })))
+  const cost = costOf(
+    accounts.slice(0, 20).map((account, at) => ({ ...account, at: at * 10_000, ms: noisy(account, at) })),
+  )
   const rest = accounts.slice(20)
   const sum = rest.reduce((total, account, n) => total + noisy(account, n + 20), 0)
   const forecast = rest.reduce((total, account) => total + msOf(cost, account), 0)
@@ -23,13 +25,32 @@ it('forecasts a sum within a tenth, of a few pulls whose times vary by a third',
 })
 
 it('goes by the later pulls, whatever the first ones after a start cost', () => {
-  const cost = costOf(accounts.map((account, at) => ({ ...account, at, ms: msOf(truth, account) * (at < 20 ? 3 : 1) })))
+  const cost = costOf(
+    accounts.map((account, at) => ({ ...account, at: at * 10_000, ms: msOf(truth, account) * (at < 20 ? 3 : 1) })),
+  )
   expect(msOf(cost, { messages: 50, octets: mega })).toBeCloseTo(msOf(truth, { messages: 50, octets: mega }), 3)
+})
+
+it('counts a pull that began among the first ones by the part of it that came later', () => {
+  // Four at a time. Whoever pulls in the first ten seconds takes four times as long as it will take.
+  const pulls: { at: number; ms: number; messages: number; octets: number }[] = []
+  const slots = [0, 0, 0, 0]
+  for (let user = 0; user < 20; user++) {
+    const slot = slots.indexOf(Math.min(...slots))
+    const began = slots[slot]!
+    const [slow, work] = [10_000, 1_000]
+    const doneSlowly = Math.min(work, Math.max(0, slow - began) / 4)
+    const ms = doneSlowly * 4 + (work - doneSlowly)
+    slots[slot] = began + ms
+    pulls.push({ at: began + ms, ms, messages: 0, octets: 0 })
+  }
+  // Two of the later ten took 2.5 seconds, and ended with the first ten.
+  expect(msOf(costOf(pulls), { messages: 0, octets: 0 })).toBeCloseTo(1_000, 3)
 })
 
 it('gives no negative cost, and tells a guess from a measurement', () => {
   // The more messages, the less time: what a user costs is all that can be said.
-  const cost = costOf([1, 2, 3, 4, 5, 6].map((n) => ({ at: n, messages: n * 10, octets: 0, ms: 1_000 - n })))
+  const cost = costOf([1, 2, 3, 4, 5, 6].map((n) => ({ at: n * 10_000, messages: n * 10, octets: 0, ms: 1_000 - n })))
   expect(Math.min(cost.account, cost.message, cost.mb)).toBeGreaterThanOrEqual(0)
   expect(msOf(cost, { messages: 30, octets: 0 })).toBeCloseTo(996, 0)
   expect(costOf([]).measured).toBe(0)

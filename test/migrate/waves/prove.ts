@@ -1,5 +1,5 @@
 /**
- * Proves what a wave promises with many users: `npm run prove:wave [-- --users 200 --planted 3 --first 20 --json]`. Exits with 1 when a planted risk is
+ * Proves what a wave promises with many users: `npm run prove:wave [-- --users 200 --planted 3 --first 40 --json]`. Exits with 1 when a planted risk is
  * missing from the plan, something else is in it, the forecast is off by more than 20 %, or not everything is here.
  */
 import { parseArgs } from 'node:util'
@@ -11,7 +11,7 @@ const { values } = parseArgs({
     users: { type: 'string', default: '200' },
     planted: { type: 'string', default: '3' },
     messages: { type: 'string', default: '30' },
-    first: { type: 'string', default: '20' },
+    first: { type: 'string', default: '40' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
