@@ -17,6 +17,7 @@ import { pollsAlone } from '../backend/credentials.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
 import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
+import { settleAnnounced } from '../sync/imap/settle.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import type { SyncPolicy } from '../sync/sync-once.ts'
 import { accountMaker, type MigrationAccounts } from './account-maker.ts'
@@ -155,7 +156,10 @@ export class Gateway {
     const log = this.log.child({ user: order.userId })
     const makeAccount = accountMaker(accounts, this.#config.get('auto_add_laser_routing'), log)
     const leave = (userId: UserId) => this.#leave(userId)
-    return { order, makeAccount, leave, journal: this.#journal, bringBeside: this.#bringBeside, clock: this.clock, log }
+    const account = this.store.account(order.userId)
+    const settle = () => settleAnnounced(account, Math.floor(this.clock.now() / 1_000))
+    const [journal, bringBeside] = [this.#journal, this.#bringBeside]
+    return { order, makeAccount, settle, leave, journal, bringBeside, clock: this.clock, log }
   }
 
   /** SYN-01: those who have an account are polled as well. */

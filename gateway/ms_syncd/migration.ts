@@ -16,6 +16,8 @@ export interface MigrationParts {
   readonly order: PullOrder
   /** When all mail is here. */
   readonly makeAccount: MakeAccount
+  /** Before that: what was announced and did not come is not waited for any more. Answers how many. Throws StoreError. */
+  readonly settle: () => Promise<number>
   /** Ends the user's sessions at the old server that go through here; undefined: there is none. */
   readonly leave: (userId: UserId) => Promise<void> | undefined
   readonly journal: MigrationJournal | undefined
@@ -167,9 +169,12 @@ export class Migration {
   }
 
   async #finish(links: readonly BackendLink[], password: Buffer | undefined): Promise<boolean> {
-    const { makeAccount, log } = this.#parts
+    const { makeAccount, settle, log } = this.#parts
     let hasAccount: boolean
     try {
+      const settled = await settle()
+      if (settled > 0)
+        log.log('warning', 'messages that the old server listed did not come: notices are in their places', { settled })
       hasAccount = await makeAccount(await this.#withBeside(links, password), password)
     } finally {
       password?.fill(0)

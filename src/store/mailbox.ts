@@ -394,6 +394,34 @@ export class OpenMailbox implements Mailbox {
     }
   }
 
+  async withdraw(uids: readonly Uid[]): Promise<readonly Uid[]> {
+    const wanted = sortedUids(uids)
+    return await this.commit({
+      plan: () => this.planWithdrawal(wanted),
+      done: (outcomes) => outcomes.flatMap((outcome) => outcome.expunged ?? []).flat(),
+    })
+  }
+
+  /** Each piece goes and is forgotten in one commit: nobody finds an origin that left and may come. */
+  private *planWithdrawal(wanted: readonly Uid[]): Iterable<Operation | undefined> {
+    const at = Math.floor(this.context.clock.now() / 1000)
+    for (let next = 0; next < wanted.length; next += announcedPerOperation) {
+      if (next > 0) yield undefined
+      const rows = wanted.slice(next, next + announcedPerOperation).flatMap((uid) => {
+        const origin = this.byUid(uid)?.isHere === false ? this.byUid(uid)?.origin : undefined
+        // One that comes with this commit.
+        return origin === undefined || this.arriving.has(origin) ? [] : [{ uid, origin }]
+      })
+      if (rows.length === 0) continue
+      yield operations.expunge(
+        'backend',
+        rows.map(({ uid }) => uid),
+        at,
+      )
+      yield operations.forget(rows.map(({ origin }) => origin))
+    }
+  }
+
   /** What a message keeps that was announced and comes now; undefined for one that is here. */
   announcedAs(uid: Uid): { readonly internalDate: number } | undefined {
     const row = this.byUid(uid)

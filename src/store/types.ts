@@ -225,6 +225,8 @@ export interface Mailbox extends AsyncDisposable {
    * one commit, in the order of their numbers. Answers how many are new: an origin that is known is left out.
    */
   announce(messages: Announcement): Promise<number>
+  /** Takes announced messages out as if they had never been told of, so that they may come in another way. What has come stays. Answers those that it took out. */
+  withdraw(uids: readonly Uid[]): Promise<readonly Uid[]>
   /** Has those of these messages fetched that are not here (`StoreOptions.bring`). Throws StoreError away; what came is here all the same. */
   bring(uids: readonly Uid[]): Promise<void>
   /** UIDs that `unchangedSince` left alone. Gone messages are ignored. One commit, or none when nothing changes. */

@@ -90,6 +90,31 @@ it('two processes that bring the same message store it once', async () => {
   await vi.waitFor(() => expect(readdirSync(`${account.path}/INBOX/msg`)).toHaveLength(1))
 })
 
+it('what is withdrawn was never told of; what came meanwhile stays', async () => {
+  const { inbox, root } = await freshInbox()
+  await announce(
+    inbox,
+    ['1', '2', '3', '4'].map((name) => announced(name)),
+  )
+  await deliver(inbox, 'own')
+  const other = await storeIn(root).account(user).open('INBOX')
+  // Another process knows it before this one does.
+  await deliver(other, 'came', { origin: from('2') })
+  expect(await inbox.withdraw(uids(1, 2, 5, 9))).toEqual([1])
+  await other.refresh()
+  for (const mailbox of [inbox, other]) {
+    expect(rowsOf(mailbox).map(([value, , , , , isHere]) => [value, isHere])).toEqual([
+      [2, true],
+      [3, false],
+      [4, false],
+      [5, true],
+    ])
+    expect(await textOf(mailbox, 2)).toBe('came')
+    expect(mailbox.byOrigin(from('1'))).toBeUndefined()
+  }
+  expect(await deliver(inbox, 'late', { origin: from('1') })).toEqual({ uid: 6 })
+})
+
 it('an expunged one is not brought back, nor by the message that comes later', async () => {
   const { inbox } = await freshInbox()
   await announce(inbox, [announced('1'), announced('2')])

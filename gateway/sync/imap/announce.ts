@@ -59,14 +59,14 @@ async function announceMailbox(request: PassRequest, pair: ListedPair, mailbox: 
   await mailbox.refresh()
   const { status } = pair
   let known = await knownOf(mailbox, url, status?.uidValidity)
-  await drop(mailbox, known.outdated)
+  await mailbox.withdraw(known.outdated)
   if (status !== undefined && (status.exists === 0 || status.uidNext <= known.highest + 1)) return known.isAwaiting
   const connection = await session.bulk()
   const uidValidity = await examine(connection, pair.path)
   if (uidValidity === undefined || (status !== undefined && uidValidity !== status.uidValidity)) return known.isAwaiting
   if (status === undefined) {
     known = await knownOf(mailbox, url, uidValidity)
-    await drop(mailbox, known.outdated)
+    await mailbox.withdraw(known.outdated)
   }
   const announced = await listInto(request, connection, mailbox, {
     uidValidity,
@@ -116,22 +116,6 @@ async function knownOf(mailbox: Mailbox, url: string, uidValidity: number | unde
     if (from?.uidValidity === uidValidity) highest = Math.max(highest, from?.uid ?? 0)
   }
   return { highest, isAwaiting, outdated, notices }
-}
-
-/** Takes announced messages out as if they had never been told of, so that they may come in another way. */
-export async function drop(mailbox: Mailbox, uids: readonly Uid[]): Promise<void> {
-  const origins = uids.flatMap((uid) => {
-    const record = mailbox.byUid(uid)
-    return record?.isHere === false && record.origin !== undefined ? [[uid, record.origin] as const] : []
-  })
-  if (origins.length === 0) return
-  const left = new Set(
-    await mailbox.expunge(
-      origins.map(([uid]) => uid),
-      'backend',
-    ),
-  )
-  await mailbox.forget(origins.flatMap(([uid, origin]) => (left.has(uid) ? [origin] : [])))
 }
 
 /** Answers whether there were any. */

@@ -8,7 +8,6 @@ import { BackendError } from '../../backend/errors.ts'
 import type { ImapConnection } from '../../backend/imap/connection.ts'
 import { examine } from '../../backend/imap/examine.ts'
 import { clearStubs, stubOrigin } from '../stub.ts'
-import { drop } from './announce.ts'
 import { readAway, uidsInjected } from './away.ts'
 import { fetchMessages } from './fetch.ts'
 import { findAgain, findSent, giveUp, nothingLost } from './find-again.ts'
@@ -153,7 +152,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const wanted = unknown.filter((uid) => !taken.has(uid))
     const announced = announcedOf(mailbox, url, uidValidity)
     // A loss that is not believed yet takes nothing out.
-    if (there.complete && plan.held === 0) await drop(mailbox, hereOf(announced, gone))
+    if (there.complete && plan.held === 0) await mailbox.withdraw(hereOf(announced, gone))
     const coming = [...announced.keys()].filter((uid) => !gone.has(uid))
     // An announced message that was taken out, by a pass that then died: as long as that is remembered, it can't come.
     const readmitted = wanted.filter((uid) => state.departed.get(uid) === 'backend')
@@ -190,7 +189,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       counts.failed += missed.length
       // A notice tells of these: they come under other UIDs, if they come.
       const told = coming.filter((uid) => mailbox.byOrigin(stubOrigin(originOf(url, uidValidity, uid))) !== undefined)
-      await drop(mailbox, hereOf(announced, new Set(told)))
+      await mailbox.withdraw(hereOf(announced, new Set(told)))
     }
     if (keepsUids) {
       const late = new Set(pending)

@@ -100,6 +100,10 @@ export class ArchivedMailbox implements Mailbox {
     return () => {}
   }
 
+  async withdraw(): Promise<readonly Uid[]> {
+    throw archiveError()
+  }
+
   async announce(): Promise<number> {
     throw archiveError()
   }

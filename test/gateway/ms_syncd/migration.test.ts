@@ -7,6 +7,7 @@ import { type Accounts, openAccounts } from '#src/auth/accounts.ts'
 import { StoreError } from '#src/base/errors.ts'
 import { makeUserDatabase } from '#src/config/backends.ts'
 import type { ConfigOverrides } from '#src/config/config.ts'
+import { announce } from '#test/store/actions.ts'
 import { type ScriptedMessage, type ScriptedPop3, scriptedPop3 } from '#test/support/pop3-script.ts'
 import { clientExpunges, contents } from '../sync/support.ts'
 import { anna, gatewayScene, type Scene } from './support.ts'
@@ -107,6 +108,32 @@ it('MIG-06: a pull that breaks off lets nobody in and makes no account; the next
   expect(await stored(at)).toBe(3)
   // Of a pipeline that broke, what had not been stored comes again.
   expect(received(at, 'RETR') - before).toBeLessThanOrEqual(3)
+})
+
+it('what was announced and did not come is shown by a notice when the account is made', async () => {
+  const at = await stage()
+  const { store } = at.scene.test
+  await store.account(anna).ensure()
+  {
+    // Of a mailbox that the old server does not open any more.
+    await using inbox = await store.account(anna).open('INBOX')
+    await announce(
+      inbox,
+      [1, 2].map((uid) => ({ origin: `imap://anna@old/7/${uid}`, internalDate: uid, sizeOctets: 9 })),
+    )
+  }
+  await at.scene.login()
+  expect(await account(at)).toBeDefined()
+  // Nobody would ask for them any more.
+  const texts = await contents(store)
+  expect(texts.filter((text) => text.includes('[not available yet]'))).toHaveLength(2)
+  await using inbox = await store.account(anna).open('INBOX')
+  const notices = [...inbox.messages].filter(({ origin }) => origin?.startsWith('stub:'))
+  expect(notices.map(({ uid, internalDate }) => [uid > 2, internalDate])).toEqual([
+    [true, 1],
+    [true, 2],
+  ])
+  expect(inbox.byOrigin('imap://anna@old/7/1')).toBeUndefined()
 })
 
 it('a wrong password makes nothing', async () => {
