@@ -2,6 +2,7 @@
 
 import { Slice } from '#gateway/backend/slice.ts'
 import type { Clock } from '#src/base/clock.ts'
+import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { MigrationRecord, MigrationState } from '../records/record.ts'
 import type { MigrationRecords } from '../records/records.ts'
@@ -30,6 +31,8 @@ export class LiveWave {
   #order: readonly Member[] = []
   readonly #notes = new Map<UserId, Notes>()
   readonly #records = new Map<UserId, MigrationRecord>()
+  /** Of members without one. */
+  readonly #faults = new Map<UserId, string>()
   #recordsMs = -Infinity
 
   private constructor(parts: LiveParts, wave: Wave) {
@@ -61,6 +64,10 @@ export class LiveWave {
     return this.#records.get(userId)
   }
 
+  hasRecord(userId: UserId): boolean {
+    return this.#records.has(userId)
+  }
+
   /** Reads what others may have changed, unless that was done a moment ago. Throws StoreError. */
   async refresh(): Promise<void> {
     const now = this.#parts.clock.monotonic()
@@ -74,12 +81,20 @@ export class LiveWave {
     }
   }
 
-  /** Throws StoreError. */
+  /** Undefined: it is not there, or can't be read, which is told as the member's failure and holds up nobody else. Throws StoreError unavailable. */
   async refreshRecord(userId: UserId): Promise<MigrationRecord | undefined> {
-    const record = await this.#parts.records.find(userId)
-    if (record === undefined) this.#records.delete(userId)
-    else this.#records.set(userId, record)
-    return record
+    this.#records.delete(userId)
+    this.#faults.delete(userId)
+    try {
+      const record = await this.#parts.records.find(userId)
+      if (record !== undefined) this.#records.set(userId, record)
+      else this.#faults.set(userId, 'the migration record is missing: give the line of the CSV file again')
+      return record
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind !== 'damaged') throw error
+      this.#faults.set(userId, error.message)
+      return undefined
+    }
   }
 
   /** Throws StoreError. */
@@ -106,6 +121,7 @@ export class LiveWave {
     const { since } = this.#wave
     const { inventory, pass } = this.notesOf(userId)
     if (task === 'inventory') return (inventory?.at ?? -1) >= since
+    if (this.#faults.has(userId)) return true
     const state = this.recordOf(userId)?.state
     if (state !== undefined && (over.has(state) || (task === 'pull' && here.has(state)))) return true
     return this.isLeftOut(userId) || (pass?.at ?? -1) >= since
@@ -113,8 +129,7 @@ export class LiveWave {
 
   /** The present task, or the last one, did not come to its end for the member. */
   failureOf(userId: UserId): string | undefined {
-    const { pass } = this.notesOf(userId)
-    return pass?.error
+    return this.#faults.get(userId) ?? this.notesOf(userId).pass?.error
   }
 
   isHere(userId: UserId): boolean {

@@ -2,7 +2,7 @@
 import { hostKey } from '#gateway/backend/profile.ts'
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
 import type { AccountSource } from '#src/auth/account-source.ts'
-import { AuthError, StoreError } from '#src/base/errors.ts'
+import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Config } from '#src/config/config.ts'
 import type { Migrations } from '../records/migrations.ts'
@@ -41,8 +41,7 @@ export class MemberWork {
   /** Throws StoreError, and the signal's reason. */
   async run(live: LiveWave, userId: UserId, task: WaveTask, run: Run): Promise<Outcome> {
     const record = await live.refreshRecord(userId)
-    if (record === undefined)
-      throw new StoreError('damaged', `the migration record of ${userId} is missing: create the wave again`)
+    if (record === undefined) return 'failed'
     return task === 'inventory' ? await this.#inventory(live, record, run) : await this.#pass(live, record, task, run)
   }
 
@@ -157,6 +156,7 @@ export class MemberWork {
   /** Throws StoreError. */
   async close(live: LiveWave, userId: UserId): Promise<void> {
     const { migrations } = this.#parts
+    if (!live.hasRecord(userId)) return
     if (live.isHere(userId)) await migrations.close(userId)
     else await migrations.giveUp(userId, `the wave ${live.wave.name} is closed`)
     await live.refreshRecord(userId)

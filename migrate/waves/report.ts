@@ -43,7 +43,8 @@ export const summaryOf = async (
     }
     total.stragglers += notes.stragglerCount ?? 0
     if (task !== undefined && live.isThrough(userId, task)) total.done += 1
-    if (task !== 'inventory' && (notes.pass?.at ?? -1) >= since && notes.pass?.error !== undefined) total.failed += 1
+    const isOfThisTask = !live.hasRecord(userId) || (task !== 'inventory' && (notes.pass?.at ?? -1) >= since)
+    if (isOfThisTask && live.failureOf(userId) !== undefined) total.failed += 1
   }
   const eta = task === undefined || wave.isPaused ? undefined : await etaOf(live, running, gateway, costs)
   return {
@@ -64,7 +65,7 @@ export const summaryOf = async (
 }
 
 const memberState = (live: LiveWave, userId: UserId): string =>
-  live.isLeftOut(userId) ? 'left-out' : (live.recordOf(userId)?.state ?? 'waiting')
+  live.isLeftOut(userId) ? 'left-out' : (live.recordOf(userId)?.state ?? 'unknown')
 
 export const memberOf = ({ live, running }: WaveRunner, gateway: Gateway, { userId, priority }: Member): WaveMember => {
   const record = live.recordOf(userId)
@@ -73,7 +74,8 @@ export const memberOf = ({ live, running }: WaveRunner, gateway: Gateway, { user
   const isRunning = running.has(userId)
   const now = isRunning ? underWay(gateway, userId) : { messages: 0, octets: 0 }
   const blocked = live.isLeftOut(userId) ? live.risksOf(userId).find(isBlocking) : undefined
-  const reason = blocked === undefined ? (notes.pass?.error ?? record?.reason) : `${blocked.kind}: ${blocked.found}`
+  const reason =
+    blocked === undefined ? (live.failureOf(userId) ?? record?.reason) : `${blocked.kind}: ${blocked.found}`
   return {
     userId,
     state: memberState(live, userId),

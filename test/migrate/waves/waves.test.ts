@@ -1,4 +1,5 @@
 /** What an operator tells a wave while it runs, with a clock that the test turns and a maildrop that does what it is told. */
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,7 +46,7 @@ const stage = async () => {
   const shared = (name: string) => join(directory, name)
   const migrations = await Migrations.open({ runtime: { config, log: scene.log, clock }, gateway, shared })
   const notes = new NotesDirectory(shared('wave-notes'))
-  const waves = new Waves({
+  const parts = {
     gateway,
     migrations,
     records: migrations.records,
@@ -53,7 +54,8 @@ const stage = async () => {
     files: new WaveFiles(shared('waves')),
     notes,
     work: new MemberWork({ gateway, accounts, migrations, config: () => config }),
-  })
+  }
+  const waves = new Waves(parts)
   onTestFinished(async () => {
     await waves.stop()
     await migrations.stop()
@@ -80,7 +82,7 @@ const stage = async () => {
     order.push(argument.split('@')[0]!)
     return '+OK\r\n'
   })
-  return { backend, scene, clock, migrations, waves, reaches, record, pass, order }
+  return { directory, parts, backend, scene, clock, migrations, waves, reaches, record, pass, order }
 }
 
 const isIdle = ({ task }: WaveSummary): boolean => task === undefined
@@ -145,4 +147,29 @@ it('who was left out of a wave that is closed can be moved by another, and nothi
   expect(await record('bert')).toMatchObject({ state: 'failed', reason: expect.stringContaining('closed') })
   backend.options.password = 'pw'
   expect(await waves.add('second', [memberOf('bert')])).toMatchObject({ added: 1 })
+})
+
+it("a record that can not be read is its member's trouble alone, behind a restart too", async () => {
+  const { directory, parts, waves, reaches } = await stage()
+  await waves.add(
+    'first',
+    ['anna', 'bert', 'carl'].map((name) => memberOf(name)),
+  )
+  const recordOf = (name: string) =>
+    join(directory, 'migrations', `${createHash('sha256').update(idOf(name)).digest('hex')}.json`)
+  await writeFile(recordOf('anna'), '{')
+  await rm(recordOf('bert'))
+  const next = new Waves(parts)
+  await next.start()
+  await next.stop()
+  await waves.begin('first', 'pull')
+  expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 1, unknown: 2 }, failed: 2 })
+  expect((await waves.status('first')).members.map(({ reason }) => reason)).toEqual([
+    expect.stringContaining('is not JSON; remove it'),
+    expect.stringContaining('give the line of the CSV file again'),
+    undefined,
+  ])
+  await waves.add('first', [memberOf('bert')])
+  await waves.begin('first', 'pull')
+  expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 2, unknown: 1 } })
 })
