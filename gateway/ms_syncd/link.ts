@@ -22,7 +22,16 @@ const delayMarginMs = 1_000
 /** A backend that said that too much is asked of it is left alone for so long, whatever a client does. */
 const slowedMs = 60_000
 
-export const nothingPassed = { whole: 0, listed: 0, missing: 0 }
+export interface Passes {
+  /** Sessions that came to their end. */
+  readonly whole: number
+  /** Of the last one of them: messages there, what it did not get, and mailboxes that it could not open. */
+  readonly listed: number
+  readonly missing: number
+  readonly leftOut: readonly string[]
+}
+
+export const nothingPassed: Passes = { whole: 0, listed: 0, missing: 0, leftOut: [] }
 
 /** Told what happens (`begun`, `started`, `proven`, then `done`, `failed`, `abandoned` or `heldBack`), it says when the next session is due. */
 export class BackendLink {
@@ -53,7 +62,6 @@ export class BackendLink {
   #doneAt: number | undefined
   /** Missing at the backend, and kept here. */
   #held = 0
-  /** Sessions that came to their end, and of the last one: messages there, and what it did not get. */
   passes = nothingPassed
   #totals = { sessions: 0, listed: 0, fetched: 0, octets: 0 }
 
@@ -162,10 +170,10 @@ export class BackendLink {
     this.#outcome = undefined
     // A prompt that came meanwhile stands: what it was about may have been missed.
     this.#schedule(jitter)
-    const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed } = result
+    const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed, leftOut = [] } = result
     this.#doneAt = this.#clock.now()
     this.#held = result.held
-    this.passes = { whole: this.passes.whole + 1, listed, missing: failed }
+    this.passes = { whole: this.passes.whole + 1, listed, missing: failed, leftOut }
     this.#totals = {
       ...this.#totals,
       sessions: this.#totals.sessions + 1,

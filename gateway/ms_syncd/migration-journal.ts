@@ -32,6 +32,8 @@ export interface PullCounts {
   readonly here: number
   /** Those that they list and don't give. */
   readonly notGiven: number
+  /** Mailboxes that they list and don't open, as they call them; each is counted in `notGiven` once. Absent: none. */
+  readonly leftOut?: readonly string[]
   /** Pulled since the order. */
   readonly octets: number
 }

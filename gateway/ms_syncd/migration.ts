@@ -27,7 +27,7 @@ export interface MigrationParts {
 }
 
 /** What a migration led to. */
-export type Pulled = Pick<PullCounts, 'listed' | 'notGiven'>
+export type Pulled = Pick<PullCounts, 'listed' | 'here' | 'notGiven'>
 
 /** Of one user whose mail is not all here yet. */
 export class Migration {
@@ -182,23 +182,30 @@ export class Migration {
     this.#isOver = true
     const counts = countsOf(links)
     await this.#tell((journal, recorded) => journal.ended(recorded, hasAccount, counts))
-    const { listed, notGiven } = counts
+    const { listed, here, notGiven } = counts
     log.log(notGiven > 0 ? 'warning' : 'notice', 'migrated: all mail of the user is here', {
       backends: links.length,
       listed,
       notGiven,
     })
-    this.#end.resolve({ listed, notGiven })
+    this.#end.resolve({ listed, here, notGiven })
     return true
   }
 }
 
+/** As many are named. */
+const maxLeftOut = 100
+
 const countsOf = (links: readonly BackendLink[]): PullCounts => {
   const sum = (count: (link: BackendLink) => number) => links.reduce((total, link) => total + count(link), 0)
+  const leftOut = links.flatMap(({ passes }) => passes.leftOut)
   return {
     listed: sum(({ passes }) => passes.listed),
-    here: sum(({ passes, taken }) => (passes.whole > 0 ? passes.listed - passes.missing : taken.messages)),
+    here: sum(({ passes, taken }) =>
+      passes.whole > 0 ? passes.listed - (passes.missing - passes.leftOut.length) : taken.messages,
+    ),
     notGiven: sum(({ passes }) => passes.missing),
+    ...(leftOut.length === 0 ? {} : { leftOut: leftOut.slice(0, maxLeftOut) }),
     octets: sum(({ taken }) => taken.octets),
   }
 }

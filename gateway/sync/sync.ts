@@ -74,6 +74,8 @@ export interface SyncResult {
   readonly fetchedOctets: number
   /** Refused or unreadable; asked for again later. */
   readonly failed: number
+  /** Mailboxes there that are listed and don't open, each of which counts as one that failed; absent: none. */
+  readonly leftOut?: readonly string[]
   readonly expungedHere: number
   readonly pushedOut: number
   readonly deletedThere: number

@@ -36,18 +36,28 @@ export const certify = async (
   await using here = await Here.open(gateway.store.account(userId), gateway.access.limits)
   await using writer = await CertificateWriter.open(directory)
   const urls: string[] = []
+  const leftOut: string[] = []
   let standing = 0
   for (const backend of [backends.master, ...backends.extra])
     await lookThere({ gateway, userId, backend, password, here, signal }, async (there) => {
       await using login = await replay(isPop3(backend))
       urls.push(there.url)
+      leftOut.push(...there.leftOut)
       progress.expect(there.expected)
       for await (const mailbox of there.mailboxes())
         standing += await addMailbox({ writer, there, here, pop3: isPop3(backend), progress, login }, mailbox)
     })
   const made = new Date(gateway.clock.now()).toISOString()
   return await writer.finish(
-    { account: userId, made, occasion, backends: urls, digests: 'recorded', others: here.messages - standing },
+    {
+      account: userId,
+      made,
+      occasion,
+      backends: urls,
+      digests: 'recorded',
+      others: here.messages - standing,
+      ...(leftOut.length === 0 ? {} : { leftOut }),
+    },
     key,
     `${made.replaceAll(':', '-')}.json`,
   )

@@ -17,16 +17,17 @@ const setSize = 200
 export const imapThere = async (url: string, session: ImapSession, account: Account): Promise<There> => {
   const memory = new BackendMemory(account, url)
   const ids = new Map((await memory.tree()).pairs.map(({ path, idHere }) => [path, idHere] as const))
-  const { mailboxes, unreachable } = await listThere(session.control)
-  if (unreachable.length > 0)
-    throw new BackendError(
-      'permanent',
-      `the backend lists ${unreachable.length} mailboxes whose names it does not take`,
-    )
+  const { mailboxes, unreachable, gone } = await listThere(session.control)
+  const isOpen = ({ path, status }: (typeof mailboxes)[number]) => status !== undefined || ids.has(path)
+  const closed = mailboxes.flatMap((mailbox) => (isOpen(mailbox) ? [] : [mailbox.path]))
   // An order that does not hang on the server's.
-  const paths = mailboxes.map(({ path }) => path).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const paths = mailboxes
+    .filter(isOpen)
+    .map(({ path }) => path)
+    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   return {
     url,
+    leftOut: [...unreachable, ...gone, ...closed].map((path) => path.toWellFormed()),
     expected: mailboxes.reduce((sum, { status }) => sum + (status?.exists ?? 0), 0),
     async *mailboxes() {
       for (const path of paths) {

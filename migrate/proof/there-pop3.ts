@@ -12,6 +12,7 @@ const path = 'INBOX'
 /** `mailbox`: here, which the maildrop fills. */
 export const pop3There = (url: string, client: PopClient, account: Account, mailbox: Mailbox): There => ({
   url,
+  leftOut: [],
   expected: client.count,
   async *mailboxes() {
     const { listed, identified } = await listIdentified({ url, client, account, mailbox })

@@ -46,6 +46,8 @@ export interface There {
   /** Beginning of the source ids. */
   readonly url: string
   mailboxes(): AsyncIterable<MailboxThere>
+  /** Mailboxes that it lists and does not open; nothing of them is here. */
+  readonly leftOut: readonly string[]
   /** Of all mailboxes together, as far as that is known at once. */
   readonly expected: number
 }

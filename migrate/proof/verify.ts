@@ -58,6 +58,7 @@ class Comparison {
       await lookThere({ gateway, userId, backend, password, here, signal }, async (there) => {
         urls.push(there.url)
         progress.expect(there.expected)
+        for (const from of there.leftOut) await this.#find({ kind: 'mailbox-left-out', isExplained: false, from })
         for await (const mailbox of there.mailboxes())
           await this.#mailbox(mailbox, here, await here.standings(mailbox, there.url, isPop3(backend)))
       })

@@ -182,11 +182,8 @@ export class Migrations implements Extension {
     if (password.kind === 'missing') throw notMoved(password.why)
     try {
       const order = { userId, given, account: undefined, isLast }
-      const { listed, notGiven } = await this.#gateway.migrate(order, password.octets)
-      await this.records.change(
-        userId,
-        (was) => was && { ...was, counts: { ...was.counts, listed, notGiven, here: listed - notGiven } },
-      )
+      const { listed, here, notGiven } = await this.#gateway.migrate(order, password.octets)
+      await this.records.change(userId, (was) => was && { ...was, counts: { ...was.counts, listed, here, notGiven } })
     } catch (error) {
       if (error instanceof AuthError && error.kind === 'bad-credentials')
         await this.records.change(

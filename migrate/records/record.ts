@@ -91,9 +91,10 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
   const { by, properties } = account
   if (!Array.isArray(properties) || !properties.every(isProperty)) throw damaged('has properties that are none')
   if (!isObject(counts)) throw damaged('has no counts')
-  const { listed, here, notGiven, octets: pulled } = counts
+  const { listed, here, notGiven, octets: pulled, leftOut } = counts
   if (!isCount(listed) || !isCount(here) || !isCount(notGiven) || !isCount(pulled))
     throw damaged('has counts that are none')
+  if (leftOut !== undefined && !isTexts(leftOut)) throw damaged('has names of mailboxes that are none')
   return {
     userId: userId as UserId,
     given,
@@ -103,7 +104,7 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     ...text('reason'),
     ...text('wave'),
     account: { by, properties, ...(account.renumbered === true ? { renumbered: true } : {}) },
-    counts: { listed, here, notGiven, octets: pulled },
+    counts: { listed, here, notGiven, octets: pulled, ...(leftOut === undefined ? {} : { leftOut }) },
     ...besideOf(json.beside, damaged),
     ...text('secret'),
   }

@@ -13,9 +13,9 @@ export interface Counted extends Pick<BackendCount, 'mailboxes' | 'messages' | '
 
 /** `prefix`: before the names here. Throws BackendError. */
 export const countImap = async ({ control }: ImapSession, prefix: string): Promise<Counted> => {
-  const { mailboxes, namespace, unreachable } = await listThere(control)
+  const { mailboxes, namespace, unreachable, gone } = await listThere(control)
   const total = sizes()
-  const closed: string[] = [...unreachable]
+  const closed: string[] = [...unreachable, ...gone]
   for (const { path, status } of mailboxes) {
     if (status?.exists === 0) continue
     try {

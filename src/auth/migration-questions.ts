@@ -62,6 +62,8 @@ export type ToldMigration = {
   readonly listed: number
   readonly here: number
   readonly notGiven: number
+  /** Mailboxes that the old server lists and does not open, in `notGiven` as one each. */
+  readonly leftOut?: readonly string[]
   readonly octets: number
   /** What the old server has beside mail (rights, quota), in words; absent: it was not asked for that. */
   readonly beside?: { readonly given: readonly string[]; readonly notGiven: readonly string[] }

@@ -13,6 +13,7 @@ export const findingTexts = {
   order: 'messages are in another order than at the old server',
   uidvalidity: 'UIDVALIDITY is another than at the old server: a client fetches the whole mailbox again',
   'mailbox-missing': 'the mailbox has no like here',
+  'mailbox-left-out': 'the old server lists the mailbox and does not open it: it can not be compared',
   'extra-here': 'it is here, and the old server does not have it',
 } as const
 

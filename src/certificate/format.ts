@@ -108,6 +108,8 @@ export type Statement = Counts & {
   readonly mailboxes: number
   /** Mailboxes that are `replayed`. */
   readonly replayed: number
+  /** Mailboxes that an old server lists and did not open: what is in them nobody knows. Missing: none. */
+  readonly leftOut?: readonly string[]
   /** Messages here that no old server lists. */
   readonly others: number
   /** recorded: digests are those that the store made as the octets came; read: of the octets as they lie on the disk. */

@@ -78,6 +78,7 @@ const heading = (statement: Statement, signature: string): string => {
     ['Of those here', `${here} (${octets} octets)`],
     ['Not here', String(listed - here)],
     ...reasons,
+    ...(statement.leftOut ?? []).map((name) => ['Mailbox that the old server did not open', name]),
     ['Fetched again by a client that knew the old server', String(again)],
     ['Messages here that no old server lists', String(others)],
     ['Digests', statement.digests === 'read' ? 'of the octets read from the disk' : 'recorded as the octets came'],

@@ -16,6 +16,8 @@ export interface Listing {
   readonly namespace: string
   /** Names in raw octets above 127, which have to be modified UTF-7 (RFC 3501 §5.1.3), of mailboxes that the server doesn't give under the encoded name. */
   readonly unreachable: readonly string[]
+  /** Paths that are listed, have no mailbox below them, and are none when they are opened. */
+  readonly gone: readonly string[]
 }
 
 export const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true } as const
@@ -27,13 +29,14 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
   })
   const { namespaces } = control as unknown as { namespaces?: Namespaces }
   const others = [namespaces?.other, namespaces?.shared].flatMap((list) => (list || []).map(({ prefix }) => prefix))
-  const levels = await levelsAmong(control, listed)
+  const isOfOthers = (path: string): boolean => others.some((prefix) => prefix !== '' && path.startsWith(prefix))
+  const { levels, marks } = await openedAmong(control, listed)
   const unreachable = listed.filter(({ path, pathAsListed }) => levels.has(path) && /[^\x00-\x7f]/.test(pathAsListed))
   const mailboxes = listed.flatMap((mailbox): ListedMailbox[] => {
-    const { path, delimiter, subscribed, status, specialUse } = mailbox
+    const { path, delimiter, subscribed, specialUse } = mailbox
     if (!isMailbox(mailbox) || levels.has(path)) return []
     // What belongs to others, or to all, is not this user's to keep in step.
-    if (others.some((prefix) => prefix !== '' && path.startsWith(prefix))) return []
+    if (isOfOthers(path)) return []
     return [
       {
         path,
@@ -41,16 +44,27 @@ export async function listThere(control: ImapFlow): Promise<Listing> {
         id: undefined,
         subscribed: subscribed === true && !isNoselect(mailbox),
         use: uses.has(specialUse ?? '') ? specialUse : undefined,
-        status: status === undefined || 'error' in status ? undefined : markOf(status as Status),
+        status: statusOf(mailbox) ?? marks.get(path),
       },
     ]
   })
+  const named = new Set(unreachable.map(({ path }) => path))
+  const isAbove = ({ path, delimiter }: ListResponse): boolean =>
+    listed.some((below) => !levels.has(below.path) && !!delimiter && below.path.startsWith(path + delimiter))
+  const gone = listed.filter(
+    (mailbox) => levels.has(mailbox.path) && !named.has(mailbox.path) && !isOfOthers(mailbox.path) && !isAbove(mailbox),
+  )
   return {
     mailboxes,
     namespace: namespaces?.personal[0]?.prefix ?? '',
-    unreachable: unreachable.map(({ path }) => path),
+    unreachable: [...named],
+    gone: gone.map(({ path }) => path),
   }
 }
+
+/** imapflow has `false` where STATUS was refused, and an object with an error where it was in another way. */
+const statusOf = ({ status }: { readonly status?: unknown }): PassMark | undefined =>
+  typeof status !== 'object' || status === null || 'error' in status ? undefined : markOf(status as Status)
 
 /** RFC 6154 §2, RFC 8457. imapflow knows them by what the server says (SPECIAL-USE, XLIST), then by names in many languages, each use once. */
 const uses: ReadonlySet<string> = new Set(
@@ -66,21 +80,29 @@ const isNoselect = ({ flags }: ListResponse): boolean => flags.has('\\Noselect')
 const isMailbox = (mailbox: ListResponse): boolean => !isNoselect(mailbox) || mailbox.status !== undefined
 
 /**
- * Names that are no mailboxes, only have some below them. Dovecot lists a mailbox that was removed, and had others below it, as if it were there;
- * it has no status, and can't be opened.
+ * Those that told no status, looked into: `levels` are names that are no mailboxes, only have some below them, or had; `marks` is where the others stand. Dovecot lists a
+ * mailbox that was removed, and had others below it, as if it were there; it has no status, and can't be opened. With LIST-STATUS a server may leave a status out: RFC 5819 §2.
  */
-async function levelsAmong(control: ImapFlow, listed: readonly ListResponse[]): Promise<ReadonlySet<string>> {
+async function openedAmong(
+  control: ImapFlow,
+  listed: readonly ListResponse[],
+): Promise<{ readonly levels: ReadonlySet<string>; readonly marks: ReadonlyMap<string, PassMark> }> {
   const levels = new Set<string>()
+  const marks = new Map<string, PassMark>()
   for (const mailbox of listed) {
-    const { path, status } = mailbox
-    if (!isMailbox(mailbox) || status?.uidValidity !== undefined) continue
-    await control.mailboxOpen(path, { readOnly: true }).catch((error: unknown) => {
+    const { path } = mailbox
+    if (!isMailbox(mailbox) || statusOf(mailbox) !== undefined) continue
+    try {
+      const { exists, uidNext, uidValidity, highestModseq } = await control.mailboxOpen(path, { readOnly: true })
+      const mark = markOf({ messages: exists, uidNext, uidValidity, ...(highestModseq ? { highestModseq } : {}) })
+      if (mark !== undefined) marks.set(path, mark)
+    } catch (error) {
       if (!control.usable) throw listingError(control, error)
       const { responseText = '' } = error as { responseText?: string }
       if (classifyRefusal(responseText, 'transaction').kind === 'gone') levels.add(path)
-    })
+    }
   }
-  return levels
+  return { levels, marks }
 }
 
 /** Of one mailbox, as it is now; undefined where the server would not tell. */

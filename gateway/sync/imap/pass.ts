@@ -74,13 +74,14 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
     log.log(
       'warning',
       'the backend lists a mailbox whose name is not encoded as IMAP wants, and does not open it; it is not in step',
-      {
-        mailbox,
-      },
+      { mailbox },
     )
   const tree = await bringTreesIntoStep(request, memory, listing)
   const totals = new Totals()
   totals.refused = tree.refused
+  totals.leaveOut(tree.leftOut)
+  for (const mailbox of new Set(tree.leftOut).difference(new Set(listing.unreachable)))
+    log.log('warning', 'the backend lists a mailbox and does not open it; it is not in step', { mailbox })
   const siblings = new Map(
     tree.pairs.map(({ idHere, path, name }): [MailboxId, Sibling] => [
       idHere,
@@ -156,6 +157,7 @@ class Totals {
   relocated = 0
   flags = 0
   failed = 0
+  leftOut: readonly string[] = []
   held = 0
   expungedHere = 0
   pushedOut = 0
@@ -165,6 +167,12 @@ class Totals {
   refused = false
   /** Something that may have been moved is not where it is to be. */
   unfinished = false
+
+  leaveOut(paths: readonly string[]): void {
+    this.leftOut = paths
+    // How many messages it has nobody knows.
+    this.failed += paths.length
+  }
 
   add({ counts }: MailboxRest): void {
     this.listed += counts.listed
@@ -179,8 +187,8 @@ class Totals {
   }
 
   result(): SyncResult {
-    const { refused, unfinished, ...counts } = this
-    return counts
+    const { refused, unfinished, leftOut, ...counts } = this
+    return leftOut.length === 0 ? counts : { ...counts, leftOut }
   }
 }
 

@@ -21,6 +21,8 @@ export interface TreeInStep {
   /** HIGHESTMODSEQ here of each mailbox, of a moment before any of them was looked into. */
   readonly numbers: ReadonlyMap<MailboxId, ModSeq>
   readonly refused: boolean
+  /** Paths of mailboxes that are listed, and were never seen open. */
+  readonly leftOut: readonly string[]
   /** Mailboxes that are to be removed, as they were here. */
   readonly leaving: readonly Pair[]
   /** Removes what is to be removed. `unfinished`: not now. */
@@ -31,9 +33,10 @@ export interface TreeInStep {
 export async function bringTreesIntoStep(
   request: PassRequest,
   memory: BackendMemory,
-  { mailboxes, namespace }: Listing,
+  listing: Listing,
 ): Promise<TreeInStep> {
   const { account, session, policy, clock, log } = request
+  const { mailboxes, namespace } = listing
   const remembered = withRenamesKnown(await memory.tree(), mailboxes)
   // What is listed and tells no status may be none: only of one that is known it is taken for a passing failure.
   const known = new Set(remembered.pairs.map(({ path }) => path))
@@ -41,6 +44,13 @@ export async function bringTreesIntoStep(
     // INBOX was looked at when the session began.
     ({ path, status }) => status !== undefined || known.has(path) || path.toUpperCase() === 'INBOX',
   )
+  const leftOut = policy.inboxOnly
+    ? []
+    : [
+        ...listing.gone,
+        ...listing.unreachable,
+        ...mailboxes.flatMap((mailbox) => (listedThere.includes(mailbox) ? [] : [mailbox.path])),
+      ]
   const { pairs, mailboxes: there } = await withRenamesFound(
     { control: session.control, account, url: request.url, memory },
     { pairs: remembered.pairs, mailboxes: listedThere },
@@ -133,6 +143,7 @@ export async function bringTreesIntoStep(
       .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX')),
     numbers,
     refused: made.refused,
+    leftOut,
     leaving,
     async finish(unfinished) {
       if (leaving.length === 0 || unfinished) {

@@ -22,12 +22,15 @@ export const aboutRecords = async (verb: Verb, given: readonly string[], context
 
 const listed = ({ migrations, damaged }: MigrationList, { print }: Context): readonly string[] => {
   for (const migration of migrations) {
-    const { userId, state, since, listed: there, here, notGiven, octets, reason, wave, beside } = migration
+    const { userId, state, since, listed: there, here, notGiven, octets, reason, wave, leftOut, beside } = migration
     const counts = `${here} of ${there} messages${notGiven === 0 ? '' : `, ${notGiven} not given`}, ${octets} octets`
     const why = reason === undefined ? '' : ` (${reason})`
     const of = wave === undefined ? '' : `, wave ${wave}`
     const lines = [
       `${userId} ${state} since ${new Date(since).toISOString()}: ${counts}${of}${why}`,
+      ...(leftOut ?? []).map(
+        (name) => `    not given: the mailbox ${JSON.stringify(name)}, which is listed and does not open`,
+      ),
       ...(beside?.notGiven ?? []).map((line) => `    not given: ${line}`),
     ]
     print(lines.join('\n'), migration)

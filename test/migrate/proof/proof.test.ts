@@ -1,7 +1,7 @@
 /** Certificates and verifications of users who came from Dovecot, by real services and msadm. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -206,9 +206,13 @@ describe('an old IMAP server', () => {
 
   it('a certificate that is asked for later tells what left since, with the reason; the first one stays as it was signed', async () => {
     const first = (await msadm('certificate', '--file', 'joe')).stdout
+    await dovecot.fill('joe', sampleMessages(2), 'Locked')
+    const locked = join(dovecot.home('joe'), 'Maildir', '.Locked')
+    await chmod(locked, 0)
     const made = await msadm('--json', 'certificate', '--new', '-p', 'secret', 'joe')
+    await rm(locked, { recursive: true })
     const statement = JSON.parse(made.stdout) as Statement & { file: string; faults: string[] }
-    expect(statement).toMatchObject({ occasion: 'asked', listed: 42, here: 40, faults: [] })
+    expect(statement).toMatchObject({ occasion: 'asked', listed: 42, here: 40, faults: [], leftOut: ['Locked'] })
     expect(statement.exceptions).toEqual({ 'deleted-here': 1, 'not-pulled': 1 })
     const directory = join(statement.file, '..')
     const files = (await readdir(directory)).filter((name) => name.endsWith('.json')).sort()

@@ -131,6 +131,9 @@ const textOf = (statement: Statement, file: string): string => {
     `${listed} messages in ${mailboxes} mailboxes of ${backends.join(', ')}`,
     `${here} of them are here (${octets} octets), ${listed - here} are not`,
     ...reasons,
+    ...(statement.leftOut ?? []).map(
+      (name) => `  the mailbox ${JSON.stringify(name)} is listed there, and did not open`,
+    ),
     `${again} are fetched again by a client that knew the old server (${replayed} mailboxes tried by a login); ${others} messages here are none of the old server's`,
     `root ${root}`,
   ].join('\n')
