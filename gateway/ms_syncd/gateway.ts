@@ -25,7 +25,7 @@ import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
 import type { MigrationParts, Pulled } from './migration.ts'
-import type { BringBeside, MigrationJournal, PullOrder } from './migration-journal.ts'
+import type { BringBeside, MigrationJournal, Place, PullOrder } from './migration-journal.ts'
 import type { Demand } from './on-demand.ts'
 import { passThrough } from './pass-through.ts'
 import type { Passages } from './passages.ts'
@@ -189,6 +189,7 @@ export class Gateway {
     // Other services may have another configuration by now.
     if (!this.asksBackend && !this.#config.get('auto_migrate'))
       throw new AuthError('unavailable', 'ms_syncd runs in no mode in which backends decide about logins')
+    await this.#needPlace(userId)
     if (await this.#decidedByAccount(userId, password)) return undefined
     const backends = await this.backendsOf(user, userId)
     if (backends === undefined) {
@@ -217,8 +218,23 @@ export class Gateway {
   /** Whether the user's sessions are passed through to the old server, as long as no account decides. */
   async #passes(userId: UserId): Promise<boolean> {
     if (this.#users.get(userId)?.isLeaving === true) return false
-    if (!this.#config.get('auto_migrate') || this.#config.get('migration_routing') !== 'proxy') return false
-    return !((await this.#journal?.isPulled(userId)) ?? false)
+    const place = await this.#placeOf(userId)
+    if (place !== undefined) return place === 'there'
+    return this.#config.get('auto_migrate') && this.#config.get('migration_routing') === 'proxy'
+  }
+
+  async #placeOf(userId: UserId): Promise<Place | undefined> {
+    return this.#config.get('auto_migrate') ? await this.#journal?.placeOf(userId) : undefined
+  }
+
+  /** Throws AuthError while there is none. */
+  async #needPlace(userId: UserId): Promise<void> {
+    if ((await this.#placeOf(userId)) !== 'between') return
+    throw new AuthError('unavailable', 'the mail is on its way to another server; try again later', {
+      cause: new Error(
+        'the account is being given back to the old server: msadm rollback goes on, or ends it (--cancel)',
+      ),
+    })
   }
 
   async #isElsewhere(userId: UserId): Promise<boolean> {
@@ -246,6 +262,7 @@ export class Gateway {
     const { given, userId } = order
     if (this.signal.aborted) throw new AuthError('unavailable', 'ms_syncd is stopping')
     const migration = this.#migrationOf(order)
+    await this.#needPlace(userId)
     const backends = await this.backendsOf(given, userId)
     if (backends === undefined)
       throw new AuthError('unavailable', 'no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
@@ -261,6 +278,11 @@ export class Gateway {
   async pullsAlone(given: string, userId: UserId): Promise<boolean> {
     const backends = await this.backendsOf(given, userId)
     return backends !== undefined && pollsAllAlone(backends)
+  }
+
+  /** Does work that no session with the user's backends is to meet: none runs, and none begins. Throws AuthError unavailable. */
+  async alone<T>(userId: UserId, backends: UserBackends, work: () => Promise<T>): Promise<T> {
+    return await this.#user(userId, backends).alone(work)
   }
 
   isMigrating(userId: UserId): boolean {
@@ -347,7 +369,9 @@ export class Gateway {
     if (this.asksBackend) return true
     try {
       const account = await this.#accounts?.find(userId)
-      return account !== undefined && account.state !== 'disabled'
+      if (account === undefined || account.state === 'disabled') return false
+      // What is here stays as it was when the old server got the account back.
+      return (await this.#placeOf(userId)) !== 'there'
     } catch (error) {
       this.log.log('warning', 'not polled: the account can not be read', {
         user: userId,
@@ -362,7 +386,7 @@ export class Gateway {
     this.#shares = await this.#joinShares?.({
       here: () =>
         [...this.#users.values()]
-          .filter(({ hasClients, isMigrating }) => hasClients || isMigrating)
+          .filter(({ hasClients, isMigrating, isHeld }) => hasClients || isMigrating || isHeld)
           .map(({ userId }) => userId),
       onChange: () => {
         for (const user of this.#users.values()) user.plan()

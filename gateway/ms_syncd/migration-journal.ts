@@ -38,14 +38,23 @@ export interface PullCounts {
   readonly octets: number
 }
 
+/** Where somebody is whose place the configuration does not tell. */
+export type Place =
+  /** All mail is here, and only the account is missing: the next login is not passed through to the old server. */
+  | 'here'
+  /** The old server has the account again. docs/decisions/0276-the-way-back.md */
+  | 'there'
+  /** It is being given back: neither side lets anybody in. */
+  | 'between'
+
 export interface MigrationJournal {
   /**
    * Somebody without an account logs in: what the account is to be. Throws AuthError unavailable: his mail is not to be pulled now, and the old server
    * is not asked.
    */
   admits(userId: UserId): Promise<WantedAccount>
-  /** All mail of a user is here, and only the account is missing: his next login is not passed through to the old server. Throws AuthError unavailable. */
-  isPulled(userId: UserId): Promise<boolean>
+  /** Throws AuthError unavailable. */
+  placeOf(userId: UserId): Promise<Place | undefined>
   /** The old server let the gateway in. `password`, of the user, is copied; undefined: with a right of the gateway's own. */
   begun(order: RecordedOrder, password: Buffer | undefined): void
   /** A pass came to its end, and others follow. */

@@ -48,6 +48,7 @@ export class GatewayUser {
   /** Migrated, and not to be synchronised: no backend is asked any more. */
   #isLocal = false
   #isStanding = false
+  #isHeld = false
   readonly #sessions = new Set<Promise<void>>()
   /** Logins that are being decided. */
   #asking = 0
@@ -94,6 +95,7 @@ export class GatewayUser {
    * here, who is to get one. Throws AuthError.
    */
   async login(backends: UserBackends, password: Buffer, migration: MigrationParts | undefined): Promise<void> {
+    this.#needNotHeld()
     this.#decider = 'backend'
     // Who has no account again was one who was removed, and is migrated anew.
     this.#isLocal = false
@@ -118,6 +120,7 @@ export class GatewayUser {
 
   /** `password` undefined: all backends are the gateway's own to look at. Resolves when all mail is here. Throws AuthError: the backends don't let the user in, or a session broke off. */
   async migrate(backends: UserBackends, password: Buffer | undefined, parts: MigrationParts): Promise<Pulled> {
+    this.#needNotHeld()
     this.#decider = 'backend'
     this.#isLocal = false
     const { over } = this.#beginMigration(parts)
@@ -135,6 +138,33 @@ export class GatewayUser {
       this.#asking--
       this.plan()
     }
+  }
+
+  /** Does work between sessions with the backends: none runs, and none begins. Throws AuthError unavailable. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#needNotHeld()
+    if (this.isMigrating) throw new AuthError('unavailable', 'the mail of this user is being pulled now')
+    this.#isHeld = true
+    this.#asking++
+    this.plan()
+    try {
+      await Promise.all(this.#sessions)
+      this.#onDemand.close()
+      return await work()
+    } finally {
+      this.#isHeld = false
+      this.#asking--
+      this.plan()
+    }
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
+  #needNotHeld(): void {
+    if (this.#isHeld)
+      throw new AuthError('unavailable', 'the mail of this user is compared, or carried to the old server, now')
   }
 
   /** Behind a login without a session. */
@@ -383,7 +413,7 @@ export class GatewayUser {
 
   /** Whether there is a password to poll with, and somebody to poll for. */
   #polls({ backend }: BackendLink): boolean {
-    if (this.#isLocal) return false
+    if (this.#isLocal || this.#isHeld) return false
     if (!pollsAlone(backend)) return this.#password !== undefined
     return this.#isStanding || this.#clients.expected || this.isMigrating
   }

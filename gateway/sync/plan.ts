@@ -14,6 +14,8 @@ export interface Policy {
   readonly ignoreFrontendDeletes: boolean
   /** Migration: nothing is changed at the backend. What goes there stays here: it may be the server that tidies up. MIG-07 */
   readonly pullOnly?: boolean | undefined
+  /** A way back: what was deleted here reaches the backend also when it was deleted under another policy. */
+  readonly carriesBack?: boolean | undefined
 }
 
 export type Departed = OriginState & { readonly present: false }
@@ -87,8 +89,13 @@ export const isPending = ({ cause, modSeq }: Departed, memory: BackendMemory, po
 
 /** `memory` of the last session, as the next one has to see it: whatever left here up to then left under the last one's policy. */
 export const underPolicy = (memory: BackendMemory, policy: Policy, highestModSeq: ModSeq): BackendMemory => {
-  if (memory.ignoring !== true || isIgnoring(policy)) return memory
-  const { ignoring: _, ...rest } = memory
+  if (isIgnoring(policy)) return memory
+  const { ignoring, ...rest } = memory
+  if (policy.carriesBack === true) {
+    const { ignoredUpTo: _, ...all } = rest
+    return all
+  }
+  if (ignoring !== true) return memory
   return { ...rest, ignoredUpTo: highestModSeq }
 }
 

@@ -83,8 +83,12 @@ export interface SyncResult {
   readonly sent: number
   /** Copied or moved there because they were copied or moved here. */
   readonly relocated: number
+  /** Of those, what left its old place there by the same command. */
+  readonly moved: number
   /** Messages whose flags were changed on one side because of the other. */
   readonly flags: number
+  /** Of those, messages there. */
+  readonly flagsThere: number
   /** Missing at the backend, kept here because the listing is not believed. */
   readonly held: number
   /** The backend said that it answers slower, because too much is asked of it. */
@@ -230,7 +234,9 @@ const apply = async (
     deletedThere: uids.size,
     sent: 0,
     relocated: 0,
+    moved: 0,
     flags: 0,
+    flagsThere: 0,
     held: steps.held,
     slowed: false,
   }

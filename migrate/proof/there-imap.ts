@@ -25,6 +25,7 @@ export const imapThere = async (url: string, session: ImapSession, account: Acco
     .filter(isOpen)
     .map(({ path }) => path)
     .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const subscribed = new Set(mailboxes.filter((mailbox) => mailbox.subscribed).map(({ path }) => path))
   return {
     url,
     leftOut: [...unreachable, ...gone, ...closed].map((path) => path.toWellFormed()),
@@ -42,6 +43,7 @@ export const imapThere = async (url: string, session: ImapSession, account: Acco
         const messages = new Columns(url, uidValidity, columns)
         yield {
           path,
+          subscribed: subscribed.has(path),
           uidValidity,
           uidNext,
           listed: uids.length,

@@ -25,6 +25,7 @@ export const pop3There = (url: string, client: PopClient, account: Account, mail
     const at = new Map(listed.map(({ number }, position) => [number, position] as const))
     yield {
       path,
+      subscribed: undefined,
       uidValidity: undefined,
       uidNext: undefined,
       listed: Math.max(listed.length, client.count),

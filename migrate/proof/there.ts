@@ -22,6 +22,8 @@ export interface MessagesThere {
 
 export interface MailboxThere {
   readonly path: string
+  /** Undefined where nobody subscribes. */
+  readonly subscribed: boolean | undefined
   readonly uidValidity: number | undefined
   readonly uidNext: number | undefined
   /** As the server counts. */

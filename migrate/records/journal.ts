@@ -1,5 +1,11 @@
 /** Writes what the gateway tells of migrations into their records. */
-import type { MigrationJournal, PullCounts, RecordedOrder, WantedAccount } from '#gateway/ms_syncd/migration-journal.ts'
+import type {
+  MigrationJournal,
+  Place,
+  PullCounts,
+  RecordedOrder,
+  WantedAccount,
+} from '#gateway/ms_syncd/migration-journal.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { AuthError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -35,8 +41,11 @@ export class RecordJournal implements MigrationJournal {
     return { properties, by: 'login' }
   }
 
-  async isPulled(userId: UserId): Promise<boolean> {
-    return (await this.#find(userId))?.state === 'pulled'
+  async placeOf(userId: UserId): Promise<Place | undefined> {
+    const record = await this.#find(userId)
+    if (record?.state === 'rolling-back') return 'between'
+    if (record?.atOldServer === true) return 'there'
+    return record?.state === 'pulled' ? 'here' : undefined
   }
 
   async #find(userId: UserId): Promise<MigrationRecord | undefined> {
@@ -53,7 +62,13 @@ export class RecordJournal implements MigrationJournal {
       this.#octetsBefore.set(userId, before?.counts.octets ?? 0)
       if (password !== undefined && before?.secret === undefined) this.#passwords.kept(userId)
       const now = this.#clock.now()
-      const { secret: _, reason: __, ...kept } = before ?? { begun: now, since: now, counts: nothingCounted }
+      const anew: Pick<MigrationRecord, 'begun' | 'since' | 'counts' | 'atOldServer' | 'secret' | 'reason'> = {
+        begun: now,
+        since: now,
+        counts: nothingCounted,
+        ...atOldServer(was),
+      }
+      const { secret: _, reason: __, ...kept } = before ?? anew
       const next = {
         ...kept,
         userId,
@@ -85,8 +100,9 @@ export class RecordJournal implements MigrationJournal {
       const counted = this.#counted(was, counts)
       if (!hasAccount) return this.to(counted, 'pulled')
       // The last word is that of its wave.
-      if (was.wave !== undefined) return this.to(counted, 'migrated')
-      return this.withoutSecret(this.to(counted, 'closed'), 'all mail is here')
+      const { atOldServer: _, ...moved } = counted
+      if (was.wave !== undefined) return this.to(moved, 'migrated')
+      return this.withoutSecret(this.to(moved, 'closed'), 'all mail is here')
     })
     this.#octetsBefore.delete(userId)
   }
@@ -122,9 +138,11 @@ export class RecordJournal implements MigrationJournal {
   }
 }
 
-const isClosed = ({ state }: MigrationRecord): boolean => state === 'closed'
+const isClosed = ({ state }: MigrationRecord): boolean => state === 'closed' || state === 'rolled-back'
+
+const atOldServer = (record: MigrationRecord | undefined): Pick<MigrationRecord, 'atOldServer'> =>
+  record?.atOldServer === true ? { atOldServer: true } : {}
 
 const heldStates: Readonly<Partial<Record<MigrationState, string>>> = {
   paused: 'an operator paused the migration: msadm migrate --resume lets it go on',
-  'rolled-back': 'an operator gave the account back to the old server',
 }

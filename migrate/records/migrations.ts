@@ -144,10 +144,40 @@ export class Migrations implements Extension {
     await this.records.change(userId, (was) => {
       if (password !== undefined) this.#passwords.kept(userId)
       const now = this.#clock.now()
-      const before = was ?? { begun: now, state: 'waiting', since: now, counts: nothingCounted }
+      const waiting = { begun: now, state: 'waiting', since: now, counts: nothingCounted } as const
+      // Who was given back to the old server is moved anew.
+      const before = was?.state === 'rolled-back' ? { ...was, ...waiting } : (was ?? waiting)
       const secret = sealed === undefined ? {} : { secret: sealed }
       return { ...before, userId, given, wave, account: { properties, by: 'operator' }, ...secret }
     })
+  }
+
+  /** An operator gives the account back; durable when it resolves. `reason`: why that did not come to its end so far. */
+  async rollingBack(userId: UserId, reason?: string): Promise<void> {
+    await this.records.change(userId, (was) => was && this.#journal.to(was, 'rolling-back', reason))
+  }
+
+  /** It was not given back after all. `hasAccount`: its user can log in. */
+  async staysHere(userId: UserId, hasAccount: boolean): Promise<void> {
+    await this.records.change(userId, (was) => {
+      if (was?.state !== 'rolling-back') return was
+      const state = hasAccount ? (was.wave === undefined ? 'closed' : 'migrated') : 'pulled'
+      return this.#journal.to(was, state)
+    })
+  }
+
+  /** The old server has the account again. */
+  async rolledBack(userId: UserId): Promise<void> {
+    await this.records.change(userId, (was) => {
+      if (was === undefined) return was
+      const back = this.#journal.to({ ...was, atOldServer: true }, 'rolled-back')
+      return this.#journal.withoutSecret(back, 'the old server has the account again')
+    })
+  }
+
+  /** Whether there is something that gives a session with every old server: what the record keeps, or a right of the gateway's own. */
+  async canLogIn(record: MigrationRecord): Promise<boolean> {
+    return this.#passwords.has(record) || (await this.#gateway.pullsAlone(record.given, record.userId))
   }
 
   /** What is kept of a user; the caller overwrites it. Undefined: nothing. `why` is for the log. */
@@ -166,11 +196,11 @@ export class Migrations implements Extension {
     const password = await this.#passwordFor(record, 'its wave pulls')
     if (password.kind === 'missing') throw notMoved(password.why)
     const next = await this.records.change(record.userId, (was) =>
-      was === undefined || was.state === 'paused' ? was : this.#journal.to(was, 'pulling'),
+      was === undefined || was.state === 'paused' || isGivenBack(was) ? was : this.#journal.to(was, 'pulling'),
     )
-    if (next?.state === 'paused') {
+    if (next !== undefined && next.state !== 'pulling') {
       password.octets?.fill(0)
-      throw notMoved(pausedByOperator)
+      throw notMoved(next.state === 'paused' ? pausedByOperator : 'an operator gave the account back to the old server')
     }
     await this.#pull(record, password.octets)
   }
@@ -335,8 +365,10 @@ const notMoved = (why: string): AuthError =>
 const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message)
 
 /** Nothing is pulled any more. */
-const isOver = ({ state }: MigrationRecord): boolean =>
-  state === 'migrated' || state === 'closed' || state === 'rolled-back'
+const isOver = (record: MigrationRecord): boolean =>
+  record.state === 'migrated' || record.state === 'closed' || isGivenBack(record)
+
+const isGivenBack = ({ state }: MigrationRecord): boolean => state === 'rolling-back' || state === 'rolled-back'
 
 /** Who is meant where nobody is named. Members of a wave wait for their turn in it. */
 const isStopped = ({ state, wave }: MigrationRecord): boolean =>

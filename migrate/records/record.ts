@@ -18,6 +18,8 @@ export const migrationStates = [
   'migrated',
   /** The old server is not asked any more, and its password is destroyed. */
   'closed',
+  /** An operator gives the account back: what was changed here is being carried to the old server (`reason`: why that did not come to its end). */
+  'rolling-back',
   /** The old server has the account again. */
   'rolled-back',
 ] as const
@@ -40,6 +42,8 @@ export interface MigrationRecord {
   /** Why it is in this state, in words for an operator. */
   readonly reason?: string
   readonly wave?: string
+  /** The user works at the old server, whatever is pulled meanwhile: the account was given back. */
+  readonly atOldServer?: true
   /** The account that is to be made. */
   readonly account: WantedAccount
   readonly counts: MigrationCounts
@@ -103,6 +107,7 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     begun,
     ...text('reason'),
     ...text('wave'),
+    ...(json.atOldServer === true ? { atOldServer: true } : {}),
     account: { by, properties, ...(account.renumbered === true ? { renumbered: true } : {}) },
     counts: { listed, here, notGiven, octets: pulled, ...(leftOut === undefined ? {} : { leftOut }) },
     ...besideOf(json.beside, damaged),

@@ -13,8 +13,14 @@ import type { WaveFiles } from './wave-files.ts'
 
 /** Others change records too: a user logs in, an operator migrates one. */
 const recordsHoldMs = 30_000
-const here: ReadonlySet<MigrationState> = new Set<MigrationState>(['pulled', 'migrated', 'closed', 'rolled-back'])
-const over: ReadonlySet<MigrationState> = new Set<MigrationState>(['closed', 'rolled-back'])
+const here: ReadonlySet<MigrationState> = new Set<MigrationState>([
+  'pulled',
+  'migrated',
+  'closed',
+  'rolling-back',
+  'rolled-back',
+])
+const over: ReadonlySet<MigrationState> = new Set<MigrationState>(['closed', 'rolling-back', 'rolled-back'])
 const mega = 1 << 20
 
 export interface LiveParts {

@@ -1,6 +1,7 @@
 /** imapd: the IMAP daemon. A process per core shares the port; each serves its sessions over its own view of the store. */
 
 import { createAuthenticator } from '../auth/authenticator.ts'
+import { onDismissal } from '../events/dismissal.ts'
 import { onReplacement } from '../events/replacement.ts'
 import { bringFromMsSyncd } from '../server/announced-mail.ts'
 import { runDaemon } from '../server/daemon.ts'
@@ -29,10 +30,12 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     config.get('gateway_mode') || config.get('sync_mode')
       ? onReplacement(events, 'gw', () => clients.dismiss('the gateway was restarted, please log in again'))
       : () => {}
+  const stopHearing = onDismissal(events, (user, reason) => clients.dismiss(reason, user))
   return {
     addresses: clients.addresses,
     async stop(graceMs) {
       stopWatching()
+      stopHearing()
       await clients.stop(graceMs)
       await store.close()
       await authenticator.close()

@@ -13,6 +13,7 @@ import { authenticatedLimits } from '../proto/imap/limits.ts'
 import type { ReceiverEvent, ReceiverFault } from '../proto/imap/receiver-events.ts'
 import { capabilityCode, formatContinuation, formatStatusResponse } from '../proto/imap/response.ts'
 import { Output } from '../server/output.ts'
+import { atOldServer } from '../server/passage.ts'
 import type { Quotas } from '../server/quotas.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '../server/types.ts'
 import { Hierarchy } from '../sharing/hierarchy.ts'
@@ -159,7 +160,7 @@ export class Session {
     this.#user = { id: userId, account, hierarchy }
     const { appendOctets, idleMs, loginAlert } = settings()
     this.input.limit(authenticatedLimits(appendOctets))
-    this.connection.authenticated()
+    this.connection.authenticated(userId)
     this.connection.setIdleTimeout(idleMs)
     this.#presence.update({ user: userId, activity: 'authenticated' })
     if (loginAlert !== undefined && loginAlert !== '') this.untagged('OK', loginAlert, 'ALERT')
@@ -170,7 +171,7 @@ export class Session {
   passed(userId: UserId): void {
     this.connection.authenticated()
     this.connection.setIdleTimeout(this.services.settings().idleMs)
-    this.#presence.update({ user: userId, activity: 'at the old server' })
+    this.#presence.update({ user: userId, activity: atOldServer })
   }
 
   /** A login was refused: the answer waits, the longer the more often, and at last the connection ends. */

@@ -1,5 +1,6 @@
 /** pop3d: the POP3 daemon. A process per core shares the port. POP-01 */
 import { createAuthenticator } from '../auth/authenticator.ts'
+import { onDismissal } from '../events/dismissal.ts'
 import { bringFromMsSyncd } from '../server/announced-mail.ts'
 import { runDaemon } from '../server/daemon.ts'
 import { openMailStore } from '../server/mail-store.ts'
@@ -23,9 +24,11 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     refusal: '-ERR [SYS/TEMP] too many connections, try again later\r\n',
     serve: (connection) => new Session(connection, services).run(),
   })
+  const stopHearing = onDismissal(events, (user, reason) => clients.dismiss(reason, user))
   return {
     addresses: clients.addresses,
     async stop(graceMs) {
+      stopHearing()
       await clients.stop(graceMs)
       await store.close()
       await authenticator.close()

@@ -12,7 +12,7 @@ import type { Announcement, EventBus } from '../events/types.ts'
 import { parseCommand } from '../proto/pop3/command.ts'
 import { err, ok } from '../proto/pop3/response.ts'
 import { Output } from '../server/output.ts'
-import { carry, enterPassage } from '../server/passage.ts'
+import { atOldServer, carry, enterPassage } from '../server/passage.ts'
 import { type ClientConnection, ConnectionTimeout } from '../server/types.ts'
 import type { Store } from '../store/types.ts'
 import type { Circumstances, StateName } from './command.ts'
@@ -120,7 +120,7 @@ export class Session {
       throw error
     }
     this.#maildrop = maildrop
-    this.connection.authenticated()
+    this.connection.authenticated(userId)
     this.connection.setIdleTimeout(settings().idleMs)
     this.#presence.update({ user: userId, activity: 'logged in', mailbox: 'INBOX' })
     return `maildrop has ${maildrop.count} messages (${maildrop.sizeOctets} octets)`
@@ -132,7 +132,7 @@ export class Session {
     const { idleMs } = this.services.settings()
     this.connection.authenticated()
     this.connection.setIdleTimeout(idleMs)
-    this.#presence.update({ user: userId, activity: 'at the old server', mailbox: 'INBOX' })
+    this.#presence.update({ user: userId, activity: atOldServer, mailbox: 'INBOX' })
     this.output.write(ok('logged in'))
     this.output.flush()
     this.end()

@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net'
 import type { Channel } from '../auth/sasl/mechanism.ts'
 import { systemClock } from '../base/clock.ts'
+import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import { channelOf } from './channel.ts'
 import type { Secured } from './tls-acceptor.ts'
@@ -55,6 +56,7 @@ export class SocketConnection implements ClientConnection {
   readonly #log: Log
   readonly #gone = new AbortController()
   readonly #stopping = new AbortController()
+  #userHere: UserId | undefined
   readonly #queue: Buffer[] = []
   readonly #highWaterOctets: number
   #socket: Socket
@@ -106,6 +108,11 @@ export class SocketConnection implements ClientConnection {
     return this.#loginWaitMs === undefined
   }
 
+  /** Whose mail here the client works on. */
+  get userHere(): UserId | undefined {
+    return this.#userHere
+  }
+
   /** Asks the session to end. */
   stop(reason: string): void {
     this.#stopping.abort(new Error(reason))
@@ -125,7 +132,8 @@ export class SocketConnection implements ClientConnection {
     reader.timer = this.#readTimer(reader.since)
   }
 
-  authenticated(): void {
+  authenticated(here?: UserId): void {
+    this.#userHere = here
     if (this.#loginWaitMs === undefined) return
     this.#loginWaitMs = undefined
     this.#options.onAuthenticated()

@@ -6,6 +6,9 @@ import type { Passage } from '../auth/types.ts'
 import { AuthError } from '../base/errors.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from './types.ts'
 
+/** What presences say of a session that goes on there. */
+export const atOldServer = 'at the old server'
+
 const connectMs = 10_000
 /** The old server's last words to a client that has said its own. */
 const farewellMs = 30_000

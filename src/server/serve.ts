@@ -35,8 +35,9 @@ export interface RunningClients extends Required<RunningDaemon> {
   /**
    * Has the sessions that are logged in say goodbye, as if the service stopped, because they can't be served any more
    * without another login. The reason is that of their connection's `stopping`.
+   * `user`: only those that work on this user's mail here.
    */
-  dismiss(reason: string): void
+  dismiss(reason: string, user?: string): void
 }
 
 /** Listens and serves. Throws ListenError or TlsError when it can't. */
@@ -117,8 +118,9 @@ class Clients implements RunningClients {
     return []
   }
 
-  dismiss(reason: string): void {
-    for (const connection of this.#connections.keys()) if (connection.isAuthenticated) connection.stop(reason)
+  dismiss(reason: string, user?: string): void {
+    for (const connection of this.#connections.keys())
+      if (connection.isAuthenticated && (user === undefined || connection.userHere === user)) connection.stop(reason)
   }
 
   async stop(graceMs: number): Promise<void> {

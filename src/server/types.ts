@@ -2,6 +2,7 @@
 
 import type { Channel } from '../auth/sasl/mechanism.ts'
 import type { Clock } from '../base/clock.ts'
+import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import type { EventBus } from '../events/types.ts'
@@ -32,8 +33,8 @@ export interface ClientConnection {
   drain(): Promise<void>
   /** Limit on the wait for the client's next octets. */
   setIdleTimeout(ms: number): void
-  /** The client logged in: ends the limits on connections that have not (login time, connections per address). */
-  authenticated(): void
+  /** The client logged in: ends the limits on connections that have not (login time, connections per address). `here`: whose mail it works on, unless that is at another server. */
+  authenticated(here?: UserId): void
   /**
    * Runs the TLS handshake. Octets that were received but not read yet make it fail and close (command injection, RFC 9051 §11.1):
    * the caller must have consumed its input exactly up to the command. Call it right behind the `write` of the positive

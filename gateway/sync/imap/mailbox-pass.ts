@@ -35,6 +35,7 @@ export interface MailboxCounts {
   /** Refused by the backend. */
   unsent: number
   flags: number
+  flagsThere: number
   failed: number
   held: number
 }
@@ -126,11 +127,13 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       relocated: 0,
       unsent: 0,
       flags: 0,
+      flagsThere: 0,
       failed: 0,
       held: plan.held,
     }
 
     if (plan.flagsThere.length > 0) await storeFlags(control, plan.flagsThere)
+    counts.flagsThere = plan.flagsThere.length
     counts.flags += plan.flagsThere.length
 
     const gone = new Set(vanished)

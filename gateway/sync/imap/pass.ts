@@ -140,6 +140,7 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
     }
   }
   await tree.finish(totals.unfinished)
+  for (const { moved } of siblings.values()) totals.moved += moved.size
   if (totals.held > 0)
     log.log('warning', 'messages are missing at the backend; they are kept until the backend proves reliable', {
       missing: totals.held,
@@ -155,7 +156,9 @@ class Totals {
   fetchedOctets = 0
   sent = 0
   relocated = 0
+  moved = 0
   flags = 0
+  flagsThere = 0
   failed = 0
   leftOut: readonly string[] = []
   held = 0
@@ -181,6 +184,7 @@ class Totals {
     this.sent += counts.sent
     this.relocated += counts.relocated
     this.flags += counts.flags
+    this.flagsThere += counts.flagsThere
     this.failed += counts.failed
     this.held += counts.held
     if (counts.unsent > 0) this.unfinished = true

@@ -15,6 +15,7 @@ import { passwd } from './commands/passwd.ts'
 import { path } from './commands/path.ts'
 import { quota } from './commands/quota.ts'
 import { ren } from './commands/ren.ts'
+import { rollback } from './commands/rollback.ts'
 import { service } from './commands/service.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   path,
   quota,
   ren,
+  rollback,
   service,
   undelete,
   verify,

@@ -71,6 +71,16 @@ export const ownOptions = {
     reload: 'live',
     doc: 'With auto_migrate, where a login goes of a user who has no account here yet, or one that waits (`msadm add -m`): pull, his mail is brought here; proxy, his session is passed through to the old server, until `msadm migrate` brings it.',
   }),
+  rollback_days: integer({
+    section: 'own',
+    default: 30,
+    unit: 'days',
+    min: 0,
+    max: 3_650,
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: 'For how long after its migration an account can be given back to the old server (`msadm rollback`); 0: never. One that was begun can be brought to its end, or ended, at any time.',
+  }),
   account_db: path({
     section: 'own',
     default: '/var/isode/ms/accounts',

@@ -16,6 +16,7 @@ const seen = ['\\Seen']
 /** Messages 1 to `count`, of 100 octets each unless told. */
 const listing = (idHere: MailboxId | undefined, count: number, more: Partial<MailboxThere> = {}): MailboxThere => ({
   path: 'INBOX',
+  subscribed: true,
   uidValidity: 7,
   uidNext: count + 1,
   listed: count,

@@ -1,0 +1,126 @@
+/** The way back to a real Dovecot, by msadm, ms_syncd and clients. docs/decisions/0276-the-way-back.md */
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { RawImap } from '../../support/raw-imap.ts'
+import { RawPop3 } from '../../support/raw-pop3.ts'
+import { readImap } from '../campaign/read-imap.ts'
+import { makeChanges } from './changes.ts'
+import { contentOf, type Scene, startScene } from './scene.ts'
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await startScene(['joe', 'ann'], ['pat'], 24)
+}, 120_000)
+afterAll(async () => {
+  await scene?.[Symbol.asyncDispose]()
+})
+
+const loggedIn = async (port: number, user: string): Promise<RawImap> => {
+  const imap = await RawImap.connect(port)
+  await imap.login(user, 'secret')
+  return imap
+}
+
+const content = async (port: number, user: string) => contentOf(await readImap(port, user, 'secret'))
+
+it('after 90 mixed changes both sides are equal, an open session got BYE, and the next login reaches the old server', async () => {
+  const { wherry, dovecot, rollback } = scene
+  await makeChanges(wherry, 'joe', { count: 90, deliveries: 0, seed: 7 })
+  const here = await content(wherry.imapPort, 'joe')
+  expect(await content(dovecot.imapPort, 'joe')).not.toEqual(here)
+  await using live = await loggedIn(wherry.imapPort, 'joe')
+  await live.command('SELECT INBOX')
+  live.send('i IDLE\r\n')
+  await live.until(/^\+/)
+  const goodbye = live.until(/^\* BYE/)
+  const done = await rollback('-p', 'secret', 'joe')
+  expect((await goodbye).text).toBe('* BYE the mailbox moves to another server, please log in again')
+  await expect(live.line()).rejects.toThrow('closed')
+  expect(done).toMatchObject({ state: 'rolled-back', left: [], after: { differing: {}, differences: [] } })
+  const { before, after, carried } = done
+  expect(before!.differing.flags).toBeGreaterThan(0)
+  expect(after!.there.messages).toBe(after!.here.messages)
+  expect(after!.there.messages).toBe(before!.there.messages + carried!.appended + carried!.copied - carried!.expunged)
+  expect(await content(dovecot.imapPort, 'joe')).toEqual(here)
+  await using next = await loggedIn(wherry.imapPort, 'joe')
+  // A word of Dovecot.
+  expect((await next.command('CAPABILITY'))[0]!.text).toContain('THREAD=REFS')
+  expect(wherry.log()).toMatch(
+    /the old server has the account again.* audit=rollback user=joe@gateway.example appended=/,
+  )
+})
+
+it('killed half-way nobody is let in; --cancel leaves the account here, and the same command doubles nothing; later the user is moved anew', async () => {
+  const { wherry, dovecot, rollback, msadm } = scene
+  await using ann = await loggedIn(wherry.imapPort, 'ann')
+  const text = 'Subject: new\r\n\r\ntext\r\n'
+  const count = 60
+  for (let index = 0; index < count; index++)
+    ann.send(`n${index} APPEND INBOX (\\Seen) {${text.length + 2}+}\r\n${text}${String(index).padStart(2, '0')}\r\n`)
+  await ann.until(new RegExp(`^n${count - 1} OK`))
+  const here = await content(wherry.imapPort, 'ann')
+
+  await using watcher = await loggedIn(dovecot.imapPort, 'ann')
+  const there = async () =>
+    Number(/MESSAGES (\d+)/.exec((await watcher.command('STATUS INBOX (MESSAGES)'))[0]!.text)![1])
+  const before = await there()
+  const asked = msadm('rollback', '-p', 'secret', 'ann')
+  await vi.waitFor(async () => expect(await there()).toBeGreaterThan(before + 5), { timeout: 30_000, interval: 2 })
+  const [pid] = wherry.pids('ms_syncd').slice(-1)
+  process.kill(pid!, 'SIGSTOP')
+  for (const other of wherry.pids('ms_syncd')) process.kill(other, 'SIGKILL')
+  await asked
+  // msadm may have asked the next ms_syncd itself, and that may be through.
+  const { stdout } = await msadm('--json', 'migrate', '--list', 'ann')
+  if (stdout.includes('rolling-back')) {
+    await expect(loggedIn(wherry.imapPort, 'ann')).rejects.toThrow(/UNAVAILABLE/)
+    expect(await msadm('rollback', '--cancel', 'ann')).toMatchObject({ code: 0 })
+    expect(await content(wherry.imapPort, 'ann')).toEqual(here)
+    expect(await rollback('-p', 'secret', 'ann')).toMatchObject({ state: 'rolled-back', after: { differing: {} } })
+  }
+  expect(await content(dovecot.imapPort, 'ann')).toEqual(here)
+
+  await using back = await loggedIn(wherry.imapPort, 'ann')
+  await back.command('SELECT INBOX')
+  await back.command('STORE 1 +FLAGS.SILENT (\\Flagged)')
+  const goodbye = back.until(/^\* BYE/)
+  expect(await msadm('migrate', '-q', '-p', 'secret', 'ann')).toMatchObject({ code: 0 })
+  await goodbye
+  await using again = await loggedIn(wherry.imapPort, 'ann')
+  expect((await again.command('CAPABILITY'))[0]!.text).not.toContain('THREAD=REFS')
+  expect(await content(wherry.imapPort, 'ann')).toEqual(await content(dovecot.imapPort, 'ann'))
+})
+
+it('a POP3 server gets the deletions, and mail that came here stays here only when the operator says so', async () => {
+  const { wherry, dovecot, rollback, msadm } = scene
+  const uidls = async (port: number) => {
+    await using pop = await RawPop3.login(port, 'pat', 'secret')
+    const all: string[] = []
+    for await (const { uidl } of pop.messages()) all.push(uidl)
+    await pop.command('QUIT')
+    return all
+  }
+  const before = await uidls(wherry.pop3Port)
+  await using pat = await loggedIn(wherry.imapPort, 'pat')
+  await pat.command('APPEND INBOX {17+}\r\nSubject: new\r\n\r\nx')
+  await pat.command('SELECT INBOX')
+  await pat.command('STORE 2,4 +FLAGS.SILENT (\\Deleted)')
+  await pat.command('EXPUNGE')
+  expect(await rollback('--dry-run', '-p', 'secret', 'pat')).toMatchObject({
+    state: 'closed',
+    before: { differing: { 'deleted-here': 2, 'not-carried': 1 } },
+  })
+  expect(await msadm('rollback', '-p', 'secret', 'pat')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('1 messages are here in mailboxes that the old server does not take'),
+  })
+  await pat.command('NOOP')
+  expect(await uidls(dovecot.pop3Port)).toEqual(before)
+  expect(await rollback('--leave-behind', '-p', 'secret', 'pat')).toMatchObject({
+    state: 'rolled-back',
+    left: ['not-carried'],
+    carried: { expunged: 2, appended: 0 },
+  })
+  const left = before.filter((_, index) => index !== 1 && index !== 3)
+  expect(await uidls(dovecot.pop3Port)).toEqual(left)
+  expect(await uidls(wherry.pop3Port)).toEqual(left)
+})
