@@ -6,13 +6,13 @@ import type { MessageRecord } from '../store/types.ts'
 import { BrokenOff, type Session } from './session.ts'
 
 /**
- * Sends `heading` and the message, or the part that `cutter` passes. Throws StoreError when the message can't be read and nothing
+ * Sends `heading`, made of the octets that the message has, and the message, or the part that `cutter` passes. Throws StoreError when the message can't be read and nothing
  * was sent yet; afterwards BrokenOff, because -ERR would be taken for a line of the message.
  */
 export async function sendMessage(
   { connection, maildrop, output }: Session,
   record: MessageRecord,
-  heading: string,
+  heading: (octets: number) => string,
   cutter: TopCutter | undefined,
 ): Promise<void> {
   await using content = await maildrop.mailbox.content(record)
@@ -20,7 +20,7 @@ export async function sendMessage(
   let started = false
   try {
     for await (const chunk of content.stream()) {
-      if (!started) output.write(ok(heading))
+      if (!started) output.write(ok(heading(content.sizeOctets)))
       started = true
       output.write(stuffer.push(cutter ? cutter.push(chunk) : chunk))
       await output.flow()
@@ -30,6 +30,6 @@ export async function sendMessage(
     if (!started || connection.signal.aborted) throw cause
     throw new BrokenOff('in the middle of a message', { cause })
   }
-  if (!started) output.write(ok(heading))
+  if (!started) output.write(ok(heading(content.sizeOctets)))
   output.write(stuffer.end())
 }

@@ -413,11 +413,9 @@ export class OpenMailbox implements Mailbox {
         return origin === undefined || this.arriving.has(origin) ? [] : [{ uid, origin }]
       })
       if (rows.length === 0) continue
-      yield operations.expunge(
-        'backend',
-        rows.map(({ uid }) => uid),
-        at,
-      )
+      const gone = rows.map(({ uid }) => uid)
+      yield operations.expunge('backend', gone, at)
+      yield operations.purge(gone)
       yield operations.forget(rows.map(({ origin }) => origin))
     }
   }

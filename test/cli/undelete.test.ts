@@ -10,6 +10,7 @@ import { msadm } from '#src/cli/msadm/msadm.ts'
 import { timeOf } from '#src/cli/msadm/time.ts'
 import { openStore } from '#src/store/store.ts'
 import type { Account } from '#src/store/types.ts'
+import { announce } from '../store/actions.ts'
 
 let directory: string
 beforeEach(async () => {
@@ -48,6 +49,19 @@ async function withAccount(work: (account: Account) => Promise<void>): Promise<v
   await account.ensure()
   await work(account)
 }
+
+it('what was deleted before it came from an old server takes no room, and is not offered', async () => {
+  await withAccount(async (account) => {
+    await using inbox = await account.open('INBOX')
+    await announce(
+      inbox,
+      [1, 2].map((uid) => ({ origin: `imap://joe@old/7/${uid}`, internalDate: 1, sizeOctets: 5000 })),
+    )
+    await inbox.expunge([1 as Uid], 'client')
+  })
+  expect(await json('undelete', '--list', 'joe')).toEqual([{ kind: 'total', messages: 0, octets: 0 }])
+  expect((await json('du', '-r', 'joe'))[0]).toMatchObject({ messages: 1, kept: { messages: 0, octets: 0 } })
+})
 
 /** INBOX lost UIDs 1 (by a client) and 2 (at the backend), Lists lost UID 1 and was deleted then, with UID 2 in it. */
 const losses = () =>

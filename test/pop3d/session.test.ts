@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
 import { AuthError, StoreError } from '#src/base/errors.ts'
+import type { UserId } from '#src/base/ids.ts'
 import type { MessageContent } from '#src/store/types.ts'
+import { announce, deliver } from '../store/actions.ts'
 import { Client, password, serve, user, withInbox } from './support/served.ts'
 
 const one = 'Subject: one\r\n\r\nfirst\r\n'
@@ -23,6 +25,22 @@ describe('a session of RFC 1939 §10', () => {
     expect(await client.say('QUIT')).toBe('+OK goodbye, 1 messages removed')
     expect(await client.line()).toBe('closed')
     expect((await served.stored()).map(String)).toEqual([two])
+  })
+
+  it('tells of a message from an old server, which came since the login, the octets that it has', async () => {
+    const served = await serve()
+    const account = served.store.account(user as UserId)
+    await account.ensure()
+    const mailbox = await account.open('INBOX')
+    await announce(mailbox, [{ origin: 'imap://u@old/7/1', internalDate: 1, sizeOctets: 99 }])
+    const client = await Client.login(served)
+    expect(await client.sayMany('LIST')).toEqual(['+OK 1 messages (99 octets)', '1 99'])
+    const uidl = await client.sayMany('UIDL')
+    await deliver(mailbox, one, { origin: 'imap://u@old/7/1' })
+    expect(await client.sayMany('RETR 1')).toEqual(['+OK 23 octets', 'Subject: one', '', 'first'])
+    const later = await Client.login(served)
+    expect(await later.sayMany('UIDL')).toEqual(uidl)
+    await mailbox.close()
   })
 
   it('answers every command of the TRANSACTION state as §5 and §7 have it', async () => {

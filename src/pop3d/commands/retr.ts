@@ -9,7 +9,8 @@ export const retr: Command = {
   async run(session, argument) {
     const number = decimal(words(argument, 1, 1)[0]!)
     const record = session.maildrop.message(number)
-    await sendMessage(session, record, `${record.sizeOctets} octets`, undefined)
+    // An old server may have announced others than it sent.
+    await sendMessage(session, record, (octets) => `${octets} octets`, undefined)
     return undefined
   },
 }

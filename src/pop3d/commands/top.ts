@@ -11,7 +11,7 @@ export const top: Command = {
   async run(session, argument) {
     const [number, lines] = words(argument, 2, 2).map(decimal)
     const record = session.maildrop.message(number!)
-    await sendMessage(session, record, 'top of message follows', new TopCutter(lines!))
+    await sendMessage(session, record, () => 'top of message follows', new TopCutter(lines!))
     return undefined
   },
 }

@@ -52,6 +52,8 @@ async function keptOf(account: Account): Promise<Usage> {
     if (!selectable) continue
     await using mailbox = await account.open(name)
     for (const { message } of mailbox.expunged()) {
+      // Deleted before its octets came from an old server.
+      if (!message.isHere) continue
       messages += 1
       octets += message.sizeOctets
     }

@@ -92,8 +92,9 @@ async function mailboxesOf(account: Account, { mailbox }: Wanted): Promise<reado
   return names.filter(same)
 }
 
-const isWanted = ({ since, causes }: Wanted, { expungedAt, cause }: ExpungedMessage): boolean =>
-  expungedAt >= since && causes.includes(cause)
+/** What was deleted before its octets came from an old server can't be brought back. */
+const isWanted = ({ since, causes }: Wanted, { message, expungedAt, cause }: ExpungedMessage): boolean =>
+  message.isHere && expungedAt >= since && causes.includes(cause)
 
 async function list(account: Account, wanted: Wanted, now: number, context: Context): Promise<Done> {
   const { print, config } = context
