@@ -197,6 +197,17 @@ describe('msadm add, passwd, del', () => {
   })
 })
 
+it.each([
+  ['wave', 'list'],
+  ['migrate', '--list'],
+])('%s %s tells where mseventd was looked for', async (...words) => {
+  expect(await call(words)).toMatchObject({
+    status: 1,
+    out: '',
+    err: expect.stringMatching(/^msadm: \w+: mseventd at .* can't be reached .*Is it running\? [^\n]*\n$/),
+  })
+})
+
 describe('msadm list and path', () => {
   it('lists by name and domain', async () => {
     await call([], 'add -d joe@a.example\nadd -p geheim -n -f joe@b.example k=v\nadd -d -n Anna@a.example')

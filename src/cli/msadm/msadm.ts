@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { openAccountSource } from '../../auth/account-source.ts'
 import { systemClock } from '../../base/clock.ts'
-import { AuthError, StoreError, SyntaxFault } from '../../base/errors.ts'
+import { AuthError, RemoteError, StoreError, SyntaxFault } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
 import { type Config, findingAt } from '../../config/config.ts'
 import { ConfigError, formatFinding } from '../../config/finding.ts'
@@ -189,7 +189,12 @@ const runOne = async (words: readonly string[], context: Context, out: Writable,
     if (error instanceof UsageError)
       return fail(`${error.message}\nusage: msadm ${command.usage}`, exitCodes.usage, name)
     if (error instanceof CommandError) return fail(error.message, error.status, name)
-    if (error instanceof SyntaxFault || error instanceof StoreError || error instanceof AuthError)
+    if (
+      error instanceof SyntaxFault ||
+      error instanceof StoreError ||
+      error instanceof AuthError ||
+      error instanceof RemoteError
+    )
       return fail(explained(error, context.config), 1, name)
     if ('code' in (error as Error)) return fail(explained(error as Error, context.config), 1, name)
     throw error
