@@ -38,6 +38,15 @@ it('reads quoted values, blanks in passwords, line ends of Windows, a BOM, empty
   ])
 })
 
+it('names of columns are known in capitals too, and no other one may hold passwords: those would be properties, which are listed', async () => {
+  expect(await read('UserID,Password\njoe,x\n')).toEqual([[2, 'joe@a.example', 'x']])
+  for (const name of ['pasword', 'passwd', 'User Password', 'Passwort', 'pwd', 'secret'])
+    expect(await faults(`userid,${name}\njoe,x\n`)).toEqual([
+      'nobody was migrated:',
+      `1: a column ${name} would be a property, which everybody may see; is it password?`,
+    ])
+})
+
 it('without a column of passwords there are none', async () => {
   expect(await read('userid\njoe\n')).toEqual([[2, 'joe@a.example', undefined]])
 })

@@ -39,6 +39,9 @@ const maxOctets = 64 << 20
 const maxTold = 20
 const usual = ['userid', 'password']
 
+/** What somebody may call a column of passwords. */
+const likePassword = /pas+w|^pas+$|passphrase|passwort|kennwort|pwd|secret/i
+
 interface Row {
   readonly info: { readonly lines: number }
   readonly record: readonly string[]
@@ -52,13 +55,16 @@ export const readAccountsFile = async (file: string, reading: Reading): Promise<
   if (size > maxOctets) throw new CommandError(`${file} has more than ${maxOctets >> 20} MB; divide it`)
   const [columns, ...rows] = rowsOf(file, await readFile(file))
   if (columns === undefined) throw new CommandError(`${file} is empty; its first line is userid,password`)
-  const names = columns.record.map((name) => name.trim())
   const { own = [], undone = 'nobody was migrated' } = reading
   const known = [...usual, ...own]
+  const names = columns.record.map((name) => known.find((one) => one === name.trim().toLowerCase()) ?? name.trim())
   const faults: string[] = []
   const fault = (line: number, message: string) => faults.push(`${file}:${line}: ${message}`)
   if (!names.includes('userid'))
     fault(columns.info.lines, 'there is no column userid; the first line names the columns')
+  for (const name of names)
+    if (!known.includes(name) && likePassword.test(name))
+      fault(columns.info.lines, `a column ${name} would be a property, which everybody may see; is it password?`)
   for (const [at, name] of names.entries())
     if (names.indexOf(name) < at && known.includes(name)) fault(columns.info.lines, `there are two columns ${name}`)
   const accounts: ListedAccount[] = []
