@@ -10,6 +10,7 @@ import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Backend, UserBackends } from '#src/config/backends.ts'
 import type { KeptBeside } from '#src/config/options/own.ts'
+import { notePasswordUse } from '../records/kept-passwords.ts'
 import type { Findings } from './findings.ts'
 import { bringRights, type RightsParts } from './rights.ts'
 
@@ -30,10 +31,11 @@ export interface BringRequest {
 
 /** Throws the signal's reason. */
 export const bring = async (request: BringRequest, findings: Findings): Promise<void> => {
-  const { backends, kept, onQuota, parts, userId, signal } = request
+  const { backends, kept, onQuota, parts, password, userId, signal } = request
   for (const backend of [backends.master, ...backends.extra]) {
     if (!backend.protocol.startsWith('imap')) continue
     const asksQuota = kept.includes('quota') && backend === backends.master
+    if (password !== undefined) notePasswordUse(parts.gateway.log, userId, 'for what the old server has beside mail')
     try {
       await inSession(request, backend, async (login) => {
         if (asksQuota && knowsQuota(login.capabilities)) onQuota(await getQuota(login.connection))

@@ -8,9 +8,9 @@ import type { Migrations } from '../records/migrations.ts'
 import { accountToBe } from '../waves/inventory.ts'
 import { type AwaitedRights, AwaitedRightsDirectory } from './awaited-rights.ts'
 import { bring } from './bring.ts'
-import { Findings } from './findings.ts'
+import { Findings, maxLines } from './findings.ts'
 import { ownLimits } from './limits.ts'
-import { giveAwaited, type RightsParts } from './rights.ts'
+import { awaitedText, giveAwaited, type RightsParts } from './rights.ts'
 
 type Kept = Pick<Migrations, 'records'>
 type Parts = RightsParts & Pick<ExtensionParts, 'gateway' | 'accounts'>
@@ -95,10 +95,16 @@ class BesideMail implements Extension {
   }
 
   async #give(rights: AwaitedRights): Promise<void> {
-    const { user } = rights
+    const { user, owner } = rights
     if ((await this.#parts.accounts.find(user)) === undefined) return
-    for (const what of await giveAwaited(this.#parts, rights))
-      this.#parts.gateway.log.log('info', 'taken over from the old server', { user, what })
+    const lines = await giveAwaited(this.#parts, rights)
+    for (const what of lines) this.#parts.gateway.log.log('info', 'taken over from the old server', { user, what })
+    await this.#records.change(owner, (was) => {
+      if (was?.beside === undefined) return was
+      const { given, notGiven } = was.beside
+      const rest = notGiven.filter((line) => !line.startsWith(awaitedText(user)))
+      return { ...was, beside: { given: [...given, ...lines].slice(-maxLines), notGiven: rest } }
+    })
   }
 
   /** What it is called from goes on. */

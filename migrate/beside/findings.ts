@@ -1,7 +1,7 @@
 /** What of an old server's things beside mail was given here and what was not, in words for an operator. Bounded: the record of a migration is a small file. */
 import type { Beside } from '../records/record.ts'
 
-const maxLines = 100
+export const maxLines = 100
 const maxLineLength = 500
 const namesShown = 5
 

@@ -138,6 +138,10 @@ class Persons {
   }
 }
 
+/** How a line of the owner's record begins, until the user is here. */
+export const awaitedText = (userId: UserId): string =>
+  `rights: ${userId} is not here yet, and gets them when his own mail is moved`
+
 /** At once, or when the user is here. Throws StoreError. */
 const give = async (
   parts: RightsParts,
@@ -154,7 +158,7 @@ const give = async (
   })
   if ((await parts.accounts.find(userId)) === undefined) {
     const what = rights.map(({ name, rights: letters }) => `${letters} on ${JSON.stringify(name)}`).join(', ')
-    findings.notGiven(`rights: ${userId} is not here yet, and gets them with the first migration: ${what}`)
+    findings.notGiven(`${awaitedText(userId)}: ${what}`)
     return
   }
   for (const line of await giveAwaited(parts, awaited)) findings.given(line)

@@ -16,6 +16,7 @@ import { CertificateError } from '#src/certificate/writer.ts'
 import type { Config } from '#src/config/config.ts'
 import type { Json } from '#src/events/types.ts'
 import { accountDirectory } from '#src/store/names.ts'
+import { notePasswordUse } from '../records/kept-passwords.ts'
 import type { Migrations } from '../records/migrations.ts'
 import type { MigrationRecords } from '../records/records.ts'
 import { certify, type ProofRequest } from './certify.ts'
@@ -100,10 +101,8 @@ class Proof implements Extension {
     return record === undefined ? undefined : this.#migrations.password(record, 'both sides are compared')
   }
 
-  /** Every use of a password leaves a line, as those of pulls do. */
   #noteUse(user: UserId, why: string): void {
-    const log = this.#parts.gateway.log.child({ audit: 'migration-password' })
-    log.log('notice', 'password of a user at the old server used', { user, why })
+    notePasswordUse(this.#parts.gateway.log, user, why)
   }
 
   #request({ userId, backends, password }: Migrated, progress: ProofProgress, signal: AbortSignal): ProofRequest {

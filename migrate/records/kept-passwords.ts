@@ -10,6 +10,10 @@ import type { MigrationRecord } from './record.ts'
 
 type Owner = Pick<MigrationRecord, 'userId' | 'secret'>
 
+/** Every use of a password leaves such a line, whoever has it from where. */
+export const notePasswordUse = (log: Log, user: UserId, why: string): void =>
+  log.child({ audit: 'migration-password' }).log('notice', 'password of a user at the old server used', { user, why })
+
 export class KeptPasswords {
   readonly #sealer: Sealer | undefined
   readonly #log: Log

@@ -3,6 +3,7 @@ import type { DryRunAnswer } from '#src/auth/migration-questions.ts'
 import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Json } from '#src/events/types.ts'
+import { notePasswordUse } from '../records/kept-passwords.ts'
 import { msOf } from './forecast.ts'
 import { accountToBe, takeInventory } from './inventory.ts'
 import type { WorkParts } from './member-work.ts'
@@ -40,10 +41,7 @@ export const dryRun = async (
   if (!config().get('auto_migrate'))
     return { ok: false, text: 'ms_syncd runs without auto_migrate: set it to true and restart ms_syncd' }
   const log = gateway.log.child({ user: userId })
-  if (password !== undefined)
-    log.child({ audit: 'migration-password' }).log('notice', 'password of a user at the old server used', {
-      why: 'an operator gave it (migration-dry-run)',
-    })
+  if (password !== undefined) notePasswordUse(gateway.log, userId, 'an operator gave it (migration-dry-run)')
   try {
     const backends = await gateway.backendsOf(user, userId)
     const { before, limits } = await accountToBe(accounts, config(), userId, properties)

@@ -223,7 +223,7 @@ it('MIG-08: msadm is told when all is here, and why not; a user who logs in mean
   mend()
   const pulled = migrate('pw')
   await at.scene.login()
-  expect(await pulled).toEqual({ listed: 3, notGiven: 0 })
+  expect(await pulled).toEqual({ listed: 3, here: 3, notGiven: 0 })
   expect(await account(at)).toMatchObject({ state: 'enabled' })
 })
 

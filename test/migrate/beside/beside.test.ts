@@ -160,6 +160,11 @@ it('gives the rights of users who are here, and those of others when they come; 
   expect(await at.rights('Projects')).toMatchObject({
     'bob@a.example': rightsThere('Projects', 'bob@a.example'),
   })
+  await at.until(async () => {
+    const { given, notGiven } = (await at.record('joe')).beside!
+    const isTold = (lines: readonly string[]) => lines.some((line) => /bob@a\.example (?:has|is not here)/.test(line))
+    return isTold(given) && !isTold(notGiven)
+  })
   await at.until(async () => (await at.awaited()).filter((name) => name.endsWith('.json')).length === 1)
 })
 

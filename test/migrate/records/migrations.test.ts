@@ -247,7 +247,7 @@ it('a user whose record names a master user is pulled without a password, and ge
     given: anna,
     account: { properties: [['cn', 'Anna'] as const], by: 'operator' as const },
   }
-  expect(await life.scene.gateway.migrate(order, undefined)).toEqual({ listed: 3, notGiven: 0 })
+  expect(await life.scene.gateway.migrate(order, undefined)).toEqual({ listed: 3, here: 3, notGiven: 0 })
   await life.reaches('pulled')
   expect(await at.accounts.find(anna)).toBeUndefined()
   await expect(life.scene.login('wrong')).rejects.toMatchObject({ kind: 'bad-credentials' })
