@@ -263,6 +263,7 @@ export class Gateway {
     if (this.signal.aborted) throw new AuthError('unavailable', 'ms_syncd is stopping')
     const migration = this.#migrationOf(order)
     await this.#needPlace(userId)
+    if (order.account?.by === 'operator') await this.#journal?.takesOrder(userId)
     const backends = await this.backendsOf(given, userId)
     if (backends === undefined)
       throw new AuthError('unavailable', 'no old server is known: set ms_syncd_host, or a record in ms_sync.xml')

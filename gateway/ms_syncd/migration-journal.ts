@@ -53,6 +53,8 @@ export interface MigrationJournal {
    * is not asked.
    */
   admits(userId: UserId): Promise<WantedAccount>
+  /** An operator orders the migration. Throws AuthError unavailable: it is paused, until somebody lets it go on. */
+  takesOrder(userId: UserId): Promise<void>
   /** Throws AuthError unavailable. */
   placeOf(userId: UserId): Promise<Place | undefined>
   /** The old server let the gateway in. `password`, of the user, is copied; undefined: with a right of the gateway's own. */

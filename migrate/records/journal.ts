@@ -17,6 +17,8 @@ import type { MigrationRecords } from './records.ts'
 /** What has to happen, where a pull does not go on by itself. */
 export const needsPassword = "it goes on at the user's next login, or with msadm migrate -p"
 
+export const pausedByOperator = 'an operator paused the migration: msadm migrate --resume lets it go on'
+
 export class RecordJournal implements MigrationJournal {
   readonly #records: MigrationRecords
   readonly #passwords: KeptPasswords
@@ -33,12 +35,21 @@ export class RecordJournal implements MigrationJournal {
   }
 
   async admits(userId: UserId): Promise<WantedAccount> {
-    const record = await this.#find(userId)
-    const held = record === undefined ? undefined : heldStates[record.state]
-    if (held !== undefined)
-      throw new AuthError('unavailable', 'the mail is not moved here now; try again later', { cause: new Error(held) })
+    const record = await this.#unlessPaused(userId)
     const properties = record === undefined || isClosed(record) ? [] : record.account.properties
     return { properties, by: 'login' }
+  }
+
+  async takesOrder(userId: UserId): Promise<void> {
+    await this.#unlessPaused(userId)
+  }
+
+  async #unlessPaused(userId: UserId): Promise<MigrationRecord | undefined> {
+    const record = await this.#find(userId)
+    if (record?.state !== 'paused') return record
+    throw new AuthError('unavailable', 'the mail is not moved here now; try again later', {
+      cause: new Error(pausedByOperator),
+    })
   }
 
   async placeOf(userId: UserId): Promise<Place | undefined> {
@@ -142,7 +153,3 @@ const isClosed = ({ state }: MigrationRecord): boolean => state === 'closed' || 
 
 const atOldServer = (record: MigrationRecord | undefined): Pick<MigrationRecord, 'atOldServer'> =>
   record?.atOldServer === true ? { atOldServer: true } : {}
-
-const heldStates: Readonly<Partial<Record<MigrationState, string>>> = {
-  paused: 'an operator paused the migration: msadm migrate --resume lets it go on',
-}

@@ -13,7 +13,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { UserBackends } from '#src/config/backends.ts'
 import type { Json } from '#src/events/types.ts'
-import { needsPassword, RecordJournal } from './journal.ts'
+import { needsPassword, pausedByOperator, RecordJournal } from './journal.ts'
 import { KeptPasswords } from './kept-passwords.ts'
 import { type MigrationRecord, nothingCounted } from './record.ts'
 import { MigrationRecords } from './records.ts'
@@ -357,7 +357,6 @@ type KeptPassword =
 
 const nothingKnown = 'no migration of this user is known'
 const refusedThere = 'the old server refuses it'
-const pausedByOperator = 'an operator paused the migration: msadm migrate --resume lets it go on'
 
 const notMoved = (why: string): AuthError =>
   new AuthError('denied', 'the mail could not be moved here', { cause: new Error(why) })

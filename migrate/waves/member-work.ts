@@ -57,7 +57,7 @@ export class MemberWork {
         userId,
         backends,
         password,
-        account: before?.state === 'enabled' && !live.isHere(userId) ? before : undefined,
+        account: before !== undefined && before.state !== 'migrating' && !live.isHere(userId) ? before : undefined,
         limits,
         log: gateway.log.child({ user: userId, wave: live.wave.name }),
         signal,

@@ -12,7 +12,7 @@ const advices = {
   'accepts-anything': 'the old server accepts any password: nobody is moved by its word; have it mended first',
   unreachable: 'the old server could not be asked: look at the reason, then take the inventory again',
   'account-exists':
-    'an account of this name is here already: what is pulled is added to its mail; rename one of them if they are two persons',
+    'an account of this name is here already: what is pulled is added to its mail, it is enabled, and gets the password for the old server; rename one of them if they are two persons, and leave out who is not to log in',
   'over-quota':
     'more mail than the quota here allows: all of it is pulled, but nothing can be added then; raise it with msadm quota set',
   oversized: 'a message is larger than is taken: it stays at the old server; save it by hand',

@@ -174,6 +174,11 @@ it('a pause ends the pull, survives a restart, keeps logins from the old server,
   life.scene.clock.turn(3_600)
   await life.scene.quiet()
   expect(at.backend.sessions).toBe(sessions)
+  const order = { userId: anna, given: anna, account: { properties: [], by: 'operator' as const } }
+  await expect(life.scene.gateway.migrate(order, Buffer.from('pw'))).rejects.toMatchObject({
+    cause: { message: expect.stringContaining('--resume') },
+  })
+  expect(at.backend.sessions).toBe(sessions)
   expect((await life.record())?.state).toBe('paused')
   expect(await life.migrations.resume(anna)).toBeUndefined()
   await life.reaches('closed')

@@ -82,7 +82,7 @@ const stage = async () => {
     order.push(argument.split('@')[0]!)
     return '+OK\r\n'
   })
-  return { directory, parts, backend, scene, clock, migrations, waves, reaches, record, pass, order }
+  return { directory, accounts, parts, backend, scene, clock, migrations, waves, reaches, record, pass, order }
 }
 
 const isIdle = ({ task }: WaveSummary): boolean => task === undefined
@@ -101,6 +101,20 @@ it('a member whom an operator paused stays so, and the wave goes on without him'
   expect(await migrations.resume(idOf('bert'))).toBeUndefined()
   await reaches(({ states }) => states.migrated === 2)
   expect((await record('bert'))?.secret).toBeDefined()
+})
+
+it('an account that is here already is told, also a disabled one, which the wave would enable', async () => {
+  const { accounts, waves, reaches } = await stage()
+  await accounts.add(
+    { userId: idOf('anna'), state: 'disabled', verifiers: undefined, services: {}, properties: [] },
+    undefined,
+  )
+  await waves.add('first', [memberOf('anna')])
+  await waves.begin('first', 'inventory')
+  await reaches(isIdle)
+  expect((await waves.plan('first')).risks).toMatchObject([
+    { kind: 'account-exists', found: expect.stringContaining('disabled') },
+  ])
 })
 
 it('who is resumed where nobody is named: not those who wait for their turn in a wave', async () => {
