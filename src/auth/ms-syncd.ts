@@ -42,11 +42,12 @@ export type MigrateRequest = Pick<AuthenticateRequest, 'user' | 'userId'> & {
   /** Mailboxes get a UIDVALIDITY of their own: what was here before is removed. */
   readonly renumbered?: true
 }
-/** Messages at the old servers, and those of them that they don't give. */
+/** Messages at the old servers, those of them that are here, and those that they don't give. */
 export type MigrateAnswer = {
   readonly ok: true
   readonly userId: string
   readonly listed: number
+  readonly here: number
   readonly notGiven: number
 }
 /** `passwordNeeded`: a backend of the user has no password of its own. Nothing was done: tell it again with the password. */
