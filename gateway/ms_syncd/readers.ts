@@ -4,7 +4,7 @@ import type { Clock } from '#src/base/clock.ts'
 import { AuthError } from '#src/base/errors.ts'
 
 /** Somebody who was let in looks for a first page: so long until he asks for it. */
-const firstPageMs = 2_000
+const firstPageMs = 5_000
 /** Who reads one message reads another. */
 const betweenMs = 300
 /** Then the pull goes on for a moment, whoever waits: it has to come to its end. */

@@ -49,14 +49,15 @@ export class Setbacks {
    * `now` in the order to fetch them; `later` are in their pause. `isOrdered`: what chance may have stopped keeps its place the first time. Of the origins that begin with `prefix`, forgets what is not
    * wanted any more.
    */
-  order<Wanted extends { readonly origin: string }>(
+  order<Wanted>(
     wanted: readonly Wanted[],
+    originOf: (wanted: Wanted) => string,
     nowMs: number,
     prefix: string,
     isOrdered = false,
   ): { now: readonly Wanted[]; later: readonly Wanted[] } {
     if (this.#setbacks.size === 0) return { now: wanted, later: [] }
-    const still = new Set(wanted.map(({ origin }) => origin))
+    const still = new Set(wanted.map(originOf))
     for (const origin of this.#setbacks.keys())
       if (origin.startsWith(prefix) && !still.has(origin)) {
         this.#setbacks.delete(origin)
@@ -66,7 +67,7 @@ export class Setbacks {
     const suspect: Wanted[] = []
     const later: Wanted[] = []
     for (const each of wanted) {
-      const setback = this.#setbacks.get(each.origin)
+      const setback = this.#setbacks.get(originOf(each))
       const keepsPlace = isOrdered && setback?.count === 1 && !setback.isRefused
       if (setback === undefined || keepsPlace) now.push(each)
       else if (setback.notBeforeMs <= nowMs) suspect.push(each)

@@ -265,7 +265,7 @@ const fetchMessages = async (
   pace: Pace,
 ): Promise<{ fetched: number; fetchedOctets: number; leftAway: number; failed: number }> => {
   const { client, mailbox, setbacks, clock, log } = request
-  const { now: ready, later } = setbacks.order(wanted, clock.now(), request.url)
+  const { now: ready, later } = setbacks.order(wanted, ({ origin }) => origin, clock.now(), request.url)
   const now = pace === 'one' ? ready.slice(0, 1) : ready
   const byNumber = new Map(now.map((entry) => [entry.number, entry]))
   const octets = client.count === 0 ? 0 : Math.round((client.octets / client.count) * now.length)

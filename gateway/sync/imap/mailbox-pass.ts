@@ -154,9 +154,12 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
         })
     const wanted = unknown.filter((uid) => !taken.has(uid))
     const announced = announcedOf(mailbox, url, uidValidity)
+    const rowsOf = (uids: readonly Uid[]) =>
+      uids.flatMap((uid) => mailbox.byOrigin(originOf(url, uidValidity, uid))?.uid ?? [])
     // A loss that is not believed yet takes nothing out.
-    if (there.complete && plan.held === 0) await mailbox.withdraw(hereOf(announced, gone))
-    const coming = [...announced.keys()].filter((uid) => !gone.has(uid))
+    if (there.complete && plan.held === 0)
+      await mailbox.withdraw(rowsOf(gone.size === 0 ? [] : announced.filter((uid) => gone.has(uid))))
+    const coming = gone.size === 0 ? announced : announced.filter((uid) => !gone.has(uid))
     // An announced message that was taken out, by a pass that then died: as long as that is remembered, it can't come.
     const readmitted = wanted.filter((uid) => state.departed.get(uid) === 'backend')
     if (readmitted.length > 0) await mailbox.forget(readmitted.map((uid) => originOf(url, uidValidity, uid)))
@@ -192,7 +195,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       counts.failed += missed.length
       // A notice tells of these: they come under other UIDs, if they come.
       const told = coming.filter((uid) => mailbox.byOrigin(stubOrigin(originOf(url, uidValidity, uid))) !== undefined)
-      await mailbox.withdraw(hereOf(announced, new Set(told)))
+      await mailbox.withdraw(rowsOf(told))
     }
     if (keepsUids) {
       const late = new Set(pending)
@@ -211,9 +214,13 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       const id = ids.get(uid)
       if (id !== undefined && record?.isHere === true) met.came(mailbox, id, record)
     }
-    const open = new Set([...wanted, ...coming, ...away.uids].map((uid) => originOf(url, uidValidity, uid)))
+    const open = new Set([...wanted, ...coming, ...away.uids])
+    const isOpen = (origin: string) => {
+      const from = parseOrigin(url, origin)
+      return from?.uidValidity === uidValidity && open.has(from.uid)
+    }
     const isSure = there.complete && plan.held === 0
-    await clearStubs(mailbox, url, (origin) => isHere(mailbox, origin) || (isSure && !open.has(origin)))
+    await clearStubs(mailbox, url, (origin) => isHere(mailbox, origin) || (isSure && !isOpen(origin)))
     counts.flags += await flagsHere(mailbox, plan.flagsHere, from)
 
     if (plan.upload.length > 0) {
@@ -270,18 +277,15 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 /** GW-07's like for IMAP: the rest follows in the next pass. */
 const deletionsPerPass = 10_000
 
-/** Messages that are announced here, by their UIDs there, ascending. */
-function announcedOf(mailbox: Mailbox, url: string, uidValidity: number): ReadonlyMap<Uid, Uid> {
-  const found: (readonly [there: Uid, here: Uid])[] = []
+/** UIDs there of messages that are announced here, ascending. */
+function announcedOf(mailbox: Mailbox, url: string, uidValidity: number): readonly Uid[] {
+  const found: Uid[] = []
   for (const uid of mailbox.messages.announced()) {
     const from = parseOrigin(url, mailbox.byUid(uid)?.origin ?? '')
-    if (from?.uidValidity === uidValidity) found.push([from.uid, uid])
+    if (from?.uidValidity === uidValidity) found.push(from.uid)
   }
-  return new Map(found.sort(([a], [b]) => a - b))
+  return found.sort((a, b) => a - b)
 }
-
-const hereOf = (announced: ReadonlyMap<Uid, Uid>, there: ReadonlySet<Uid>): Uid[] =>
-  [...announced].flatMap(([uid, here]) => (there.has(uid) ? [here] : [])).sort((a, b) => a - b)
 
 function isHere(mailbox: Mailbox, origin: string): boolean {
   const known = mailbox.byOrigin(origin)

@@ -43,7 +43,7 @@ it('a pull rests while somebody waits, and a moment longer, but not for ever', a
   const [third, stopped] = [pull(readers), new AbortController()]
   const ended = pull(readers, stopped.signal)
   stopped.abort()
-  await turned(clock, 1_900)
+  await turned(clock, 4_900)
   expect([third.rested, ended.rested]).toEqual([false, true])
   await turned(clock, 200)
   expect(third.rested).toBe(true)
