@@ -6,25 +6,40 @@ import { cell } from './csv.ts'
 import type { Statement } from './format.ts'
 import { page, row, table } from './html.ts'
 import { readHead } from './reader.ts'
+import { CertificateError } from './writer.ts'
 
 export interface Indexed {
   readonly file: string
   readonly statement: Statement
 }
 
-/** The newest of each account, by account. `directory`: of all certificates. Throws CertificateError, and what the system refuses. */
-export const newestCertificates = async (directory: string): Promise<readonly Indexed[]> => {
+export interface Newest {
+  /** By account. */
+  readonly certificates: readonly Indexed[]
+  /** What is wrong with those that can't be read. */
+  readonly faults: readonly string[]
+}
+
+/** The newest of each account; one that can't be read hides no other. `directory`: of all certificates. Throws what the system refuses. */
+export const newestCertificates = async (directory: string): Promise<Newest> => {
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
     return []
   })
   const found: Indexed[] = []
+  const faults: string[] = []
   for (const entry of entries) {
     if (!entry.isDirectory()) continue
     const file = (await certificatesIn(join(directory, entry.name))).at(-1)
-    if (file !== undefined) found.push({ file, statement: (await readHead(file)).statement })
+    if (file === undefined) continue
+    try {
+      found.push({ file, statement: (await readHead(file)).statement })
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error
+      faults.push(error.message)
+    }
   }
-  return found.sort((a, b) => (a.statement.account < b.statement.account ? -1 : 1))
+  return { certificates: found.sort((a, b) => (a.statement.account < b.statement.account ? -1 : 1)), faults }
 }
 
 const columns = ['account', 'made', 'listed', 'here', 'exceptions', 'again', 'others', 'octets', 'root', 'key', 'file']

@@ -193,7 +193,10 @@ describe('a certificate', () => {
       entries.end({ ...inbox, listed: messages })
       await writer.finish({ ...facts, account: `${name}@example.org` }, key, `${when}.json`)
     }
-    const newest = await newestCertificates(all)
+    await mkdir(join(all, 'torn'))
+    await writeFile(join(all, 'torn', '2026-11-28T05-00.json'), '{"statement":')
+    const { certificates: newest, faults } = await newestCertificates(all)
+    expect(faults).toEqual([expect.stringMatching(/torn.* is no certificate as it was written/)])
     expect(newest.map(({ statement: { account, listed, here } }) => [account, listed, here])).toEqual([
       ['ann@example.org', 1, 1],
       ['joe@example.org', 2, 1],
@@ -204,7 +207,7 @@ describe('a certificate', () => {
     const places = ['&#60;eve&#62;', 'joe@example.org', 'ann@example.org'].map((text) => html.indexOf(text))
     expect(places).toEqual(places.toSorted((a, b) => a - b))
     expect(places[0]).toBeGreaterThan(0)
-    expect(await newestCertificates(join(all, 'none'))).toEqual([])
+    expect(await newestCertificates(join(all, 'none'))).toEqual({ certificates: [], faults: [] })
   })
 
   it('a key that openssl made signs; what is no Ed25519 key is refused with what to do', async () => {

@@ -93,7 +93,8 @@ const showAll = async (
   context: Context,
 ): Promise<void> => {
   const wanted = new Set<string>(named.map((given) => canonical(given, context)))
-  const certificates = (await newestCertificates(certificatesDirectory(context))).filter(
+  const newest = await newestCertificates(certificatesDirectory(context))
+  const certificates = newest.certificates.filter(
     ({ statement: { account } }) => wanted.size === 0 || wanted.has(account),
   )
   const have = new Set<string>(certificates.map(({ statement: { account } }) => account))
@@ -106,7 +107,8 @@ const showAll = async (
       const left = listed === here ? '' : ` (${reasonsOf(statement)})`
       context.print(`${account} ${made} ${here} of ${listed} here${left} ${root}`, { ...statement, file })
     }
-  if (missing.length > 0) throw new CommandError(`${missing.length} have no certificate: ${missing.join(', ')}`)
+  const left = missing.length === 0 ? [] : [`${missing.length} have no certificate: ${missing.join(', ')}`]
+  if (left.length + newest.faults.length > 0) throw new CommandError([...newest.faults, ...left].join('\n'))
 }
 
 const showKey = async (context: Context): Promise<void> => {
