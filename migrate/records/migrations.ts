@@ -120,10 +120,10 @@ export class Migrations implements Extension {
     return undefined
   }
 
-  /** After the final pass: destroys what is kept for it. Who was given back stays so. */
+  /** After the final pass: destroys what is kept for it. Who was given back stays so, and who is being given back needs it. */
   async close(userId: UserId): Promise<void> {
     await this.records.change(userId, (was) => {
-      if (was === undefined) return was
+      if (was === undefined || was.state === 'rolling-back') return was
       const closed = was.state === 'rolled-back' ? was : this.#journal.to(was, 'closed')
       return this.#journal.withoutSecret(closed, 'the migration is closed')
     })

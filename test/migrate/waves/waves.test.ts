@@ -187,3 +187,26 @@ it("a record that can not be read is its member's trouble alone, behind a restar
   await waves.begin('first', 'pull')
   expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 2, unknown: 1 } })
 })
+
+it('the cutover closes nobody who was given back to the old server, or is just being given back', async () => {
+  const { waves, migrations, reaches, record } = await stage()
+  await waves.add(
+    'first',
+    ['anna', 'bert', 'carl'].map((name) => memberOf(name)),
+  )
+  await waves.begin('first', 'pull')
+  await reaches(isIdle)
+  for (const [name, state] of [
+    ['anna', 'rolling-back'],
+    ['bert', 'rolled-back'],
+  ] as const)
+    await migrations.records.change(idOf(name), (was) => was && { ...was, state })
+  await waves.begin('first', 'cutover')
+  await reaches(({ state }) => state === 'closed')
+  const states = await Promise.all(['anna', 'bert', 'carl'].map(async (name) => (await record(name))!))
+  expect(states.map(({ state, secret }) => [state, secret !== undefined])).toEqual([
+    ['rolling-back', true],
+    ['rolled-back', false],
+    ['closed', false],
+  ])
+})
