@@ -1,7 +1,7 @@
 /** A way back of which ms_syncd does not see the end at first. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RawImap } from '../../support/raw-imap.ts'
-import type { Scene } from './scene.ts'
+import type { Done, Scene } from './scene.ts'
 
 /** UIDs that Dovecot has spent: an expunge is no step back. */
 const spentThere = async (imap: RawImap): Promise<number> => {
@@ -30,7 +30,6 @@ export const rollbackThroughKills = async (scene: Scene, user: string, kills: nu
     }
     // A request that breaks off is sent once more, as long as there is somebody soon; then msadm gives up.
     const { stdout } = await running
-    if (stdout.includes('"state"'))
-      return { kills: done, done: JSON.parse(stdout) as Awaited<ReturnType<Scene['rollback']>> }
+    if (stdout.includes('"state"')) return { kills: done, done: JSON.parse(stdout) as Done }
   }
 }

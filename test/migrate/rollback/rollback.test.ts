@@ -4,7 +4,7 @@ import { RawImap } from '../../support/raw-imap.ts'
 import { RawPop3 } from '../../support/raw-pop3.ts'
 import { readImap } from '../campaign/read-imap.ts'
 import { makeChanges } from './changes.ts'
-import { contentOf, type Scene, startScene } from './scene.ts'
+import { contentOf, type Done, type Scene, startScene } from './scene.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -20,10 +20,15 @@ const loggedIn = async (port: number, user: string): Promise<RawImap> => {
   return imap
 }
 
+const idOf = (user: string) => `${user}@gateway.example`
+const password = Buffer.from('secret').toString('base64')
+/** What msadm would ask. */
+const back = (user: string) => ({ type: 'rollback', userId: idOf(user), password })
+
 const content = async (port: number, user: string) => contentOf(await readImap(port, user, 'secret'))
 
 it('after 90 mixed changes both sides are equal, an open session got BYE, and the next login reaches the old server', async () => {
-  const { wherry, dovecot, rollback } = scene
+  const { wherry, dovecot, msadm } = scene
   await makeChanges(wherry, 'joe', { count: 90, deliveries: 0, seed: 7 })
   const here = await content(wherry.imapPort, 'joe')
   expect(await content(dovecot.imapPort, 'joe')).not.toEqual(here)
@@ -32,7 +37,7 @@ it('after 90 mixed changes both sides are equal, an open session got BYE, and th
   live.send('i IDLE\r\n')
   await live.until(/^\+/)
   const goodbye = live.until(/^\* BYE/)
-  const done = await rollback('-p', 'secret', 'joe')
+  const done = JSON.parse((await msadm('--json', 'rollback', '-p', 'secret', 'joe')).stdout) as Done
   expect((await goodbye).text).toBe('* BYE the mailbox moves to another server, please log in again')
   await expect(live.line()).rejects.toThrow('closed')
   expect(done).toMatchObject({ state: 'rolled-back', left: [], after: { differing: {}, differences: [] } })
@@ -50,7 +55,7 @@ it('after 90 mixed changes both sides are equal, an open session got BYE, and th
 })
 
 it('killed half-way nobody is let in; --cancel leaves the account here, and the same command doubles nothing; later the user is moved anew', async () => {
-  const { wherry, dovecot, rollback, msadm } = scene
+  const { wherry, dovecot, ask, connect } = scene
   await using ann = await loggedIn(wherry.imapPort, 'ann')
   const text = 'Subject: new\r\n\r\ntext\r\n'
   const count = 60
@@ -63,27 +68,31 @@ it('killed half-way nobody is let in; --cancel leaves the account here, and the 
   const there = async () =>
     Number(/MESSAGES (\d+)/.exec((await watcher.command('STATUS INBOX (MESSAGES)'))[0]!.text)![1])
   const before = await there()
-  const asked = msadm('rollback', '-p', 'secret', 'ann')
+  const asker = await connect()
+  const asked = asker.ask('ms_sync', back('ann'), { secret: true, timeoutMs: 60_000 }).catch(() => 'broke off')
   await vi.waitFor(async () => expect(await there()).toBeGreaterThan(before + 5), { timeout: 30_000, interval: 2 })
-  const [pid] = wherry.pids('ms_syncd').slice(-1)
-  process.kill(pid!, 'SIGSTOP')
-  for (const other of wherry.pids('ms_syncd')) process.kill(other, 'SIGKILL')
-  await asked
-  // msadm may have asked the next ms_syncd itself, and that may be through.
-  const { stdout } = await msadm('--json', 'migrate', '--list', 'ann')
-  if (stdout.includes('rolling-back')) {
-    await expect(loggedIn(wherry.imapPort, 'ann')).rejects.toThrow(/UNAVAILABLE/)
-    expect(await msadm('rollback', '--cancel', 'ann')).toMatchObject({ code: 0 })
-    expect(await content(wherry.imapPort, 'ann')).toEqual(here)
-    expect(await rollback('-p', 'secret', 'ann')).toMatchObject({ state: 'rolled-back', after: { differing: {} } })
-  }
+  for (const pid of wherry.pids('ms_syncd')) process.kill(pid, 'SIGKILL')
+  // Else it would ask the next one.
+  await asker.close()
+  expect(await asked).toBe('broke off')
+  await vi.waitFor(
+    async () =>
+      expect(await ask({ type: 'migration-list', userIds: [idOf('ann')] })).toMatchObject({
+        migrations: [{ state: 'rolling-back' }],
+      }),
+    { timeout: 30_000 },
+  )
+  await expect(loggedIn(wherry.imapPort, 'ann')).rejects.toThrow(/UNAVAILABLE/)
+  expect(await ask({ type: 'rollback-cancel', userId: idOf('ann') })).toMatchObject({ state: 'closed' })
+  expect(await content(wherry.imapPort, 'ann')).toEqual(here)
+  expect(await ask(back('ann'))).toMatchObject({ state: 'rolled-back', after: { differing: {} } })
   expect(await content(dovecot.imapPort, 'ann')).toEqual(here)
 
-  await using back = await loggedIn(wherry.imapPort, 'ann')
-  await back.command('SELECT INBOX')
-  await back.command('STORE 1 +FLAGS.SILENT (\\Flagged)')
-  const goodbye = back.until(/^\* BYE/)
-  expect(await msadm('migrate', '-q', '-p', 'secret', 'ann')).toMatchObject({ code: 0 })
+  await using passed = await loggedIn(wherry.imapPort, 'ann')
+  await passed.command('SELECT INBOX')
+  await passed.command('STORE 1 +FLAGS.SILENT (\\Flagged)')
+  const goodbye = passed.until(/^\* BYE/)
+  await ask({ type: 'migrate', user: 'ann', userId: idOf('ann'), password, properties: [] })
   await goodbye
   await using again = await loggedIn(wherry.imapPort, 'ann')
   expect((await again.command('CAPABILITY'))[0]!.text).not.toContain('THREAD=REFS')
@@ -91,7 +100,7 @@ it('killed half-way nobody is let in; --cancel leaves the account here, and the 
 })
 
 it('a POP3 server gets the deletions, and mail that came here stays here only when the operator says so', async () => {
-  const { wherry, dovecot, rollback, msadm } = scene
+  const { wherry, dovecot, ask, msadm } = scene
   const uidls = async (port: number) => {
     await using pop = await RawPop3.login(port, 'pat', 'secret')
     const all: string[] = []
@@ -105,7 +114,7 @@ it('a POP3 server gets the deletions, and mail that came here stays here only wh
   await pat.command('SELECT INBOX')
   await pat.command('STORE 2,4 +FLAGS.SILENT (\\Deleted)')
   await pat.command('EXPUNGE')
-  expect(await rollback('--dry-run', '-p', 'secret', 'pat')).toMatchObject({
+  expect(await ask({ ...back('pat'), dryRun: true })).toMatchObject({
     state: 'closed',
     before: { differing: { 'deleted-here': 2, 'not-carried': 1 } },
   })
@@ -115,7 +124,7 @@ it('a POP3 server gets the deletions, and mail that came here stays here only wh
   })
   await pat.command('NOOP')
   expect(await uidls(dovecot.pop3Port)).toEqual(before)
-  expect(await rollback('--leave-behind', '-p', 'secret', 'pat')).toMatchObject({
+  expect(await ask({ ...back('pat'), leavesBehind: true })).toMatchObject({
     state: 'rolled-back',
     left: ['not-carried'],
     carried: { expunged: 2, appended: 0 },

@@ -1,8 +1,11 @@
 /** A user who was moved from a real Dovecot and worked here since, and his way back. */
 import { execFile } from 'node:child_process'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { RollbackAnswer } from '#src/auth/rollback-questions.ts'
+import { connected } from '#src/cli/event-bus.ts'
+import { configOf } from '#src/config/config.ts'
+import type { EventBus, Json } from '#src/events/types.ts'
 import { type Dovecot, startDovecot } from '../../support/dovecot.ts'
 import { sampleMessages } from '../../support/messages.ts'
 import { RawImap } from '../../support/raw-imap.ts'
@@ -11,12 +14,16 @@ import type { SeenAccount } from '../campaign/read-imap.ts'
 
 const modes = { gateway_mode: false, auto_migrate: true, ms_syncd_host: '127.0.0.1' }
 
+export type Done = Extract<RollbackAnswer, { ok: true }>
+
 export interface Scene extends AsyncDisposable {
   readonly dovecot: Dovecot
   readonly wherry: Wherry
   msadm(...words: string[]): Promise<{ readonly stdout: string; readonly stderr: string; readonly code: number }>
-  /** What `msadm --json rollback` answered. */
-  rollback(...words: string[]): Promise<Extract<RollbackAnswer, { ok: true }>>
+  /** Another one. */
+  connect(): Promise<EventBus>
+  /** What ms_syncd answers; a refusal is thrown. */
+  ask(request: Json): Promise<Done>
 }
 
 /** `users` with mail in three mailboxes each at Dovecot, who are moved over IMAP, and `popUsers`, over POP3. */
@@ -48,6 +55,8 @@ export const startScene = async (
     options: { ...modes, ms_syncd_protocol: 'imap', ms_syncd_port: dovecot.imapPort },
     userDatabase: `<xmldb>${records.join('')}</xmldb>`,
   })
+  const connect = () => connected(configOf({ msevent_host: join(wherry.directory, 'mseventd.sock') }), 'test')
+  const bus = await connect()
   const msadm: Scene['msadm'] = (...words) =>
     promisify(execFile)(resolve(import.meta.dirname, '../../../bin/msadm'), ['-c', wherry.configFile, ...words]).then(
       ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
@@ -57,12 +66,14 @@ export const startScene = async (
     dovecot,
     wherry,
     msadm,
-    rollback: async (...words) => {
-      const { stdout, stderr } = await msadm('--json', 'rollback', ...words)
-      if (stdout.trim() === '') throw new Error(stderr)
-      return JSON.parse(stdout)
+    connect,
+    ask: async (request) => {
+      const answer = (await bus.ask('ms_sync', request, { secret: true, timeoutMs: 120_000 })) as RollbackAnswer
+      if (!answer.ok) throw new Error(answer.text)
+      return answer
     },
     [Symbol.asyncDispose]: async () => {
+      await bus.close()
       await wherry.stop()
       await dovecot.stop()
     },
