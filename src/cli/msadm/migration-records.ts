@@ -1,11 +1,14 @@
 /** Asks ms_syncd about the records of migrations. */
 import type { MigrationList, MigrationVerdicts } from '../../auth/migration-questions.ts'
+import type { UserId } from '../../base/ids.ts'
 import { connected } from '../event-bus.ts'
 import { CommandError, type Context, canonical } from './command.ts'
 
 export type Verb = 'list' | 'pause' | 'resume'
 
 const timeoutMs = 10 * 60_000
+/** A mail server waits. */
+const shortMs = 20_000
 
 /** Of these users, or of all. Throws CommandError when something asked for was not done, or a record can't be read. */
 export const aboutRecords = async (verb: Verb, given: readonly string[], context: Context): Promise<void> => {
@@ -18,6 +21,14 @@ export const aboutRecords = async (verb: Verb, given: readonly string[], context
   const failures =
     verb === 'list' ? listed(answer as MigrationList, context) : decided(answer as MigrationVerdicts, verb, context)
   if (failures.length > 0) throw new CommandError(failures.join('\n'))
+}
+
+/** Whether the old server has the account of this user again, or is getting it. Throws RemoteError. */
+export const isGivenBack = async (userId: UserId, { config }: Context): Promise<boolean> => {
+  await using bus = await connected(config, 'msadm')
+  const asked = { type: 'migration-list', userIds: [userId] }
+  const { migrations } = (await bus.ask('ms_sync', asked, { timeoutMs: shortMs })) as MigrationList
+  return migrations.some(({ state }) => state === 'rolling-back' || state === 'rolled-back')
 }
 
 const listed = ({ migrations, damaged }: MigrationList, { print }: Context): readonly string[] => {

@@ -49,6 +49,11 @@ it('after 90 mixed changes both sides are equal, an open session got BYE, and th
   await using next = await loggedIn(wherry.imapPort, 'joe')
   // A word of Dovecot.
   expect((await next.command('CAPABILITY'))[0]!.text).toContain('THREAD=REFS')
+  // Nobody would see it here: the mail server keeps it.
+  expect(await msadm('deliver', 'joe')).toMatchObject({
+    code: 75,
+    stderr: expect.stringContaining('deliver its mail there'),
+  })
   expect(wherry.log()).toMatch(
     /the old server has the account again.* audit=rollback user=joe@gateway.example appended=/,
   )

@@ -34,7 +34,8 @@ export const rollback: Command = {
 For rollback_days after the migration. Logins are refused as unavailable, sessions here end with BYE, and new mail, flags, copies, moves, deletions and changes of the mailbox tree go to the
 old server. Then both sides are compared; what was put there is read back. When they are equal, logins are passed through to the old server from then on. What is here stays as it
 is: nothing is deleted. Otherwise every difference is told, and nobody is let in until the same command, given again, comes to its end, or --cancel. Interrupted at any
-point it goes on when it is given again. ms_syncd has to run with auto_migrate. Deliver new mail to the old server first.
+point it goes on when it is given again. ms_syncd has to run with auto_migrate. Deliver new mail to the old server from then on:
+msadm deliver answers 75.
 Exit status: 0 done; 1 the sides differ, or it could not be done.
 
 Examples
