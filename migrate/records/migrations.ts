@@ -157,13 +157,14 @@ export class Migrations implements Extension {
     await this.records.change(userId, (was) => was && this.#journal.to(was, 'rolling-back', reason))
   }
 
-  /** It was not given back after all. `hasAccount`: its user can log in. */
-  async staysHere(userId: UserId, hasAccount: boolean): Promise<void> {
-    await this.records.change(userId, (was) => {
+  /** It was not given back after all. `hasAccount`: its user can log in. Answers the state that it has again. */
+  async staysHere(userId: UserId, hasAccount: boolean): Promise<MigrationRecord['state']> {
+    const back = hasAccount ? 'closed' : 'pulled'
+    const now = await this.records.change(userId, (was) => {
       if (was?.state !== 'rolling-back') return was
-      const state = hasAccount ? (was.wave === undefined ? 'closed' : 'migrated') : 'pulled'
-      return this.#journal.to(was, state)
+      return this.#journal.to(was, hasAccount && was.wave !== undefined ? 'migrated' : back)
     })
+    return now?.state ?? back
   }
 
   /** The old server has the account again. */

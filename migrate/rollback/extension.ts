@@ -229,9 +229,9 @@ class Rollback implements Extension {
     const account = await accounts.find(userId)
     // First: nobody is passed through to the old server by a crash between.
     if (account?.state === 'migrating') await accounts.put({ ...account, state: 'enabled' })
-    await this.#migrations.staysHere(userId, account !== undefined)
+    const state = await this.#migrations.staysHere(userId, account !== undefined)
     this.#log.log('notice', 'the account stays here: giving it back was ended', { user: userId })
-    return { ok: true, userId, state: account === undefined ? 'pulled' : 'closed' }
+    return { ok: true, userId, state }
   }
 }
 
