@@ -161,8 +161,10 @@ const readGlobals = (argv: readonly string[]): Invocation => {
     } else if (word === '--help' || word === '-h') return { ...rest(), help: true, words: [] }
     else if (word === '--completion') return { ...rest(), completion: argv[index + 1] ?? '', words: [] }
     else if (word.startsWith('-')) throw new UsageError(`${JSON.stringify(word)} is not known before a command`)
-    else if (word === 'help' && index === argv.length - 1) return { ...rest(), help: true, words: [] }
-    else return { ...rest(), words: withoutJson(argv.slice(index)) }
+    else if (word === 'help') {
+      const asked = argv.slice(index + 1)
+      return asked.length === 0 ? { ...rest(), help: true, words: [] } : { ...rest(), words: [...asked, '--help'] }
+    } else return { ...rest(), words: withoutJson(argv.slice(index)) }
   }
   return { configFile, help: false, completion: undefined, words: [] }
 }

@@ -1,6 +1,6 @@
 /** One IMAP session as admin_user for a user: old messages are found without touching anything, marked and expunged by UID. EXP-01, EXP-04, EXP-07 */
 import { connect as connectSocket } from 'node:net'
-import { ImapFlow } from 'imapflow'
+import type { ImapFlow } from 'imapflow'
 import type { Clock } from '../../../base/clock.ts'
 import type { UserId } from '../../../base/ids.ts'
 import type { Listener } from '../../../config/listeners.ts'
@@ -56,6 +56,8 @@ async function openSession({ listener, adminUser, password, patienceMs, clock }:
   const isLocal = 'path' in listener || isLoopback(listener.host)
   const host = 'path' in listener ? 'localhost' : listener.host === '' ? '127.0.0.1' : listener.host
   const forEver = 2 ** 31 - 1
+  // Half of all that msadm would load, and no other command needs it.
+  const { ImapFlow } = await import('imapflow')
   const client = new ImapFlow({
     host,
     port: 'path' in listener ? 143 : listener.port,
