@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
+import { isJsonObject } from '#src/base/json-record.ts'
 import type { Log } from '#src/base/log.ts'
 import { BackendProfile, type BackendProfiles, isLearned, type Learned } from './profile.ts'
 
@@ -139,7 +140,7 @@ export class ProfileFiles implements AsyncDisposable {
       const octets = await readFile(join(this.#directory, nameOf(key)))
       if (octets.length > maxOctets) throw new Error(`has ${octets.length} octets`)
       const parsed: unknown = JSON.parse(octets.toString('utf8'))
-      if (!isObject(parsed) || !isObject(parsed.learned) || typeof parsed.usedAt !== 'number')
+      if (!isJsonObject(parsed) || !isJsonObject(parsed.learned) || typeof parsed.usedAt !== 'number')
         throw new Error('is not what was written')
       return { dated: this.#datedOf(parsed.learned), usedAt: parsed.usedAt }
     } catch (error) {
@@ -155,7 +156,7 @@ export class ProfileFiles implements AsyncDisposable {
   #datedOf(learned: Readonly<Record<string, unknown>>): Dated {
     const dated: Record<string, { value: unknown; at: number }> = {}
     for (const [name, entry] of Object.entries(learned)) {
-      if (!isObject(entry) || typeof entry.at !== 'number' || !isLearned(name, entry.value)) continue
+      if (!isJsonObject(entry) || typeof entry.at !== 'number' || !isLearned(name, entry.value)) continue
       const isSame = name === 'protection' || now(this.#clock) - entry.at < longestSameDays * daySeconds
       if (isSame) dated[name] = { value: entry.value, at: entry.at }
     }
@@ -177,8 +178,6 @@ export class ProfileFiles implements AsyncDisposable {
 }
 
 const now = (clock: Clock): number => Math.floor(clock.now() / 1_000)
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const valuesOf = (dated: Dated): Learned =>
   Object.fromEntries(Object.entries(dated).map(([name, { value }]) => [name, value]))
 const same = (dated: Dated, learned: Learned): boolean => {

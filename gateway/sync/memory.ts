@@ -1,5 +1,6 @@
 /** What is remembered of a backend from session to session, in the account's own log, and how it is read back. */
 import type { MailboxId, Uid } from '#src/base/ids.ts'
+import { isJsonObject } from '#src/base/json-record.ts'
 
 /** Announced octets by the UID that the message had here; 0 where the backend told none. */
 export type SizesByUid = Readonly<Record<string, number>>
@@ -29,18 +30,15 @@ export interface BackendMemory {
   readonly ignoredUpTo?: number
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const sizesOf = (value: unknown): SizesByUid | undefined => {
-  if (!isObject(value)) return undefined
+  if (!isJsonObject(value)) return undefined
   const sizes = Object.entries(value).flatMap(([uid, size]) => (typeof size === 'number' ? [[uid, size] as const] : []))
   return sizes.length === 0 ? undefined : Object.fromEntries(sizes)
 }
 
 /** UIDs and MODSEQs are those of one mailbox: in another one they say nothing. */
 export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory => {
-  if (!isObject(value)) return { keeps: false }
+  if (!isJsonObject(value)) return { keeps: false }
   const keeps = value.keeps === true
   const always = {
     ...(value.ignoring === true ? ({ ignoring: true } as const) : {}),
@@ -49,12 +47,12 @@ export const readMemory = (value: unknown, mailbox: MailboxId): BackendMemory =>
     ...(typeof value.held === 'number' ? { held: value.held } : {}),
   }
   const { missing, ignoredUpTo } = value
-  const since = isObject(missing) && typeof missing.since === 'number' ? missing.since : undefined
-  const sessions = isObject(missing) && typeof missing.sessions === 'number' ? missing.sessions : undefined
+  const since = isJsonObject(missing) && typeof missing.since === 'number' ? missing.since : undefined
+  const sessions = isJsonObject(missing) && typeof missing.sessions === 'number' ? missing.sessions : undefined
   const suspicion = since === undefined || sessions === undefined ? {} : { missing: { since, sessions } }
   if (value.mailbox !== mailbox) return { keeps, ...suspicion, ...always }
   const { given } = value
-  const { from, below } = isObject(given) ? given : {}
+  const { from, below } = isJsonObject(given) ? given : {}
   const [asked, deleted] = [sizesOf(value.asked), sizesOf(value.deleted)]
   return {
     keeps,
@@ -81,7 +79,7 @@ export const writtenMemory = (memory: BackendMemory, mailbox: MailboxId): unknow
 
 /** SHA-256 of messages by UID, as `MessageRecord.digest` has it. */
 export const readContents = (value: unknown, mailbox: MailboxId): ReadonlyMap<string, string> => {
-  const digests = isObject(value) && value.mailbox === mailbox && isObject(value.digests) ? value.digests : {}
+  const digests = isJsonObject(value) && value.mailbox === mailbox && isJsonObject(value.digests) ? value.digests : {}
   return new Map(
     Object.entries(digests).flatMap(([uid, digest]) => (typeof digest === 'string' ? [[uid, digest] as const] : [])),
   )

@@ -2,6 +2,7 @@
 import type { PullCounts, WantedAccount } from '#gateway/ms_syncd/migration-journal.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
+import { isJsonObject, readJsonRecord } from '#src/base/json-record.ts'
 
 /** Named in the order in which most accounts go through them. */
 export const migrationStates = [
@@ -69,16 +70,7 @@ export const formatRecord = (record: MigrationRecord): Buffer =>
 export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
   const damaged = (what: string) =>
     new StoreError('damaged', `the migration record ${path} ${what}; remove it, and migrate its user again`)
-  if (octets.length > maxOctets) throw damaged(`has ${octets.length} octets`)
-  let json: unknown
-  try {
-    json = JSON.parse(octets.toString('utf8'))
-  } catch {
-    // The parser's own text quotes the file.
-    throw damaged('is not JSON')
-  }
-  if (!isObject(json)) throw damaged('is not an object')
-  if (json.version !== version) throw damaged(`has a version that is not ${version}`)
+  const json = readJsonRecord(octets, { version, maxOctets, damaged })
   const { userId, given, since, begun, account, counts } = json
   const text = (name: 'reason' | 'wave' | 'secret') => {
     const value = json[name]
@@ -90,11 +82,11 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     throw damaged('does not say whose it is')
   if (state === undefined) throw damaged('has no valid state')
   if (!isCount(since) || !isCount(begun)) throw damaged('does not say since when')
-  if (!isObject(account) || (account.by !== 'login' && account.by !== 'operator'))
+  if (!isJsonObject(account) || (account.by !== 'login' && account.by !== 'operator'))
     throw damaged('does not say what account is to be made')
   const { by, properties } = account
   if (!Array.isArray(properties) || !properties.every(isProperty)) throw damaged('has properties that are none')
-  if (!isObject(counts)) throw damaged('has no counts')
+  if (!isJsonObject(counts)) throw damaged('has no counts')
   const { listed, here, notGiven, octets: pulled, leftOut } = counts
   if (!isCount(listed) || !isCount(here) || !isCount(notGiven) || !isCount(pulled))
     throw damaged('has counts that are none')
@@ -117,16 +109,13 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
 
 const besideOf = (value: unknown, damaged: (what: string) => StoreError): { readonly beside?: Beside } => {
   if (value === undefined) return {}
-  if (!isObject(value) || !isTexts(value.given) || !isTexts(value.notGiven))
+  if (!isJsonObject(value) || !isTexts(value.given) || !isTexts(value.notGiven))
     throw damaged('does not say what was given beside mail')
   return { beside: { given: value.given, notGiven: value.notGiven } }
 }
 
 const isTexts = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((text) => typeof text === 'string')
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 

@@ -1,6 +1,7 @@
 /** A wave: users who are moved together. A small file beside the mail; what is known of each of them is in the migration records and in the notes. docs/decisions/0270-what-a-wave-is.md */
 import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
+import { readJsonRecord } from '#src/base/json-record.ts'
 
 /** What is done for every member, one after the other; when all have had it, it is over. */
 export const waveTasks = [
@@ -76,15 +77,8 @@ export const formatWave = (wave: Wave): Buffer => Buffer.from(`${JSON.stringify(
 export const readWave = (octets: Buffer, path: string): Wave => {
   const damaged = (what: string) =>
     new StoreError('damaged', `the wave ${path} ${what}; remove it, and create the wave again: no mail is lost by that`)
-  let json: unknown
-  try {
-    json = JSON.parse(octets.toString('utf8'))
-  } catch {
-    throw damaged('is not JSON')
-  }
-  if (typeof json !== 'object' || json === null) throw damaged('is not an object')
-  const { version: written, ...wave } = json as Wave & { version: unknown }
-  if (written !== version) throw damaged(`has a version that is not ${version}`)
+  const { version: _, ...json } = readJsonRecord(octets, { version, damaged })
+  const wave = json as unknown as Wave
   if (typeof wave.name !== 'string' || !isWaveName(wave.name)) throw damaged('has no name')
   if (!Array.isArray(wave.members) || !wave.members.every(isMember)) throw damaged('has members that are none')
   if (typeof wave.since !== 'number' || typeof wave.isPaused !== 'boolean') throw damaged('does not say how far it is')

@@ -1,6 +1,7 @@
 /** The octets of an account file: JSON, version 1. Nothing of it is trusted when it is read. */
 import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
+import { isJsonObject, readJsonRecord } from '../base/json-record.ts'
 import type { Access, ServiceAccess, ServiceName } from '../config/options/domains.ts'
 import type { AccountRecord, AccountState } from './accounts.ts'
 import { isScrypt, parseScram, type Verifiers } from './verifier.ts'
@@ -17,18 +18,9 @@ export const writeAccount = (account: AccountRecord): Buffer => {
 
 /** Throws StoreError damaged, naming the file and what is wrong with it (never a verifier). */
 export const readAccount = (octets: Buffer, path: string): AccountRecord => {
-  const damaged = (what: string, cause?: unknown) =>
-    new StoreError('damaged', `the account file ${path}: ${what}; restore it from a backup or remove it`, { cause })
-  if (octets.length > maxOctets) throw damaged(`has ${octets.length} octets`)
-  let json: unknown
-  try {
-    json = JSON.parse(octets.toString('utf8'))
-  } catch {
-    // The parser's own text quotes the file.
-    throw damaged('is not JSON')
-  }
-  if (!isObject(json)) throw damaged('is not an object')
-  if (json.version !== version) throw damaged(`has the version ${JSON.stringify(json.version)}, not ${version}`)
+  const damaged = (what: string) =>
+    new StoreError('damaged', `the account file ${path}: ${what}; restore it from a backup or remove it`)
+  const json = readJsonRecord(octets, { version, maxOctets, damaged })
   if (typeof json.userId !== 'string' || !json.userId.includes('@')) throw damaged('has no userId')
   if (!isState(json.state)) throw damaged('has no valid state')
   const verifiers = json.verifiers === undefined ? undefined : readVerifiers(json.verifiers)
@@ -47,15 +39,12 @@ export const readAccount = (octets: Buffer, path: string): AccountRecord => {
   }
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const isState = (value: unknown): value is AccountState =>
   value === 'enabled' || value === 'disabled' || value === 'migrating'
 
 /** Null when they are not valid. */
 const readVerifiers = (value: unknown): Verifiers | null => {
-  if (!isObject(value) || typeof value.scrypt !== 'string' || !isScrypt(value.scrypt)) return null
+  if (!isJsonObject(value) || typeof value.scrypt !== 'string' || !isScrypt(value.scrypt)) return null
   const scram = (name: 'scramSha1' | 'scramSha256', hash: string) => {
     const text = value[name]
     if (text === undefined) return {}
@@ -68,7 +57,7 @@ const readVerifiers = (value: unknown): Verifiers | null => {
 
 const serviceNames: readonly ServiceName[] = ['imap', 'pop', 'sieve']
 const readServices = (value: unknown): ServiceAccess | undefined => {
-  if (!isObject(value)) return undefined
+  if (!isJsonObject(value)) return undefined
   const rules: { [name in ServiceName]?: Access } = {}
   for (const name of serviceNames) {
     const access = Object.hasOwn(value, name) ? value[name] : undefined

@@ -1,6 +1,7 @@
 /** Where consents of users are kept, for ms_syncd and msadm: a file for each account at a provider. docs/decisions/0192-tokens-of-backends.md */
 import { createHash } from 'node:crypto'
 import { StoreError } from '../base/errors.ts'
+import { readJsonRecord } from '../base/json-record.ts'
 import { recordDirectory } from '../base/record-directory.ts'
 import { OptionFault } from '../config/certificate-files.ts'
 import type { Config } from '../config/config.ts'
@@ -76,18 +77,8 @@ const fileName = (owner: ConsentOwner): string => `${createHash('sha256').update
 const readConsent = (octets: Buffer, path: string, sealer: Sealer | undefined): Consent => {
   const damaged = (what: string) =>
     new StoreError('damaged', `the consent ${path} ${what}; remove it, and have its owner consent again`)
-  if (octets.length > maxOctets) throw damaged(`has ${octets.length} octets`)
-  let json: unknown
-  try {
-    json = JSON.parse(octets.toString('utf8'))
-  } catch {
-    // The parser's own text quotes the file.
-    throw damaged('is not JSON')
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw damaged('is not an object')
-  const record: Readonly<Record<string, unknown>> = { ...json }
+  const record = readJsonRecord(octets, { version, maxOctets, damaged })
   const { provider, user, state, since } = record
-  if (record.version !== version) throw damaged(`has a version that is not ${version}`)
   if (typeof provider !== 'string' || typeof user !== 'string' || typeof since !== 'string')
     throw damaged('does not say whose it is')
   if (state !== 'ready' && state !== 'needs-consent') throw damaged('has no valid state')

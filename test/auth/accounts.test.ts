@@ -95,7 +95,7 @@ describe('embedded accounts', () => {
     ['', 'is not JSON'],
     ['{"userId":', 'is not JSON'],
     ['[]', 'is not an object'],
-    ['{"version":2}', 'has the version 2, not 1'],
+    ['{"version":2}', 'has a version that is not 1'],
     ['{"version":1,"userId":"joe"}', 'has no userId'],
     ['{"version":1,"userId":"joe@a.example","state":"open"}', 'has no valid state'],
     [

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isJsonObject } from '../../base/json-record.ts'
 import type { ConfigurationEntries, DirectoryEntry } from './entries.ts'
 import type { ConfigurationLocation } from './location.ts'
 
@@ -90,26 +91,23 @@ const nameOf = ({ connection, serverDn, dsaDn, sharedRootsDn }: ConfigurationLoc
 const parse = (text: string): { readonly [key: string]: unknown } | undefined => {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
+    return isJsonObject(value) ? value : undefined
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
 }
 
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const isEntry = (value: unknown): value is DirectoryEntry =>
-  isObject(value) &&
+  isJsonObject(value) &&
   typeof value.dn === 'string' &&
-  isObject(value.attributes) &&
+  isJsonObject(value.attributes) &&
   Object.values(value.attributes).every(
     (values) => Array.isArray(values) && values.every((one) => typeof one === 'string'),
   )
 
 const isEntries = (value: unknown): value is ConfigurationEntries =>
-  isObject(value) &&
+  isJsonObject(value) &&
   isEntry(value.server) &&
   (value.dsa === undefined || isEntry(value.dsa)) &&
   [value.sharedRoots, value.groups].every((list) => Array.isArray(list) && list.every(isEntry))
