@@ -22,6 +22,7 @@ import type { Account, Mailbox, Store } from '../store/types.ts'
 import { announce } from './announce.ts'
 import type { Circumstances, Command, Completion, Form, StateName } from './command.ts'
 import { commands } from './commands/index.ts'
+import { Enabled } from './enabled.ts'
 import { Disconnected, IncomingMessage, Input, Stopping } from './input.ts'
 import { failureOf, Refusal } from './replies.ts'
 import type { Settings } from './settings.ts'
@@ -51,6 +52,7 @@ export class Session {
   readonly output: Output
   readonly input: Input
   readonly log: Log
+  readonly enabled = new Enabled()
   #presence: Announcement
   #user: { readonly id: UserId; readonly account: Account; readonly hierarchy: Hierarchy } | undefined
   #view: View | undefined
