@@ -19,6 +19,7 @@ export interface Circumstances {
 
 /** How a command reached us. */
 export interface Form {
+  readonly tag: string
   /** With the UID prefix: numbers are UIDs. RFC 3501 §6.4.8 */
   readonly uid: boolean
   /** APPEND's message, to be read by `run`. */

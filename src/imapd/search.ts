@@ -8,8 +8,9 @@ import { decodeCharset } from '../mime/charset.ts'
 import { sentDay } from '../mime/date.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
-import { type IndexRun, resolveSequenceNumbers, resolveUids } from '../proto/imap/sequence-set.ts'
+import { type IndexRun, resolveSequenceNumbers, resolveUids, savedResult } from '../proto/imap/sequence-set.ts'
 import { fold, isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
+import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
@@ -37,9 +38,13 @@ export interface Matches {
 }
 
 /** `charset` (upper case, known) is that of the key's texts. */
-export async function findMatches(view: View, key: SearchKey, charset: string | undefined): Promise<Matches> {
+export async function findMatches(
+  { view, services }: Pick<Session, 'view' | 'services'>,
+  key: SearchKey,
+  charset: string | undefined,
+): Promise<Matches> {
   const texts = new Set<string>()
-  const test = compile(key, view, texts, (octets) => fold(decodeText(octets, charset)))
+  const test = compile(key, { view, nowSeconds: Math.floor(services.clock.now() / 1000), texts, charset })
   const found: number[] = []
   let open: number[] = []
   let unseen = 0
@@ -80,17 +85,27 @@ async function matchesInside(test: Test, view: View, position: number, texts: re
   }
 }
 
-/** `texts` collects what BODY and TEXT keys look for; `textOf` decodes and folds. */
-function compile(key: SearchKey, view: View, texts: Set<string>, textOf: (octets: Buffer) => string): Test {
+/** What keys are understood by. */
+interface Setting {
+  readonly view: View
+  readonly nowSeconds: number
+  /** Collects what BODY and TEXT keys look for. */
+  readonly texts: Set<string>
+  readonly charset: string | undefined
+}
+
+function compile(key: SearchKey, setting: Setting): Test {
+  const { view, nowSeconds, texts, charset } = setting
+  const textOf = (octets: Buffer) => fold(decodeText(octets, charset))
   switch (key.key) {
     case 'ALL':
       return () => true
     case 'AND':
-      return all(key.keys.map((inner) => compile(inner, view, texts, textOf)))
+      return all(key.keys.map((inner) => compile(inner, setting)))
     case 'OR':
-      return any(key.keys.map((inner) => compile(inner, view, texts, textOf)))
+      return any(key.keys.map((inner) => compile(inner, setting)))
     case 'NOT': {
-      const inner = compile(key.child, view, texts, textOf)
+      const inner = compile(key.child, setting)
       return (position, inside) => {
         const result = inner(position, inside)
         return result === undefined ? undefined : !result
@@ -126,10 +141,18 @@ function compile(key: SearchKey, view: View, texts: Set<string>, textOf: (octets
     case 'SENTON':
     case 'SENTSINCE':
       return (_, { summary }) => summary && sent(key.key, summary, key.day)
+    case 'OLDER':
+      return (position) => view.internalDateAt(position) <= nowSeconds - key.seconds
+    case 'YOUNGER':
+      return (position) => view.internalDateAt(position) >= nowSeconds - key.seconds
     case 'UID':
-      return inRuns(resolveUids(key.set, view.exists, (position) => view.uidAt(position)))
+      return inRuns(
+        resolveUids(key.set === savedResult ? view.saved : key.set, view.exists, (position) => view.uidAt(position)),
+      )
     case 'SEQUENCE':
       // A number above EXISTS is a condition that no message meets, as in Dovecot: clients search 1:* in empty mailboxes too.
+      if (key.set === savedResult)
+        return inRuns(resolveUids(view.saved, view.exists, (position) => view.uidAt(position)))
       return inRuns(resolveSequenceNumbers(key.set, view.exists))
   }
 }

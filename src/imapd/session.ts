@@ -251,11 +251,11 @@ export class Session {
         this.output.write(formatContinuation('OK'))
         return
       case 'command':
-        await this.#execute(event.command, { uid: event.command.uid, message: undefined })
+        await this.#execute(event.command, { tag: event.command.tag, uid: event.command.uid, message: undefined })
         return
       case 'append': {
         const message = new IncomingMessage(event, this.input, this.output)
-        await this.#execute(event.command, { uid: event.command.uid, message })
+        await this.#execute(event.command, { tag: event.command.tag, uid: event.command.uid, message })
         message.discard()
         return
       }

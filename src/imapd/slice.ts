@@ -7,10 +7,16 @@ const sliceMs = 20
 export class Slice {
   #end = performance.now() + sliceMs
   #looks = 0
+  readonly #every: number
 
-  /** Cheap: the clock is read at every 16th look. */
+  /** `every`: the clock is read at every so manieth look; a power of two. */
+  constructor(every = 16) {
+    this.#every = every
+  }
+
+  /** Cheap. */
   isOver(): boolean {
-    return (++this.#looks & 15) === 0 && performance.now() >= this.#end
+    return (++this.#looks & (this.#every - 1)) === 0 && performance.now() >= this.#end
   }
 
   /** Lets everybody else run first. */

@@ -16,10 +16,12 @@ import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, SeqNum, Uid } from '../base/ids.ts'
 import {
   indexesOf,
+  type MessageSet,
   namesMissing,
   resolveSequenceNumbers,
   resolveUids,
   type SequenceSet,
+  savedResult,
 } from '../proto/imap/sequence-set.ts'
 import { allRights, type Right, type Rights } from '../sharing/rights.ts'
 import type { Flag, Mailbox, MessageList, MessageRecord, UidRange } from '../store/types.ts'
@@ -69,6 +71,8 @@ const recordOf = (list: MessageList, index: number): MessageRecord => list.at(in
 export class View {
   readonly mailbox: Mailbox
   readonly readOnly: boolean
+  /** The search result variable: UIDs, so that it holds whatever is expunged. RFC 5182 §2.1 */
+  saved: SequenceSet = []
   /** The mailbox as of the last look: the messages that the client counts, but for the ghosts; behind them the arrivals. */
   #list: MessageList
   /** Of `#list`. */
@@ -173,13 +177,14 @@ export class View {
   }
 
   /**
-   * Positions that a command's set names, ascending. UIDs of messages that are not there (any more) are passed over; a sequence
-   * number above EXISTS throws Refusal (BAD). RFC 3501 §6.4.8, §9 seq-number
+   * Positions that a command's set names, ascending. UIDs of messages that are not there (any more), and of saved results those that are
+   * gone, are passed over; a sequence number above EXISTS throws Refusal (BAD). RFC 3501 §6.4.8, §9 seq-number, RFC 5182 §2.1
    */
-  positions(set: SequenceSet, uid: boolean): Iterable<number> {
+  positions(set: MessageSet, uid: boolean): Iterable<number> {
     const count = this.#exists
-    if (uid) {
-      const all = indexesOf(resolveUids(set, count, (position) => this.uidAt(position)))
+    if (uid || set === savedResult) {
+      const uids = set === savedResult ? this.saved : set
+      const all = indexesOf(resolveUids(uids, count, (position) => this.uidAt(position)))
       return this.#ghosts.count === 0 ? all : all.filter((position) => !this.isGhostAt(position))
     }
     if (namesMissing(set, count)) throw new Refusal('BAD', undefined, `No such message: the mailbox has ${count}`)

@@ -4,7 +4,7 @@
  */
 import type { Uid } from '../../base/ids.ts'
 import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
-import type { SequenceSet } from '../../proto/imap/sequence-set.ts'
+import type { MessageSet } from '../../proto/imap/sequence-set.ts'
 import type { Mailbox } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
@@ -62,7 +62,7 @@ export const move = command({
  * UIDs of the set. Throws when a sequence number is that of a message which is gone without the client's knowing: all or nothing. RFC 2180
  * §4.4; a UID of such a message is passed over. RFC 3501 §6.4.8
  */
-async function livingUids(session: Session, set: SequenceSet, uid: boolean): Promise<readonly Uid[]> {
+async function livingUids(session: Session, set: MessageSet, uid: boolean): Promise<readonly Uid[]> {
   const { view } = session
   const uids: Uid[] = []
   const slice = new Slice()

@@ -2,7 +2,7 @@
 import type { Uid } from '../../base/ids.ts'
 import { readUidExpungeArgs } from '../../proto/imap/expunge.ts'
 import { readNoArgs } from '../../proto/imap/no-args.ts'
-import { indexesOf, resolveUids, type SequenceSet, star } from '../../proto/imap/sequence-set.ts'
+import { indexesOf, resolveUids, type SequenceSet, savedResult, star } from '../../proto/imap/sequence-set.ts'
 import type { Mailbox } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
 import { Slice } from '../slice.ts'
@@ -20,7 +20,7 @@ export const expunge = command({
   },
   async run(session, set) {
     const mailbox = session.writable('e')
-    await mailbox.expunge(await deletedUids(mailbox, set), 'client')
+    await mailbox.expunge(await deletedUids(mailbox, set === savedResult ? session.view.saved : set), 'client')
     return undefined
   },
 })

@@ -1,32 +1,44 @@
-/** SEARCH, RFC 3501 §6.4.4 */
+/** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032 */
 import { isKnownCharset } from '../../mime/charset.ts'
-import { formatSearch, readSearchArgs } from '../../proto/imap/search.ts'
-import { command, selected } from '../command.ts'
+import { formatSearch, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
+import { command, type Form, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import { findMatches } from '../search.ts'
+import { giveResults, writePieces } from '../search-results.ts'
+import type { Session } from '../session.ts'
 
 export const search = command({
   name: 'SEARCH',
   states: selected,
   uid: true,
   holdsNumbers: true,
-  looks: 'always',
+  capabilities: () => ['ESEARCH', 'SEARCHRES', 'WITHIN'],
   parse: readSearchArgs,
-  async run(session, { charset, key }, { uid }) {
-    if (charset !== undefined && !isKnownCharset(charset))
-      throw new Refusal('NO', 'BADCHARSET (US-ASCII UTF-8)', 'The charset is not known here')
-    const { view } = session
-    const { positions, unseen } = await findMatches(view, key, charset)
-    for (const piece of formatSearch(
-      positions.values().map((position) => (uid ? view.uidAt(position) : position + 1)),
-    )) {
-      session.output.write(piece)
-      await session.output.flow()
+  async run(session, args, form) {
+    try {
+      await answer(session, args, form)
+    } catch (error) {
+      // RFC 5182 §2.1
+      if (args.returned?.words.has('SAVE') === true) session.view.saved = []
+      throw error
     }
-    if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
     return undefined
   },
 })
+
+async function answer(session: Session, { returned, charset, key }: SearchArgs, form: Form): Promise<void> {
+  const { view } = session
+  await view.look()
+  if (charset !== undefined && !isKnownCharset(charset))
+    throw new Refusal('NO', 'BADCHARSET (US-ASCII UTF-8)', 'The charset is not known here')
+  const { positions, unseen } = await findMatches(session, key, charset)
+  if (returned !== undefined) await giveResults(session, form, returned, positions)
+  else {
+    const numbers = positions.values().map((position) => (form.uid ? view.uidAt(position) : position + 1))
+    await writePieces(session, formatSearch(numbers))
+  }
+  if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
+}
 
 /** The result may be incomplete as long as a migration goes on; asking again later is all that a client can do. */
 const notLookedInto = (messages: number): string =>

@@ -1,11 +1,11 @@
 /** COPY's and MOVE's arguments and the COPYUID code. RFC 9051 §6.4.7, §6.4.8, §9 rules copy, move, resp-code-copy; RFC 4315 §3, RFC 6851 §3 */
 
 import type { Uid } from '../../base/ids.ts'
-import { formatNumbers, type SequenceSet } from './sequence-set.ts'
+import { formatNumbers, type MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
 export interface CopyArgs {
-  readonly set: SequenceSet
+  readonly set: MessageSet
   /** Unicode, INBOX folded. */
   readonly mailbox: string
 }
@@ -13,7 +13,7 @@ export interface CopyArgs {
 /** `SP sequence-set SP mailbox CRLF` */
 export function readCopyArgs(input: TokenReader): CopyArgs {
   input.sp()
-  const set = input.sequenceSet()
+  const set = input.messageSet()
   input.sp()
   const mailbox = input.mailbox()
   input.end()

@@ -1,7 +1,7 @@
 /** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att */
 
 import { formatSection, type Partial, readPartial, readSection, type Section } from './section.ts'
-import type { SequenceSet } from './sequence-set.ts'
+import type { MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
 const dataItems = ['BODY', 'BODYSTRUCTURE', 'ENVELOPE', 'FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'UID'] as const
@@ -22,7 +22,7 @@ export interface FetchSectionItem {
 export type FetchItem = { readonly item: FetchDataItem } | FetchSectionItem
 
 export interface FetchArgs {
-  readonly set: SequenceSet
+  readonly set: MessageSet
   /** In the client's order, macros expanded, each response name once. */
   readonly items: readonly FetchItem[]
 }
@@ -39,7 +39,7 @@ const wholeMessage: Section = { part: [], text: undefined, fields: [] }
 /** `SP sequence-set SP (macro / fetch-att / "(" fetch-att *(SP fetch-att) ")") CRLF` */
 export function readFetchArgs(input: TokenReader): FetchArgs {
   input.sp()
-  const set = input.sequenceSet()
+  const set = input.messageSet()
   input.sp()
   const items =
     input.peek() === '(' ? input.parenthesised('fetch-att', () => readFetchAtt(input)) : readMacroOrAtt(input)

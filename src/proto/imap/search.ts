@@ -1,7 +1,8 @@
-/** SEARCH. RFC 3501 §6.4.4, §9 rules search, search-key; RFC 9051 §6.4.4 where it is the same */
+/** SEARCH. RFC 3501 §6.4.4, §9 rules search, search-key; RFC 9051 §6.4.4 where it is the same; OLDER and YOUNGER: RFC 5032 */
 
 import { parenthesisDepth, searchDepth } from './limits.ts'
-import type { SequenceSet } from './sequence-set.ts'
+import { type ReturnOptions, readReturnOptions } from './search-return.ts'
+import { type MessageSet, savedResult } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
 /** What a message must be. Nested at most `searchDepth` deep. */
@@ -19,12 +20,16 @@ export type SearchKey =
   | { readonly key: 'BODY' | 'TEXT'; readonly value: Buffer }
   /** `day` counts whole days since 1970-01-01, to be compared with the date alone, without time and zone. */
   | { readonly key: DateKey; readonly day: number }
+  /** Came that long ago, or longer; or that long ago at the most. */
+  | { readonly key: 'OLDER' | 'YOUNGER'; readonly seconds: number }
   | { readonly key: 'LARGER' | 'SMALLER'; readonly sizeOctets: number }
-  | { readonly key: 'SEQUENCE' | 'UID'; readonly set: SequenceSet }
+  | { readonly key: 'SEQUENCE' | 'UID'; readonly set: MessageSet }
 
 export type DateKey = 'BEFORE' | 'ON' | 'SINCE' | 'SENTBEFORE' | 'SENTON' | 'SENTSINCE'
 
 export interface SearchArgs {
+  /** undefined: the client wants the SEARCH response. */
+  readonly returned: ReturnOptions | undefined
   /** Upper case; undefined stands for US-ASCII. */
   readonly charset: string | undefined
   readonly key: SearchKey
@@ -38,8 +43,9 @@ const flagKeys: Readonly<Record<string, string>> = {
   SEEN: '\\Seen',
 }
 
-/** `SP ["CHARSET" SP astring SP] search-key *(SP search-key) CRLF` */
+/** `[SP "RETURN" SP search-return-opts] SP ["CHARSET" SP astring SP] search-key *(SP search-key) CRLF` */
 export function readSearchArgs(input: TokenReader): SearchArgs {
+  const returned = readReturnOptions(input)
   input.sp()
   let charset: string | undefined
   if (input.tryWord('CHARSET')) {
@@ -51,7 +57,7 @@ export function readSearchArgs(input: TokenReader): SearchArgs {
   do keys.push(readKey(input, 0, 0))
   while (input.tryChar(' '))
   input.end()
-  return { charset, key: keys.length === 1 ? keys[0]! : { key: 'AND', keys } }
+  return { returned, charset, key: keys.length === 1 ? keys[0]! : { key: 'AND', keys } }
 }
 
 /** `depth` counts what surrounds the key, `parentheses` those of it that are parentheses. */
@@ -64,7 +70,8 @@ function readKey(input: TokenReader, depth: number, parentheses: number): Search
     const keys = input.parenthesised('search-key', () => readKey(input, depth + 1, parentheses + 1))
     return keys.length === 1 ? keys[0]! : { key: 'AND', keys }
   }
-  if (next === '*' || (next >= '0' && next <= '9')) return { key: 'SEQUENCE', set: input.sequenceSet() }
+  if (next === '*' || next === savedResult || (next >= '0' && next <= '9'))
+    return { key: 'SEQUENCE', set: input.messageSet() }
   const word = input.keyword('search-key')
   const inner = () => {
     input.sp()
@@ -125,13 +132,17 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
     case 'SENTSINCE':
       input.sp()
       return { key: word, day: input.date() }
+    case 'OLDER':
+    case 'YOUNGER':
+      input.sp()
+      return { key: word, seconds: input.nzNumber() }
     case 'LARGER':
     case 'SMALLER':
       input.sp()
       return { key: word, sizeOctets: input.number64() }
     case 'UID':
       input.sp()
-      return { key: 'UID', set: input.sequenceSet() }
+      return { key: 'UID', set: input.messageSet() }
     default:
       throw input.tokenFault('search-key', 'a search key such as ALL, UNSEEN, FROM or SINCE')
   }

@@ -18,6 +18,12 @@ export interface SequenceRange {
 /** In the client's order; ranges may overlap. Never empty. */
 export type SequenceSet = readonly SequenceRange[]
 
+/** "$": what the last SEARCH with SAVE found. RFC 5182 §2.1 */
+export const savedResult = '$'
+
+/** Wherever a command takes a sequence set. */
+export type MessageSet = SequenceSet | typeof savedResult
+
 /** Indexes from `start` up to and without `end`. */
 export interface IndexRun {
   readonly start: number
@@ -52,13 +58,28 @@ export function formatSequenceSet(set: SequenceSet): string {
 
 /** "4:6,9": numbers in the given order, consecutive ascending ones folded into ranges. The empty string for none. */
 export function formatNumbers(numbers: Iterable<number>): string {
-  const set: { first: number; last: number }[] = []
+  return [...formatNumbersInPieces(numbers)].join('')
+}
+
+const pieceOctets = 16 * 1024
+
+/** The same in pieces, for sets that are too large to be made in one go. Nothing for none. */
+export function* formatNumbersInPieces(numbers: Iterable<number>): Generator<string, void, undefined> {
+  let piece = ''
+  let [first, last] = [0, 0]
+  const run = () => (first === last ? String(first) : `${first}:${last}`)
   for (const value of numbers) {
-    const run = set.at(-1)
-    if (run !== undefined && value === run.last + 1) run.last = value
-    else set.push({ first: value, last: value })
+    if (first > 0 && value === last + 1) {
+      last = value
+      continue
+    }
+    if (first > 0) piece += `${run()},`
+    first = last = value
+    if (piece.length < pieceOctets) continue
+    yield piece
+    piece = ''
   }
-  return formatSequenceSet(set)
+  if (first > 0) yield piece + run()
 }
 
 /**

@@ -1,10 +1,10 @@
 /** STORE. RFC 9051 §6.4.6, §9 rules store, store-att-flags */
 
-import type { SequenceSet } from './sequence-set.ts'
+import type { MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
 export interface StoreArgs {
-  readonly set: SequenceSet
+  readonly set: MessageSet
   /** FLAGS, +FLAGS, -FLAGS. */
   readonly mode: 'set' | 'add' | 'remove'
   /** .SILENT */
@@ -15,7 +15,7 @@ export interface StoreArgs {
 /** `SP sequence-set SP store-att-flags CRLF` */
 export function readStoreArgs(input: TokenReader): StoreArgs {
   input.sp()
-  const set = input.sequenceSet()
+  const set = input.messageSet()
   input.sp()
   const mode = input.tryChar('+') ? 'add' : input.tryChar('-') ? 'remove' : 'set'
   const item = input.keyword('store-att-flags')

@@ -8,7 +8,7 @@ import { SyntaxFault } from '../../base/errors.ts'
 import { parseDate, parseDateTime } from './date-time.ts'
 import { canonicalFlag } from './flags.ts'
 import { decodeMailboxName, foldInbox, MailboxNameFault } from './mailbox-name.ts'
-import { parseSequenceSet, type SequenceSet } from './sequence-set.ts'
+import { type MessageSet, parseSequenceSet, type SequenceSet, savedResult } from './sequence-set.ts'
 
 /** A command's text without CRLF; where a piece ends and another follows, the literal of that index stands between them. */
 export interface CommandText {
@@ -205,6 +205,11 @@ export class TokenReader {
     if (set === undefined) throw this.fault('sequence-set', 'message numbers such as 1:3,5 or *')
     this.#at = end
     return set
+  }
+
+  /** A sequence set, or "$". RFC 5182 §3 */
+  messageSet(): MessageSet {
+    return this.tryChar(savedResult) ? savedResult : this.sequenceSet()
   }
 
   /** One flag, system flags in RFC spelling. \Recent and unknown \-flags are faults. */

@@ -1,0 +1,60 @@
+/** What a searching command tells of its results, and keeps of them. RFC 4731 §3.1, RFC 5182 §2.4, RFC 9394 §3.2 */
+
+import { formatEsearch, partOf, type ReturnOptions } from '../proto/imap/search-return.ts'
+import type { SequenceSet } from '../proto/imap/sequence-set.ts'
+import type { Form } from './command.ts'
+import type { Session } from './session.ts'
+import { Slice } from './slice.ts'
+import type { View } from './view.ts'
+
+/** Writes pieces of a response as fast as the client reads, and lets everybody else run in between. */
+export async function writePieces({ output }: Session, pieces: Iterable<string>): Promise<void> {
+  const slice = new Slice(1)
+  for (const piece of pieces) {
+    output.write(piece)
+    await output.flow()
+    if (slice.isOver()) await slice.next()
+  }
+}
+
+/** Answers and keeps what the client asked for. `positions`: in the order of the results, which is the mailbox's or that of a SORT. */
+export async function giveResults(
+  session: Session,
+  { tag, uid }: Pick<Form, 'tag' | 'uid'>,
+  { words, partial }: ReturnOptions,
+  positions: readonly number[],
+): Promise<void> {
+  const { view } = session
+  const numberAt = (position: number) => (uid ? view.uidAt(position) : position + 1)
+  const [min, max] = [words.has('MIN') ? positions[0] : undefined, words.has('MAX') ? positions.at(-1) : undefined]
+  const part = partial && partOf(positions, partial)
+  if (words.has('SAVE')) {
+    const isWhole = words.has('ALL') || words.has('COUNT') || !(words.has('MIN') || words.has('MAX') || partial)
+    const kept = isWhole ? positions : [...(part ?? []), min, max].filter((position) => position !== undefined)
+    view.saved = await uidsOf(view, kept)
+    if (words.size === 1 && partial === undefined) return
+  }
+  const data = {
+    min: min === undefined ? undefined : numberAt(min),
+    max: max === undefined ? undefined : numberAt(max),
+    count: words.has('COUNT') ? positions.length : undefined,
+    all: words.has('ALL') && positions.length > 0 ? positions.values().map(numberAt) : undefined,
+    partial: partial && part && { range: partial, numbers: part.values().map(numberAt) },
+  }
+  await writePieces(session, formatEsearch(tag, uid, data))
+}
+
+/** Messages that stand side by side are one range, whatever UIDs are free between them: no message gets one of those any more. */
+async function uidsOf(view: View, positions: readonly number[]): Promise<SequenceSet> {
+  const set: { first: number; last: number }[] = []
+  const slice = new Slice()
+  let before = -2
+  for (const position of positions.toSorted((a, b) => a - b)) {
+    const uid = view.uidAt(position)
+    if (position > before + 1) set.push({ first: uid, last: uid })
+    else set.at(-1)!.last = uid
+    before = position
+    if (slice.isOver()) await slice.next()
+  }
+  return set
+}

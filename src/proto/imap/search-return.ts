@@ -1,0 +1,94 @@
+/** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, RFC 5182 §2.4, RFC 9394 §3.1 */
+
+import { formatNumbersInPieces } from './sequence-set.ts'
+import type { TokenReader } from './token-reader.ts'
+
+const words = ['ALL', 'COUNT', 'MAX', 'MIN', 'SAVE'] as const
+
+/** Results that PARTIAL names: the first is 1; counted from the end: -1 is the last. Either end may be the larger one; both have one sign. */
+export interface PartialRange {
+  readonly first: number
+  readonly last: number
+}
+
+export interface ReturnOptions {
+  /** ALL where the client named nothing. */
+  readonly words: ReadonlySet<(typeof words)[number]>
+  /** Not together with ALL. */
+  readonly partial: PartialRange | undefined
+}
+
+/** `[SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"]`; undefined when it is not there. */
+export function readReturnOptions(input: TokenReader): ReturnOptions | undefined {
+  if (!input.tryWord(' RETURN')) return undefined
+  input.sp()
+  const chosen = new Set<(typeof words)[number]>()
+  let partial: PartialRange | undefined
+  const option = () => {
+    const name = input.keyword('search-return-opt')
+    if (name === 'PARTIAL') {
+      if (partial !== undefined) throw input.tokenFault('search-return-opt', 'one PARTIAL')
+      input.sp()
+      partial = readPartialRange(input)
+      return
+    }
+    const known = words.find((word) => word === name)
+    if (known === undefined) throw input.tokenFault('search-return-opt', `one of ${words.join(', ')}, PARTIAL`)
+    chosen.add(known)
+  }
+  input.parenthesised('search-return-opts', option, { empty: true })
+  // RFC 9394 §3.1
+  if (partial !== undefined && chosen.has('ALL')) throw input.fault('search-return-opts', 'either ALL or PARTIAL')
+  if (partial === undefined && chosen.size === 0) chosen.add('ALL')
+  return { words: chosen, partial }
+}
+
+/** `1:500`, `-1:-100` */
+export function readPartialRange(input: TokenReader): PartialRange {
+  const end = () => (input.tryChar('-') ? -input.nzNumber('partial-range') : input.nzNumber('partial-range'))
+  const first = end()
+  input.char(':', 'partial-range')
+  const last = end()
+  if (first > 0 !== last > 0) throw input.tokenFault('partial-range', 'both ends counted from the same side')
+  return { first, last }
+}
+
+/** The part of `results` that the range names, in their order. */
+export function partOf<T>(results: readonly T[], { first, last }: PartialRange): readonly T[] {
+  const [low, high] = [Math.min(first, last), Math.max(first, last)]
+  if (low > 0) return results.slice(low - 1, high)
+  return results.slice(Math.max(0, results.length + low), Math.max(0, results.length + high + 1))
+}
+
+/** What an ESEARCH response tells; undefined: not asked for, or there is none. */
+export interface EsearchData {
+  readonly min: number | undefined
+  readonly max: number | undefined
+  readonly count: number | undefined
+  /** Numbers in the order of the results. */
+  readonly all: Iterable<number> | undefined
+  readonly partial: { readonly range: PartialRange; readonly numbers: Iterable<number> } | undefined
+}
+
+/** `* ESEARCH (TAG "a1") UID MIN 2 COUNT 3 ALL 2,10:11`, in pieces. RFC 4466 §2.6.2 */
+export function* formatEsearch(tag: string, uid: boolean, data: EsearchData): Generator<string, void, undefined> {
+  let head = `* ESEARCH (TAG "${tag}")${uid ? ' UID' : ''}`
+  for (const name of ['min', 'max', 'count'] as const)
+    if (data[name] !== undefined) head += ` ${name.toUpperCase()} ${data[name]}`
+  yield head
+  if (data.all !== undefined) {
+    yield ' ALL '
+    yield* formatNumbersInPieces(data.all)
+  }
+  if (data.partial !== undefined) {
+    const { range, numbers } = data.partial
+    yield ` PARTIAL (${range.first}:${range.last} `
+    let isEmpty = true
+    for (const piece of formatNumbersInPieces(numbers)) {
+      isEmpty = false
+      yield piece
+    }
+    yield isEmpty ? 'NIL)' : ')'
+  }
+  yield '\r\n'
+}
