@@ -69,6 +69,28 @@ test('ACL-01, MST-03: what a user shares is seen below Other Users, in another p
     'OK',
   ])
   expect(await user('LIST "" INBOX')).toHaveLength(2)
+  const one = `"Other Users/${bob}/Projects/One"`
+  await user(`SUBSCRIBE ${one}`)
+  expect(await user('LIST (SUBSCRIBED) "" * RETURN (MYRIGHTS STATUS (MESSAGES))')).toEqual([
+    `* LIST (\\HasNoChildren \\Subscribed) "/" ${one}`,
+    `* MYRIGHTS ${one} lr`,
+    `* STATUS ${one} (MESSAGES 0)`,
+    'OK',
+  ])
+  // RFC 5819 §2, RFC 8440 §3: who may not read it is told that it can't be selected
+  await owner(`SETACL Projects/One ${alice} l`)
+  expect(await user(`LIST "" ${one} RETURN (STATUS (MESSAGES) MYRIGHTS)`)).toEqual([
+    `* LIST (\\Noselect \\HasNoChildren) "/" ${one}`,
+    `* MYRIGHTS ${one} l`,
+    'OK',
+  ])
+  // A mailbox that can't be seen, and what is above it, is subscribed to and nothing else.
+  await user(`SUBSCRIBE "Other Users/${bob}/Secret"`)
+  expect(await user('LIST (SUBSCRIBED) "" *')).toContain(
+    `* LIST (\\NonExistent \\HasNoChildren \\Subscribed) "/" "Other Users/${bob}/Secret"`,
+  )
+  await user(`UNSUBSCRIBE "Other Users/${bob}/Secret"`)
+  await owner(`SETACL Projects/One ${alice} r`)
   expect(await user(`MYRIGHTS "Other Users/${bob}/Projects/One"`)).toEqual([
     `* MYRIGHTS "Other Users/${bob}/Projects/One" lr`,
     'OK',

@@ -40,8 +40,14 @@ it('LIST tells the use of each mailbox, and those that have one; a use is one ma
     '* LIST (\\HasNoChildren) "/" Work/Sent',
     ...some,
   ].sort()
-  for (const form of ['LIST "" *', 'LIST "" "*" RETURN (SPECIAL-USE)', 'list "" * return (children special-use)'])
-    expect((await peer.command('a', form)).sort(), form).toEqual(all)
-  for (const wrong of ['LIST (SUBSCRIBED) "" *', 'LIST "" * RETURN (STATUS)', 'LIST "" * (SPECIAL-USE)'])
-    expect((await peer.command('a', wrong))[0], wrong).toMatch(/^a BAD /)
+  expect((await peer.command('a', 'LIST "" *')).sort()).toEqual(all)
+  const extended = all.map((line) => line.replace('\\Noselect', '\\NonExistent')).sort()
+  for (const form of ['LIST "" "*" RETURN (SPECIAL-USE)', 'list "" * return (children special-use)'])
+    expect((await peer.command('a', form)).sort(), form).toEqual(extended)
+  expect(await peer.command('a', 'LIST (SPECIAL-USE RECURSIVEMATCH) "" %')).toEqual([
+    '* LIST (\\HasNoChildren \\Sent) "/" Gesendet',
+    '* LIST (\\NonExistent \\HasChildren) "/" Work ("CHILDINFO" ("SPECIAL-USE"))',
+    'a OK LIST completed',
+  ])
+  expect((await peer.command('a', 'LIST "" * (SPECIAL-USE)'))[0]).toMatch(/^a BAD /)
 })

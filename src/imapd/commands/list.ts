@@ -1,52 +1,99 @@
-/** LIST, RFC 3501 §6.3.8, with the attributes of CHILDREN, RFC 3348, and of SPECIAL-USE, RFC 6154 */
-import { formatListLine, readExtendedListArgs } from '../../proto/imap/list.ts'
-import { ListPattern } from '../../proto/imap/list-pattern.ts'
-import { otherUsersPrefix, sharedFoldersPrefix } from '../../sharing/trees.ts'
-import { usesOf } from '../../store/special-use.ts'
-import type { MailboxEntry } from '../../store/types.ts'
+/**
+ * LIST, RFC 3501 §6.3.8 and RFC 5258, with the attributes of CHILDREN, RFC 3348, and of SPECIAL-USE, RFC 6154, and with what else is asked of each
+ * mailbox: STATUS, RFC 5819, and MYRIGHTS, RFC 8440.
+ */
+import { StoreError } from '../../base/errors.ts'
+import { formatMyRights } from '../../proto/imap/acl.ts'
+import { type ExtendedListArgs, formatListLine, readExtendedListArgs } from '../../proto/imap/list.ts'
+import { formatStatus } from '../../proto/imap/status.ts'
+import { formatWithVirtual } from '../../sharing/rights.ts'
 import { command, loggedIn } from '../command.ts'
-import { Slice } from '../slice.ts'
+import { type Listed, listing } from '../listing.ts'
+import { Refusal } from '../replies.ts'
+import type { Session } from '../session.ts'
+import { statusValues } from '../status-values.ts'
+
+/** In one LIST: each is tried with every mailbox. */
+const maxPatterns = 100
+/** Mailboxes that are asked for their status at the same time: as many as a server's threads for files. */
+const asksAtOnce = 16
 
 export const list = command({
   name: 'LIST',
   states: loggedIn,
-  capabilities: () => ['CHILDREN', 'SPECIAL-USE'],
+  capabilities: () => ['CHILDREN', 'SPECIAL-USE', 'LIST-EXTENDED', 'LIST-STATUS', 'LIST-MYRIGHTS'],
   parse: readExtendedListArgs,
   async run(session, args) {
-    if (args === undefined) return undefined
-    const { reference, pattern, onlySpecialUse } = args
-    const { output } = session
-    if (pattern === '') {
+    const { patterns, isExtended } = args
+    if (!isExtended && patterns[0] === '') {
       // Asks for the delimiter and the root of the reference: every name is below the one root.
-      output.write(formatListLine('LIST', ['\\Noselect'], ''))
+      session.output.write(formatListLine('LIST', ['\\Noselect'], ''))
       return undefined
     }
-    const wanted = new ListPattern(reference + pattern)
-    const uses = await usesOf(session.account)
-    const slice = new Slice()
-    const { hierarchy } = session
-    const own = await hierarchy.listOwn()
-    const others = wanted.mayMatchBelow(otherUsersPrefix, sharedFoldersPrefix) ? await hierarchy.listOthers() : []
-    for (const { name, selectable, hasChildren } of merged(own, others)) {
-      const use = selectable ? uses.get(name) : undefined
-      if (wanted.matches(name) && (use !== undefined || !onlySpecialUse)) {
-        const attributes = [hasChildren ? '\\HasChildren' : '\\HasNoChildren']
-        if (!selectable) attributes.unshift('\\Noselect')
-        if (use !== undefined) attributes.push(use)
-        output.write(formatListLine('LIST', attributes, name))
-        await output.flow()
-      }
-      if (slice.isOver()) await slice.next()
-    }
+    if (patterns.length > maxPatterns) throw new Refusal('NO', 'LIMIT', `At most ${maxPatterns} patterns in one LIST`)
+    const answer = new Answer(session, args)
+    for await (const listed of listing(session, args)) await answer.add(listed)
+    await answer.end()
     return undefined
   },
 })
 
-/** A mailbox of the own account that has the name of another one, from before or from a backend, is behind it. */
-function merged(own: readonly MailboxEntry[], others: readonly MailboxEntry[]): readonly MailboxEntry[] {
-  if (others.length === 0) return own
-  const names = new Set(others.filter(({ selectable }) => selectable).map(({ name }) => name))
-  const before = own.filter(({ name }) => !names.has(name))
-  const known = new Set(before.map(({ name }) => name))
-  return [...before, ...others.filter(({ name }) => !known.has(name))]
+/** What is told of a name behind its LIST response. */
+interface Beside {
+  /** Responses. */
+  readonly text: string
+  readonly isSelectable: boolean
+}
+
+class Answer {
+  readonly #session: Session
+  readonly #args: ExtendedListArgs
+  readonly #asks: boolean
+  #waiting: Listed[] = []
+
+  constructor(session: Session, args: ExtendedListArgs) {
+    this.#session = session
+    this.#args = args
+    this.#asks = args.returns.status !== undefined || args.returns.myRights
+  }
+
+  async add(listed: Listed): Promise<void> {
+    if (!this.#asks) return await this.#write(listed, { text: '', isSelectable: listed.isMailbox })
+    if (this.#waiting.push(listed) === asksAtOnce) await this.end()
+  }
+
+  async end(): Promise<void> {
+    const asked = this.#waiting
+    this.#waiting = []
+    const beside = await Promise.all(asked.map((listed) => this.#ask(listed)))
+    for (const [index, listed] of asked.entries()) await this.#write(listed, beside[index]!)
+  }
+
+  async #write({ name, isMailbox, attributes, below }: Listed, { text, isSelectable }: Beside): Promise<void> {
+    const { output } = this.#session
+    // RFC 5258 §3: clients that don't know it are told what they know.
+    const state = isSelectable ? [] : isMailbox || !this.#args.isExtended ? ['\\Noselect'] : ['\\NonExistent']
+    output.write(formatListLine('LIST', [...state, ...attributes], name, below) + text)
+    await output.flow()
+  }
+
+  /** RFC 5819 §2: a mailbox that can't be selected has no STATUS, and is told to be so. */
+  async #ask({ name, isMailbox, isMatch }: Listed): Promise<Beside> {
+    if (!isMailbox || !isMatch) return { text: '', isSelectable: isMailbox }
+    const { hierarchy, log } = this.#session
+    const { status, myRights } = this.#args.returns
+    let text = ''
+    try {
+      const { account, local, rights } = await hierarchy.permit(name)
+      if (myRights) text += formatMyRights(name, formatWithVirtual(rights))
+      if (status === undefined) return { text, isSelectable: true }
+      if (!rights.has('r')) return { text, isSelectable: false }
+      return { text: text + formatStatus(name, await statusValues(account, local, status)), isSelectable: true }
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      if (error.kind === 'not-found') return { text, isSelectable: false }
+      log.log('err', 'the status of a mailbox is left out of a list', { mailbox: name, cause: error.message })
+      return { text, isSelectable: true }
+    }
+  }
 }

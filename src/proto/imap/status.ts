@@ -1,10 +1,21 @@
-/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4 */
+/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4, RFC 8438 §3 */
 
 import { formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
 
-const statusItems = ['MESSAGES', 'RECENT', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN', 'DELETED', 'DELETED-STORAGE'] as const
+const statusItems = [
+  'MESSAGES',
+  'RECENT',
+  'UIDNEXT',
+  'UIDVALIDITY',
+  'UNSEEN',
+  'DELETED',
+  'DELETED-STORAGE',
+  'SIZE',
+] as const
 export type StatusItem = (typeof statusItems)[number]
+
+export type StatusValues = readonly (readonly [item: StatusItem, value: number | string])[]
 
 export interface StatusArgs {
   readonly mailbox: string
@@ -17,18 +28,24 @@ export function readStatusArgs(input: TokenReader): StatusArgs {
   input.sp()
   const mailbox = input.mailbox()
   input.sp()
+  const items = readStatusItems(input)
+  input.end()
+  return { mailbox, items }
+}
+
+/** `"(" status-att *(SP status-att) ")"`; each once. */
+export function readStatusItems(input: TokenReader): readonly StatusItem[] {
   const items = input.parenthesised('status-att', () => {
     const word = input.keyword('status-att')
     const item = statusItems.find((known) => known === word)
     if (item === undefined) throw input.tokenFault('status-att', `${statusItems.join(', ')}`)
     return item
   })
-  input.end()
-  return { mailbox, items: [...new Set(items)] }
+  return [...new Set(items)]
 }
 
 /** `* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)`; the name in Unicode. */
-export function formatStatus(mailbox: string, values: readonly (readonly [item: StatusItem, value: number])[]): string {
+export function formatStatus(mailbox: string, values: StatusValues): string {
   const list = values.map(([item, value]) => `${item} ${value}`).join(' ')
   return `* STATUS ${formatMailbox(mailbox)} (${list})\r\n`
 }

@@ -1,0 +1,43 @@
+/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED and DELETED-STORAGE, RFC 9208 §4.1.4; SIZE, RFC 8438 §3 */
+
+import type { StatusItem, StatusValues } from '../proto/imap/status.ts'
+import type { Account, MailboxStatus } from '../store/types.ts'
+import { deletedUids } from './commands/expunge.ts'
+import { Slice } from './slice.ts'
+
+const valueFor: Readonly<Record<Exclude<StatusItem, 'DELETED-STORAGE'>, (status: MailboxStatus) => number>> = {
+  DELETED: ({ deleted }) => deleted,
+  MESSAGES: ({ messages }) => messages,
+  RECENT: ({ recent }) => recent,
+  SIZE: ({ sizeOctets }) => sizeOctets,
+  UIDNEXT: ({ uidNext }) => uidNext,
+  UIDVALIDITY: ({ uidValidity }) => uidValidity,
+  UNSEEN: ({ unseen }) => unseen,
+}
+
+/** `local`: as the account calls the mailbox. In the order of `items`. Throws StoreError. */
+export async function statusValues(
+  account: Account,
+  local: string,
+  items: readonly StatusItem[],
+): Promise<StatusValues> {
+  const found = await account.status(local)
+  const values: (readonly [item: StatusItem, value: number])[] = []
+  for (const item of items)
+    values.push([item, item === 'DELETED-STORAGE' ? await deletedOctets(account, local, found) : valueFor[item](found)])
+  return values
+}
+
+/** What an EXPUNGE would give back. */
+async function deletedOctets(account: Account, name: string, { deleted }: MailboxStatus): Promise<number> {
+  if (deleted === 0) return 0
+  await using mailbox = await account.open(name)
+  const { messages } = mailbox
+  let octets = 0
+  const slice = new Slice()
+  for (const uid of await deletedUids(mailbox)) {
+    octets += messages.byUid(uid)?.sizeOctets ?? 0
+    if (slice.isOver()) await slice.next()
+  }
+  return octets
+}
