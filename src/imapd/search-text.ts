@@ -3,15 +3,13 @@
 import { mimeLimits } from '../base/limits.ts'
 import { decodeCharset, decodeUnlabelled } from '../mime/charset.ts'
 import { decodeEncodedWords } from '../mime/encoded-word.ts'
+import { fold } from '../mime/fold.ts'
 import { type Field, fieldValue, splitFields } from '../mime/header.ts'
 import { findParameter } from '../mime/parameter.ts'
 import { SUMMARY_FIELDS } from '../mime/summary.ts'
 import { decodeTransfer } from '../mime/transfer.ts'
 import type { MessageSummary, Part } from '../mime/types.ts'
 import type { Mailbox, MessageContent, MessageRecord } from '../store/types.ts'
-
-/** Case and composition make no difference. */
-export const fold = (text: string): string => text.normalize('NFC').toLowerCase()
 
 const summaryFields: ReadonlySet<string> = new Set(SUMMARY_FIELDS)
 

@@ -4,12 +4,13 @@
  */
 
 import { StoreError } from '../base/errors.ts'
-import { decodeCharset } from '../mime/charset.ts'
+import { decodeCharset, decodeUnlabelled } from '../mime/charset.ts'
 import { sentDay } from '../mime/date.ts'
+import { fold } from '../mime/fold.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, resolveSequenceNumbers, resolveUids, savedResult } from '../proto/imap/sequence-set.ts'
-import { fold, isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
+import { isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
@@ -231,9 +232,8 @@ function sent(key: DateKey, summary: MessageSummary, wanted: number): boolean {
   return day !== undefined && compareDay(key, day, wanted)
 }
 
-/** A search text in the characters it stands for. In UTF-8, and where no charset is named, octets that are none are taken for latin1. */
-function decodeText(octets: Buffer, charset = 'US-ASCII'): string {
-  if (charset !== 'US-ASCII' && charset !== 'UTF-8') return decodeCharset(octets, charset) ?? octets.toString('latin1')
-  const text = octets.toString('utf8')
-  return text.includes('\ufffd') ? octets.toString('latin1') : text
+/** A search text in the characters it stands for. In UTF-8, and where no charset is named, octets that are none are taken for latin1: clients send those. */
+function decodeText(octets: Buffer, charset = 'UTF-8'): string {
+  const text = charset === 'UTF-8' ? undefined : decodeCharset(octets, charset)
+  return text ?? decodeUnlabelled(octets)
 }

@@ -5,6 +5,35 @@ import iconv from 'iconv-lite'
 /** By lower-case name; undefined: unknown. Only names that a decoder knows are kept, so it can't grow without bound. */
 const decoders = new Map<string, (octets: Uint8Array) => string>()
 
+/**
+ * Names that clients may use (MIME's own where there are several), for those who ask with another one. There are many more: other spellings, and what only
+ * old mail is in.
+ */
+export const charsetNames: readonly string[] = [
+  'US-ASCII',
+  'UTF-8',
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16].map((part) => `ISO-8859-${part}`),
+  ...[1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258, 874].map((page) => `windows-${page}`),
+  'KOI8-R',
+  'KOI8-U',
+  'IBM850',
+  'IBM866',
+  'macintosh',
+  'TIS-620',
+  'GB2312',
+  'GBK',
+  'GB18030',
+  'Big5',
+  'EUC-JP',
+  'ISO-2022-JP',
+  'Shift_JIS',
+  'EUC-KR',
+  'UTF-7',
+  'UTF-16',
+  'UTF-16BE',
+  'UTF-16LE',
+]
+
 /** undefined when the charset is not known. Octets that are wrong in it become U+FFFD. */
 export function decodeCharset(octets: Uint8Array, charset: string): string | undefined {
   return findDecoder(charset)?.(octets)
@@ -24,6 +53,7 @@ export function decodeUnlabelled(octets: Uint8Array): string {
   }
 }
 
+const unlabelled: ReadonlySet<string> = new Set(['us-ascii', 'ascii', 'ansi_x3.4-1968', 'iso-ir-6', 'us'])
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const windows1252 = new TextDecoder('windows-1252')
 
@@ -40,8 +70,12 @@ function findDecoder(charset: string): ((octets: Uint8Array) => string) | undefi
   return decoder
 }
 
-/** TextDecoder first: it is faster and knows what browsers do. iconv-lite has UTF-7, the DOS code pages and others. */
+/**
+ * TextDecoder first: it is faster and knows what browsers do. iconv-lite has UTF-7, the DOS code pages and others. Who says US-ASCII and writes
+ * other octets (it is what mail says that says nothing) has not told their charset.
+ */
 function makeDecoder(name: string): ((octets: Uint8Array) => string) | undefined {
+  if (unlabelled.has(name)) return decodeUnlabelled
   try {
     const decoder = new TextDecoder(name)
     return (octets) => decoder.decode(octets)

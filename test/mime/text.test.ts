@@ -1,8 +1,9 @@
 /** What SEARCH needs: characters out of octets. */
 import { describe, expect, it } from 'vitest'
-import { decodeCharset, decodeUnlabelled, isKnownCharset } from '../../src/mime/charset.ts'
+import { charsetNames, decodeCharset, decodeUnlabelled, isKnownCharset } from '../../src/mime/charset.ts'
 import { sentDay } from '../../src/mime/date.ts'
 import { decodeEncodedWords } from '../../src/mime/encoded-word.ts'
+import { fold } from '../../src/mime/fold.ts'
 import { decodeTransfer } from '../../src/mime/transfer.ts'
 
 const octets = (text: string) => Buffer.from(text, 'latin1')
@@ -20,6 +21,10 @@ describe('charsets', () => {
     ['KOI8-T', '\x80', 'қ'],
   ])('%s', (charset, encoded, text) => {
     expect(decodeCharset(octets(encoded), charset)).toBe(text)
+  })
+
+  it('knows all that it names', () => {
+    expect(charsetNames.filter((name) => !isKnownCharset(name) || !/^[A-Za-z0-9_-]+$/.test(name))).toEqual([])
   })
 
   it('knows what it does not know', () => {
@@ -40,6 +45,19 @@ describe('charsets', () => {
   it('guesses at octets without a label', () => {
     expect([decodeUnlabelled(octets('\xc3\xa9')), decodeUnlabelled(octets('\xe9'))]).toEqual(['é', 'é'])
   })
+})
+
+it.each([
+  ['abc', 'ABC', 'aBc'],
+  ['\u00e9', 'e\u0301', '\u00c9', 'E\u0301'],
+  ['stra\u00dfe', 'STRASSE', 'STRA\u1e9eE'],
+  ['\u0130i', '\u0131I', 'i\u0307i'],
+  ['\u03c3\u03c2', '\u03a3\u03a3'],
+  ['\ufb01\uff21\u01c5', 'FIAd\u017d'],
+  ['\uff83\uff77\uff7d\uff84', '\u30c6\u30ad\u30b9\u30c8'],
+])('takes %s for the same as its kin', (text, ...kin) => {
+  expect(kin.map(fold)).toEqual(kin.map(() => fold(text)))
+  expect(fold(fold(text))).toBe(fold(text))
 })
 
 describe('transfer encodings (RFC 2045 §6)', () => {

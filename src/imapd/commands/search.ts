@@ -1,5 +1,5 @@
 /** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032 */
-import { isKnownCharset } from '../../mime/charset.ts'
+import { charsetNames, isKnownCharset } from '../../mime/charset.ts'
 import { formatSearch, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
 import { command, type Form, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
@@ -30,7 +30,7 @@ async function answer(session: Session, { returned, charset, key }: SearchArgs, 
   const { view } = session
   await view.look()
   if (charset !== undefined && !isKnownCharset(charset))
-    throw new Refusal('NO', 'BADCHARSET (US-ASCII UTF-8)', 'The charset is not known here')
+    throw new Refusal('NO', `BADCHARSET (${charsetNames.join(' ')})`, 'The charset is not known here')
   const { positions, unseen } = await findMatches(session, key, charset)
   if (returned !== undefined) await giveResults(session, form, returned, positions)
   else {
