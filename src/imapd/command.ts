@@ -2,8 +2,8 @@
 
 import type { Offer } from '../auth/sasl/offer.ts'
 import type { TokenReader } from '../proto/imap/token-reader.ts'
-import type { IncomingMessage } from './input.ts'
 import type { Session } from './session.ts'
+import type { Upload } from './upload.ts'
 
 /** RFC 3501 §3 */
 export type StateName = 'not-authenticated' | 'authenticated' | 'selected'
@@ -15,6 +15,8 @@ export interface Circumstances {
   /** What a client may log in with now. IMAP-08 */
   readonly offer: Offer
   readonly gatewayMode: boolean
+  /** Largest message that APPEND takes. RFC 7889 */
+  readonly appendOctets: number
 }
 
 /** How a command reached us. */
@@ -22,8 +24,8 @@ export interface Form {
   readonly tag: string
   /** With the UID prefix: numbers are UIDs. RFC 3501 §6.4.8 */
   readonly uid: boolean
-  /** APPEND's message, to be read by `run`. */
-  readonly message: IncomingMessage | undefined
+  /** APPEND's messages, to be read by `run`: where a literal of one follows the arguments. */
+  readonly upload: Upload | undefined
 }
 
 /** The tagged OK. */

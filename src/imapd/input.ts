@@ -3,7 +3,6 @@
 import { preAuthLimits, type ReceiverLimits } from '../proto/imap/limits.ts'
 import { CommandReceiver } from '../proto/imap/receiver.ts'
 import type { ReceiverEvent } from '../proto/imap/receiver-events.ts'
-import { formatContinuation } from '../proto/imap/response.ts'
 import type { Output } from '../server/output.ts'
 import type { ClientConnection } from '../server/types.ts'
 import { Refusal } from './replies.ts'
@@ -75,12 +74,12 @@ export class Input {
     throw new Refusal(event.status, event.code, event.text)
   }
 
-  /** Takes the announced message of APPEND: its octets come with `next`. */
+  /** Takes the announced message literal: its octets come with `next`. */
   accept(): void {
     this.#receiver.accept()
   }
 
-  /** Declines the announced message, or what is still to come of it. */
+  /** Declines the announced message literal, or what is still to come of the command. */
   refuse(): void {
     this.#receiver.refuse()
   }
@@ -91,44 +90,5 @@ export class Input {
     if (this.#connection.stopping.aborted) reject(new Stopping(this.#connection.stopping))
     else this.#connection.read().then(resolve, reject)
     return promise
-  }
-}
-
-/** APPEND's message on its way in. */
-export class IncomingMessage {
-  readonly sizeOctets: number
-  readonly #synchronising: boolean
-  readonly #input: Input
-  readonly #output: Output
-  #settled = false
-
-  constructor(append: ReceiverEvent & { type: 'append' }, input: Input, output: Output) {
-    this.sizeOctets = append.sizeOctets
-    this.#synchronising = append.synchronising
-    this.#input = input
-    this.#output = output
-  }
-
-  /** Asks for the octets and hands them on until the command is complete. Throws Refusal when it turns out malformed. */
-  async *octets(): AsyncGenerator<Buffer, void, undefined> {
-    this.#input.accept()
-    if (this.#synchronising) this.#output.write(formatContinuation('OK'))
-    for (;;) {
-      const event = await this.#input.next()
-      if (event.type === 'octets') yield event.octets
-      else {
-        this.#settled = true
-        if (event.type === 'append-end') return
-        if (event.type !== 'fault') throw new Error(`octets were expected, not ${event.type}`)
-        throw new Refusal(event.status, event.code, event.text)
-      }
-    }
-  }
-
-  /** Declines what was not read; nothing when all was. */
-  discard(): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#input.refuse()
   }
 }

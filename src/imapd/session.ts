@@ -23,9 +23,10 @@ import { announce } from './announce.ts'
 import type { Circumstances, Command, Completion, Form, StateName } from './command.ts'
 import { commands } from './commands/index.ts'
 import { Enabled } from './enabled.ts'
-import { Disconnected, IncomingMessage, Input, Stopping } from './input.ts'
+import { Disconnected, Input, Stopping } from './input.ts'
 import { failureOf, Refusal } from './replies.ts'
 import type { Settings } from './settings.ts'
+import { Upload } from './upload.ts'
 import { MailboxGone, type View } from './view.ts'
 
 /** What the sessions of a process share. */
@@ -125,6 +126,7 @@ export class Session {
       canUpgrade,
       offer: authenticator.offer(channel),
       gatewayMode: settings().gatewayMode,
+      appendOctets: settings().appendOctets,
     }
   }
 
@@ -251,19 +253,19 @@ export class Session {
         this.output.write(formatContinuation('OK'))
         return
       case 'command':
-        await this.#execute(event.command, { tag: event.command.tag, uid: event.command.uid, message: undefined })
+        await this.#execute(event.command, { tag: event.command.tag, uid: event.command.uid, upload: undefined })
         return
       case 'append': {
-        const message = new IncomingMessage(event, this.input, this.output)
-        await this.#execute(event.command, { tag: event.command.tag, uid: event.command.uid, message })
-        message.discard()
+        const upload = new Upload(event, this.input, this.output)
+        await this.#execute(event.command, { tag: event.command.tag, uid: event.command.uid, upload })
+        upload.discard()
         return
       }
       case 'fault':
         this.#fault(event)
         return
       case 'octets':
-      case 'append-end':
+      case 'append-text':
       case 'line':
         throw new Error(`${event.type} outside its command`)
     }

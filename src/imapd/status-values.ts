@@ -1,11 +1,13 @@
-/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED and DELETED-STORAGE, RFC 9208 §4.1.4; SIZE, RFC 8438 §3 */
+/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED and DELETED-STORAGE, RFC 9208 §4.1.4; SIZE, RFC 8438 §3; APPENDLIMIT, RFC 7889 §3 */
 
 import type { StatusItem, StatusValues } from '../proto/imap/status.ts'
 import type { Account, MailboxStatus } from '../store/types.ts'
 import { deletedUids } from './commands/expunge.ts'
 import { Slice } from './slice.ts'
 
-const valueFor: Readonly<Record<Exclude<StatusItem, 'DELETED-STORAGE'>, (status: MailboxStatus) => number>> = {
+const valueFor: Readonly<
+  Record<Exclude<StatusItem, 'APPENDLIMIT' | 'DELETED-STORAGE'>, (status: MailboxStatus) => number>
+> = {
   DELETED: ({ deleted }) => deleted,
   MESSAGES: ({ messages }) => messages,
   RECENT: ({ recent }) => recent,
@@ -15,16 +17,20 @@ const valueFor: Readonly<Record<Exclude<StatusItem, 'DELETED-STORAGE'>, (status:
   UNSEEN: ({ unseen }) => unseen,
 }
 
-/** `local`: as the account calls the mailbox. In the order of `items`. Throws StoreError. */
+/** `local`: as the account calls the mailbox; `appendOctets`: see `Settings`. In the order of `items`. Throws StoreError. */
 export async function statusValues(
   account: Account,
   local: string,
   items: readonly StatusItem[],
+  appendOctets: number,
 ): Promise<StatusValues> {
   const found = await account.status(local)
   const values: (readonly [item: StatusItem, value: number])[] = []
-  for (const item of items)
-    values.push([item, item === 'DELETED-STORAGE' ? await deletedOctets(account, local, found) : valueFor[item](found)])
+  for (const item of items) {
+    if (item === 'APPENDLIMIT') values.push([item, appendOctets])
+    else if (item === 'DELETED-STORAGE') values.push([item, await deletedOctets(account, local, found)])
+    else values.push([item, valueFor[item](found)])
+  }
   return values
 }
 

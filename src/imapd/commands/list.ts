@@ -80,7 +80,8 @@ class Answer {
   /** RFC 5819 §2: a mailbox that can't be selected has no STATUS, and is told to be so. */
   async #ask({ name, isMailbox, isMatch }: Listed): Promise<Beside> {
     if (!isMailbox || !isMatch) return { text: '', isSelectable: isMailbox }
-    const { hierarchy, log } = this.#session
+    const { hierarchy, log, services } = this.#session
+    const { appendOctets } = services.settings()
     const { status, myRights } = this.#args.returns
     let text = ''
     try {
@@ -88,7 +89,10 @@ class Answer {
       if (myRights) text += formatMyRights(name, formatWithVirtual(rights))
       if (status === undefined) return { text, isSelectable: true }
       if (!rights.has('r')) return { text, isSelectable: false }
-      return { text: text + formatStatus(name, await statusValues(account, local, status)), isSelectable: true }
+      return {
+        text: text + formatStatus(name, await statusValues(account, local, status, appendOctets)),
+        isSelectable: true,
+      }
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       if (error.kind === 'not-found') return { text, isSelectable: false }

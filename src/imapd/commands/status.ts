@@ -10,7 +10,8 @@ export const status = command({
   parse: readStatusArgs,
   async run(session, { mailbox, items }) {
     const { account, local } = await session.hierarchy.permit(mailbox, 'r')
-    session.output.write(formatStatus(mailbox, await statusValues(account, local, items)))
+    const { appendOctets } = session.services.settings()
+    session.output.write(formatStatus(mailbox, await statusValues(account, local, items, appendOctets)))
     return undefined
   },
 })

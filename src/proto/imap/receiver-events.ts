@@ -13,25 +13,32 @@ export interface Command {
   readonly args: TokenReader
 }
 
+/** Octets of a message that a client wants to send. */
+export interface MessageLiteral {
+  readonly sizeOctets: number
+  /** The client waits to be asked for them. */
+  readonly synchronising: boolean
+  /** literal8: NUL may be among them. RFC 3516 §4.4 */
+  readonly binary: boolean
+}
+
 export type ReceiverEvent =
   /** Complete up to its CRLF. Read the arguments, run it, answer with its tag. */
   | { readonly type: 'command'; readonly command: Command }
   /** A synchronising literal was announced and is acceptable: send "+ " CRLF, then go on with `next`. */
   | { readonly type: 'continuation' }
   /**
-   * APPEND up to its message literal, which is within the limit. Read the head (`readAppendHead`), then call
-   * `accept` (having sent "+ " when `synchronising`) or `refuse` (and answer with the tag) before `next`.
+   * APPEND up to its first message literal, which is within the limit. Read the arguments (`AppendReader`), then call
+   * `accept` (having sent "+ " when synchronising) or `refuse` (and answer with the tag) before `next`.
    */
-  | {
-      readonly type: 'append'
-      readonly command: Command
-      readonly sizeOctets: number
-      readonly synchronising: boolean
-    }
+  | { readonly type: 'append'; readonly command: Command; readonly literal: MessageLiteral }
   /** The next octets of the accepted message literal, as they came. */
   | { readonly type: 'octets'; readonly octets: Buffer }
-  /** The message literal is complete and so is the command: answer with APPEND's tag. */
-  | { readonly type: 'append-end' }
+  /**
+   * The message literal is complete. The text behind it reaches to another one, which is to be accepted or refused like the first, or,
+   * where that is undefined, to the end of the command: answer with its tag.
+   */
+  | { readonly type: 'append-text'; readonly text: TokenReader; readonly literal: MessageLiteral | undefined }
   /** The line asked for by `expectLine`, without its CRLF. */
   | { readonly type: 'line'; readonly octets: Buffer }
   | ReceiverFault

@@ -3,7 +3,7 @@
  * pushes what came and pulls events until there is none. Invariants:
  * - the octets taken are exactly those of the events given: `pending` octets lie behind the last one (STARTTLS checks this);
  * - nothing is allocated by an announced number, and what is held stays within `limits` and the octets pushed;
- * - APPEND's message passes through as it comes and is never collected;
+ * - APPEND's messages pass through as they come and are never collected;
  * - whatever is refused is skipped to the end of its command, non-synchronising literals included, so that no octet of
  *   it is ever taken for a command.
  */
@@ -14,18 +14,17 @@ import { findTag, readCommand } from './command-head.ts'
 import type { ReceiverLimits } from './limits.ts'
 import { findLiteralAnnouncement, type LiteralAnnouncement } from './literal-announcement.ts'
 import type { Command, ReceiverEvent, ReceiverFault } from './receiver-events.ts'
+import { TokenReader } from './token-reader.ts'
 
 type State =
   /** Collecting a line of a command. */
   | { readonly name: 'text' }
   /** Collecting a literal. */
   | { readonly name: 'literal'; readonly sizeOctets: number }
-  /** An 'append' event is out; `accept` or `refuse` comes next. */
+  /** An event with a message literal is out; `accept` or `refuse` comes next. */
   | { readonly name: 'append'; readonly literal: LiteralAnnouncement }
-  /** Handing on APPEND's message. */
+  /** Handing on a literal of APPEND's messages. */
   | { readonly name: 'message'; left: number }
-  /** Behind the message: only CRLF may follow. */
-  | { readonly name: 'append-end' }
   | { readonly name: 'raw-line' }
   | Drain
   /** Gave up: whatever comes is ignored. */
@@ -46,6 +45,10 @@ interface Drain {
 const tailOctets = 64
 /** As much of an overlong line as is looked at for its tag. */
 const headOctets = 256
+/** " URL " */
+const urlOctets = 5
+/** Of the start of a command: tag, UID, its name, and more than stand before a message. */
+const wordsToCount = 8
 
 interface Refusal {
   readonly status: 'BAD' | 'NO'
@@ -56,8 +59,11 @@ interface Refusal {
 const binaryRefusal: Refusal = {
   status: 'BAD',
   code: undefined,
-  text: 'literal8: "~{" is not offered here; send a literal that starts with "{"',
+  text: 'literal8: "~{" is for messages only; send a literal that starts with "{"',
 }
+
+/** Commands that bring messages, and how many arguments stand before the first: the last of them is a mailbox, which may be a literal too. */
+const argumentsBeforeMessage: ReadonlyMap<string, number> = new Map([['APPEND', 1]])
 
 export class CommandReceiver {
   /** May be replaced at any time: the next octets are judged by it. */
@@ -68,8 +74,8 @@ export class CommandReceiver {
   #literals: Buffer[] = []
   #textOctets = 0
   #literalOctets = 0
-  /** Tag of the APPEND under way. */
-  #appendTag: string | undefined
+  /** Of the command whose first message literal has come: the text belongs to it. */
+  #uploadTag: string | undefined
 
   constructor(limits: ReceiverLimits) {
     this.limits = limits
@@ -110,7 +116,7 @@ export class CommandReceiver {
           throw new Error('accept() or refuse() must follow an append event')
         case 'message': {
           if (state.left === 0) {
-            this.#state = { name: 'append-end' }
+            this.#state = { name: 'text' }
             break
           }
           const octets = this.#queue.take(state.left)
@@ -118,8 +124,6 @@ export class CommandReceiver {
           state.left -= octets.length
           return { type: 'octets', octets }
         }
-        case 'append-end':
-          return this.#appendEnd()
         case 'raw-line':
           return this.#rawLine()
         case 'drain': {
@@ -135,23 +139,24 @@ export class CommandReceiver {
 
   /** The octets up to the next CRLF are a line of their own, not a command: IDLE's DONE, AUTHENTICATE's responses. */
   expectLine(): void {
-    if (this.#state.name !== 'text' || this.#pieces.length > 0) throw new Error('expectLine() inside a command')
+    if (this.#state.name !== 'text' || this.#pieces.length > 0 || this.#uploadTag !== undefined)
+      throw new Error('expectLine() inside a command')
     this.#state = { name: 'raw-line' }
   }
 
-  /** Takes APPEND's message: 'octets' events follow, then 'append-end' or a fault. */
+  /** Takes the announced message literal: 'octets' events follow, then 'append-text' or a fault. */
   accept(): void {
-    if (this.#state.name !== 'append') throw new Error('accept() without an append event')
+    if (this.#state.name !== 'append') throw new Error('accept() without a message literal')
     this.#state = { name: 'message', left: this.#state.literal.sizeOctets }
   }
 
-  /** Declines APPEND's message, also in the middle of it. The caller answers the command; what still comes of it is thrown away. */
+  /** Declines the messages, also in the middle of one. The caller answers the command; what still comes of it is thrown away. */
   refuse(): void {
     const state = this.#state
     if (state.name === 'append') this.#skipLiteral(state.literal)
     else if (state.name === 'message') this.#startDrain(state.left)
-    else if (state.name === 'append-end') this.#startDrain(0)
-    else throw new Error('refuse() without an append event')
+    else if (this.#uploadTag !== undefined) this.#startDrain(0)
+    else throw new Error('refuse() without a message')
   }
 
   #text(): ReceiverEvent | 'more' | undefined {
@@ -171,6 +176,11 @@ export class CommandReceiver {
       return this.#announced(literal)
     }
     this.#pieces.push(line)
+    if (this.#uploadTag !== undefined) {
+      const text = this.#taken()
+      this.#reset()
+      return { type: 'append-text', text, literal: undefined }
+    }
     return this.#command((command) => ({ type: 'command', command }))
   }
 
@@ -202,7 +212,7 @@ export class CommandReceiver {
   /** A line ended in a literal: says what becomes of it. */
   #announced(literal: LiteralAnnouncement): ReceiverEvent | 'more' {
     const { sizeOctets, synchronising } = literal
-    const isMessage = this.#isAppendMessage()
+    const isMessage = this.#isMessage()
     const refusal = isMessage ? this.#refusalOfMessage(literal) : this.#refusalOfLiteral(literal)
     if (refusal !== undefined) {
       const event = fault(this.#tag(), refusal)
@@ -214,26 +224,38 @@ export class CommandReceiver {
       this.#state = { name: 'literal', sizeOctets }
       return synchronising ? { type: 'continuation' } : 'more'
     }
-    const event = this.#command((command) => ({ type: 'append', command, sizeOctets, synchronising }))
-    if (event.type === 'append') {
-      this.#appendTag = event.command.tag
+    const tag = this.#tag()
+    const event: ReceiverEvent =
+      this.#uploadTag === undefined
+        ? this.#command((command) => ({ type: 'append', command, literal }))
+        : { type: 'append-text', text: this.#taken(), literal }
+    if (event.type === 'fault') this.#skipLiteral(literal)
+    else {
+      this.#reset()
+      this.#uploadTag = tag
       this.#state = { name: 'append', literal }
-    } else this.#skipLiteral(literal)
+    }
     return event
   }
 
   /**
-   * Whether the literal at the end of the text is APPEND's message and not its mailbox: nothing else of APPEND can be
-   * one, and a mailbox would stand right behind "APPEND ". RFC 9051 §9 append
+   * Whether the literal at the end of the text is octets of a message, which pass through: nothing else of these commands can be a
+   * literal but the mailbox, and the URLs of CATENATE. RFC 4466 §6 append, RFC 4469 §5
    */
-  #isAppendMessage(): boolean {
-    const words = this.#pieces[0]!.slice(0, headOctets).split(' ', 3)
-    if (words[1]?.toUpperCase() !== 'APPEND') return false
-    return this.#literals.length > 0 || (words[2] ?? '') !== ''
+  #isMessage(): boolean {
+    const last = this.#pieces.at(-1)!.slice(-urlOctets)
+    if (this.#uploadTag !== undefined) return !/(?:^|[ (])URL $/i.test(last)
+    const words = this.#pieces[0]!.split(' ', wordsToCount)
+    const name = words[1]?.toUpperCase() === 'UID' ? 2 : 1
+    const before = argumentsBeforeMessage.get(words[name]?.toUpperCase() ?? '')
+    if (before === undefined) return false
+    // A word that is complete has a space behind it, after which another begins.
+    const complete = words.length - name - 2
+    if (this.#literals.length === 0 && complete < before) return false
+    return !(/[ (]URL $/i.test(last) && (this.#literals.length > 0 || complete > before))
   }
 
   #refusalOfMessage(literal: LiteralAnnouncement): Refusal | undefined {
-    if (literal.binary) return binaryRefusal
     if (literal.sizeOctets <= this.limits.appendOctets) return undefined
     return { status: 'NO', code: 'TOOBIG', text: `message is larger than ${this.limits.appendOctets} octets` }
   }
@@ -248,17 +270,6 @@ export class CommandReceiver {
       return bad(`the command's literals are larger than ${literalsOctets} octets together`)
     if (this.#literals.length >= literals) return bad(`more than ${literals} in one command`)
     return undefined
-  }
-
-  #appendEnd(): ReceiverEvent | undefined {
-    const octets = this.#queue.takeLine()
-    if (octets === undefined && this.#queue.length < 2) return undefined
-    const tag = this.#appendTag
-    this.#reset()
-    if (octets?.length === 2 && withoutCrlf(octets) === '') return { type: 'append-end' }
-    if (octets === undefined) this.#startDrain(0)
-    else this.#skipAnnounced(octets)
-    return fault(tag, { status: 'BAD', code: undefined, text: 'append: expected CRLF behind the message' })
   }
 
   #rawLine(): ReceiverEvent | undefined {
@@ -320,8 +331,13 @@ export class CommandReceiver {
     }
   }
 
+  /** What was collected, of a command that is under way. */
+  #taken(): TokenReader {
+    return new TokenReader({ pieces: this.#pieces, literals: this.#literals })
+  }
+
   #tag(): string | undefined {
-    return findTag(this.#pieces[0] ?? '')
+    return this.#uploadTag ?? findTag(this.#pieces[0] ?? '')
   }
 
   /** A refused literal: a synchronising one is never sent, another must be read away with the rest of its command. */
@@ -348,7 +364,7 @@ export class CommandReceiver {
     this.#literals = []
     this.#textOctets = 0
     this.#literalOctets = 0
-    this.#appendTag = undefined
+    this.#uploadTag = undefined
   }
 }
 

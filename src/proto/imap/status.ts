@@ -1,4 +1,4 @@
-/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4, RFC 8438 §3 */
+/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4, RFC 8438 §3, RFC 7889 §5 */
 
 import { formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
@@ -12,6 +12,7 @@ const statusItems = [
   'DELETED',
   'DELETED-STORAGE',
   'SIZE',
+  'APPENDLIMIT',
 ] as const
 export type StatusItem = (typeof statusItems)[number]
 

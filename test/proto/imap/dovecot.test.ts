@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { SyntaxFault } from '#src/base/errors.ts'
-import { readAppendHead } from '#src/proto/imap/append.ts'
+import { AppendReader, readAppendMailbox } from '#src/proto/imap/append.ts'
 import { readCopyArgs } from '#src/proto/imap/copy.ts'
 import { readFetchArgs } from '#src/proto/imap/fetch.ts'
 import { readIdArgs } from '#src/proto/imap/id.ts'
@@ -26,7 +26,10 @@ const inSet = (set: MessageSet, uid: boolean) => {
 const readers: Readonly<Record<string, (command: Command) => void>> = {
   NOOP: ({ args }) => readNoArgs(args),
   CHECK: ({ args }) => readNoArgs(args),
-  APPEND: ({ args }) => readAppendHead(args),
+  APPEND: ({ args }) => {
+    readAppendMailbox(args)
+    new AppendReader().read(args, true)
+  },
   COPY: ({ args, uid }) => inSet(readCopyArgs(args).set, uid),
   FETCH: ({ args, uid }) => inSet(readFetchArgs(args).set, uid),
   STORE: ({ args, uid }) => inSet(readStoreArgs(args).set, uid),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SyntaxFault } from '#src/base/errors.ts'
-import { readAppendHead, readAppendWithoutLiteral } from '#src/proto/imap/append.ts'
+import { AppendReader, readAppendMailbox } from '#src/proto/imap/append.ts'
 import { readAuthenticateArgs } from '#src/proto/imap/authenticate.ts'
 import { readCopyArgs } from '#src/proto/imap/copy.ts'
 import { readEnableArgs } from '#src/proto/imap/enable.ts'
@@ -16,6 +16,12 @@ import { readStatusArgs } from '#src/proto/imap/status.ts'
 import { readStoreArgs } from '#src/proto/imap/store.ts'
 import type { TokenReader } from '#src/proto/imap/token-reader.ts'
 import { argsOf, octets } from './receive.ts'
+
+const readAppend = (args: TokenReader, literalFollows = true) => {
+  readAppendMailbox(args)
+  new AppendReader().read(args, literalFollows)
+}
+const readAppendAlone = (args: TokenReader) => readAppend(args, false)
 
 /** What is thrown must be a SyntaxFault: anything else is a defect. */
 function faultOf(command: string, read: (args: TokenReader) => unknown): SyntaxFault {
@@ -62,7 +68,7 @@ describe('what does not follow the grammar names rule and octet', () => {
     [
       'a STATUS x (SIZ)',
       readStatusArgs,
-      'status-att: expected MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, DELETED-STORAGE, SIZE at octet 12',
+      'status-att: expected MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, DELETED-STORAGE, SIZE, APPENDLIMIT at octet 12',
     ],
     ['a ENABLE', readEnableArgs, 'SP: expected a space at octet 8'],
     ['a ID "x"', readIdArgs, 'id-params-list: expected NIL or a list at octet 5'],
@@ -99,20 +105,20 @@ describe('what does not follow the grammar names rule and octet', () => {
     ['a SEARCH KEYWORD \\Seen', readSearchArgs, 'flag-keyword: expected an atom'],
     ['a SEARCH UNRECENT', readSearchArgs, 'search-key: expected'],
     ['a SEARCH CHARSET', readSearchArgs, 'SP: expected a space'],
-    ['a APPEND x ("x") {1}', readAppendHead, 'flag: expected an atom'],
+    ['a APPEND x ("x") {1}', readAppend, 'flag: expected an atom'],
     [
       'a APPEND x "1-Jan-2020" {1}',
-      readAppendHead,
+      readAppend,
       'date-time: expected a date such as "17-Jul-1996 02:44:25 -0700" at octet 11',
     ],
     [
       'a APPEND x "01-Jan-2020 00:00:00 +0000" (x) {1}',
-      readAppendHead,
+      readAppend,
       'append: expected flags in parentheses, a quoted date or the message as a literal at octet 40',
     ],
-    ['a APPEND x(x) {1}', readAppendHead, 'SP: expected a space'],
-    ['a APPEND x "y"', readAppendWithoutLiteral, 'date-time: expected'],
-    ['a APPEND x ', readAppendWithoutLiteral, 'append: expected the message as a literal at octet 11'],
+    ['a APPEND x(x) {1}', readAppend, 'SP: expected a space'],
+    ['a APPEND x "y"', readAppendAlone, 'date-time: expected'],
+    ['a APPEND x ', readAppendAlone, 'append: expected the message as a literal at octet 11'],
   ]
   it.each(rows)('%j', (command, read, message) => {
     const fault = faultOf(command, read)

@@ -1,9 +1,10 @@
 /** Feeds octets to a receiver the way a daemon does, and shows the events as plain values. */
 
-import { readAppendHead } from '#src/proto/imap/append.ts'
+import { SyntaxFault } from '#src/base/errors.ts'
+import { AppendReader, readAppendMailbox } from '#src/proto/imap/append.ts'
 import { authenticatedLimits, type ReceiverLimits } from '#src/proto/imap/limits.ts'
 import { CommandReceiver } from '#src/proto/imap/receiver.ts'
-import type { ReceiverEvent } from '#src/proto/imap/receiver-events.ts'
+import type { MessageLiteral, ReceiverEvent } from '#src/proto/imap/receiver-events.ts'
 import type { TokenReader } from '#src/proto/imap/token-reader.ts'
 
 export const limits = authenticatedLimits(1_000_000)
@@ -19,7 +20,7 @@ export function receive(pieces: readonly Buffer[], by: ReceiverLimits = limits):
     receiver.push(piece)
     for (let event = receiver.next(); event !== undefined; event = receiver.next()) {
       events.push(event)
-      if (event.type === 'append') receiver.accept()
+      if ('literal' in event && event.literal !== undefined) receiver.accept()
     }
   }
   return events
@@ -29,6 +30,7 @@ export function receive(pieces: readonly Buffer[], by: ReceiverLimits = limits):
 export function shown(events: readonly ReceiverEvent[]): string[] {
   const lines: string[] = []
   let message = ''
+  let reader = new AppendReader()
   for (const event of events) {
     if (event.type === 'octets') {
       message += event.octets.toString('latin1')
@@ -36,29 +38,49 @@ export function shown(events: readonly ReceiverEvent[]): string[] {
     }
     if (message !== '') lines.push(`octets ${JSON.stringify(message)}`)
     message = ''
-    lines.push(show(event))
+    if (event.type === 'append') {
+      reader = new AppendReader()
+      const mailbox = readAppendMailbox(event.command.args)
+      lines.push(`append ${event.command.tag} ${mailbox} ${stepsShown(reader, event.command.args, event.literal)}`)
+    } else if (event.type === 'append-text') lines.push(`append-text ${stepsShown(reader, event.text, event.literal)}`)
+    else lines.push(show(event))
   }
   if (message !== '') lines.push(`octets ${JSON.stringify(message)}`)
   return lines
 }
 
-function show(event: ReceiverEvent): string {
+function readSteps(reader: AppendReader, text: TokenReader, literal: MessageLiteral | undefined) {
+  try {
+    return reader.read(text, literal !== undefined)
+  } catch (error) {
+    if (error instanceof SyntaxFault) return [error]
+    throw error
+  }
+}
+
+function stepsShown(reader: AppendReader, text: TokenReader, literal: MessageLiteral | undefined): string {
+  const steps = readSteps(reader, text, literal).map((step) => {
+    if (step instanceof SyntaxFault) return `bad: ${step.message}`
+    if (step.step === 'message') return `message ${JSON.stringify([step.flags, step.internalDate ?? null])}`
+    if (step.step === 'url') return `url ${step.url}`
+    if (step.step === 'end') return 'end'
+    const { binary, sizeOctets, synchronising } = literal!
+    return `literal${binary ? '8' : ''} ${sizeOctets} ${synchronising ? 'sync' : 'non-sync'}`
+  })
+  return [...steps, ...(literal === undefined ? ['done'] : [])].join(', ')
+}
+
+function show(event: Exclude<ReceiverEvent, { type: 'append' | 'append-text' | 'octets' }>): string {
   switch (event.type) {
     case 'command': {
       const { tag, name, uid, args } = event.command
       return `command ${tag} ${uid ? 'UID ' : ''}${name} ${JSON.stringify(words(args))}`
     }
-    case 'append': {
-      const head = JSON.stringify(readAppendHead(event.command.args))
-      return `append ${event.command.tag} ${event.sizeOctets} ${event.synchronising ? 'sync' : 'non-sync'} ${head}`
-    }
     case 'line':
       return `line ${JSON.stringify(event.octets.toString('latin1'))}`
     case 'fault':
       return `fault ${event.tag ?? '*'} ${event.status} ${event.code ?? '-'} ${event.close ? 'close' : 'go on'}: ${event.text}`
-    case 'octets':
     case 'continuation':
-    case 'append-end':
       return event.type
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readAppendHead } from '#src/proto/imap/append.ts'
+import { readAppendMailbox } from '#src/proto/imap/append.ts'
 import { authenticatedLimits, preAuthLimits, type ReceiverLimits } from '#src/proto/imap/limits.ts'
 import { readLoginArgs } from '#src/proto/imap/login.ts'
 import { CommandReceiver } from '#src/proto/imap/receiver.ts'
@@ -95,9 +95,9 @@ describe('H4: announced sizes', () => {
     it(`${text} is no literal: the command ends there and its reader refuses it`, () => {
       expect(() => readLoginArgs(argsOf(`a LOGIN ${text}`))).toThrow('userid: expected a quoted string or a literal')
     })
-  it('literal8 is refused by name, skipped when it follows anyway', () => {
+  it('literal8, but for messages, is refused by name, skipped when it follows anyway', () => {
     expect(announced('~{5}')).toEqual([expect.stringMatching(/^fault a BAD - go on: literal8/)])
-    expect(shown(receive([octets('a APPEND INBOX ~{3+}\r\na\0b\r\nb NOOP\r\n')]))).toEqual([
+    expect(shown(receive([octets('a LOGIN ~{3+}\r\na\0b\r\nb NOOP\r\n')]))).toEqual([
       expect.stringMatching(/^fault a BAD - go on: literal8/),
       'command b NOOP []',
     ])
@@ -159,7 +159,7 @@ describe("APPEND's message", () => {
     const receiver = new CommandReceiver(authenticatedLimits(1_000_000_000))
     receiver.push(octets('a APPEND INBOX {100000000}\r\n'))
     const event = receiver.next()
-    expect(event?.type === 'append' && readAppendHead(event.command.args).mailbox).toBe('INBOX')
+    expect(event?.type === 'append' && readAppendMailbox(event.command.args)).toBe('INBOX')
     receiver.accept()
     const chunk = Buffer.alloc(64 * kib)
     let passed = 0
@@ -181,7 +181,7 @@ describe("APPEND's message", () => {
     it(`refused ${when}, it is skipped with what follows up to the end of the command`, () => {
       const receiver = new CommandReceiver(limits)
       receiver.push(octets('a APPEND INBOX {10+}\r\n'))
-      expect(receiver.next()).toMatchObject({ type: 'append', synchronising: false })
+      expect(receiver.next()).toMatchObject({ type: 'append', literal: { synchronising: false } })
       const body = 'b NOOP\r\nxx'
       if (taken > 0) receiver.accept()
       receiver.push(octets(body.slice(0, taken)))
@@ -194,16 +194,52 @@ describe("APPEND's message", () => {
   it('refused while synchronising, nothing of it comes', () => {
     const receiver = new CommandReceiver(limits)
     receiver.push(octets('a APPEND INBOX {10}\r\nc NOOP\r\n'))
-    expect(receiver.next()).toMatchObject({ type: 'append', synchronising: true })
+    expect(receiver.next()).toMatchObject({ type: 'append', literal: { synchronising: true } })
     receiver.refuse()
     expect(receiver.next()).toMatchObject({ type: 'command', command: { tag: 'c' } })
   })
 
-  it('must be followed by CRLF; a second message is no part of this grammar', () => {
-    for (const behind of ['x\r\n', ' (\\Seen) {3+}\r\nabc\r\n', ' {3}\r\n'])
-      expect(shown(receive([octets(`a APPEND INBOX {1+}\r\nx${behind}b NOOP\r\n`)])).slice(-2)).toEqual([
-        'fault a BAD - go on: append: expected CRLF behind the message',
+  it('must be followed by CRLF or another message', () => {
+    expect(shown(receive([octets('a APPEND INBOX {1+}\r\nxx\r\nb NOOP\r\n')])).slice(-2)).toEqual([
+      'append-text bad: SP: expected a space at octet 0, done',
+      'command b NOOP []',
+    ])
+    expect(shown(receive([octets('a APPEND INBOX {1+}\r\nx (\\Seen) ~{3+}\r\na\0b {1+}\r\nz\r\nb NOOP\r\n')]))).toEqual(
+      [
+        'append a INBOX message [[],null], literal 1 non-sync',
+        'octets "x"',
+        'append-text end, message [["\\\\Seen"],null], literal8 3 non-sync',
+        'octets "a\\u0000b"',
+        'append-text end, message [[],null], literal 1 non-sync',
+        'octets "z"',
+        'append-text end, done',
         'command b NOOP []',
+      ],
+    )
+  })
+
+  it('a later one above the limit ends the command, and the rest of it is skipped (RFC 3502, RFC 7889)', () => {
+    const rest = ' {2+}\r\nyy {11+}\r\nb NOOP\r\nabc {1+}\r\nx\r\nb NOOP\r\n'
+    expect(shown(receive([octets(`a APPEND INBOX {1+}\r\nx${rest}`)], authenticatedLimits(10))).slice(-2)).toEqual([
+      'fault a NO TOOBIG go on: message is larger than 10 octets',
+      'command b NOOP []',
+    ])
+  })
+
+  it('of CATENATE, texts pass through and URLs are collected, also where the mailbox is called so (RFC 4469 §5)', () => {
+    const command = 'a APPEND URL CATENATE (URL {4+}\r\n/x/y URL "/z" TEXT {2+}\r\nhi URL {2}\r\n/u) {3+}\r\nabc\r\n'
+    expect(shown(receive([octets(command)]))).toEqual([
+      'append a URL message [[],null], url /x/y, url /z, literal 2 non-sync',
+      'octets "hi"',
+      'continuation',
+      'append-text url /u, end, message [[],null], literal 3 non-sync',
+      'octets "abc"',
+      'append-text end, done',
+    ])
+    for (const mailbox of ['URL', '{3+}\r\nURL', '"(URL "', `"${'x'.repeat(300)} URL "`])
+      expect(shown(receive([octets(`a APPEND ${mailbox} {2+}\r\nhi\r\n`)])).slice(-2)).toEqual([
+        'octets "hi"',
+        'append-text end, done',
       ])
   })
 })

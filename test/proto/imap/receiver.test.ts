@@ -21,28 +21,26 @@ const conversation = octets(
 
 describe('CommandReceiver', () => {
   it('gives commands, literals and messages as RFC 9051 §4.3 and RFC 7888 §3 write them', () => {
-    const head = (mailbox: string, flags: string[], internalDate?: number) =>
-      JSON.stringify({ mailbox, flags, internalDate })
     expect(shown(receive([conversation]))).toEqual([
       'continuation',
       'command a1 LOGIN [" ","fred"," ","fat man"]',
       'command a2 LOGIN [" ","FRED FOOBAR"," ","fat man"]',
       'command a3 UID FETCH [" ","1:","*"," ","flags"]',
-      `append a4 ${message.length} sync ${head('saved-messages', ['\\Seen'])}`,
+      `append a4 saved-messages message [["\\\\Seen"],null], literal ${message.length} sync`,
       `octets ${JSON.stringify(message)}`,
-      'append-end',
-      `append a5 ${message.length} non-sync ${head('INBOX', [], 837596665)}`,
+      'append-text end, done',
+      `append a5 INBOX message [[],837596665], literal ${message.length} non-sync`,
       `octets ${JSON.stringify(message)}`,
-      'append-end',
-      `append a6 0 non-sync ${head('INBOX', [])}`,
-      'append-end',
+      'append-text end, done',
+      'append a6 INBOX message [[],null], literal 0 non-sync',
+      'append-text end, done',
       'continuation',
       'command a7 XPIG-LATIN [" ",""]',
       'fault * BAD - go on: tag: expected a tag at octet 0',
       'fault * BAD - go on: tag: expected a tag at octet 0',
       'fault a8 BAD - go on: CRLF: expected CR before LF',
       'fault * BAD - go on: literal: not allowed before tag and command',
-      'fault a9 BAD - go on: literal8: "~{" is not offered here; send a literal that starts with "{"',
+      'fault a9 BAD - go on: literal8: "~{" is for messages only; send a literal that starts with "{"',
       'fault a10 BAD - go on: SP: expected a space at octet 7',
       'command a11 LOGOUT []',
     ])
@@ -112,7 +110,7 @@ function kindsOf(pieces: readonly Buffer[]): unknown[] {
   for (const piece of pieces) {
     receiver.push(piece)
     for (let event = receiver.next(); event !== undefined; event = receiver.next()) {
-      if (event.type === 'append') receiver.accept()
+      if ('literal' in event && event.literal !== undefined) receiver.accept()
       if (event.type === 'fault') kinds.push([event.tag, event.text])
       else if (event.type === 'command') kinds.push([event.command.tag, event.command.name, event.command.uid])
       else if (event.type !== 'octets') kinds.push(event.type)

@@ -75,7 +75,8 @@ describe('responses as the RFCs write them', () => {
       [320, 3958],
     ].map(([source, target]) => [source as Uid, target as Uid] as const)
     expect(formatCopyUid(38505, pairs)).toBe('COPYUID 38505 304,319:320 3956:3958')
-    expect(formatAppendUid(38505, 3955 as Uid)).toBe('APPENDUID 38505 3955')
+    expect(formatAppendUid(38505, [3955] as Uid[])).toBe('APPENDUID 38505 3955')
+    expect(formatAppendUid(38505, [3955, 3956, 3957, 3960] as Uid[])).toBe('APPENDUID 38505 3955:3957,3960')
   })
 })
 

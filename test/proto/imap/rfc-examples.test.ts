@@ -1,7 +1,7 @@
 /** Every command that a client sends in the examples of RFC 3501 §6 and the transcript of §8, and those of the extensions. */
 
 import { describe, expect, it } from 'vitest'
-import { readAppendHead } from '#src/proto/imap/append.ts'
+import { AppendReader, readAppendMailbox } from '#src/proto/imap/append.ts'
 import { readAuthenticateArgs, readAuthenticateResponse } from '#src/proto/imap/authenticate.ts'
 import { readCopyArgs } from '#src/proto/imap/copy.ts'
 import { readCreateArgs } from '#src/proto/imap/create.ts'
@@ -68,8 +68,12 @@ const rows: readonly Row[] = [
   ],
   [
     'A003 APPEND saved-messages (\\Seen) {310}',
-    readAppendHead,
-    { ...mailbox('saved-messages'), flags: ['\\Seen'], internalDate: undefined },
+    (args) => [readAppendMailbox(args), ...new AppendReader().read(args, true)],
+    [
+      'saved-messages',
+      { step: 'message', flags: ['\\Seen'], internalDate: undefined, isCatenated: false },
+      { step: 'literal' },
+    ],
   ],
   ['FXXZ CHECK', readNoArgs, undefined],
   ['A341 CLOSE', readNoArgs, undefined],

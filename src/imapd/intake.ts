@@ -1,0 +1,113 @@
+/** Puts the messages of an APPEND into a mailbox: all of them in one commit, or none. Octets pass through to the store and are never held. RFC 3502 */
+
+import type { Uid } from '../base/ids.ts'
+import { AppendReader } from '../proto/imap/append.ts'
+import type { TokenReader } from '../proto/imap/token-reader.ts'
+import type { Addition } from '../server/quotas.ts'
+import type { Delivery, MessageSink } from '../store/types.ts'
+import { Refusal } from './replies.ts'
+import type { Session } from './session.ts'
+import type { Target } from './target.ts'
+import type { Upload } from './upload.ts'
+
+/** Of one command. */
+const maxMessages = 100_000
+
+export class Intake {
+  readonly #session: Session
+  readonly #target: Target
+  readonly #upload: Upload | undefined
+  readonly #delivery: Delivery
+  /** What has come, and what is announced. */
+  #octets = 0
+  #messages = 0
+  /** There was room for this. */
+  #checked: Addition = { octets: 0, messages: 0 }
+  /** The message that comes. */
+  #sink: MessageSink | undefined
+  #sizeOctets = 0
+
+  /** `delivery`: one to the target's mailbox. `upload`: what follows the text, if anything does. */
+  constructor(session: Session, target: Target, delivery: Delivery, upload: Upload | undefined) {
+    this.#session = session
+    this.#target = target
+    this.#delivery = delivery
+    this.#upload = upload
+  }
+
+  /** Reads the command to its end. Throws SyntaxFault, Refusal, StoreError: then nothing of it may be committed. */
+  async read(args: TokenReader, reader = new AppendReader()): Promise<void> {
+    let text = args
+    for (;;) {
+      const followed = this.#upload?.literal !== undefined
+      for (const step of reader.read(text, followed)) {
+        switch (step.step) {
+          case 'message':
+            if (step.isCatenated) throw new Refusal('BAD', undefined, 'CATENATE is not offered')
+            this.#begin(step.flags, step.internalDate)
+            break
+          case 'literal':
+            await this.#literal(this.#upload!)
+            break
+          case 'url':
+            throw new Refusal('NO', 'CANNOT', 'URLs are not taken')
+          case 'end':
+            await this.#end()
+            break
+        }
+      }
+      if (!followed) return
+      text = this.#upload!.text
+    }
+  }
+
+  /** The UIDs in the order of the messages. Throws StoreError. */
+  async commit(): Promise<readonly Uid[]> {
+    const addition = { octets: this.#octets, messages: this.#messages }
+    const delivered = await this.#target.adding(addition, () => this.#delivery.commit())
+    return delivered.map((one) => {
+      if (!('uid' in one)) throw new Error('a message without origin was not taken')
+      return one.uid
+    })
+  }
+
+  #begin(flags: readonly string[], internalDate: number | undefined): void {
+    if (++this.#messages > maxMessages)
+      throw new Refusal('NO', 'LIMIT', `At most ${maxMessages} messages in one APPEND`)
+    const now = Math.floor(this.#session.services.clock.now() / 1000)
+    this.#sizeOctets = 0
+    this.#sink = this.#delivery.add({
+      internalDate: internalDate ?? now,
+      flags: flags.filter(this.#target.keepsFlag),
+    })
+  }
+
+  async #literal(upload: Upload): Promise<void> {
+    await this.#grow(upload.literal!.sizeOctets)
+    for await (const chunk of upload.octets()) {
+      const written = this.#sink!.write(chunk)
+      if (written !== undefined) await written
+    }
+  }
+
+  /** So much is to be added to the message. Said before it is asked for. RFC 7889 §4, RFC 9208 §4.3.1 */
+  async #grow(octets: number): Promise<void> {
+    const { appendOctets } = this.#session.services.settings()
+    this.#sizeOctets += octets
+    this.#octets += octets
+    if (this.#sizeOctets > appendOctets)
+      throw new Refusal('NO', 'TOOBIG', `message is larger than ${appendOctets} octets`)
+    // Counted again when it has doubled: a count looks at every mailbox. The commit decides.
+    const { octets: octetsChecked, messages } = this.#checked
+    if (this.#octets <= 2 * octetsChecked && this.#messages <= 2 * messages) return
+    this.#checked = { octets: this.#octets, messages: this.#messages }
+    await this.#target.checkRoom(this.#checked)
+  }
+
+  async #end(): Promise<void> {
+    // Also how a client cancels. RFC 3502
+    if (this.#sizeOctets === 0) throw new Refusal('NO', 'CANNOT', 'A message is not empty')
+    const ended = this.#sink!.end()
+    if (ended !== undefined) await ended
+  }
+}
