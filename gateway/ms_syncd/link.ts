@@ -28,10 +28,12 @@ export interface Passes {
   /** Of the last one of them: messages there, what it did not get, and mailboxes that it could not open. */
   readonly listed: number
   readonly missing: number
+  /** Announced ones that are missing there, which is not believed yet. */
+  readonly toCome: number
   readonly leftOut: readonly string[]
 }
 
-export const nothingPassed: Passes = { whole: 0, listed: 0, missing: 0, leftOut: [] }
+export const nothingPassed: Passes = { whole: 0, listed: 0, missing: 0, toCome: 0, leftOut: [] }
 
 /** Told what happens (`begun`, `started`, `proven`, then `done`, `failed`, `abandoned` or `heldBack`), it says when the next session is due. */
 export class BackendLink {
@@ -170,10 +172,20 @@ export class BackendLink {
     this.#outcome = undefined
     // A prompt that came meanwhile stands: what it was about may have been missed.
     this.#schedule(jitter)
-    const { fetched, fetchedOctets, failed, expungedHere, pushedOut, deletedThere, listed, leftOut = [] } = result
+    const {
+      fetched,
+      fetchedOctets,
+      failed,
+      expungedHere,
+      pushedOut,
+      deletedThere,
+      listed,
+      toCome = 0,
+      leftOut = [],
+    } = result
     this.#doneAt = this.#clock.now()
     this.#held = result.held
-    this.passes = { whole: this.passes.whole + 1, listed, missing: failed, leftOut }
+    this.passes = { whole: this.passes.whole + 1, listed, missing: failed, toCome, leftOut }
     this.#totals = {
       ...this.#totals,
       sessions: this.#totals.sessions + 1,

@@ -32,6 +32,8 @@ export interface PullCounts {
   readonly here: number
   /** Those that they list and don't give. */
   readonly notGiven: number
+  /** Those that are announced here and have gone there before they came, which is not believed yet. Absent: none. */
+  readonly toCome?: number
   /** Mailboxes that they list and don't open, as they call them; each is counted in `notGiven` once. Absent: none. */
   readonly leftOut?: readonly string[]
   /** Pulled since the order. */

@@ -11,6 +11,8 @@ import type { BringBeside, MigrationJournal, PullCounts, PullOrder, RecordedOrde
 const passesForAll = 3
 /** Between them. */
 const passEveryMs = 60_000
+/** While it is to be seen whether the old server has really lost what it does not list any more. */
+const seldomMs = 900_000
 
 export interface MigrationParts {
   readonly order: PullOrder
@@ -147,7 +149,7 @@ export class Migration {
   ): Promise<boolean> {
     if (this.#isOver || (password === undefined && !this.#isAlone)) return false
     for (const link of links)
-      if (link.passes.whole > 0 && !isPulled(link)) link.promptAt(this.#parts.clock.monotonic() + passEveryMs)
+      if (link.passes.whole > 0 && !isPulled(link)) link.promptAt(this.#parts.clock.monotonic() + pauseMs(link))
     if (!links.every(isPulled) || !this.#hasLeft(links, onLeft)) {
       this.#tell((journal, order) => journal.passed(order, countsOf(links)))
       return false
@@ -199,16 +201,22 @@ const maxLeftOut = 100
 const countsOf = (links: readonly BackendLink[]): PullCounts => {
   const sum = (count: (link: BackendLink) => number) => links.reduce((total, link) => total + count(link), 0)
   const leftOut = links.flatMap(({ passes }) => passes.leftOut)
+  const toCome = sum(({ passes }) => passes.toCome)
   return {
     listed: sum(({ passes }) => passes.listed),
     here: sum(({ passes, taken }) =>
       passes.whole > 0 ? passes.listed - (passes.missing - passes.leftOut.length) : taken.messages,
     ),
     notGiven: sum(({ passes }) => passes.missing),
+    ...(toCome === 0 ? {} : { toCome }),
     ...(leftOut.length === 0 ? {} : { leftOut: leftOut.slice(0, maxLeftOut) }),
     octets: sum(({ taken }) => taken.octets),
   }
 }
 
+/** What has gone there before it came may be given back: until that is settled, the account is not made. docs/decisions/0290-mail-that-went-before-it-came.md */
 const isPulled = ({ passes }: BackendLink): boolean =>
-  passes.whole > 0 && (passes.missing === 0 || passes.whole >= passesForAll)
+  passes.whole > 0 && passes.toCome === 0 && (passes.missing === 0 || passes.whole >= passesForAll)
+
+const pauseMs = ({ passes }: BackendLink): number =>
+  passes.toCome === 0 ? passEveryMs : Math.min(passEveryMs * passes.whole, seldomMs)

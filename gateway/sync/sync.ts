@@ -91,6 +91,8 @@ export interface SyncResult {
   readonly flagsThere: number
   /** Missing at the backend, kept here because the listing is not believed. */
   readonly held: number
+  /** Of those, announced ones that have not come: nobody has their octets now. Absent: none. */
+  readonly toCome?: number
   /** The backend said that it answers slower, because too much is asked of it. */
   readonly slowed: boolean
 }

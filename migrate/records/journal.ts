@@ -93,7 +93,15 @@ export class RecordJournal implements MigrationJournal {
   }
 
   passed({ userId }: RecordedOrder, counts: PullCounts): void {
-    this.#note(userId, (was) => was && this.#counted(was, counts))
+    this.#note(userId, (was) => {
+      // Sessions that broke off before are made good.
+      if (was?.state !== 'pulling' && was?.state !== 'failed') return was && this.#counted(was, counts)
+      return this.to(
+        this.#counted(was, counts),
+        'pulling',
+        counts.toCome === undefined ? undefined : goneThere(counts.toCome),
+      )
+    })
   }
 
   broke({ userId }: RecordedOrder, reason: string, goesOn: boolean, counts: PullCounts): void {
@@ -148,6 +156,9 @@ export class RecordJournal implements MigrationJournal {
     }
   }
 }
+
+const goneThere = (messages: number): string =>
+  `the old server lists ${messages} messages no more that it had and has not given; the account is made when it has given them, or has been without them for a day`
 
 const isClosed = ({ state }: MigrationRecord): boolean => state === 'closed' || state === 'rolled-back'
 

@@ -87,9 +87,10 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
   const { by, properties } = account
   if (!Array.isArray(properties) || !properties.every(isProperty)) throw damaged('has properties that are none')
   if (!isJsonObject(counts)) throw damaged('has no counts')
-  const { listed, here, notGiven, octets: pulled, leftOut } = counts
+  const { listed, here, notGiven, octets: pulled, toCome, leftOut } = counts
   if (!isCount(listed) || !isCount(here) || !isCount(notGiven) || !isCount(pulled))
     throw damaged('has counts that are none')
+  if (toCome !== undefined && !isCount(toCome)) throw damaged('has counts that are none')
   if (leftOut !== undefined && !isTexts(leftOut)) throw damaged('has names of mailboxes that are none')
   return {
     userId: userId as UserId,
@@ -101,7 +102,11 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
     ...text('wave'),
     ...(json.atOldServer === true ? { atOldServer: true } : {}),
     account: { by, properties, ...(account.renumbered === true ? { renumbered: true } : {}) },
-    counts: { listed, here, notGiven, octets: pulled, ...(leftOut === undefined ? {} : { leftOut }) },
+    counts: {
+      ...{ listed, here, notGiven, octets: pulled },
+      ...(toCome === undefined ? {} : { toCome }),
+      ...(leftOut === undefined ? {} : { leftOut }),
+    },
     ...besideOf(json.beside, damaged),
     ...text('secret'),
   }

@@ -62,6 +62,8 @@ export type ToldMigration = {
   readonly listed: number
   readonly here: number
   readonly notGiven: number
+  /** Announced here and gone there before they came, which is not believed yet; absent: none. */
+  readonly toCome?: number
   /** Mailboxes that the old server lists and does not open, in `notGiven` as one each. */
   readonly leftOut?: readonly string[]
   readonly octets: number

@@ -79,6 +79,27 @@ export async function stateHere(
   return { here, departed, own, stale, staleDeparted, later }
 }
 
+/** UIDs there of messages that are announced here, ascending; `uidValidity` undefined: under any. */
+export function announcedOf(mailbox: Mailbox, url: string, uidValidity?: number): readonly Uid[] {
+  const found: Uid[] = []
+  for (const uid of mailbox.messages.announced()) {
+    const from = parseOrigin(url, mailbox.byUid(uid)?.origin ?? '')
+    if (from !== undefined && (uidValidity === undefined || from.uidValidity === uidValidity)) found.push(from.uid)
+  }
+  return found.sort((a, b) => a - b)
+}
+
+/** Messages of this backend that are announced in a mailbox. Throws StoreError. */
+export async function countAnnounced(account: Account, url: string, name: string): Promise<number> {
+  try {
+    await using mailbox = await account.open(name)
+    return announcedOf(mailbox, url).length
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'not-found') return 0
+    throw error
+  }
+}
+
 /** Whether a mailbox has messages that this backend never had. Throws StoreError. */
 export async function hasOwn(account: Account, url: string, name: string): Promise<boolean> {
   try {

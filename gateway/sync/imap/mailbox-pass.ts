@@ -12,7 +12,7 @@ import { readAway, uidsInjected } from './away.ts'
 import { fetchMessages } from './fetch.ts'
 import { findAgain, findSent, giveUp, nothingLost } from './find-again.ts'
 import { flagsHere, storableFlags } from './flags-here.ts'
-import { type HereState, stateHere } from './here.ts'
+import { announcedOf, type HereState, stateHere } from './here.ts'
 import { noteOthers } from './kept-uids.ts'
 import type { MailboxMark } from './memory.ts'
 import { observe, type PassMark } from './observe.ts'
@@ -38,6 +38,8 @@ export interface MailboxCounts {
   flagsThere: number
   failed: number
   held: number
+  /** Announced, missing there, and not believed to be gone. */
+  toCome: number
 }
 
 /** What is left to do when all mailboxes were looked into. */
@@ -130,6 +132,7 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
       flagsThere: 0,
       failed: 0,
       held: plan.held,
+      toCome: 0,
     }
 
     if (plan.flagsThere.length > 0) await storeFlags(control, plan.flagsThere)
@@ -156,9 +159,10 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
     const announced = announcedOf(mailbox, url, uidValidity)
     const rowsOf = (uids: readonly Uid[]) =>
       uids.flatMap((uid) => mailbox.byOrigin(originOf(url, uidValidity, uid))?.uid ?? [])
+    const missingRows = gone.size === 0 ? [] : announced.filter((uid) => gone.has(uid))
     // A loss that is not believed yet takes nothing out.
-    if (there.complete && plan.held === 0)
-      await mailbox.withdraw(rowsOf(gone.size === 0 ? [] : announced.filter((uid) => gone.has(uid))))
+    if (there.complete && plan.held === 0) await mailbox.withdraw(rowsOf(missingRows))
+    else counts.toCome = missingRows.length
     const coming = gone.size === 0 ? announced : announced.filter((uid) => !gone.has(uid))
     // An announced message that was taken out, by a pass that then died: as long as that is remembered, it can't come.
     const readmitted = wanted.filter((uid) => state.departed.get(uid) === 'backend')
@@ -276,16 +280,6 @@ export async function passMailbox(request: MailboxPassRequest): Promise<MailboxR
 
 /** GW-07's like for IMAP: the rest follows in the next pass. */
 const deletionsPerPass = 10_000
-
-/** UIDs there of messages that are announced here, ascending. */
-function announcedOf(mailbox: Mailbox, url: string, uidValidity: number): readonly Uid[] {
-  const found: Uid[] = []
-  for (const uid of mailbox.messages.announced()) {
-    const from = parseOrigin(url, mailbox.byUid(uid)?.origin ?? '')
-    if (from?.uidValidity === uidValidity) found.push(from.uid)
-  }
-  return found.sort((a, b) => a - b)
-}
 
 function isHere(mailbox: Mailbox, origin: string): boolean {
   const known = mailbox.byOrigin(origin)

@@ -17,7 +17,7 @@ import { announceAll } from './announce.ts'
 import { type Awaited, awaitedElsewhere } from './awaited.ts'
 import type { Belonging } from './belonging.ts'
 import { finishMailbox } from './finish-mailbox.ts'
-import { hasOwn } from './here.ts'
+import { countAnnounced, hasOwn } from './here.ts'
 import { keepUids } from './kept-uids.ts'
 import { isSameMark, listThere } from './list.ts'
 import { type MailboxPassRequest, type MailboxRest, passMailbox } from './mailbox-pass.ts'
@@ -88,6 +88,7 @@ export async function syncAccount(request: PassRequest): Promise<SyncResult> {
       { path, name, until: tree.numbers.get(idHere) ?? (0 as ModSeq), moved: new Set() },
     ]),
   )
+  for (const name of tree.unlisted) totals.toCome += await countAnnounced(account, url, name)
   const awaiting = announces ? await announceAll(request, tree.pairs) : new Set<MailboxId>()
   request.onUsable?.()
   const met = new Met()
@@ -162,6 +163,7 @@ class Totals {
   failed = 0
   leftOut: readonly string[] = []
   held = 0
+  toCome = 0
   expungedHere = 0
   pushedOut = 0
   deletedThere = 0
@@ -187,12 +189,17 @@ class Totals {
     this.flagsThere += counts.flagsThere
     this.failed += counts.failed
     this.held += counts.held
+    this.toCome += counts.toCome
     if (counts.unsent > 0) this.unfinished = true
   }
 
   result(): SyncResult {
-    const { refused, unfinished, leftOut, ...counts } = this
-    return leftOut.length === 0 ? counts : { ...counts, leftOut }
+    const { refused, unfinished, leftOut, toCome, ...counts } = this
+    return {
+      ...counts,
+      ...(toCome === 0 ? {} : { toCome }),
+      ...(leftOut.length === 0 ? {} : { leftOut }),
+    }
   }
 }
 

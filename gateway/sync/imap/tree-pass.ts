@@ -18,6 +18,8 @@ export interface ListedPair extends KnownPair {
 
 export interface TreeInStep {
   readonly pairs: readonly ListedPair[]
+  /** Names here of mailboxes that are not listed, and not believed to be gone. */
+  readonly unlisted: readonly string[]
   /** HIGHESTMODSEQ here of each mailbox, of a moment before any of them was looked into. */
   readonly numbers: ReadonlyMap<MailboxId, ModSeq>
   readonly refused: boolean
@@ -141,6 +143,7 @@ export async function bringTreesIntoStep(
       .filter(({ isListed }) => isListed)
       .map(({ isListed, ...pair }) => ({ ...pair, status: listed.get(pair.path)?.status }))
       .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX')),
+    unlisted: paired.flatMap(({ isListed, name }) => (isListed ? [] : [name])),
     numbers,
     refused: made.refused,
     leftOut,
