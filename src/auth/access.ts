@@ -26,6 +26,10 @@ export const administers = (config: Config, userId: UserId, other: UserId, local
   return config.all('domain_rule').every((some) => !isAdminBy(some, other) || isAdminBy(some, userId))
 }
 
+/** Whether there is anybody whom the user, logged in at this address, administers beside himself. */
+export const isAdministrator = (config: Config, userId: UserId, localAddress: string): boolean =>
+  isAdminUser(config, userId, localAddress) || config.all('domain_rule').some((rule) => isAdminBy(rule, userId))
+
 const isAdminBy = ({ domain, admins }: DomainRule, userId: UserId): boolean =>
   admins.some((admin) => orUndefined(() => canonicalUserId(admin, domain)) === userId)
 

@@ -11,7 +11,7 @@ import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
 import { readsClearPasswords, usesDirectory } from '../config/directory.ts'
-import { administers, serviceAccess } from './access.ts'
+import { administers, isAdministrator, serviceAccess } from './access.ts'
 import { openAccountSource } from './account-source.ts'
 import type { AccountRecord } from './accounts.ts'
 import { createHashPool, type HashPool, hashThreads } from './hash-pool.ts'
@@ -114,7 +114,9 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
       const admitted = { user: own ? user : acting, userId: acting, password: own ? password : undefined }
       await tellAdmitted(ask, admitted, timeoutMs, place.signal, log)
     }
-    return { userId: acting }
+    return isAdministrator(config, account.userId, place.localAddress)
+      ? { userId: acting, byAdministrator: true }
+      : { userId: acting }
   }
 
   /** A directory has limits of its own. */

@@ -45,6 +45,8 @@ export interface Passage {
 /** A decided login. */
 export interface Login {
   readonly userId: UserId
+  /** Whoever proved to be somebody may act for others, whether he did so now or not. */
+  readonly byAdministrator?: boolean
   /** The user's mail is at the old server still: the session goes on there. */
   readonly passage?: Passage
 }

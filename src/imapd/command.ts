@@ -11,7 +11,10 @@ export type StateName = 'not-authenticated' | 'authenticated' | 'selected'
 /** What a capability may depend on. */
 export interface Circumstances {
   readonly loggedIn: boolean
+  /** By credentials of somebody who may act for others. */
+  readonly byAdministrator: boolean
   readonly canUpgrade: boolean
+  readonly isCompressed: boolean
   /** What a client may log in with now. IMAP-08 */
   readonly offer: Offer
   readonly gatewayMode: boolean

@@ -19,7 +19,7 @@ export async function logIn(session: Session, decide: (place: LoginPlace) => Pro
       secure: connection.channel !== undefined,
     })
     const { userId, passage } = login
-    return await (passage === undefined ? session.login(userId) : passThrough(session, { userId, passage }))
+    return await (passage === undefined ? session.login(login) : passThrough(session, { userId, passage }))
   } catch (error) {
     if (error instanceof AuthError && error.kind === 'bad-credentials') await session.loginRefused()
     throw error

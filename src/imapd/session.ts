@@ -3,13 +3,13 @@
  * Commands are processed one after another in the order they came (§5.5); clients may send the next before the answer.
  */
 
-import type { Authenticator } from '../auth/types.ts'
+import type { Authenticator, Login } from '../auth/types.ts'
 import type { Clock } from '../base/clock.ts'
 import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Announcement, EventBus } from '../events/types.ts'
-import { authenticatedLimits } from '../proto/imap/limits.ts'
+import { authenticatedLimits, preAuthLimits } from '../proto/imap/limits.ts'
 import type { ReceiverEvent, ReceiverFault } from '../proto/imap/receiver-events.ts'
 import { capabilityCode, formatContinuation, formatStatusResponse } from '../proto/imap/response.ts'
 import { Output } from '../server/output.ts'
@@ -47,15 +47,24 @@ const failedLogins = 3
 /** Pause after the first refused login, doubled with each more. */
 const refusalPauseMs = 250
 
+/** Whoever is logged in. */
+interface User {
+  readonly id: UserId
+  readonly account: Account
+  readonly hierarchy: Hierarchy
+  /** By credentials of somebody who may act for others. */
+  readonly byAdministrator: boolean
+}
+
 export class Session {
   readonly connection: ClientConnection
   readonly services: Services
   readonly output: Output
   readonly input: Input
   readonly log: Log
-  readonly enabled = new Enabled()
+  enabled = new Enabled()
   #presence: Announcement
-  #user: { readonly id: UserId; readonly account: Account; readonly hierarchy: Hierarchy } | undefined
+  #user: User | undefined
   #view: View | undefined
   /** As the user calls the selected mailbox. */
   #viewName = ''
@@ -119,11 +128,13 @@ export class Session {
   }
 
   get circumstances(): Circumstances {
-    const { channel, canUpgrade } = this.connection
+    const { channel, canUpgrade, isCompressed } = this.connection
     const { settings, authenticator } = this.services
     return {
       loggedIn: this.#user !== undefined,
+      byAdministrator: this.#user?.byAdministrator === true,
       canUpgrade,
+      isCompressed,
       offer: authenticator.offer(channel),
       gatewayMode: settings().gatewayMode,
       appendOctets: settings().appendOctets,
@@ -155,13 +166,13 @@ export class Session {
   }
 
   /** The client proved who it is. */
-  async login(userId: UserId): Promise<Completion> {
+  async login({ userId, byAdministrator = false }: Login): Promise<Completion> {
     const { settings, store } = this.services
     const account = store.account(userId)
     const hierarchy = new Hierarchy(userId, store, () => settings().sharing, this.log)
     await account.ensure()
     await this.#ensureShared(hierarchy)
-    this.#user = { id: userId, account, hierarchy }
+    this.#user = { id: userId, account, hierarchy, byAdministrator }
     const { appendOctets, idleMs, loginAlert } = settings()
     this.input.limit(authenticatedLimits(appendOctets))
     this.connection.authenticated(userId)
@@ -169,6 +180,22 @@ export class Session {
     this.#presence.update({ user: userId, activity: 'authenticated' })
     if (loginAlert !== undefined && loginAlert !== '') this.untagged('OK', loginAlert, 'ALERT')
     return { code: capabilityCode(this.capabilities), text: 'Logged in' }
+  }
+
+  /**
+   * Forgets everything but the connection, its TLS, and what counts against the client: whatever a session keeps of a user ends here.
+   * RFC 8437 §3, §4.1
+   */
+  async unauthenticate(): Promise<void> {
+    await this.unselect()
+    this.enabled = new Enabled()
+    this.log.log('info', 'logout', { user: this.userId })
+    this.#user = undefined
+    this.#viewed = undefined
+    this.#viewName = ''
+    this.input.limit(preAuthLimits)
+    this.connection.unauthenticated()
+    this.#presence.update({ user: '', activity: 'connected', mailbox: '' })
   }
 
   /** The client proved who it is, and goes on at the old server. */

@@ -7,11 +7,13 @@
  * - After STARTTLS nothing that came before it is looked at.
  */
 import type { Socket } from 'node:net'
+import type { InflateRaw } from 'node:zlib'
 import type { Channel } from '../auth/sasl/mechanism.ts'
 import { systemClock } from '../base/clock.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import { channelOf } from './channel.ts'
+import { Compression } from './deflate.ts'
 import type { Secured } from './tls-acceptor.ts'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from './types.ts'
 
@@ -60,6 +62,7 @@ export class SocketConnection implements ClientConnection {
   readonly #queue: Buffer[] = []
   readonly #highWaterOctets: number
   #socket: Socket
+  #compression: Compression | undefined
   #channel: Channel | undefined
   #upgrading = false
   #closed: Promise<void> | undefined
@@ -93,6 +96,10 @@ export class SocketConnection implements ClientConnection {
 
   get canUpgrade(): boolean {
     return this.#options.startTls !== undefined && this.#channel === undefined
+  }
+
+  get isCompressed(): boolean {
+    return this.#compression !== undefined
   }
 
   get signal(): AbortSignal {
@@ -139,9 +146,15 @@ export class SocketConnection implements ClientConnection {
     this.#options.onAuthenticated()
   }
 
+  unauthenticated(): void {
+    this.#userHere = undefined
+    this.#loginWaitMs = this.#options.limits.loginWaitMs
+    this.setIdleTimeout(this.#loginWaitMs)
+  }
+
   read(): Promise<Buffer | undefined> {
     if (this.#reader || this.#upgrading) throw new Error('one read or upgrade at a time')
-    const octets = this.#socket.destroyed ? null : (this.#socket.read() as Buffer | null)
+    const octets = this.#socket.destroyed ? null : (this.#source.read() as Buffer | null)
     if (octets !== null) return Promise.resolve(octets)
     if (this.#ended || this.#closed || this.#socket.destroyed) return Promise.resolve(undefined)
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
@@ -179,7 +192,7 @@ export class SocketConnection implements ClientConnection {
     if (this.#reader) throw new Error('upgrade while reading')
     this.#upgrading = true
     const plain = this.#socket
-    plain.off('readable', this.#onReadable).off('end', this.#onEnd)
+    this.#leaveSource()
     try {
       await this.#belowMark(1)
       plain.off('close', this.#onClose)
@@ -194,6 +207,30 @@ export class SocketConnection implements ClientConnection {
       this.#upgrading = false
     }
     this.#attach()
+  }
+
+  async compress(): Promise<void> {
+    if (this.#reader || this.#compression) throw new Error('compression while reading or twice')
+    await this.#belowMark(1)
+    this.#leaveSource()
+    this.#compression = new Compression(this.#socket)
+    this.#compression.inflated.on('error', ({ message }) =>
+      this.destroy(`what the client sends is not compressed properly: ${message}`),
+    )
+    this.#readSource()
+  }
+
+  async uncompress(): Promise<void> {
+    if (this.#compression === undefined) return
+    if (this.#reader) throw new Error('the end of compression while reading')
+    await this.#belowMark(1)
+    const { readableLength, writableLength } = this.#compression.inflated
+    if (readableLength + writableLength > 0) {
+      this.destroy('octets came behind the end of compression before its answer')
+      throw new ConnectionLost('octets came behind the end of compression')
+    }
+    this.#endCompression()
+    this.#readSource()
   }
 
   close(): Promise<void> {
@@ -218,23 +255,39 @@ export class SocketConnection implements ClientConnection {
       resolve()
     })
     // Unread input would make the system answer with a reset, which can take the last words with it.
-    socket.off('readable', this.#onReadable)
-    socket.resume()
+    this.#endCompression()
+    socket.on('end', this.#onEnd).resume()
     socket.end()
     await promise
   }
 
   #attach(): void {
-    this.#socket
-      .on('readable', this.#onReadable)
-      .on('end', this.#onEnd)
-      .on('error', this.#onError)
-      .on('close', this.#onClose)
+    this.#socket.on('error', this.#onError).on('close', this.#onClose)
+    this.#readSource()
+  }
+
+  /** Where the session's octets come from. */
+  get #source(): Socket | InflateRaw {
+    return this.#compression?.inflated ?? this.#socket
+  }
+
+  #readSource(): void {
+    this.#source.on('readable', this.#onReadable).on('end', this.#onEnd)
+  }
+
+  #leaveSource(): void {
+    this.#source.off('readable', this.#onReadable).off('end', this.#onEnd)
+  }
+
+  #endCompression(): void {
+    this.#leaveSource()
+    this.#compression?.end()
+    this.#compression = undefined
   }
 
   readonly #onReadable = (): void => {
     if (!this.#reader) return
-    const octets = this.#socket.read() as Buffer | null
+    const octets = this.#source.read() as Buffer | null
     if (octets !== null) this.#settleRead(octets)
   }
 
@@ -250,6 +303,7 @@ export class SocketConnection implements ClientConnection {
 
   readonly #onClose = (): void => {
     clearTimeout(this.#stallTimer)
+    this.#endCompression()
     this.#queue.length = 0
     this.#queuedOctets = 0
     this.#gone.abort(new ConnectionLost('the connection is closed'))
@@ -299,7 +353,7 @@ export class SocketConnection implements ClientConnection {
     const batch = this.#takeBatch()
     this.#inFlight = true
     this.#stallTimer ??= this.#watchProgress(this.#options.limits.fullQueueStallMs)
-    this.#socket.write(batch, (error) => {
+    const sent = (error?: Error | null) => {
       this.#inFlight = false
       if (error) return
       this.#progressAt = systemClock.monotonic()
@@ -310,7 +364,9 @@ export class SocketConnection implements ClientConnection {
         for (const waiter of waiting) if (this.#queuedOctets < waiter.belowOctets) waiter.resolve()
       }
       this.#pump()
-    })
+    }
+    if (this.#compression === undefined) this.#socket.write(batch, sent)
+    else this.#compression.write(batch, sent)
   }
 
   #takeBatch(): Buffer {

@@ -17,6 +17,8 @@ export interface ClientConnection {
   readonly channel: Channel | undefined
   /** STARTTLS/STLS can be offered: a certificate is configured and TLS is not active yet. */
   readonly canUpgrade: boolean
+  /** Octets pass compressed both ways. */
+  readonly isCompressed: boolean
   /** Aborted when the connection is gone or the daemon stops at once. */
   readonly signal: AbortSignal
   /**
@@ -35,12 +37,21 @@ export interface ClientConnection {
   setIdleTimeout(ms: number): void
   /** The client logged in: ends the limits on connections that have not (login time, connections per address). `here`: whose mail it works on, unless that is at another server. */
   authenticated(here?: UserId): void
+  /** The client is nobody again: the login time begins anew. It keeps its place among those who have logged in. */
+  unauthenticated(): void
   /**
    * Runs the TLS handshake. Octets that were received but not read yet make it fail and close (command injection, RFC 9051 §11.1):
    * the caller must have consumed its input exactly up to the command. Call it right behind the `write` of the positive
    * reply, without an `await` between them: it sends that reply, and what arrives from then on belongs to the handshake.
    */
   upgrade(): Promise<void>
+  /**
+   * From here on octets pass compressed, both ways: what was written before leaves in the clear, what was not read yet counts as
+   * compressed. Call it right behind the `write` of the positive reply. A client whose octets are no DEFLATE is cut. RFC 4978
+   */
+  compress(): Promise<void>
+  /** The other way round; nothing when octets are not compressed. Cuts a client that sent more before the reply. RFC 8437 §4.1 */
+  uncompress(): Promise<void>
   /** Flushes what is queued, then closes. */
   close(): Promise<void>
   /** The session is to end: say goodbye (BYE) at the next opportunity. The reason is an Error that says why. */

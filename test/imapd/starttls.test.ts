@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningImapd, startImapd } from './support.ts'
+import { Peer } from './transcript.ts'
 
 const user = 'anna@example.org'
 let imapd: RunningImapd
@@ -56,5 +57,18 @@ describe('STARTTLS', () => {
   it('with a command half in front of it', async () => {
     const heard = await say(['a STARTTLS\r\nb', ` LOGIN ${user} secret\r\n`])
     expect(heard).not.toMatch(/^b /m)
+  })
+
+  it('comes before compression: RFC 4978 §3', async () => {
+    const plain = await Peer.open(imapd)
+    await plain.line()
+    expect((await plain.command('a', 'STARTTLS')).at(-1)).toMatch(/^a OK/)
+    const secure = await plain.startTls()
+    await secure.command('b', `LOGIN ${user} secret`)
+    expect(await secure.command('c', 'COMPRESS DEFLATE')).toEqual(['c OK DEFLATE active'])
+    const peer = secure.compress()
+    expect(await peer.command('d', 'STARTTLS')).toEqual(['d BAD Logged in already'])
+    expect((await peer.command('e', 'LIST "" *'))[0]).toMatch(/^\* LIST /)
+    peer.destroy()
   })
 })

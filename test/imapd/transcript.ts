@@ -17,7 +17,9 @@
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import type { Readable, Writable } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
+import { constants, createDeflateRaw, createInflateRaw } from 'node:zlib'
 
 export interface Server {
   readonly host: string
@@ -130,19 +132,21 @@ const ends = (line: string) => !line.startsWith('* ')
 /** One connection. Responses are lines with their literals in place, octets as latin1. */
 export class Peer {
   readonly #socket: Socket
+  readonly #out: Writable
   #received = ''
   #ended = false
   #wake: () => void = () => {}
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, incoming: Readable = socket, outgoing: Writable = socket) {
     this.#socket = socket
-    socket.setEncoding('latin1')
-    socket.on('data', (chunk: string) => {
+    this.#out = outgoing
+    incoming.setEncoding('latin1')
+    incoming.on('data', (chunk: string) => {
       this.#received += chunk
       this.#wake()
     })
-    socket.on('error', () => {})
-    socket.on('close', () => {
+    incoming.on('error', () => {})
+    incoming.on('close', () => {
       this.#ended = true
       this.#wake()
     })
@@ -165,12 +169,30 @@ export class Peer {
     return new Peer(socket)
   }
 
+  /** Behind the OK to COMPRESS. `chunkOctets`: of what leaves at once. */
+  compress(chunkOctets = Number.POSITIVE_INFINITY): Peer {
+    const plain = this.#socket.removeAllListeners('data')
+    const inflate = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH })
+    plain.on('data', (text: string) => inflate.write(Buffer.from(text, 'latin1')))
+    plain.on('close', () => inflate.end())
+    const deflate = createDeflateRaw({ flush: constants.Z_SYNC_FLUSH })
+    deflate.on('data', (octets: Buffer) => {
+      for (let at = 0; at < octets.length; at += chunkOctets) plain.write(octets.subarray(at, at + chunkOctets))
+    })
+    return new Peer(plain, inflate, deflate)
+  }
+
+  /** The other way round. */
+  uncompress(): Peer {
+    return new Peer(this.#socket.removeAllListeners('data'))
+  }
+
   destroy(): void {
     this.#socket.destroy()
   }
 
   write(octets: string): void {
-    this.#socket.write(octets, 'latin1')
+    this.#out.write(octets, 'latin1')
   }
 
   /** Sends a command; stops before the octets of each synchronising literal until the server asks for them. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '#src/server/types.ts'
@@ -116,23 +117,30 @@ describe('reading', () => {
 })
 
 describe('writing', () => {
+  interface Sent {
+    sent: number
+    error?: unknown
+    readonly compressed?: boolean
+  }
   /** Writes as a long FETCH does: a piece, then drain. */
-  const send =
-    (total: number, piece: number, seen: { sent: number; error?: unknown }) => async (c: ClientConnection) => {
-      c.authenticated()
-      try {
-        while (seen.sent < total) {
-          c.write(Buffer.alloc(piece, 0x61))
-          seen.sent += piece
-          await c.drain()
-        }
-      } catch (error) {
-        seen.error = error
+  const send = (total: number, piece: number, seen: Sent) => async (c: ClientConnection) => {
+    c.authenticated()
+    if (seen.compressed) await c.compress()
+    // Compression makes nothing of it.
+    const octets = randomBytes(piece)
+    try {
+      while (seen.sent < total) {
+        c.write(octets)
+        seen.sent += piece
+        await c.drain()
       }
+    } catch (error) {
+      seen.error = error
     }
+  }
 
-  it('cuts a client that does not read (IMAP-13, H8)', async () => {
-    const seen: { sent: number; error?: unknown } = { sent: 0 }
+  it.each([false, true])('cuts a client that does not read, compressed: %s (IMAP-13, H8)', async (compressed) => {
+    const seen: Sent = { sent: 0, compressed }
     await using server = await serving(send(256 << 20, 32 * 1024, seen), {
       service: { limits: { writeStallMs: 300, fullQueueStallMs: 100 } },
     })
@@ -148,7 +156,7 @@ describe('writing', () => {
 
   it('never cuts one that is slow (IMAP-13)', async () => {
     const total = 24 << 20
-    const seen: { sent: number; error?: unknown } = { sent: 0 }
+    const seen: Sent = { sent: 0 }
     await using server = await serving(send(total, 1 << 20, seen), {
       config: { max_net_buffer: 131072 },
       service: { limits: { writeStallMs: 1500, fullQueueStallMs: 1500 } },

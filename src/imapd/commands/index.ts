@@ -5,6 +5,7 @@ import { authenticate } from './authenticate.ts'
 import { capability } from './capability.ts'
 import { check } from './check.ts'
 import { close } from './close.ts'
+import { compress } from './compress.ts'
 import { copy, move } from './copy.ts'
 import { create } from './create.ts'
 import { del } from './delete.ts'
@@ -32,6 +33,7 @@ import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
+import { unauthenticate } from './unauthenticate.ts'
 import { unselect } from './unselect.ts'
 import { unsubscribe } from './unsubscribe.ts'
 
@@ -41,6 +43,7 @@ const rows: readonly Command[] = [
   capability,
   check,
   close,
+  compress,
   copy,
   create,
   del,
@@ -72,6 +75,7 @@ const rows: readonly Command[] = [
   status,
   store,
   subscribe,
+  unauthenticate,
   unselect,
   unsubscribe,
 ]
