@@ -22,7 +22,7 @@ export interface Listed {
 }
 
 interface Candidate extends MailboxEntry {
-  readonly use: string | undefined
+  readonly uses: readonly string[]
   readonly isSubscribed: boolean
 }
 
@@ -32,8 +32,8 @@ export async function* listing(session: Session, args: ExtendedListArgs): AsyncG
   const patterns = args.patterns.map((pattern) => new ListPattern(args.reference + pattern))
   if (patterns.length === 0) return
   const isWanted = (name: string) => patterns.some((pattern) => pattern.matches(name))
-  const meets = ({ isSubscribed, use }: Candidate) =>
-    criteria.every((criterion) => (criterion === 'SUBSCRIBED' ? isSubscribed : use !== undefined))
+  const meets = ({ isSubscribed, uses }: Candidate) =>
+    criteria.every((criterion) => (criterion === 'SUBSCRIBED' ? isSubscribed : uses.length > 0))
   const { hierarchy, account } = session
   const own = await hierarchy.listOwn()
   const mayBeOthers = patterns.some((pattern) => pattern.mayMatchBelow(otherUsersPrefix, sharedFoldersPrefix))
@@ -44,7 +44,7 @@ export async function* listing(session: Session, args: ExtendedListArgs): AsyncG
   const all = criteria.includes('SUBSCRIBED') ? [...entries, ...missing(entries, subscribed, recursive)] : entries
   const candidate = (entry: MailboxEntry): Candidate => ({
     ...entry,
-    use: entry.selectable ? uses.get(entry.name) : undefined,
+    uses: (entry.selectable ? uses.get(entry.name) : undefined) ?? [],
     isSubscribed: subscribed.has(entry.name),
   })
   const slice = new Slice()
@@ -66,7 +66,7 @@ export async function* listing(session: Session, args: ExtendedListArgs): AsyncG
     const isMatch = meets(found)
     if (!isMatch && !hiding.has(name)) continue
     const attributes = [hasChildren ? '\\HasChildren' : '\\HasNoChildren']
-    if (found.use !== undefined) attributes.push(found.use)
+    attributes.push(...found.uses)
     if (found.isSubscribed) attributes.push('\\Subscribed')
     yield { name, isMailbox: selectable, attributes, isMatch, below: above.has(name) ? criteria : [] }
   }

@@ -10,6 +10,7 @@ import { fold } from '../mime/fold.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, resolveSequenceNumbers, resolveUids, savedResult } from '../proto/imap/sequence-set.ts'
+import { emailObjectId, internalDateIn } from './object-id.ts'
 import { isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
@@ -68,8 +69,7 @@ export async function findMatches(
 }
 
 /** By now. */
-const isHere = (view: View, position: number): boolean =>
-  view.isHereAt(position) || view.mailbox.byUid(view.uidAt(position))?.isHere === true
+const isHere = (view: View, position: number): boolean => view.isHereAt(position) || view.recordNow(position).isHere
 
 /** Looks into the message. One that can't be read (any more) matches nothing that its octets decide. */
 async function matchesInside(test: Test, view: View, position: number, texts: readonly string[]): Promise<boolean> {
@@ -130,6 +130,11 @@ function compile(key: SearchKey, setting: Setting): Test {
       texts.add(needle)
       return (_, { text }) => text?.has(needle, key.key === 'TEXT')
     }
+    case 'EMAILID':
+      return hasEmailId(view, key.id)
+    case 'THREADID':
+      // None is told of any message. RFC 8474 §5.2
+      return () => false
     case 'LARGER':
       return (position) => view.sizeAt(position) > key.sizeOctets
     case 'SMALLER':
@@ -195,6 +200,15 @@ function hasFlag(view: View, flag: string, present: boolean): Test {
       known.set(flags, has)
     }
     return has === present
+  }
+}
+
+function hasEmailId(view: View, id: string): Test {
+  const date = internalDateIn(id)
+  return (position) => {
+    if (view.internalDateAt(position) !== date) return false
+    const record = view.recordNow(position)
+    return record.isHere ? emailObjectId(record) === id : undefined
   }
 }
 

@@ -1,14 +1,16 @@
-/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED and DELETED-STORAGE, RFC 9208 §4.1.4; SIZE, RFC 8438 §3; APPENDLIMIT, RFC 7889 §3 */
+/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED, DELETED-STORAGE: RFC 9208 §4.1.4; SIZE: RFC 8438; APPENDLIMIT: RFC 7889; MAILBOXID: RFC 8474 */
 
 import type { StatusItem, StatusValues } from '../proto/imap/status.ts'
 import type { Account, MailboxStatus } from '../store/types.ts'
 import { deletedUids } from './commands/expunge.ts'
+import { mailboxObjectId } from './object-id.ts'
 import { Slice } from './slice.ts'
 
 const valueFor: Readonly<
-  Record<Exclude<StatusItem, 'APPENDLIMIT' | 'DELETED-STORAGE'>, (status: MailboxStatus) => number>
+  Record<Exclude<StatusItem, 'APPENDLIMIT' | 'DELETED-STORAGE'>, (status: MailboxStatus) => number | string>
 > = {
   DELETED: ({ deleted }) => deleted,
+  MAILBOXID: ({ mailboxId }) => `(${mailboxObjectId(mailboxId)})`,
   MESSAGES: ({ messages }) => messages,
   RECENT: ({ recent }) => recent,
   SIZE: ({ sizeOctets }) => sizeOctets,
@@ -25,7 +27,7 @@ export async function statusValues(
   appendOctets: number,
 ): Promise<StatusValues> {
   const found = await account.status(local)
-  const values: (readonly [item: StatusItem, value: number])[] = []
+  const values: (readonly [item: StatusItem, value: number | string])[] = []
   for (const item of items) {
     if (item === 'APPENDLIMIT') values.push([item, appendOctets])
     else if (item === 'DELETED-STORAGE') values.push([item, await deletedOctets(account, local, found)])

@@ -147,6 +147,12 @@ export class View {
     return this.#read(position, recordOf)
   }
 
+  /** The same; of a message that was not here at the last look and has come since, as it is now. */
+  recordNow(position: number): MessageRecord {
+    const told = this.at(position)
+    return told.isHere ? told : (this.mailbox.byUid(told.uid) ?? told)
+  }
+
   uidAt(position: number): Uid {
     return this.#read(position, uidOf)
   }

@@ -113,17 +113,26 @@ export class Hierarchy {
     return !isReserved(name) || (await this.#findForNew(name)) !== undefined
   }
 
-  async create(given: string): Promise<void> {
+  /** It would lie in the user's account. */
+  isOwn(given: string): boolean {
+    return !isReserved(canonicalName(given))
+  }
+
+  /** Undefined when somebody else removed it at once. */
+  async create(given: string): Promise<MailboxId | undefined> {
     const name = canonicalName(given)
     if (isReserved(name)) {
       const { account, local, parent } = await this.#forNew(name)
       await account.create(local)
-      return await inheritAcl(this.#store, account, local, parent)
+      await inheritAcl(this.#store, account, local, parent)
+      return await account.findId(local)
     }
     await this.#own.create(name)
-    if ((await aclsOf(this.#own)).size === 0) return
-    const parent = await nearest(this.#own, levelsAbove(name))
-    if (parent !== undefined) await inheritAcl(this.#store, this.#own, name, parent)
+    if ((await aclsOf(this.#own)).size > 0) {
+      const parent = await nearest(this.#own, levelsAbove(name))
+      if (parent !== undefined) await inheritAcl(this.#store, this.#own, name, parent)
+    }
+    return await this.#own.findId(name)
   }
 
   /** Answers where it was. */

@@ -20,6 +20,7 @@ import { removeTree } from './remove-tree.ts'
 import { RemovedMailboxes } from './removed-mailboxes.ts'
 import { Residence } from './residence.ts'
 import { severalAtOnce } from './several.ts'
+import { expectAt, expectRename } from './special-use.ts'
 import { Statuses } from './statuses.ts'
 import { hasMailbox, listMailboxes, makeDirectories, makeIfAbsent, parentOf } from './tree.ts'
 import type {
@@ -227,6 +228,8 @@ export class StoredAccount implements Account {
 
   async restore(id: string): Promise<string> {
     const name = await this.doing('Restoring a mailbox', () => this.removedMailboxes.restore(id))
+    const mailboxId = await this.findId(name)
+    if (mailboxId !== undefined) await expectAt(this, { id: mailboxId, name })
     this.tell('restored', name)
     return name
   }
@@ -238,6 +241,7 @@ export class StoredAccount implements Account {
       throw new StoreError('invalid', 'A mailbox can not move below itself')
     if (source === target) throw alreadyExists()
     if (source === 'INBOX') return await this.emptyInboxInto(target)
+    await expectRename(this, source, target)
     await this.doing('Renaming a mailbox', () => this.renameTree(source, target))
     this.tell('renamed', source)
   }

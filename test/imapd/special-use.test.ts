@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
-import { putUses } from '#src/store/special-use.ts'
+import { putUses, usesOf } from '#src/store/special-use.ts'
 import { openStore } from '#src/store/store.ts'
 import { startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
@@ -50,4 +50,21 @@ it('LIST tells the use of each mailbox, and those that have one; a use is one ma
     'a OK LIST completed',
   ])
   expect((await peer.command('a', 'LIST "" * (SPECIAL-USE)'))[0]).toMatch(/^a BAD /)
+  // What backends say counts where the user says nothing; what was said of a mailbox that is gone stands in nobody's way.
+  expect((await peer.command('a', 'CREATE Out (USE (\\Sent))'))[0]).toMatch(/^a NO \[USEATTR\] /)
+  expect((await peer.command('a', 'CREATE Bin (USE (\\Trash))'))[0]).toMatch(/^a OK /)
+  await using again = openStore({ root: join(imapd.root, 'user'), clock: systemClock, log: silentLog })
+  const now = again.account(user as UserId)
+  const bin = async () => Array.from(await usesOf(now)).filter(([, uses]) => uses.includes('\\Trash'))
+  await now.remove('Bin')
+  expect(await bin()).toEqual([['Gone', ['\\Trash']]])
+  await now.create('Bin')
+  expect(await bin()).toEqual([['Gone', ['\\Trash']]])
+  const [removed] = await now.removed()
+  const name = await now.restore(removed!.id)
+  expect(name).not.toBe('Bin')
+  expect(await bin()).toEqual([[name, ['\\Trash']]])
+  await now.rename(name, 'deep/down/Bin')
+  await now.rename('deep/down', 'up')
+  expect(await bin()).toEqual([['up/Bin', ['\\Trash']]])
 })

@@ -11,6 +11,7 @@ import { FlagText } from '../announce.ts'
 import { Budget, Prepared } from '../bodies.ts'
 import { command, selected } from '../command.ts'
 import { Disconnected } from '../input.ts'
+import { emailObjectId } from '../object-id.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
@@ -64,6 +65,8 @@ class Answer {
   readonly #uid: boolean
   readonly #sections: readonly FetchSectionItem[]
   readonly #needsSummary: boolean
+  /** What is told without a look into messages needs their octets to have come. */
+  readonly #needsOctets: boolean
   readonly #setsSeen: boolean
   readonly #flagText: FlagText
   readonly #slice = new Slice()
@@ -80,6 +83,7 @@ class Answer {
     this.#items = items
     this.#sections = items.filter((item) => item.item === 'section')
     this.#needsSummary = items.some(({ item }) => item === 'ENVELOPE' || item === 'BODY' || item === 'BODYSTRUCTURE')
+    this.#needsOctets = items.some(({ item }) => item === 'EMAILID')
     this.#setsSeen = session.view.mayChange('\\Seen') && this.#sections.some(({ peek }) => !peek)
     this.#flagText = new FlagText(session.view)
   }
@@ -93,9 +97,15 @@ class Answer {
   }
 
   async #fromRecords(positions: Iterable<number>): Promise<void> {
-    for (const position of positions) {
-      await this.#write(position, undefined)
-      if (this.#slice.isOver()) await this.#slice.next()
+    const { view } = this.#session
+    for (const together of this.#needsOctets ? inGroups(positions) : [positions]) {
+      if (this.#needsOctets) await this.#bring([...together])
+      for (const position of together) {
+        if (this.#needsOctets && !view.recordNow(position).isHere)
+          this.#leaveOut(position, new StoreError('away', 'not here'))
+        else await this.#write(position, undefined)
+        if (this.#slice.isOver()) await this.#slice.next()
+      }
     }
   }
 
@@ -139,8 +149,7 @@ class Answer {
   async #prepare(position: number): Promise<Outcome> {
     const { view } = this.#session
     try {
-      const told = view.at(position)
-      const record = told.isHere ? told : (view.mailbox.byUid(told.uid) ?? told)
+      const record = view.recordNow(position)
       if (!record.isHere) return { error: new StoreError('away', 'not here') }
       return { prepared: await Prepared.of(view.mailbox, record, this.#needsSummary, this.#sections, this.#budget) }
     } catch (error) {
@@ -196,6 +205,12 @@ class Answer {
           break
         case 'RFC822.SIZE':
           response.item('RFC822.SIZE', String(prepared?.sizeOctets ?? view.sizeAt(position)))
+          break
+        case 'EMAILID':
+          response.item('EMAILID', `(${emailObjectId(view.recordNow(position))})`)
+          break
+        case 'THREADID':
+          response.nil('THREADID')
           break
         case 'ENVELOPE':
           response.item('ENVELOPE', formatEnvelope(prepared!.summary!.root.envelope!))

@@ -4,6 +4,7 @@ import { formatNumbered } from '../../proto/imap/response.ts'
 import type { Right } from '../../sharing/rights.ts'
 import { writeFlagLists } from '../announce.ts'
 import { type Completion, command, loggedIn } from '../command.ts'
+import { mailboxObjectId } from '../object-id.ts'
 import type { Session } from '../session.ts'
 import { View } from '../view.ts'
 
@@ -45,6 +46,7 @@ async function open(session: Session, name: string, isExamined: boolean): Promis
   output.write(formatNumbered(view.recentCount, 'RECENT'))
   const unseen = await view.firstUnseen()
   if (unseen !== undefined) session.untagged('OK', 'First unseen message', `UNSEEN ${unseen + 1}`)
+  session.untagged('OK', 'Of this mailbox', `MAILBOXID (${mailboxObjectId(mailbox.id)})`)
   session.untagged('OK', 'UIDs are valid', `UIDVALIDITY ${mailbox.uidValidity}`)
   session.untagged('OK', 'Predicted next UID', `UIDNEXT ${mailbox.uidNext}`)
   return { code: readOnly ? 'READ-ONLY' : 'READ-WRITE' }

@@ -1,10 +1,20 @@
-/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att */
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7 rule fetch-att */
 
 import { formatSection, type Partial, readPartial, readSection, type Section } from './section.ts'
 import type { MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
-const dataItems = ['BODY', 'BODYSTRUCTURE', 'ENVELOPE', 'FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'UID'] as const
+const dataItems = [
+  'BODY',
+  'BODYSTRUCTURE',
+  'EMAILID',
+  'ENVELOPE',
+  'FLAGS',
+  'INTERNALDATE',
+  'RFC822.SIZE',
+  'THREADID',
+  'UID',
+] as const
 /** An item without section; also its name in the response. */
 export type FetchDataItem = (typeof dataItems)[number]
 

@@ -24,6 +24,8 @@ export type SearchKey =
   | { readonly key: 'OLDER' | 'YOUNGER'; readonly seconds: number }
   | { readonly key: 'LARGER' | 'SMALLER'; readonly sizeOctets: number }
   | { readonly key: 'SEQUENCE' | 'UID'; readonly set: MessageSet }
+  /** An object identifier, RFC 8474 §6; case matters. */
+  | { readonly key: 'EMAILID' | 'THREADID'; readonly id: string }
 
 export type DateKey = 'BEFORE' | 'ON' | 'SINCE' | 'SENTBEFORE' | 'SENTON' | 'SENTSINCE'
 
@@ -140,12 +142,23 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
     case 'SMALLER':
       input.sp()
       return { key: word, sizeOctets: input.number64() }
+    case 'EMAILID':
+    case 'THREADID':
+      input.sp()
+      return { key: word, id: readObjectId(input) }
     case 'UID':
       input.sp()
       return { key: 'UID', set: input.messageSet() }
     default:
       throw input.tokenFault('search-key', 'a search key such as ALL, UNSEEN, FROM or SINCE')
   }
+}
+
+/** RFC 8474 §7 */
+function readObjectId(input: TokenReader): string {
+  const id = input.atom('objectid')
+  if (!/^[\w-]{1,255}$/.test(id)) throw input.tokenFault('objectid', 'at most 255 letters, digits, "_" and "-"')
+  return id
 }
 
 const recent: SearchKey = { key: 'FLAG', flag: '\\Recent', present: true }

@@ -68,7 +68,7 @@ describe('what does not follow the grammar names rule and octet', () => {
     [
       'a STATUS x (SIZ)',
       readStatusArgs,
-      'status-att: expected MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, DELETED-STORAGE, SIZE, APPENDLIMIT at octet 12',
+      'status-att: expected MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, DELETED-STORAGE',
     ],
     ['a ENABLE', readEnableArgs, 'SP: expected a space at octet 8'],
     ['a ID "x"', readIdArgs, 'id-params-list: expected NIL or a list at octet 5'],

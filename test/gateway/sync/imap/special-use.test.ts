@@ -26,7 +26,7 @@ it('the use of a mailbox is what the backend says (RFC 6154), else what its name
   const gateway = await testStore()
   onTestFinished(() => gateway[Symbol.asyncDispose]())
   const account = gateway.store.account(userId)
-  const uses = async () => Object.fromEntries(await usesOf(account))
+  const uses = async () => Object.fromEntries(Array.from(await usesOf(account), ([name, all]) => [name, all.join(' ')]))
   const syncer = new Syncer(gateway.store, backendAt(server.port, { protocol: 'imap', mailbox: '' }), {
     limits: defaultLimits,
   })
