@@ -71,6 +71,7 @@ export class Session {
   /** That the selected mailbox belongs to. */
   #viewed: Account | undefined
   #open = true
+  #isIdentified = false
   #badCommands = 0
   #failedLogins = 0
 
@@ -212,6 +213,13 @@ export class Session {
     if (this.#failedLogins < failedLogins) return
     this.untagged('BYE', 'Too many refused logins')
     this.logout()
+  }
+
+  /** The client says who it is: what it says first is logged. */
+  identified(client: string): void {
+    if (this.#isIdentified || client === '') return
+    this.#isIdentified = true
+    this.log.log('info', 'client identifies itself', { id: client })
   }
 
   /** The TLS handshake, right behind the reply that asks for it: forgets everything but the connection. RFC 3501 §6.2.1 */

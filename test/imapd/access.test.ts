@@ -269,6 +269,15 @@ test('RFC 4314 §4: APPEND and COPY keep the flags that may be set', async () =>
   }
 })
 
+test('RFC 3503 §4.3: COPY keeps $MDNSent, whoever copies', async () => {
+  await answer(user, 'CREATE receipts')
+  await answer(user, `APPEND receipts ($MDNSent Work) ${message}`)
+  await answer(user, 'SELECT receipts')
+  const box = await made('li')
+  await answer(user, `COPY 1 "${others}/${box}"`)
+  expect(await flagsOf(box)).toEqual(['\\Deleted', '$MDNSent'])
+})
+
 test.for([
   ['lrswt', false],
   ['lre', true],

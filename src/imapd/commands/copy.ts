@@ -5,12 +5,12 @@
 import type { Uid } from '../../base/ids.ts'
 import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
 import type { MessageSet } from '../../proto/imap/sequence-set.ts'
-import type { Mailbox } from '../../store/types.ts'
+import type { Flag, Mailbox } from '../../store/types.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
-import { openTarget } from '../target.ts'
+import { openTarget, type Target } from '../target.ts'
 
 export const copy = command({
   name: 'COPY',
@@ -23,7 +23,7 @@ export const copy = command({
     if (uids.length === 0) return undefined
     const target = await openTarget(session, mailbox)
     await using opened = target.mailbox
-    const { keepsFlag } = target
+    const keepsFlag = keptBy(target)
     const { mailbox: source } = session.view
     const addition = { octets: await octetsOf(source, uids), messages: uids.length }
     const copied = target.adding(addition, () => source.copyTo(uids, opened, { keepsFlag }))
@@ -46,7 +46,7 @@ export const move = command({
     if (uids.length === 0) return undefined
     const target = await openTarget(session, mailbox)
     await using opened = target.mailbox
-    const { keepsFlag } = target
+    const keepsFlag = keptBy(target)
     const move = () => source.moveTo(uids, opened, { keepsFlag })
     const moved = session.isOf(target.account)
       ? move()
@@ -57,6 +57,12 @@ export const move = command({
     return undefined
   },
 })
+
+/** Whoever may not set keywords there keeps this one all the same, so that nobody sends a receipt twice. RFC 3503 §4.3 */
+const keptBy =
+  ({ keepsFlag }: Target) =>
+  (flag: Flag) =>
+    flag.toLowerCase() === '$mdnsent' || keepsFlag(flag)
 
 /**
  * UIDs of the set. Throws when a sequence number is that of a message which is gone without the client's knowing: all or nothing. RFC 2180
