@@ -25,6 +25,9 @@ export interface Body {
   readonly chunks: Iterable<Buffer> | AsyncIterable<Buffer>
 }
 
+/** Octets that somebody wants of a message. */
+export type WantedSection = Pick<FetchSectionItem, 'section' | 'partial'>
+
 /** Octets of one message that may be read ahead. */
 const aheadOctets = 64 * 1024
 
@@ -74,7 +77,7 @@ export class Prepared implements AsyncDisposable {
     mailbox: Mailbox,
     record: MessageRecord,
     needsSummary: boolean,
-    sections: readonly FetchSectionItem[],
+    sections: readonly WantedSection[],
     budget: Budget,
   ): Promise<Prepared> {
     const parsed = needsSummary || sections.some(({ section }) => !isWhole(section))
@@ -101,7 +104,7 @@ export class Prepared implements AsyncDisposable {
   }
 
   /** undefined: the message has no such section (NIL). Throws StoreError; so may reading the chunks. */
-  async body(item: FetchSectionItem): Promise<Body | undefined> {
+  async body(item: WantedSection): Promise<Body | undefined> {
     const { section, partial } = item
     if (this.summary !== undefined && isCached(this.summary, section))
       return held(cut(cachedFields(this.summary, section), partial))
@@ -161,7 +164,7 @@ function cachedFields({ fields }: MessageSummary, section: Section): Buffer {
 function wantedRange(
   summary: MessageSummary | undefined,
   sizeOctets: number,
-  { section, partial }: FetchSectionItem,
+  { section, partial }: WantedSection,
 ): Range | undefined {
   const range = summary === undefined ? { start: 0, end: sizeOctets } : findSection(summary.root, section)
   if (range === undefined) return undefined

@@ -5,6 +5,8 @@ import { AppendReader } from '../proto/imap/append.ts'
 import type { TokenReader } from '../proto/imap/token-reader.ts'
 import type { Addition } from '../server/quotas.ts'
 import type { Delivery, MessageSink } from '../store/types.ts'
+import type { Body } from './bodies.ts'
+import { openCatenated } from './catenate.ts'
 import { Refusal } from './replies.ts'
 import type { Session } from './session.ts'
 import type { Target } from './target.ts'
@@ -43,14 +45,14 @@ export class Intake {
       for (const step of reader.read(text, followed)) {
         switch (step.step) {
           case 'message':
-            if (step.isCatenated) throw new Refusal('BAD', undefined, 'CATENATE is not offered')
             this.#begin(step.flags, step.internalDate)
             break
           case 'literal':
             await this.#literal(this.#upload!)
             break
           case 'url':
-            throw new Refusal('NO', 'CANNOT', 'URLs are not taken')
+            await this.#url(step.url)
+            break
           case 'end':
             await this.#end()
             break
@@ -84,7 +86,17 @@ export class Intake {
 
   async #literal(upload: Upload): Promise<void> {
     await this.#grow(upload.literal!.sizeOctets)
-    for await (const chunk of upload.octets()) {
+    await this.#write(upload.octets())
+  }
+
+  async #url(url: string): Promise<void> {
+    await using part = await openCatenated(this.#session, url)
+    await this.#grow(part.body.sizeOctets)
+    await this.#write(part.body.chunks)
+  }
+
+  async #write(chunks: Body['chunks']): Promise<void> {
+    for await (const chunk of chunks) {
       const written = this.#sink!.write(chunk)
       if (written !== undefined) await written
     }

@@ -236,6 +236,11 @@ export class Session {
     this.activity()
   }
 
+  /** As the user calls the selected mailbox; undefined: none is selected. */
+  get selectedName(): string | undefined {
+    return this.#view === undefined ? undefined : this.#viewName
+  }
+
   /** Whether this is the selected mailbox. */
   isSelected(account: Account, name: string): boolean {
     return this.#view?.mailbox.name === name && this.isOf(account)

@@ -1,4 +1,4 @@
-/** APPEND, RFC 3501 §6.3.11, of any number of messages (MULTIAPPEND, RFC 3502), with APPENDUID of UIDPLUS. */
+/** APPEND, RFC 3501 §6.3.11, of any number of messages (MULTIAPPEND, RFC 3502), also put together of parts (CATENATE, RFC 4469), with APPENDUID of UIDPLUS. */
 import { formatAppendUid, readAppendMailbox } from '../../proto/imap/append.ts'
 import { command, loggedIn } from '../command.ts'
 import { Intake } from '../intake.ts'
@@ -7,7 +7,11 @@ import { openTarget } from '../target.ts'
 export const append = command({
   name: 'APPEND',
   states: loggedIn,
-  capabilities: ({ loggedIn, appendOctets }) => ['MULTIAPPEND', ...(loggedIn ? [`APPENDLIMIT=${appendOctets}`] : [])],
+  capabilities: ({ loggedIn, appendOctets }) => [
+    'MULTIAPPEND',
+    'CATENATE',
+    ...(loggedIn ? [`APPENDLIMIT=${appendOctets}`] : []),
+  ],
   // What stands between the messages is read as they come.
   parse: (args, { upload }) => ({ mailbox: readAppendMailbox(args), args, upload }),
   async run(session, { mailbox: name, args, upload }) {

@@ -15,8 +15,6 @@ export type AppendStep =
       readonly flags: readonly string[]
       /** INTERNALDATE in seconds since 1970; undefined: now. */
       readonly internalDate: number | undefined
-      /** The message is put together of parts. */
-      readonly isCatenated: boolean
     }
   /** The octets of the literal behind this text belong to the message. Always the last step of a text. */
   | { readonly step: 'literal' }
@@ -85,9 +83,8 @@ export class AppendReader {
       internalDate = text.dateTime()
       text.sp()
     }
-    const isCatenated = text.tryWord('CATENATE')
-    steps.push({ step: 'message', flags, internalDate, isCatenated })
-    if (isCatenated) {
+    steps.push({ step: 'message', flags, internalDate })
+    if (text.tryWord('CATENATE')) {
       this.#within = 'catenate'
       text.sp()
       text.char('(', 'cat-part')

@@ -74,11 +74,7 @@ const rows: readonly Row[] = [
   [
     'A003 APPEND saved-messages (\\Seen) {310}',
     (args) => [readAppendMailbox(args), ...new AppendReader().read(args, true)],
-    [
-      'saved-messages',
-      { step: 'message', flags: ['\\Seen'], internalDate: undefined, isCatenated: false },
-      { step: 'literal' },
-    ],
+    ['saved-messages', { step: 'message', flags: ['\\Seen'], internalDate: undefined }, { step: 'literal' }],
   ],
   ['FXXZ CHECK', readNoArgs, undefined],
   ['A341 CLOSE', readNoArgs, undefined],
