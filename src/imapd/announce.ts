@@ -1,36 +1,78 @@
-/** Untagged responses that tell what happened in the selected mailbox. RFC 3501 §7.2.6, §7.3, §7.4 */
+/** Untagged responses that tell what happened in the selected mailbox. RFC 3501 §7.2.6, §7.3, §7.4; RFC 7162 */
 
 import { formatFlagList } from '../proto/imap/flags.ts'
 import { formatNumbered, formatStatusResponse } from '../proto/imap/response.ts'
+import { formatVanished } from '../proto/imap/vanished.ts'
 import type { Output } from '../server/output.ts'
 import type { Flag } from '../store/types.ts'
+import { joinRanges } from '../store/uid-set.ts'
+import type { Enabled } from './enabled.ts'
 import { Slice } from './slice.ts'
-import type { View } from './view.ts'
+import type { Expunged, View } from './view.ts'
 
 export const systemFlags: readonly Flag[] = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft']
 
+export interface Manner {
+  /** Whether EXPUNGE and VANISHED may be told. */
+  readonly mayExpunge: boolean
+  /** Adds UID to FETCH responses. */
+  readonly withUid: boolean
+  readonly enabled: Enabled
+}
+
 /**
  * Writes all that the client doesn't know yet, as fast as it reads. The view stands still meanwhile, whatever happens to the mailbox:
- * only its own session, which waits here, moves it. EXPUNGE only with `mayExpunge`. `withUid` adds UID to FETCH responses.
+ * only its own session, which waits here, moves it.
  */
-export async function announce(view: View, output: Output, mayExpunge: boolean, withUid: boolean): Promise<void> {
-  const news = await view.announcements(mayExpunge)
+export async function announce(view: View, output: Output, { mayExpunge, withUid, enabled }: Manner): Promise<void> {
+  const withModSeqs = enabled.has('CONDSTORE')
+  const wasBehind = view.isBehind
+  const news = await view.announcements(mayExpunge, withModSeqs)
   const slice = new Slice()
-  for (const number of news.expunged) {
-    output.write(formatNumbered(number, 'EXPUNGE'))
-    await output.flow()
-    if (slice.isOver()) await slice.next()
-  }
+  if (enabled.has('QRESYNC')) await writeVanished(news.expunged, output)
+  else
+    for (const { number } of news.expunged) {
+      output.write(formatNumbered(number, 'EXPUNGE'))
+      await output.flow()
+      if (slice.isOver()) await slice.next()
+    }
   if (news.exists !== undefined) output.write(formatNumbered(news.exists, 'EXISTS'))
   if (news.recent !== undefined) output.write(formatNumbered(news.recent, 'RECENT'))
   if (news.flagLists) writeFlagLists(view, output)
   const text = new FlagText(view)
   for (const position of news.flags) {
-    const uidItem = withUid ? `UID ${view.uidAt(position)} ` : ''
-    output.write(`* ${position + 1} FETCH (${uidItem}FLAGS ${text.of(position)})\r\n`)
+    // RFC 7162 §3.2.4
+    const uidItem = withUid || withModSeqs ? `UID ${view.uidAt(position)} ` : ''
+    const modSeqItem = withModSeqs ? ` MODSEQ (${view.modSeqAt(position)})` : ''
+    output.write(`* ${position + 1} FETCH (${uidItem}FLAGS ${text.of(position)}${modSeqItem})\r\n`)
     await output.flow()
     if (slice.isOver()) await slice.next()
   }
+  for (const position of news.modSeqs) {
+    output.write(`* ${position + 1} FETCH (UID ${view.uidAt(position)} MODSEQ (${view.modSeqAt(position)}))\r\n`)
+    await output.flow()
+    if (slice.isOver()) await slice.next()
+  }
+  // So that the client takes no MODSEQ of a FETCH for the state that it knows, nor lags behind for good. RFC 7162 §3.2, §6
+  if (withModSeqs && (view.isBehind || wasBehind || news.expunged.length > 0)) writeHighestModSeq(view, output)
+}
+
+/** UIDs of messages that the client counted. RFC 7162 §3.2.10.2 */
+async function writeVanished(expunged: readonly Expunged[], output: Output): Promise<void> {
+  const ranges = expunged.toReversed().map(({ uid }) => ({ first: uid, last: uid }))
+  for (const response of formatVanished(joinRanges(ranges), false)) {
+    output.write(response)
+    await output.flow()
+  }
+}
+
+/** How far the client knows all of the mailbox. RFC 7162 §3.1.2.1 */
+export function writeHighestModSeq(view: View, output: Output): void {
+  output.write(formatStatusResponse(undefined, 'OK', 'Highest', highestModSeqCode(view)))
+}
+
+export function highestModSeqCode(view: View): string {
+  return `HIGHESTMODSEQ ${view.completeModSeq}`
 }
 
 /** FLAGS and PERMANENTFLAGS of a mailbox. RFC 3501 §7.2.6, §7.1 */

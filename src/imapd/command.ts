@@ -49,6 +49,8 @@ export interface CommandDefinition<Args> {
   readonly uid?: true
   /** Numbers must stay valid while the answer is given: no EXPUNGE, except in the UID form. RFC 3501 §7.4.1 */
   readonly holdsNumbers?: true
+  /** The same for the form with UID, where it names sequence numbers. RFC 7162 §3.2.10.2 */
+  holdsNumbersByUid?(args: Args): boolean
   /**
    * Looks at the selected mailbox for what others did, before it runs. 'if-possible': a store that doesn't answer is no reason to
    * fail. Without it the command does not need the mailbox, and a mailbox that is gone does not disturb it.
@@ -62,18 +64,27 @@ export interface CommandDefinition<Args> {
 }
 
 /** A row as the session uses it: the arguments' type is closed over. */
-export interface Command extends Omit<CommandDefinition<unknown>, 'parse' | 'run'> {
-  /** Reads the arguments now (throws SyntaxFault) and answers what runs the command. */
-  prepare(args: TokenReader, form: Form): (session: Session) => Promise<Completion | undefined>
+export interface Command extends Omit<CommandDefinition<unknown>, 'parse' | 'run' | 'holdsNumbersByUid'> {
+  /** Reads the arguments now. Throws SyntaxFault. */
+  prepare(args: TokenReader, form: Form): Prepared
+}
+
+export interface Prepared {
+  readonly run: (session: Session) => Promise<Completion | undefined>
+  /** This one must not renumber. */
+  readonly holdsNumbers: boolean
 }
 
 export function command<Args>(definition: CommandDefinition<Args>): Command {
-  const { parse, run, ...row } = definition
+  const { parse, run, holdsNumbersByUid, ...row } = definition
   return {
     ...row,
     prepare: (reader, form) => {
       const args = parse(reader, form)
-      return (session) => run(session, args, form)
+      return {
+        run: (session) => run(session, args, form),
+        holdsNumbers: form.uid ? holdsNumbersByUid?.(args) === true : row.holdsNumbers === true,
+      }
     },
   }
 }

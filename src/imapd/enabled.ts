@@ -4,7 +4,10 @@
 export type Extension = 'CONDSTORE' | 'QRESYNC' | 'UTF8=ACCEPT' | 'IMAP4rev2'
 
 /** Those that can be switched on, and what each switches on along with itself. */
-const offered: Readonly<Partial<Record<Extension, readonly Extension[]>>> = {}
+const offered: Readonly<Partial<Record<Extension, readonly Extension[]>>> = {
+  CONDSTORE: [],
+  QRESYNC: ['CONDSTORE'],
+}
 
 export class Enabled {
   readonly #on = new Set<Extension>()

@@ -1,5 +1,6 @@
-/** What a searching command tells of its results, and keeps of them. RFC 4731 §3.1, RFC 5182 §2.4, RFC 9394 §3.2 */
+/** What a searching command tells of its results, and keeps of them. RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 9394 §3.2 */
 
+import type { ModSeq } from '../base/ids.ts'
 import { formatEsearch, partOf, type ReturnOptions } from '../proto/imap/search-return.ts'
 import type { SequenceSet } from '../proto/imap/sequence-set.ts'
 import type { Form } from './command.ts'
@@ -17,12 +18,13 @@ export async function writePieces({ output }: Session, pieces: Iterable<string>)
   }
 }
 
-/** Answers and keeps what the client asked for. `positions`: in the order of the results, which is the mailbox's or that of a SORT. */
+/** Answers and keeps what the client asked for. `positions`: in the order of the results, which is the mailbox's or that of a SORT. `withModSeq`: a MODSEQ was searched for. */
 export async function giveResults(
   session: Session,
   { tag, uid }: Pick<Form, 'tag' | 'uid'>,
   { words, partial }: ReturnOptions,
   positions: readonly number[],
+  withModSeq = false,
 ): Promise<void> {
   const { view } = session
   const numberAt = (position: number) => (uid ? view.uidAt(position) : position + 1)
@@ -39,9 +41,31 @@ export async function giveResults(
     max: max === undefined ? undefined : numberAt(max),
     count: words.has('COUNT') ? positions.length : undefined,
     all: words.has('ALL') && positions.length > 0 ? positions.values().map(numberAt) : undefined,
+    modSeq: withModSeq ? highestModSeq(view, toldOf(words, positions, part)) : undefined,
     partial: partial && part && { range: partial, numbers: part.values().map(numberAt) },
   }
   await writePieces(session, formatEsearch(tag, uid, data))
+}
+
+/** Those that the answer speaks of. */
+function toldOf(
+  words: ReturnOptions['words'],
+  positions: readonly number[],
+  part: readonly number[] | undefined,
+): readonly number[] {
+  if (words.has('ALL') || words.has('COUNT')) return positions
+  const ends = [words.has('MIN') ? positions.slice(0, 1) : [], words.has('MAX') ? positions.slice(-1) : []]
+  return [...(part ?? []), ...ends.flat()]
+}
+
+/** Of these messages; undefined for none. RFC 7162 §3.1.6 */
+export function highestModSeq(view: View, positions: readonly number[]): ModSeq | undefined {
+  let highest: ModSeq | undefined
+  for (const position of positions) {
+    const modSeq = view.modSeqAt(position)
+    if (highest === undefined || modSeq > highest) highest = modSeq
+  }
+  return highest
 }
 
 /** Messages that stand side by side are one range, whatever UIDs are free between them: no message gets one of those any more. */

@@ -155,6 +155,8 @@ function compile(key: SearchKey, setting: Setting): Test {
       return inRuns(
         resolveUids(key.set === savedResult ? view.saved : key.set, view.exists, (position) => view.uidAt(position)),
       )
+    case 'MODSEQ':
+      return (position) => view.modSeqAt(position) >= key.least
     case 'SEQUENCE':
       // A number above EXISTS is a condition that no message meets, as in Dovecot: clients search 1:* in empty mailboxes too.
       if (key.set === savedResult)

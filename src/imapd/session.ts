@@ -19,10 +19,10 @@ import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '../ser
 import { Hierarchy } from '../sharing/hierarchy.ts'
 import type { Right } from '../sharing/rights.ts'
 import type { Account, Mailbox, Store } from '../store/types.ts'
-import { announce } from './announce.ts'
+import { announce, writeHighestModSeq } from './announce.ts'
 import type { Circumstances, Command, Completion, Form, StateName } from './command.ts'
 import { commands } from './commands/index.ts'
-import { Enabled } from './enabled.ts'
+import { Enabled, type Extension } from './enabled.ts'
 import { Disconnected, Input, Stopping } from './input.ts'
 import { failureOf, Refusal } from './replies.ts'
 import type { Settings } from './settings.ts'
@@ -62,6 +62,7 @@ export class Session {
   readonly output: Output
   readonly input: Input
   readonly log: Log
+  /** What the client switched on, by `enable`. */
   enabled = new Enabled()
   #presence: Announcement
   #user: User | undefined
@@ -284,7 +285,17 @@ export class Session {
 
   /** Tells what happened in the selected mailbox. */
   async announce(mayExpunge: boolean, withUid = false): Promise<void> {
-    if (this.#view !== undefined) await announce(this.#view, this.output, mayExpunge, withUid)
+    const { enabled } = this
+    if (this.#view !== undefined) await announce(this.#view, this.output, { mayExpunge, withUid, enabled })
+  }
+
+  /** Switches extensions on; answers those that were off. The first time that the client shows that it knows MODSEQs, it is told how far it is. RFC 7162 §3.1 */
+  enable(...extensions: readonly Extension[]): readonly Extension[] {
+    const knewModSeqs = this.enabled.has('CONDSTORE')
+    const added = this.enabled.add(extensions)
+    if (this.#view !== undefined && this.enabled.has('CONDSTORE') && !knewModSeqs)
+      writeHighestModSeq(this.#view, this.output)
+    return added
   }
 
   async #handle(event: ReceiverEvent): Promise<void> {
@@ -314,10 +325,11 @@ export class Session {
   async #execute(received: (ReceiverEvent & { type: 'command' })['command'], form: Form): Promise<void> {
     const { tag } = received
     const row = commands.get(received.name)
-    const mayExpunge = row?.holdsNumbers === undefined || form.uid
+    let mayExpunge = row?.holdsNumbers === undefined
     let completion: Completion | undefined
     try {
-      const run = this.#admitted(row, form).prepare(received.args, form)
+      const { run, holdsNumbers } = this.#admitted(row, form).prepare(received.args, form)
+      mayExpunge = !holdsNumbers
       if (row?.looks !== undefined) await this.#look(row.looks)
       completion = await run(this)
       await this.announce(mayExpunge, form.uid)

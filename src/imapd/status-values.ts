@@ -1,4 +1,4 @@
-/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED, DELETED-STORAGE: RFC 9208 §4.1.4; SIZE: RFC 8438; APPENDLIMIT: RFC 7889; MAILBOXID: RFC 8474 */
+/** What STATUS tells of a mailbox, for STATUS and for LIST. RFC 3501 §6.3.10; DELETED, DELETED-STORAGE: RFC 9208 §4.1.4; SIZE: RFC 8438; APPENDLIMIT: RFC 7889; MAILBOXID: RFC 8474; HIGHESTMODSEQ: RFC 7162 */
 
 import type { StatusItem, StatusValues } from '../proto/imap/status.ts'
 import type { Account, MailboxStatus } from '../store/types.ts'
@@ -10,6 +10,7 @@ const valueFor: Readonly<
   Record<Exclude<StatusItem, 'APPENDLIMIT' | 'DELETED-STORAGE'>, (status: MailboxStatus) => number | string>
 > = {
   DELETED: ({ deleted }) => deleted,
+  HIGHESTMODSEQ: ({ highestModSeq }) => highestModSeq,
   MAILBOXID: ({ mailboxId }) => `(${mailboxObjectId(mailboxId)})`,
   MESSAGES: ({ messages }) => messages,
   RECENT: ({ recent }) => recent,

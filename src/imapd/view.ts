@@ -8,6 +8,7 @@
  * - a message that is gone but not announced as such keeps its number and its last record (a ghost);
  * - what the client believes of a message's flags is compared with the record, so that nothing is told twice
  *   and nothing is left untold;
+ * - MODSEQs that the client is told with FETCH never stand for more than it was told: `completeModSeq` says how far that goes. RFC 7162 §3.2;
  * - a read-write session announces a message only after somebody's claim decided whose \Recent it is;
  * - of a mailbox that is not the user's nothing is told before a look at what rights he has now.
  */
@@ -15,6 +16,8 @@
 import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, SeqNum, Uid } from '../base/ids.ts'
 import {
+  firstAtLeast,
+  type IndexRun,
   indexesOf,
   type MessageSet,
   namesMissing,
@@ -36,15 +39,29 @@ export interface Announcements {
   /** The FLAGS list grew, or what may be changed did: tell it before a message uses a new keyword. */
   readonly flagLists: boolean
   /** Descending, so that each number is right whatever was taken out before it. */
-  readonly expunged: readonly SeqNum[]
+  readonly expunged: readonly Expunged[]
   /** New EXISTS and RECENT, when messages arrived or the session's \Recent messages changed in number. */
   readonly exists: number | undefined
   readonly recent: number | undefined
   /** Positions (sequence number - 1) whose flags differ from what the client believes. Ascending. */
   readonly flags: readonly number[]
+  /** Others whose MODSEQ is not the one that the client was told. Ascending; none unless asked for. */
+  readonly modSeqs: readonly number[]
 }
 
-const nothing: Announcements = { flagLists: false, expunged: [], exists: undefined, recent: undefined, flags: [] }
+export interface Expunged {
+  readonly number: SeqNum
+  readonly uid: Uid
+}
+
+const nothing: Announcements = {
+  flagLists: false,
+  expunged: [],
+  exists: undefined,
+  recent: undefined,
+  flags: [],
+  modSeqs: [],
+}
 
 /** How a view is opened. */
 export interface ViewOptions {
@@ -66,6 +83,7 @@ const flagsOf = (list: MessageList, index: number): ReadonlySet<Flag> => list.fl
 const sizeOf = (list: MessageList, index: number): number => list.sizeAt(index)
 const internalDateOf = (list: MessageList, index: number): number => list.internalDateAt(index)
 const isHereOf = (list: MessageList, index: number): boolean => list.isHereAt(index)
+const modSeqOf = (list: MessageList, index: number): ModSeq => list.modSeqAt(index)
 const recordOf = (list: MessageList, index: number): MessageRecord => list.at(index)!
 
 export class View {
@@ -85,6 +103,12 @@ export class View {
   /** Of `#told`. */
   #toldSince: ModSeq
   #beliefs: Beliefs
+  /** Changed since `#toldSince`, and the client knows the MODSEQ that it has in `#list`. */
+  #modSeqsTold = new Set<Uid>()
+  /** The client awaits their MODSEQ. */
+  #modSeqsOwed: readonly Uid[] = []
+  #completeModSeq = 0 as ModSeq
+  #isBehind = false
   /** UIDs of the session's \Recent messages, and of none of the others that it counts. */
   #recent: readonly UidRange[] = []
   #recentCount = 0
@@ -174,6 +198,20 @@ export class View {
     return this.#read(position, internalDateOf)
   }
 
+  modSeqAt(position: number): ModSeq {
+    return this.#read(position, modSeqOf)
+  }
+
+  /** The client was told of everything up to here; of some of what came later it was not. RFC 7162 §3.2 */
+  get completeModSeq(): ModSeq {
+    return this.#completeModSeq
+  }
+
+  /** The last announcements left something out. */
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
   isRecent(uid: Uid): boolean {
     return this.#recent.length > 0 && isAmong(this.#recent, uid)
   }
@@ -187,14 +225,66 @@ export class View {
    * gone, are passed over; a sequence number above EXISTS throws Refusal (BAD). RFC 3501 §6.4.8, §9 seq-number, RFC 5182 §2.1
    */
   positions(set: MessageSet, uid: boolean): Iterable<number> {
-    const count = this.#exists
-    if (uid || set === savedResult) {
-      const uids = set === savedResult ? this.saved : set
-      const all = indexesOf(resolveUids(uids, count, (position) => this.uidAt(position)))
-      return this.#ghosts.count === 0 ? all : all.filter((position) => !this.isGhostAt(position))
+    const all = indexesOf(this.#runs(set, uid))
+    const mayBeGhosts = !uid && set !== savedResult
+    return mayBeGhosts || this.#ghosts.count === 0 ? all : all.filter((position) => !this.isGhostAt(position))
+  }
+
+  /**
+   * Positions of messages of a command's set that were added or changed after `modSeq`, as of the last look, ascending; ghosts are left out. Costs as
+   * much as there are changes. Throws as `positions`.
+   */
+  async changedSince(modSeq: ModSeq, set: MessageSet, uid: boolean): Promise<readonly number[]> {
+    const list = this.#list
+    const runs = this.#runs(set, uid)
+    const delta = this.mailbox.delta(modSeq)
+    const positions: number[] = []
+    const slice = new Slice()
+    for (const uids of [delta.added(), delta.updated()])
+      for (const uid of uids) {
+        const index = list.positionOf(uid)
+        // The mailbox may know more by now.
+        if (index < this.#counted && list.uidAt(index) === uid && list.modSeqAt(index) > modSeq)
+          positions.push(this.#ghosts.positionOf(index))
+        if (slice.isOver()) await slice.next()
+      }
+    positions.sort((a, b) => a - b)
+    let at = 0
+    return positions.filter((position) => {
+      while (at < runs.length && runs[at]!.end <= position) at++
+      return at < runs.length && runs[at]!.start <= position
+    })
+  }
+
+  /** UIDs that left after `modSeq`, but for those that the client counts; may name some that left before. Ascending, none touches another. */
+  *goneSince(modSeq: ModSeq): Generator<UidRange, void> {
+    const uidAt = (position: number) => this.uidAt(position)
+    for (const range of this.mailbox.delta(modSeq).expunged()) {
+      let { first } = range
+      for (let at = firstAtLeast(first, this.#exists, uidAt); at < this.#exists && uidAt(at) <= range.last; at++) {
+        const uid = uidAt(at)
+        if (uid > first) yield { first, last: (uid - 1) as Uid }
+        first = (uid + 1) as Uid
+      }
+      if (first <= range.last) yield { first, last: range.last }
     }
-    if (namesMissing(set, count)) throw new Refusal('BAD', undefined, `No such message: the mailbox has ${count}`)
-    return indexesOf(resolveSequenceNumbers(set, count))
+  }
+
+  /**
+   * Whether what the client knows of the message at `position`, if that is as of `modSeq`, still holds for these flags: only others changed.
+   * RFC 7162 §3.1.12
+   */
+  isUnchangedBut(position: number, modSeq: ModSeq, flags: readonly Flag[]): boolean {
+    const uid = this.uidAt(position)
+    const told = this.#told.positionOf(uid)
+    if (told >= this.#told.length || this.#told.uidAt(told) !== uid || this.#told.modSeqAt(told) > modSeq) return false
+    const [before, now] = [this.#told.flagsAt(told), this.flagsAt(position)]
+    return flags.every((flag) => before.has(flag) === now.has(flag))
+  }
+
+  /** Of `#list`. */
+  get since(): ModSeq {
+    return this.#since
   }
 
   /** Position of the first message that is not \Seen. */
@@ -234,6 +324,17 @@ export class View {
       this.#beliefs.told(this.uidAt(position), this.flagsAt(position))
   }
 
+  /** A FETCH response carried the MODSEQ that the message at `position` has at hand. */
+  modSeqTold(position: number): void {
+    if (this.#list !== this.#told && this.modSeqAt(position) > this.#toldSince)
+      this.#modSeqsTold.add(this.uidAt(position))
+  }
+
+  /** The client awaits these messages' MODSEQs (conditional STORE). `uids` ascend. */
+  oweModSeqs(uids: readonly Uid[]): void {
+    this.#modSeqsOwed = uids
+  }
+
   /** The client assumes that its own STORE.SILENT has this effect. `uids` ascend. */
   assume(uids: readonly Uid[], effect: (flags: ReadonlySet<Flag>) => ReadonlySet<Flag>): void {
     this.#beliefs.assume(uids, effect)
@@ -241,9 +342,9 @@ export class View {
 
   /**
    * Everything the client doesn't know yet; from here on it counts as told, so it must be written before anything else.
-   * Without `mayExpunge` gone messages stay as ghosts.
+   * Without `mayExpunge` gone messages stay as ghosts. `withModSeqs`: the client follows MODSEQs.
    */
-  async announcements(mayExpunge: boolean): Promise<Announcements> {
+  async announcements(mayExpunge: boolean, withModSeqs: boolean): Promise<Announcements> {
     if (!(await this.#mayTell())) return nothing
     await this.#absorb()
     if (this.#arrivals > 0) {
@@ -259,6 +360,7 @@ export class View {
     this.#keywordsTold = this.mailbox.keywords.size
     this.#rightsTold = this.#rights
     const flags = await this.#changedFlags(before)
+    const modSeqs = withModSeqs ? await this.#changedModSeqs(before, flags) : []
     this.#tellFlags()
     return {
       flagLists,
@@ -266,6 +368,7 @@ export class View {
       exists: grew ? this.#exists : undefined,
       recent: grew || recentChanged ? this.#recentCount : undefined,
       flags,
+      modSeqs,
     }
   }
 
@@ -291,6 +394,14 @@ export class View {
       if (error instanceof StoreError) return false
       throw error
     }
+  }
+
+  #runs(set: MessageSet, uid: boolean): readonly IndexRun[] {
+    const count = this.#exists
+    if (set === savedResult) return resolveUids(this.saved, count, (position) => this.uidAt(position))
+    if (uid) return resolveUids(set, count, (position) => this.uidAt(position))
+    if (namesMissing(set, count)) throw new Refusal('BAD', undefined, `No such message: the mailbox has ${count}`)
+    return resolveSequenceNumbers(set, count)
   }
 
   #read<T>(position: number, of: (list: MessageList, index: number) => T): T {
@@ -346,17 +457,18 @@ export class View {
   }
 
   /** Takes the ghosts out of the numbering. */
-  async #bury(): Promise<SeqNum[]> {
-    const numbers: SeqNum[] = []
+  async #bury(): Promise<Expunged[]> {
+    const expunged: Expunged[] = []
     const slice = new Slice()
     for (const { position, list, index } of this.#ghosts.descending()) {
-      numbers.push((position + 1) as SeqNum)
-      if (this.isRecent(list.uidAt(index))) this.#recentCount -= 1
+      const uid = list.uidAt(index)
+      expunged.push({ number: (position + 1) as SeqNum, uid })
+      if (this.isRecent(uid)) this.#recentCount -= 1
       if (slice.isOver()) await slice.next()
     }
-    this.#exists -= numbers.length
+    this.#exists -= expunged.length
     this.#ghosts = new Ghosts()
-    return numbers
+    return expunged
   }
 
   /** Puts arrivals into the numbering: all, or (read-write) those whose \Recent is decided. */
@@ -403,8 +515,34 @@ export class View {
     return positions.filter((position, at) => position !== positions[at - 1])
   }
 
+  /** Of the first `count` messages, but for those whose flags are told and those that it knows. `flags` ascend. */
+  async #changedModSeqs(count: number, flags: readonly number[]): Promise<readonly number[]> {
+    const list = this.#list
+    const end = count - this.#ghosts.count
+    const told = new Set(flags)
+    const found = new Set<number>()
+    const slice = new Slice()
+    const updated = this.#since === this.#toldSince ? [] : this.mailbox.delta(this.#toldSince).updated()
+    for (const [uids, since] of [
+      [this.#modSeqsOwed, 0],
+      [updated, this.#toldSince],
+    ] as const)
+      for (const uid of uids) {
+        const index = list.positionOf(uid)
+        const isThere = index < end && list.uidAt(index) === uid && list.modSeqAt(index) > since
+        const position = this.#ghosts.positionOf(index)
+        if (isThere && !told.has(position) && !(since > 0 && this.#modSeqsTold.has(uid))) found.add(position)
+        if (slice.isOver()) await slice.next()
+      }
+    return [...found].sort((a, b) => a - b)
+  }
+
   /** The client knows all flags as they are in `#list`. */
   #tellFlags(): void {
+    this.#isBehind = this.#ghosts.count > 0 || this.#arrivals > 0
+    if (!this.#isBehind) this.#completeModSeq = this.#since
+    this.#modSeqsTold.clear()
+    this.#modSeqsOwed = []
     this.#told = this.#list
     this.#toldSince = this.#since
     this.#beliefs = new Beliefs(this.#told)

@@ -230,8 +230,11 @@ export class OpenMailbox implements Mailbox {
     let modified: Uid[] = []
     const { flagPlans } = this
     const plan = function* (messages: StoredMessages) {
-      if (without.length > 0) yield* flagPlans.plan(messages, uids, { mode: 'remove' }, without, modified)
-      yield* flagPlans.plan(messages, uids, change, flags, modified)
+      if (without.length === 0) return yield* flagPlans.plan(messages, uids, change, flags, modified)
+      yield* flagPlans.plan(messages, uids, { ...change, mode: 'remove' }, without, modified)
+      const left = new Set(modified)
+      const others = left.size === 0 ? uids : uids.filter((uid) => !left.has(uid))
+      yield* flagPlans.plan(messages, others, { mode: change.mode }, flags, modified)
     }
     return await this.commit({
       plan: () => {

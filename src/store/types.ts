@@ -159,7 +159,7 @@ export interface FlagChange {
   readonly uids: readonly Uid[]
   readonly mode: 'set' | 'add' | 'remove'
   readonly flags: Iterable<Flag>
-  /** Taken off by the same commit, before `flags` are added. With mode 'add' only, and not with `unchangedSince`. */
+  /** Taken off by the same commit, before `flags` are added. With mode 'add' only. */
   readonly without?: Iterable<Flag>
   /** RFC 7162 §3.1.3: messages changed after this are left alone and reported. */
   readonly unchangedSince?: ModSeq

@@ -9,10 +9,10 @@
  *   in C lines) it is that value. `<user>` and `<password>` are given. `\r`, `\n`, `\t` and `\xHH` are escapes.
  * - `{{text}}` is a literal of that text with its count; in a C line the continuation is awaited, `{{+text}}` does not wait.
  * - S lines behind one another are a group. It ends at its last tagged or continuation line, or, without one, when every line of it was met.
- *   Responses with mail data (EXISTS, RECENT, EXPUNGE, FETCH, SEARCH, LIST, LSUB, STATUS, BYE) must all be expected, those of one kind in
- *   the order written (LIST, LSUB and STATUS in any); other untagged responses may come unexpected.
+ *   Responses with mail data (EXISTS, RECENT, EXPUNGE, FETCH, SEARCH, LIST, LSUB, STATUS, VANISHED, BYE) must all be expected, those of one
+ *   kind in the order written (LIST, LSUB and STATUS in any); other untagged responses may come unexpected.
  * - `S1?:` may come or not, before the end of its group.
- * - Flags of a FETCH response may come in any order.
+ * - Flags of a FETCH response may come in any order, and MODSEQ anywhere.
  * - `X1:` the server must have closed connection 1.
  */
 import { once } from 'node:events'
@@ -93,12 +93,14 @@ function literals(text: string): string {
   })
 }
 
-/** Flags are a set: whoever lists them, here they stand in one order. */
+/** Flags are a set: whoever lists them, here they stand in one order, and MODSEQ behind the other items. */
 const sortFlags = (line: string) =>
-  line.replace(
-    /(FETCH \(.*?FLAGS \()([^().]*)\)/,
-    (_, head: string, flags: string) => `${head}${flags.split(' ').sort().join(' ')})`,
-  )
+  line
+    .replace(
+      /(FETCH \(.*?FLAGS \()([^().]*)\)/,
+      (_, head: string, flags: string) => `${head}${flags.split(' ').sort().join(' ')})`,
+    )
+    .replace(/(FETCH \(.*?)(MODSEQ \([^)]*\)) (.*)\)$/, '$1$3 $2)')
 
 const fill = (text: string, values: ReadonlyMap<string, string>) =>
   decodeEscapes(literals(text)).replace(/<([a-z][a-z0-9]*)>/g, (whole, name: string) => values.get(name) ?? whole)
@@ -124,7 +126,7 @@ function kindOf(line: string): string {
   if (ends(line)) return 'end'
   const numbered = /^\* (?:\d+|\.\.\.) (EXISTS|RECENT|EXPUNGE|FETCH)\b/i.exec(line)?.[1]
   if (numbered !== undefined) return numbered.toUpperCase()
-  return /^\* (SEARCH|LIST|LSUB|STATUS|BYE)\b/i.exec(line)?.[1]?.toUpperCase() ?? 'other'
+  return /^\* (SEARCH|LIST|LSUB|STATUS|VANISHED|BYE)\b/i.exec(line)?.[1]?.toUpperCase() ?? 'other'
 }
 const anyOrder = new Set(['LIST', 'LSUB', 'STATUS', 'other'])
 const ends = (line: string) => !line.startsWith('* ')

@@ -6,6 +6,7 @@ import type { Uid } from '../../base/ids.ts'
 import { formatCopyUid, readCopyArgs } from '../../proto/imap/copy.ts'
 import type { MessageSet } from '../../proto/imap/sequence-set.ts'
 import type { Flag, Mailbox } from '../../store/types.ts'
+import { highestModSeqCode } from '../announce.ts'
 import { command, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
@@ -53,8 +54,12 @@ export const move = command({
       : target.adding({ octets: await octetsOf(source, uids), messages: uids.length }, move)
     const result = await keptAlive(session, moved)
     // Before the EXPUNGE responses, so that the client knows where the messages went. RFC 6851 §4.3
-    if (result.pairs.length > 0) session.untagged('OK', 'Moved', formatCopyUid(result.uidValidity, result.pairs))
-    return undefined
+    if (result.pairs.length === 0) return undefined
+    session.untagged('OK', 'Moved', formatCopyUid(result.uidValidity, result.pairs))
+    if (!session.enabled.has('CONDSTORE')) return undefined
+    await session.announce(true, uid)
+    // RFC 6851 §4.4
+    return { code: highestModSeqCode(session.view) }
   },
 })
 

@@ -10,7 +10,7 @@ export const enable = command({
   parse: readEnableArgs,
   async run(session, { capabilities }) {
     const known = capabilities.map(findExtension).filter((extension) => extension !== undefined)
-    session.output.write(formatEnabled(session.enabled.add(known)))
+    session.output.write(formatEnabled(session.enable(...known)))
     return undefined
   },
 })

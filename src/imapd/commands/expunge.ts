@@ -1,9 +1,10 @@
-/** EXPUNGE, RFC 3501 §6.4.3, and UID EXPUNGE, RFC 4315 §2.1 */
+/** EXPUNGE, RFC 3501 §6.4.3, and UID EXPUNGE, RFC 4315 §2.1; RFC 7162 §3.2.7, §3.2.9 */
 import type { Uid } from '../../base/ids.ts'
 import { readUidExpungeArgs } from '../../proto/imap/expunge.ts'
 import { readNoArgs } from '../../proto/imap/no-args.ts'
 import { indexesOf, resolveUids, type SequenceSet, savedResult, star } from '../../proto/imap/sequence-set.ts'
 import type { Mailbox } from '../../store/types.ts'
+import { highestModSeqCode } from '../announce.ts'
 import { command, selected } from '../command.ts'
 import { Slice } from '../slice.ts'
 
@@ -18,10 +19,14 @@ export const expunge = command({
     readNoArgs(args)
     return undefined
   },
-  async run(session, set) {
+  async run(session, set, { uid }) {
     const mailbox = session.writable('e')
-    await mailbox.expunge(await deletedUids(mailbox, set === savedResult ? session.view.saved : set), 'client')
-    return undefined
+    const uids = await deletedUids(mailbox, set === savedResult ? session.view.saved : set)
+    const expunged = await mailbox.expunge(uids, 'client')
+    if (expunged.length === 0 || !session.enabled.has('QRESYNC')) return undefined
+    // The code speaks of what was told before it.
+    await session.announce(true, uid)
+    return { code: highestModSeqCode(session.view) }
   },
 })
 

@@ -1,7 +1,7 @@
-/** FETCH, RFC 3501 §6.4.5: responses in ascending order, bodies streamed, \Seen set by one commit at the end. */
+/** FETCH, RFC 3501 §6.4.5, and what changed since, RFC 7162 §3.1.4, §3.2.6: responses in ascending order, bodies streamed, \Seen set by one commit at the end. */
 
 import { StoreError } from '../../base/errors.ts'
-import type { Uid } from '../../base/ids.ts'
+import type { ModSeq, Uid } from '../../base/ids.ts'
 import { formatBodyStructure } from '../../proto/imap/body-structure.ts'
 import { formatDateTime } from '../../proto/imap/date-time.ts'
 import { formatEnvelope } from '../../proto/imap/envelope.ts'
@@ -13,6 +13,7 @@ import { command, selected } from '../command.ts'
 import { Disconnected } from '../input.ts'
 import { emailObjectId } from '../object-id.ts'
 import { Refusal } from '../replies.ts'
+import { writeVanishedEarlier } from '../resync.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
 
@@ -30,12 +31,18 @@ export const fetch = command({
   holdsNumbers: true,
   looks: 'always',
   parse: readFetchArgs,
-  async run(session, { set, items }, { uid }) {
+  async run(session, { set, items, changedSince, vanished }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
     const sections = items.filter(({ item }) => item === 'section').length
     if (sections > maxSections) throw new Refusal('NO', 'LIMIT', `At most ${maxSections} body sections in one FETCH`)
+    if (vanished && !uid) throw new Refusal('BAD', undefined, 'VANISHED is for UID FETCH')
+    if (vanished && !session.enabled.has('QRESYNC')) throw new Refusal('BAD', undefined, 'ENABLE QRESYNC first')
+    const { view, output } = session
+    if (items.some(({ item }) => item === 'MODSEQ')) session.enable('CONDSTORE')
+    if (vanished) await writeVanishedEarlier(view, changedSince as ModSeq, set, output)
     const answer = new Answer(session, uid ? withUid : items, uid)
-    await answer.give(session.view.positions(set, uid))
+    const isAll = changedSince === undefined
+    await answer.give(isAll ? view.positions(set, uid) : await view.changedSince(changedSince as ModSeq, set, uid))
     return undefined
   },
 })
@@ -196,6 +203,10 @@ class Answer {
         case 'FLAGS':
           response.item('FLAGS', this.#flagText.of(position))
           view.flagsTold(position)
+          break
+        case 'MODSEQ':
+          response.item('MODSEQ', `(${view.modSeqAt(position)})`)
+          view.modSeqTold(position)
           break
         case 'UID':
           response.item('UID', String(view.uidAt(position)))

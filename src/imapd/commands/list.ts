@@ -31,6 +31,7 @@ export const list = command({
       return undefined
     }
     if (patterns.length > maxPatterns) throw new Refusal('NO', 'LIMIT', `At most ${maxPatterns} patterns in one LIST`)
+    if (args.returns.status?.includes('HIGHESTMODSEQ')) session.enable('CONDSTORE')
     const answer = new Answer(session, args)
     for await (const listed of listing(session, args)) await answer.add(listed)
     await answer.end()

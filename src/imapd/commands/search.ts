@@ -1,10 +1,10 @@
-/** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032 */
+/** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 7162 §3.1.5 */
 import { charsetNames, isKnownCharset } from '../../mime/charset.ts'
-import { formatSearch, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
+import { formatSearch, namesModSeq, namesNumbers, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
 import { command, type Form, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import { findMatches } from '../search.ts'
-import { giveResults, writePieces } from '../search-results.ts'
+import { giveResults, highestModSeq, writePieces } from '../search-results.ts'
 import type { Session } from '../session.ts'
 
 export const search = command({
@@ -12,6 +12,7 @@ export const search = command({
   states: selected,
   uid: true,
   holdsNumbers: true,
+  holdsNumbersByUid: ({ key }) => namesNumbers(key),
   capabilities: () => ['ESEARCH', 'SEARCHRES', 'WITHIN'],
   parse: readSearchArgs,
   async run(session, args, form) {
@@ -31,11 +32,13 @@ async function answer(session: Session, { returned, charset, key }: SearchArgs, 
   await view.look()
   if (charset !== undefined && !isKnownCharset(charset))
     throw new Refusal('NO', `BADCHARSET (${charsetNames.join(' ')})`, 'The charset is not known here')
+  const withModSeq = namesModSeq(key)
+  if (withModSeq) session.enable('CONDSTORE')
   const { positions, unseen } = await findMatches(session, key, charset)
-  if (returned !== undefined) await giveResults(session, form, returned, positions)
+  if (returned !== undefined) await giveResults(session, form, returned, positions, withModSeq)
   else {
     const numbers = positions.values().map((position) => (form.uid ? view.uidAt(position) : position + 1))
-    await writePieces(session, formatSearch(numbers))
+    await writePieces(session, formatSearch(numbers, withModSeq ? highestModSeq(view, positions) : undefined))
   }
   if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
 }

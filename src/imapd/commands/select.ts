@@ -1,33 +1,44 @@
-/** SELECT and EXAMINE, RFC 3501 §6.3.1 and §6.3.2 */
-import { readMailboxArgs } from '../../proto/imap/mailbox-args.ts'
+/** SELECT and EXAMINE, RFC 3501 §6.3.1 and §6.3.2, with what a client knows from earlier on, RFC 7162 §3.1.8, §3.2.5 */
 import { formatNumbered } from '../../proto/imap/response.ts'
+import { readSelectArgs, type SelectArgs } from '../../proto/imap/select.ts'
 import type { Right } from '../../sharing/rights.ts'
-import { writeFlagLists } from '../announce.ts'
+import { writeFlagLists, writeHighestModSeq } from '../announce.ts'
 import { type Completion, command, loggedIn } from '../command.ts'
 import { mailboxObjectId } from '../object-id.ts'
+import { Refusal } from '../replies.ts'
+import { tellChanges } from '../resync.ts'
 import type { Session } from '../session.ts'
 import { View } from '../view.ts'
 
 export const select = command({
   name: 'SELECT',
   states: loggedIn,
-  parse: readMailboxArgs,
-  run: (session, { mailbox }) => open(session, mailbox, false),
+  capabilities: () => ['CONDSTORE', 'QRESYNC'],
+  parse: readSelectArgs,
+  run: (session, args) => open(session, args, false),
 })
 
 export const examine = command({
   name: 'EXAMINE',
   states: loggedIn,
-  parse: readMailboxArgs,
-  run: (session, { mailbox }) => open(session, mailbox, true),
+  parse: readSelectArgs,
+  run: (session, args) => open(session, args, true),
 })
 
 /** Whoever has none of these opens it read-only. RFC 4314 §5.2 */
 const changing: readonly Right[] = ['i', 'e', 's', 'w', 't']
 
-async function open(session: Session, name: string, isExamined: boolean): Promise<Completion> {
-  // Also when the new one can't be opened. RFC 3501 §6.3.1
-  await session.unselect()
+async function open(session: Session, args: SelectArgs, isExamined: boolean): Promise<Completion> {
+  const { mailbox: name, condstore, qresync } = args
+  if (qresync !== undefined && !session.enabled.has('QRESYNC'))
+    throw new Refusal('BAD', undefined, 'ENABLE QRESYNC first')
+  if (session.state === 'selected') {
+    // Also when the new one can't be opened. RFC 3501 §6.3.1
+    await session.unselect()
+    // RFC 7162 §3.2.11
+    session.untagged('OK', 'The mailbox before is closed', 'CLOSED')
+  }
+  if (condstore) session.enable('CONDSTORE')
   const { name: asSeen, account, local, rights, rightsOn } = await session.hierarchy.permit(name, 'r')
   const mailbox = await account.open(local)
   const readOnly = isExamined || mailbox.readOnly || !changing.some((right) => rights.has(right))
@@ -49,5 +60,7 @@ async function open(session: Session, name: string, isExamined: boolean): Promis
   session.untagged('OK', 'Of this mailbox', `MAILBOXID (${mailboxObjectId(mailbox.id)})`)
   session.untagged('OK', 'UIDs are valid', `UIDVALIDITY ${mailbox.uidValidity}`)
   session.untagged('OK', 'Predicted next UID', `UIDNEXT ${mailbox.uidNext}`)
+  writeHighestModSeq(view, output)
+  if (qresync !== undefined) await tellChanges(view, qresync, output)
   return { code: readOnly ? 'READ-ONLY' : 'READ-WRITE' }
 }

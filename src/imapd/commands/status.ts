@@ -9,6 +9,7 @@ export const status = command({
   capabilities: () => ['STATUS=SIZE'],
   parse: readStatusArgs,
   async run(session, { mailbox, items }) {
+    if (items.includes('HIGHESTMODSEQ')) session.enable('CONDSTORE')
     const { account, local } = await session.hierarchy.permit(mailbox, 'r')
     const { appendOctets } = session.services.settings()
     session.output.write(formatStatus(mailbox, await statusValues(account, local, items, appendOctets)))

@@ -1,4 +1,4 @@
-/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7 rule fetch-att */
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6 */
 
 import { formatSection, type Partial, readPartial, readSection, type Section } from './section.ts'
 import type { MessageSet } from './sequence-set.ts'
@@ -11,6 +11,7 @@ const dataItems = [
   'ENVELOPE',
   'FLAGS',
   'INTERNALDATE',
+  'MODSEQ',
   'RFC822.SIZE',
   'THREADID',
   'UID',
@@ -31,10 +32,17 @@ export interface FetchSectionItem {
 
 export type FetchItem = { readonly item: FetchDataItem } | FetchSectionItem
 
-export interface FetchArgs {
+export interface FetchArgs extends FetchModifiers {
   readonly set: MessageSet
   /** In the client's order, macros expanded, each response name once. */
   readonly items: readonly FetchItem[]
+}
+
+export interface FetchModifiers {
+  /** Only messages with a higher MODSEQ. */
+  readonly changedSince?: number
+  /** Also the UIDs of what left since then. */
+  readonly vanished?: true
 }
 
 /** RFC 3501 §6.4.5 */
@@ -46,15 +54,38 @@ const macros: Readonly<Record<string, readonly FetchDataItem[]>> = {
 
 const wholeMessage: Section = { part: [], text: undefined, fields: [] }
 
-/** `SP sequence-set SP (macro / fetch-att / "(" fetch-att *(SP fetch-att) ")") CRLF` */
+/** `SP sequence-set SP (macro / fetch-att / "(" fetch-att *(SP fetch-att) ")") [SP "(" fetch-modifier *(SP fetch-modifier) ")"] CRLF` */
 export function readFetchArgs(input: TokenReader): FetchArgs {
   input.sp()
   const set = input.messageSet()
   input.sp()
   const items =
     input.peek() === '(' ? input.parenthesised('fetch-att', () => readFetchAtt(input)) : readMacroOrAtt(input)
+  const modifiers = input.tryChar(' ') ? readModifiers(input) : {}
   input.end()
-  return { set, items: distinct(items) }
+  if (modifiers.changedSince === undefined) return { set, items: distinct(items), ...modifiers }
+  return { set, items: distinct([...items, { item: 'MODSEQ' }]), ...modifiers }
+}
+
+function readModifiers(input: TokenReader): FetchModifiers {
+  let modifiers: FetchModifiers = {}
+  input.parenthesised('fetch-modifier', () => {
+    const word = input.keyword('fetch-modifier')
+    switch (word) {
+      case 'CHANGEDSINCE':
+        input.sp()
+        modifiers = { ...modifiers, changedSince: input.number64('mod-sequence-value') }
+        return
+      case 'VANISHED':
+        modifiers = { ...modifiers, vanished: true }
+        return
+      default:
+        throw input.tokenFault('fetch-modifier', 'CHANGEDSINCE or VANISHED')
+    }
+  })
+  if (modifiers.vanished && modifiers.changedSince === undefined)
+    throw input.fault('fetch-modifier', 'CHANGEDSINCE beside VANISHED')
+  return modifiers
 }
 
 function readMacroOrAtt(input: TokenReader): readonly FetchItem[] {

@@ -1,4 +1,4 @@
-/** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, RFC 5182 §2.4, RFC 9394 §3.1 */
+/** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 9394 §3.1 */
 
 import { formatNumbersInPieces } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
@@ -67,6 +67,8 @@ export interface EsearchData {
   readonly count: number | undefined
   /** Numbers in the order of the results. */
   readonly all: Iterable<number> | undefined
+  /** The highest of these messages. RFC 4731 §3.2 */
+  readonly modSeq: number | undefined
   readonly partial: { readonly range: PartialRange; readonly numbers: Iterable<number> } | undefined
 }
 
@@ -90,5 +92,5 @@ export function* formatEsearch(tag: string, uid: boolean, data: EsearchData): Ge
     }
     yield isEmpty ? 'NIL)' : ')'
   }
-  yield '\r\n'
+  yield data.modSeq === undefined ? '\r\n' : ` MODSEQ ${data.modSeq}\r\n`
 }

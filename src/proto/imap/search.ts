@@ -1,4 +1,4 @@
-/** SEARCH. RFC 3501 §6.4.4, §9 rules search, search-key; RFC 9051 §6.4.4 where it is the same; OLDER and YOUNGER: RFC 5032 */
+/** SEARCH. RFC 3501 §6.4.4, §9 rules search, search-key; RFC 9051 §6.4.4 where it is the same; OLDER and YOUNGER: RFC 5032; MODSEQ: RFC 7162 §3.1.5, §3.1.6 */
 
 import { parenthesisDepth, searchDepth } from './limits.ts'
 import { type ReturnOptions, readReturnOptions } from './search-return.ts'
@@ -26,6 +26,8 @@ export type SearchKey =
   | { readonly key: 'SEQUENCE' | 'UID'; readonly set: MessageSet }
   /** An object identifier, RFC 8474 §6; case matters. */
   | { readonly key: 'EMAILID' | 'THREADID'; readonly id: string }
+  /** At least this one. All flags of a message have one MODSEQ, so an entry's name is of no meaning. */
+  | { readonly key: 'MODSEQ'; readonly least: number }
 
 export type DateKey = 'BEFORE' | 'ON' | 'SINCE' | 'SENTBEFORE' | 'SENTON' | 'SENTSINCE'
 
@@ -149,6 +151,10 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
     case 'UID':
       input.sp()
       return { key: 'UID', set: input.messageSet() }
+    case 'MODSEQ':
+      input.sp()
+      if (input.peek() === '"') readEntry(input)
+      return { key: 'MODSEQ', least: input.number64('mod-sequence-valzer') }
     default:
       throw input.tokenFault('search-key', 'a search key such as ALL, UNSEEN, FROM or SINCE')
   }
@@ -161,13 +167,42 @@ function readObjectId(input: TokenReader): string {
   return id
 }
 
+/** `entry-name SP entry-type-req SP` */
+function readEntry(input: TokenReader): void {
+  if (!input.string('entry-name').toLowerCase().startsWith('/flags/'))
+    throw input.tokenFault('entry-name', 'a name such as "/flags/\\\\Seen"')
+  input.sp()
+  if (!['PRIV', 'SHARED', 'ALL'].includes(input.keyword('entry-type-req')))
+    throw input.tokenFault('entry-type-req', 'priv, shared or all')
+  input.sp()
+}
+
+/** Whether a MODSEQ is searched for, so that results come with theirs. RFC 7162 §3.1.5 */
+export function namesModSeq(key: SearchKey): boolean {
+  return hasKey(key, (each) => each.key === 'MODSEQ')
+}
+
+/** Whether there are sequence numbers in it, which must not change meanwhile. RFC 7162 §3.2.10.2 */
+export function namesNumbers(key: SearchKey): boolean {
+  return hasKey(key, (each) => each.key === 'SEQUENCE' && each.set !== savedResult)
+}
+
+function hasKey(key: SearchKey, isOne: (key: SearchKey) => boolean): boolean {
+  if (key.key === 'NOT') return hasKey(key.child, isOne)
+  if (key.key === 'AND' || key.key === 'OR') return key.keys.some((inner) => hasKey(inner, isOne))
+  return isOne(key)
+}
+
 const recent: SearchKey = { key: 'FLAG', flag: '\\Recent', present: true }
 const unseen: SearchKey = { key: 'FLAG', flag: '\\Seen', present: false }
 
 const pieceOctets = 16 * 1024
 
-/** `* SEARCH 2 84 882`, in pieces: sequence numbers, or UIDs behind UID SEARCH. RFC 3501 §7.2.5 */
-export function* formatSearch(numbers: Iterable<number>): Generator<string, void, undefined> {
+/**
+ * `* SEARCH 2 84 882 (MODSEQ 917162500)`, in pieces: sequence numbers, or UIDs behind UID SEARCH. `modSeq`: the highest of these messages,
+ * where it was searched for one. RFC 3501 §7.2.5, RFC 7162 §3.1.6
+ */
+export function* formatSearch(numbers: Iterable<number>, modSeq?: number): Generator<string, void, undefined> {
   let piece = '* SEARCH'
   for (const number of numbers) {
     piece += ` ${number}`
@@ -175,5 +210,5 @@ export function* formatSearch(numbers: Iterable<number>): Generator<string, void
     yield piece
     piece = ''
   }
-  yield `${piece}\r\n`
+  yield modSeq === undefined ? `${piece}\r\n` : `${piece} (MODSEQ ${modSeq})\r\n`
 }

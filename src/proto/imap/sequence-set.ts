@@ -117,6 +117,16 @@ export function namesMissing(set: SequenceSet, count: number): boolean {
   return count === 0 || set.some(({ first, last }) => [first, last].some((value) => value !== star && value > count))
 }
 
+/** How many numbers a set names that holds no '*', each as often as it is named. */
+export function setSize(set: SequenceSet): number {
+  return set.reduce((sum, { first, last }) => sum + Math.abs(last - first) + 1, 0)
+}
+
+/** The numbers of a set without '*', in the client's order. */
+export function* numbersOf(set: SequenceSet): Generator<number, void, undefined> {
+  for (const { first, last } of set) for (let number = first; number <= last; number++) yield number
+}
+
 /** How many indexes the runs hold. */
 export function countIndexes(runs: readonly IndexRun[]): number {
   return runs.reduce((sum, { start, end }) => sum + end - start, 0)
@@ -134,7 +144,7 @@ function bounds(range: SequenceRange, largest: number): { readonly low: number; 
 }
 
 /** Smallest index whose UID is at least `uid`, `count` when there is none. */
-function firstAtLeast(uid: number, count: number, uidAt: (index: number) => number): number {
+export function firstAtLeast(uid: number, count: number, uidAt: (index: number) => number): number {
   let low = 0
   let high = count
   while (low < high) {

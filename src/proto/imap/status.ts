@@ -1,4 +1,4 @@
-/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4, RFC 8438 §3, RFC 7889 §5, RFC 8474 §7 */
+/** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4, RFC 8438 §3, RFC 7889 §5, RFC 8474 §7, RFC 7162 §3.1.7 */
 
 import { formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
@@ -14,6 +14,7 @@ const statusItems = [
   'SIZE',
   'APPENDLIMIT',
   'MAILBOXID',
+  'HIGHESTMODSEQ',
 ] as const
 export type StatusItem = (typeof statusItems)[number]
 

@@ -12,6 +12,7 @@ import { readMailboxArgs } from '#src/proto/imap/mailbox-args.ts'
 import { MailboxNameFault } from '#src/proto/imap/mailbox-name.ts'
 import { readNoArgs } from '#src/proto/imap/no-args.ts'
 import { readSearchArgs, type SearchKey } from '#src/proto/imap/search.ts'
+import { readSelectArgs } from '#src/proto/imap/select.ts'
 import { readStatusArgs } from '#src/proto/imap/status.ts'
 import { readStoreArgs } from '#src/proto/imap/store.ts'
 import type { TokenReader } from '#src/proto/imap/token-reader.ts'
@@ -70,6 +71,21 @@ describe('what does not follow the grammar names rule and octet', () => {
       readStatusArgs,
       'status-att: expected MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, DELETED-STORAGE',
     ],
+    [
+      'a SELECT x (CONDSTORE FOO)',
+      readSelectArgs,
+      'select-param: expected CONDSTORE or QRESYNC, each once, at octet 22',
+    ],
+    ['a SELECT x (QRESYNC (1 1 1:*))', readSelectArgs, 'known-uids: expected no * in the set'],
+    [
+      'a SELECT x (QRESYNC (1 1 (1:3 1:2)))',
+      readSelectArgs,
+      'seq-match-data: expected as many UIDs as sequence numbers',
+    ],
+    ['a SELECT x (QRESYNC (1 1 (2,1 3,4)))', readSelectArgs, 'known-sequence-set: expected numbers in ascending order'],
+    ['a FETCH 1 UID (VANISHED)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE beside VANISHED'],
+    ['a FETCH 1 UID (FOO)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE or VANISHED at octet 15'],
+    ['a STORE 1 (FOO 1) FLAGS ()', readStoreArgs, 'store-modifier: expected UNCHANGEDSINCE, once at octet 11'],
     ['a ENABLE', readEnableArgs, 'SP: expected a space at octet 8'],
     ['a ID "x"', readIdArgs, 'id-params-list: expected NIL or a list at octet 5'],
     ['a ID ("x")', readIdArgs, 'SP: expected a space at octet 9'],

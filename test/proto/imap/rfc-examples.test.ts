@@ -15,6 +15,7 @@ import { readMailboxArgs } from '#src/proto/imap/mailbox-args.ts'
 import { readNoArgs } from '#src/proto/imap/no-args.ts'
 import { readRenameArgs } from '#src/proto/imap/rename.ts'
 import { readSearchArgs } from '#src/proto/imap/search.ts'
+import { readSelectArgs } from '#src/proto/imap/select.ts'
 import { readStatusArgs } from '#src/proto/imap/status.ts'
 import { readStoreArgs } from '#src/proto/imap/store.ts'
 import type { TokenReader } from '#src/proto/imap/token-reader.ts'
@@ -121,7 +122,7 @@ const rows: readonly Row[] = [
   ['A999 UID FETCH 4827313:4828442 FLAGS', readFetchArgs, { set: one(4827313, 4828442), items: item('FLAGS') }],
   // RFC 3501 §8
   ['a001 login mrc secret', readLoginArgs, login('mrc', 'secret')],
-  ['a002 select inbox', readMailboxArgs, mailbox('INBOX')],
+  ['a002 select inbox', readSelectArgs, { ...mailbox('INBOX'), condstore: false }],
   [
     'a003 fetch 12 full',
     readFetchArgs,
@@ -144,6 +145,58 @@ const rows: readonly Row[] = [
   ],
   ['A01 AUTHENTICATE EXTERNAL =', readAuthenticateArgs, { mechanism: 'EXTERNAL', initialResponse: Buffer.alloc(0) }],
   ['t2 ENABLE CONDSTORE X-GOOD-IDEA', readEnableArgs, { capabilities: ['CONDSTORE', 'X-GOOD-IDEA'] }],
+  // RFC 7162
+  ['A142 SELECT INBOX (CONDSTORE)', readSelectArgs, { ...mailbox('INBOX'), condstore: true }],
+  [
+    'A03 SELECT INBOX (QRESYNC (67890007 90060115194045000 41:211,214:541))',
+    readSelectArgs,
+    {
+      ...mailbox('INBOX'),
+      condstore: false,
+      qresync: {
+        uidValidity: 67890007,
+        modSeq: Number.MAX_SAFE_INTEGER,
+        knownUids: [...one(41, 211), ...one(214, 541)],
+      },
+    },
+  ],
+  [
+    'B04 SELECT INBOX (QRESYNC (67890007 1234 1:29997 (5000,7500,9990:9999 15000,22500,29970:29979)))',
+    readSelectArgs,
+    {
+      ...mailbox('INBOX'),
+      condstore: false,
+      qresync: {
+        uidValidity: 67890007,
+        modSeq: 1234,
+        knownUids: one(1, 29997),
+        matches: {
+          numbers: [...one(5000), ...one(7500), ...one(9990, 9999)],
+          uids: [...one(15000), ...one(22500), ...one(29970, 29979)],
+        },
+      },
+    },
+  ],
+  [
+    's100 UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)',
+    readFetchArgs,
+    { set: one(300, 500), items: item('FLAGS', 'MODSEQ'), changedSince: 12345, vanished: true },
+  ],
+  [
+    'a103 UID STORE 6 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)',
+    readStoreArgs,
+    { set: one(6), mode: 'add', silent: true, flags: ['\\Deleted'], unchangedSince: 12121230045 },
+  ],
+  [
+    'a SEARCH MODSEQ "/flags/\\\\draft" all 620162338',
+    readSearchArgs,
+    { charset: undefined, key: { key: 'MODSEQ', least: 620162338 } },
+  ],
+  [
+    'A042 STATUS blurdybloop (UIDNEXT MESSAGES HIGHESTMODSEQ)',
+    readStatusArgs,
+    { ...mailbox('blurdybloop'), items: ['UIDNEXT', 'MESSAGES', 'HIGHESTMODSEQ'] },
+  ],
   [
     'a023 ID ("name" "sodr" "version" "19.34" "vendor" "Pink Floyd Music Limited")',
     readIdArgs,

@@ -4,7 +4,14 @@ import { formatEsearch, partOf, readReturnOptions } from '#src/proto/imap/search
 import { TokenReader } from '#src/proto/imap/token-reader.ts'
 
 const options = (text: string) => readReturnOptions(new TokenReader({ pieces: [text], literals: [] }))
-const nothing = { min: undefined, max: undefined, count: undefined, all: undefined, partial: undefined }
+const nothing = {
+  min: undefined,
+  max: undefined,
+  count: undefined,
+  all: undefined,
+  modSeq: undefined,
+  partial: undefined,
+}
 const esearch = (uid: boolean, data: Partial<Parameters<typeof formatEsearch>[2]>) =>
   [...formatEsearch('A01', uid, { ...nothing, ...data })].join('')
 
