@@ -1,6 +1,7 @@
 /** What a searching command tells of its results, and keeps of them. RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 9394 §3.2 */
 
 import type { ModSeq } from '../base/ids.ts'
+import { formatSearch } from '../proto/imap/search.ts'
 import { formatEsearch, partOf, type ReturnOptions } from '../proto/imap/search-return.ts'
 import type { SequenceSet } from '../proto/imap/sequence-set.ts'
 import type { Form } from './command.ts'
@@ -18,16 +19,39 @@ export async function writePieces({ output }: Session, pieces: Iterable<string>)
   }
 }
 
-/** Answers and keeps what the client asked for. `positions`: in the order of the results, which is the mailbox's or that of a SORT. `withModSeq`: a MODSEQ was searched for. */
+/** A result that could not be kept is empty. RFC 5182 §2.1 */
+export async function forgettingOnFailure(
+  session: Session,
+  returned: ReturnOptions | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (returned?.words.has('SAVE') === true) session.view.saved = []
+    throw error
+  }
+}
+
+/**
+ * Answers and keeps what the client asked for: all of them by the response `word`, unless it named RETURN options. `positions`: in the order of the results, which is
+ * the mailbox's or that of a SORT. `withModSeq`: a MODSEQ was searched for.
+ */
 export async function giveResults(
   session: Session,
+  word: 'SEARCH' | 'SORT',
   { tag, uid }: Pick<Form, 'tag' | 'uid'>,
-  { words, partial }: ReturnOptions,
+  returned: ReturnOptions | undefined,
   positions: readonly number[],
-  withModSeq = false,
+  withModSeq: boolean,
 ): Promise<void> {
   const { view } = session
   const numberAt = (position: number) => (uid ? view.uidAt(position) : position + 1)
+  if (returned === undefined) {
+    const modSeq = withModSeq ? highestModSeq(view, positions) : undefined
+    return await writePieces(session, formatSearch(word, positions.values().map(numberAt), modSeq))
+  }
+  const { words, partial } = returned
   const [min, max] = [words.has('MIN') ? positions[0] : undefined, words.has('MAX') ? positions.at(-1) : undefined]
   const part = partial && partOf(positions, partial)
   if (words.has('SAVE')) {
@@ -82,3 +106,9 @@ async function uidsOf(view: View, positions: readonly number[]): Promise<Sequenc
   }
   return set
 }
+
+/** The result may be incomplete as long as a migration goes on; asking again later is all that a client can do. */
+export const notLookedInto = (messages: number): string =>
+  messages === 1
+    ? '1 message has not come from the old server yet and was not looked into'
+    : `${messages} messages have not come from the old server yet and were not looked into`

@@ -4,13 +4,14 @@
  */
 
 import { StoreError } from '../base/errors.ts'
-import { decodeCharset, decodeUnlabelled } from '../mime/charset.ts'
+import { charsetNames, decodeCharset, decodeUnlabelled, isKnownCharset } from '../mime/charset.ts'
 import { sentDay } from '../mime/date.ts'
 import { fold } from '../mime/fold.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, resolveSequenceNumbers, resolveUids, savedResult } from '../proto/imap/sequence-set.ts'
 import { emailObjectId, internalDateIn } from './object-id.ts'
+import { Refusal } from './replies.ts'
 import { isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
@@ -37,6 +38,12 @@ export interface Matches {
   readonly positions: readonly number[]
   /** Messages that would have to be looked into, and have not come from an old server. */
   readonly unseen: number
+}
+
+/** Throws Refusal. RFC 3501 §6.4.4, RFC 5256 §3 */
+export function requireCharset(charset: string): void {
+  if (!isKnownCharset(charset))
+    throw new Refusal('NO', `BADCHARSET (${charsetNames.join(' ')})`, 'The charset is not known here')
 }
 
 /** `charset` (upper case, known) is that of the key's texts. */

@@ -1,4 +1,4 @@
-/** The day in a Date field. RFC 5322 §3.3, with the obsolete forms of §4.3 and what broken writers make of it */
+/** The day and the moment in a Date field. RFC 5322 §3.3, with the obsolete forms of §4.3 and what broken writers make of it */
 
 import { Lexer } from './lexer.ts'
 
@@ -31,6 +31,51 @@ function dateWords(value: string): string[] {
     if (!input.atEnd && ',-'.includes(input.peek())) input.skip()
   }
   return words
+}
+
+/**
+ * The moment: whole seconds since 1970-01-01 00:00:00 UTC. A time that is none is taken for midnight, a zone that is none for UTC (SORT and THREAD,
+ * RFC 5256 §2.2). undefined when the field (unfolded) doesn't name a real day.
+ */
+export function sentTime(value: string): number | undefined {
+  const day = sentDay(value)
+  if (day === undefined) return undefined
+  const [, hours, minutes, seconds = '0', zone] = clock.exec(withoutComments(value)) ?? []
+  const isTime = Number(hours) < 24 && Number(minutes) < 60 && Number(seconds) <= 60
+  const time = isTime ? (Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds) : 0
+  return (day * dayMs) / 1000 + time - zoneSeconds(zone ?? '')
+}
+
+/** Time and zone, between them maybe the year (asctime). White space may stand anywhere (RFC 5322 §4.3), and some write dots for colons. */
+const clock =
+  / (\d{1,2}) ?[:.] ?(\d{2})(?: ?[:.] ?(\d{2})(?!\d))?(?: \d{4}(?= |$))?(?: ?([+-]\d{4}|[a-z]{1,9})(?= |$))?/i
+
+/** The beginning, with one space where comments and white space stand. */
+function withoutComments(value: string): string {
+  const input = new Lexer(value.slice(0, 200))
+  let text = ''
+  while (input.skipCfws() && !input.atEnd) text += ` ${input.until(' \t\r\n(')}`
+  return text
+}
+
+/** RFC 5322 §4.3. Single letters mean nothing there. */
+const namedZones: Readonly<Record<string, number>> = {
+  EST: -5,
+  EDT: -4,
+  CST: -6,
+  CDT: -5,
+  MST: -7,
+  MDT: -6,
+  PST: -8,
+  PDT: -7,
+}
+
+/** East of Greenwich. */
+function zoneSeconds(zone: string): number {
+  const [, sign, hours, minutes] = /^([+-])(\d{2})(\d{2})$/.exec(zone) ?? []
+  if (sign === undefined) return (namedZones[zone.toUpperCase()] ?? 0) * 3600
+  if (Number(minutes) > 59) return 0
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60
 }
 
 /** From the first three letters. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { StoreFs } from './fs.ts'
+import type { KeyBlock } from './key-block.ts'
 import type { RecentlyUsed } from './recently-used.ts'
 import type { Slots } from './slots.ts'
 import type { StatusTable } from './status-table.ts'
@@ -16,6 +17,8 @@ export interface StoreContext {
   readonly slots: Slots
   /** What is at hand of the summary caches of all mailboxes, by path. */
   readonly summaryBlocks: RecentlyUsed<SummaryBlock>
+  /** What is at hand of the order keys of all mailboxes, by the mailbox's identity and the block's first UID. */
+  readonly keyBlocks: RecentlyUsed<KeyBlock>
   /** What is at hand of the statuses of all accounts' mailboxes, by path. */
   readonly statusTables: RecentlyUsed<StatusTable>
   /** Change sets after which a log is cut, later for a larger state. */

@@ -13,6 +13,7 @@ import { copyMessages } from './copy.ts'
 import type { ExpungedMessages } from './expunged.ts'
 import { FlagPlans } from './flag-change.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
+import { KeyCache } from './key-cache.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
@@ -33,6 +34,8 @@ import type {
   Flag,
   FlagChange,
   GivenUids,
+  KeyedMessages,
+  KeyRun,
   Mailbox,
   MailboxDelta,
   MailboxStatus,
@@ -60,6 +63,7 @@ export class OpenMailbox implements Mailbox {
   private readonly leavings: Leavings
   private readonly purger: Purger
   private readonly summaries: SummaryCache
+  private readonly keyCache: KeyCache
   private readonly listeners = new Set<(own: boolean) => void>()
   private readonly flagPlans = new FlagPlans()
   /** What the requests of the present commit that are planned already do: origins and UIDs that they add, UIDs that they bring back. */
@@ -111,6 +115,7 @@ export class OpenMailbox implements Mailbox {
       () => this.directory,
       () => this.messages,
     )
+    this.keyCache = new KeyCache(context, this)
   }
 
   /** Reads the log. Throws StoreError not-found. */
@@ -533,6 +538,10 @@ export class OpenMailbox implements Mailbox {
     })
   }
 
+  keys(messages: KeyedMessages): AsyncIterable<KeyRun> {
+    return this.keyCache.runs(messages)
+  }
+
   status(): MailboxStatus {
     return statusOf(this, this.messages)
   }
@@ -582,6 +591,7 @@ export class OpenMailbox implements Mailbox {
   private async sweep(): Promise<void> {
     if (!(await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles()))) return
     await this.summaries.sweep()
+    await this.keyCache.sweep()
     await this.log.removeOldEpochs().catch(() => {})
   }
 

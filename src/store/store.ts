@@ -62,6 +62,8 @@ const writesAtOnce = 64
 const writesOctets = 16 * 1_048_576
 /** Of the summary caches kept in memory: the blocks that some 200 sessions are going through. */
 const summaryOctets = 64 * 1_048_576
+/** Of the order keys kept in memory: those of some 200,000 messages. */
+const keyOctets = 64 * 1_048_576
 /** Of the statuses of accounts' mailboxes kept in memory, some 600 octets each. */
 const statusOctets = 32 * 1_048_576
 
@@ -105,6 +107,7 @@ class MdirStore implements Store {
       log,
       slots: new Slots(writesAtOnce, writesOctets),
       summaryBlocks: new RecentlyUsed(summaryOctets),
+      keyBlocks: new RecentlyUsed(keyOctets),
       statusTables: new RecentlyUsed(statusOctets),
       epochEntries: options.epochEntries ?? epochEntries,
       epochKeepMs: options.epochKeepMs ?? epochKeepMs,

@@ -190,7 +190,7 @@ describe('Dovecot', () => {
     for (const peer of [ours, theirs]) peer.destroy()
   })
 
-  it('finds the same messages', async () => {
+  it('finds the same messages, and gives them in the same order', async () => {
     await using imapd = await startImapd([user])
     await using dovecot = await startDovecot({ users: { [user]: 'secret' }, protocols: ['imap'] })
     const all = fitForMbsync.filter((octets) => !octets.includes(0))
@@ -210,9 +210,33 @@ describe('Dovecot', () => {
         if (missed.size + more.length > 0) differences.push(`${key} ${text}: missed ${[...missed]}, only here ${more}`)
       }
     expect(differences).toEqual([])
+    for (const key of orders) {
+      // What decision 311 says that Dovecot does otherwise.
+      const set = all.flatMap((octets, index) => (isOrderedOtherwise(octets) ? [] : [index + 1])).join()
+      const [our, their] = await Promise.all([ours, theirs].map((peer) => peer.command('o', `${key} UTF-8 ${set}`)))
+      if (our![0]!.trimEnd() !== their![0]!.trimEnd()) differences.push(`${key}:\n  ${our![0]}\n  ${their![0]}`)
+    }
+    expect(differences).toEqual([])
     for (const peer of [ours, theirs]) peer.destroy()
   })
 })
+
+const orders = [
+  ...['ARRIVAL', 'CC', 'DATE', 'FROM', 'SIZE', 'SUBJECT', 'TO', 'DISPLAYFROM', 'DISPLAYTO', 'REVERSE SUBJECT DATE'].map(
+    (keys) => `SORT (${keys})`,
+  ),
+  ...['ORDEREDSUBJECT', 'REFERENCES', 'REFS'].map((algorithm) => `THREAD ${algorithm}`),
+]
+
+const isOrderedOtherwise = (octets: Buffer): boolean => {
+  const header = octets.toString('latin1', 0, octets.indexOf('\r\n\r\n') + 2)
+  return (
+    /[\x80-\xff]/.test(header) ||
+    /^(Date|Subject|From|To)[ \t]*:[\s\S]*^\1[ \t]*:/im.test(header) ||
+    /=\?(NONE|X-IAS-German|ks_c_5601-1987)\?/i.test(header) ||
+    /^Date:.*( 19[0-6]\d | (2[4-9]|[3-9]\d):\d\d)/im.test(header)
+  )
+}
 
 const has8bit = (octets: Buffer) => octets.some((octet) => octet > 127)
 

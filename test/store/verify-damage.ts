@@ -113,6 +113,7 @@ function socketAt(path: string): Promise<void> {
   return new Promise((resolve) => server.listen(path, resolve))
 }
 
+const orderKeys = ({ inbox }: Tree) => `${inbox}/cache/keys-1.1`
 const summaries = ({ inbox }: Tree) => `${inbox}/cache/summaries-2.1`
 
 export const damages: readonly Damage[] = [
@@ -356,6 +357,23 @@ export const damages: readonly Damage[] = [
       const text = line!.slice(8).replace('Subject: ', 'Subject: never ').concat('\n')
       const crc = crc32(Buffer.from(text, 'latin1')).toString(16).padStart(8, '0')
       writeFileSync(summaries(tree), `${crc}${text}`, { encoding: 'latin1', mode: 0o600 })
+    },
+  },
+  { what: 'the order keys of a message', kinds: ['cache-damaged'], plant: (tree) => flip(orderKeys(tree), 100) },
+  {
+    what: 'order keys cut off',
+    kinds: ['cache-damaged'],
+    plant: (tree) => truncateSync(orderKeys(tree), readFileSync(orderKeys(tree)).length - 5),
+  },
+  {
+    what: 'order keys of another message',
+    kinds: ['cache-wrong'],
+    plant: (tree) => {
+      const octets = readFileSync(orderKeys(tree))
+      const entry = octets.subarray(0, octets.readUInt32LE(4))
+      entry[entry.length - 1]! ^= 1
+      entry.writeUInt32LE(crc32(entry.subarray(4)))
+      writeFileSync(orderKeys(tree), entry, { mode: 0o600 })
     },
   },
   {

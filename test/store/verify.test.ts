@@ -59,7 +59,11 @@ async function plantedStore(): Promise<Tree> {
     await inbox.changeFlags({ uids: uids(5), mode: 'add', flags: ['\\Answered'] })
     await using archive = await account.open('Archive/2024')
     await inbox.copyTo(uids(1, 2), archive)
-    for (const mailbox of [inbox, archive]) for (const record of mailbox.messages) await mailbox.summary(record)
+    for (const mailbox of [inbox, archive]) {
+      for (const record of mailbox.messages) await mailbox.summary(record)
+      const records = [...mailbox.messages]
+      await Array.fromAsync(mailbox.keys({ uids: records.map(({ uid }) => uid), record: (index) => records[index]! }))
+    }
     await account.create('Gone')
     await using removed = await account.open('Gone')
     await deliverAll(removed, [{ text: text('removed') }])

@@ -29,10 +29,12 @@ import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { examine, select } from './select.ts'
 import { setacl } from './setacl.ts'
+import { sort } from './sort.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
+import { thread } from './thread.ts'
 import { unauthenticate } from './unauthenticate.ts'
 import { unselect } from './unselect.ts'
 import { unsubscribe } from './unsubscribe.ts'
@@ -71,10 +73,12 @@ const rows: readonly Command[] = [
   select,
   setacl,
   setQuota,
+  sort,
   starttls,
   status,
   store,
   subscribe,
+  thread,
   unauthenticate,
   unselect,
   unsubscribe,

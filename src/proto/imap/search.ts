@@ -57,11 +57,22 @@ export function readSearchArgs(input: TokenReader): SearchArgs {
     charset = input.astring('charset').toUpperCase()
     input.sp()
   }
+  return { returned, charset, key: readKeys(input) }
+}
+
+/** `charset 1*(SP search-key) CRLF`: what SORT and THREAD search by. RFC 5256 §5 rule search-criteria */
+export function readSearchCriteria(input: TokenReader): { readonly charset: string; readonly key: SearchKey } {
+  const charset = input.astring('charset').toUpperCase()
+  input.sp()
+  return { charset, key: readKeys(input) }
+}
+
+function readKeys(input: TokenReader): SearchKey {
   const keys: SearchKey[] = []
   do keys.push(readKey(input, 0, 0))
   while (input.tryChar(' '))
   input.end()
-  return { returned, charset, key: keys.length === 1 ? keys[0]! : { key: 'AND', keys } }
+  return keys.length === 1 ? keys[0]! : { key: 'AND', keys }
 }
 
 /** `depth` counts what surrounds the key, `parentheses` those of it that are parentheses. */
@@ -199,11 +210,15 @@ const unseen: SearchKey = { key: 'FLAG', flag: '\\Seen', present: false }
 const pieceOctets = 16 * 1024
 
 /**
- * `* SEARCH 2 84 882 (MODSEQ 917162500)`, in pieces: sequence numbers, or UIDs behind UID SEARCH. `modSeq`: the highest of these messages,
- * where it was searched for one. RFC 3501 §7.2.5, RFC 7162 §3.1.6
+ * `* SEARCH 2 84 882 (MODSEQ 917162500)`, in pieces: sequence numbers, or UIDs behind UID SEARCH; SORT likewise. `modSeq`: the highest of these messages,
+ * where it was searched for one. RFC 3501 §7.2.5, RFC 5256 §4, RFC 7162 §3.1.6
  */
-export function* formatSearch(numbers: Iterable<number>, modSeq?: number): Generator<string, void, undefined> {
-  let piece = '* SEARCH'
+export function* formatSearch(
+  word: 'SEARCH' | 'SORT',
+  numbers: Iterable<number>,
+  modSeq?: number,
+): Generator<string, void, undefined> {
+  let piece = `* ${word}`
   for (const number of numbers) {
     piece += ` ${number}`
     if (piece.length < pieceOctets) continue

@@ -6,6 +6,7 @@ import type { MessageSummary } from '../../mime/types.ts'
 import { FileContent, summaryOf } from '../content.ts'
 import type { StoreContext } from '../context.ts'
 import { codeOf, storeError, unlessAbsent } from '../fs.ts'
+import { KeyCache } from '../key-cache.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { statusOf } from '../mailbox-status.ts'
 import { stillAway } from '../message-file.ts'
@@ -14,6 +15,8 @@ import type {
   CopyResult,
   Delivery,
   ExpungedMessage,
+  KeyedMessages,
+  KeyRun,
   Mailbox,
   MailboxDelta,
   MailboxStatus,
@@ -29,9 +32,10 @@ export class ArchivedMailbox implements Mailbox {
   readonly name: string
   readonly readOnly = true
   private readonly context: StoreContext
-  private readonly directory: string
+  readonly directory: string
   private readonly log: ArchivedLog<MailboxState>
   private readonly summaries: SummaryCache
+  private readonly keyCache: KeyCache
 
   constructor(context: StoreContext, name: string, directory: string, log: ArchivedLog<MailboxState>) {
     this.context = context
@@ -44,6 +48,7 @@ export class ArchivedMailbox implements Mailbox {
       () => this.messages,
       false,
     )
+    this.keyCache = new KeyCache(context, this)
   }
 
   get id(): MailboxId {
@@ -127,6 +132,10 @@ export class ArchivedMailbox implements Mailbox {
       if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw damaged(record, 'is no file')
       throw storeError(error, 'Opening a message')
     }
+  }
+
+  keys(messages: KeyedMessages): AsyncIterable<KeyRun> {
+    return this.keyCache.runs(messages)
   }
 
   async summary(record: MessageRecord): Promise<MessageSummary> {

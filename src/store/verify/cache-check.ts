@@ -1,35 +1,35 @@
 /** Checks what is derived from the messages: summaries that check out have to be the ones that the messages give. */
 
-import type { Uid } from '../../base/ids.ts'
-import { summarizeStream } from '../../mime/summary.ts'
-import { FileContent } from '../content.ts'
 import { type FileStatus, unlessAbsent } from '../fs.ts'
+import { keyBlockPattern, keyFilePrefix } from '../key-cache.ts'
 import { blockUids, maxBlockOctets, readSummaryLine } from '../summary-block.ts'
 import { blockPattern, filePrefix } from '../summary-cache.ts'
 import type { MessageRecord } from '../types.ts'
+import { freshSummary, recordsOf, samples } from './derived.ts'
 import type { FindingKind } from './finding.ts'
 import { checkAge, statuses } from './folders-check.ts'
+import { checkKeyBlock } from './key-check.ts'
 import type { MailboxCheck } from './mailbox-check.ts'
 import { checkStray } from './stray.ts'
 
-/** Summaries of one block that are compared with their messages, unless all are. */
-const sampled = 4
-/** A line whose end is missing for longer was cut off. */
-const writingMs = 60_000
+/** What is not whole for longer was cut off. */
+export const writingMs = 60_000
 const lineFeed = 10
 
 export async function checkCache(check: MailboxCheck): Promise<void> {
   const { run, place, directory } = check
   for await (const [name, status] of statuses(run, `${directory}/cache`)) {
     const path = `${directory}/cache/${name}`
-    if (status.kind !== 'file' || !name.startsWith(filePrefix)) {
+    if (status.kind !== 'file' || !(name.startsWith(filePrefix) || name.startsWith(keyFilePrefix))) {
       await checkStray(run, place, path, status)
       continue
     }
     if (!(await run.checkAccess(path, status, place))) continue
     const first = blockPattern.exec(name)?.[1]
-    if (first === undefined) await checkAge(run, place, path, status)
-    else await checkBlock(check, path, status, Number(first))
+    const firstOfKeys = keyBlockPattern.exec(name)?.[1]
+    if (first !== undefined) await checkBlock(check, path, status, Number(first))
+    else if (firstOfKeys !== undefined) await checkKeyBlock(check, path, status, Number(firstOfKeys))
+    else await checkAge(run, place, path, status)
   }
 }
 
@@ -42,7 +42,7 @@ async function checkBlock(check: MailboxCheck, path: string, status: FileStatus,
     run.found({ kind, path, userId: place.userId, mailbox: place.mailbox, uid: record?.uid, detail }, drop)
   const lines = await readLines(check, path)
   if (lines === undefined) return
-  const records = recordsOf(check, first)
+  const records = recordsOf(check, first, blockUids)
   const alive: { readonly record: MessageRecord; readonly json: string }[] = []
   for (const line of lines.whole) {
     const read = readSummaryLine(line)
@@ -52,11 +52,9 @@ async function checkBlock(check: MailboxCheck, path: string, status: FileStatus,
   }
   if (lines.isCutOff && run.clock.now() - status.changedMs > writingMs)
     return void (await found('cache-damaged', 'its last line is cut off'))
-  const step = run.deep ? 1 : Math.max(1, Math.ceil(alive.length / sampled))
-  for (let at = 0; at < alive.length; at += step) {
-    const { record, json } = alive[at]!
-    const fresh = await summaryOf(check, record)
-    if (fresh !== undefined && fresh !== json)
+  for (const { record, json } of samples(check, alive)) {
+    const fresh = await freshSummary(check, record)
+    if (fresh !== undefined && JSON.stringify(fresh) !== json)
       return void (await found('cache-wrong', 'its summary is not that of the message', record))
   }
 }
@@ -75,27 +73,5 @@ async function readLines(check: MailboxCheck, path: string) {
     return { whole, isCutOff: start < octets.length && octets.length === file.sizeOctets }
   } finally {
     await file.close()
-  }
-}
-
-function recordsOf({ messages }: MailboxCheck, first: number): ReadonlyMap<string, MessageRecord> {
-  const records = new Map<string, MessageRecord>()
-  const end = messages.positionOf((first + blockUids) as Uid)
-  for (let at = messages.positionOf(first as Uid); at < end; at += 1) {
-    const record = messages.at(at)!
-    if (record.isHere) records.set(record.digest, record)
-  }
-  return records
-}
-
-/** As the cache has it; undefined when the message can't be read, which is told of by itself. */
-async function summaryOf({ run, directory }: MailboxCheck, record: MessageRecord): Promise<string | undefined> {
-  try {
-    await using content = new FileContent(await run.fs.open(`${directory}/msg/${record.file}`))
-    return content.sizeOctets === record.sizeOctets
-      ? JSON.stringify(await summarizeStream(content.stream()))
-      : undefined
-  } catch {
-    return undefined
   }
 }

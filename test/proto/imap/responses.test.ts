@@ -50,9 +50,9 @@ describe('responses as the RFCs write them', () => {
         ['UIDNEXT', 44292],
       ]),
     ).toBe('* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)\r\n')
-    expect([...formatSearch([2, 84, 882])].join('')).toBe('* SEARCH 2 84 882\r\n')
-    expect([...formatSearch([])].join('')).toBe('* SEARCH\r\n')
-    expect([...formatSearch([2, 5], 917162500)].join('')).toBe('* SEARCH 2 5 (MODSEQ 917162500)\r\n')
+    expect([...formatSearch('SEARCH', [2, 84, 882])].join('')).toBe('* SEARCH 2 84 882\r\n')
+    expect([...formatSearch('SEARCH', [])].join('')).toBe('* SEARCH\r\n')
+    expect([...formatSearch('SEARCH', [2, 5], 917162500)].join('')).toBe('* SEARCH 2 5 (MODSEQ 917162500)\r\n')
     expect(formatNumbered(23, 'EXISTS')).toBe('* 23 EXISTS\r\n')
     expect(formatEnabled(['X-GOOD-IDEA'])).toBe('* ENABLED X-GOOD-IDEA\r\n')
     expect(formatEnabled([])).toBe('* ENABLED\r\n')

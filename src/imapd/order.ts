@@ -1,0 +1,108 @@
+/** What the messages of a search are ordered by, in columns: for SORT and THREAD. RFC 5256 §2, §3 */
+
+import type { Uid } from '../base/ids.ts'
+import type { KeyText } from '../mime/order-keys.ts'
+import { Slice } from './slice.ts'
+import type { View } from './view.ts'
+
+/** Of the messages at `positions`, by their index there. */
+export interface OrderColumns {
+  /** Octets in latin1: compare them as they are. '' where the message can't be read. */
+  readonly texts: ReadonlyMap<KeyText, readonly string[]>
+  /** Seconds since 1970: of the Date field, else INTERNALDATE. RFC 5256 §2.2 */
+  readonly sentAt: Float64Array
+  /** 1: its subject says that it is a reply or forwarded. */
+  readonly isReply: Uint8Array
+  /** Messages whose octets have not come from an old server. */
+  readonly unseen: number
+}
+
+export async function readColumns(
+  view: View,
+  positions: readonly number[],
+  wanted: readonly KeyText[],
+): Promise<OrderColumns> {
+  const slice = new Slice()
+  const uids: Uid[] = []
+  const sentAt = new Float64Array(positions.length)
+  const isReply = new Uint8Array(positions.length)
+  const texts = new Map(wanted.map((text) => [text, [] as string[]]))
+  let unseen = 0
+  for (const [index, position] of positions.entries()) {
+    uids.push(view.uidAt(position))
+    sentAt[index] = view.internalDateAt(position)
+    if (slice.isOver()) await slice.next()
+  }
+  // What arrived since the last look is asked for as it is by now.
+  const record = (index: number) => view.mailbox.byUid(uids[index]!) ?? view.at(positions[index]!)
+  const often = new Slice(1)
+  for await (const { start, end, keys } of view.mailbox.keys({ uids, record })) {
+    for (let index = start; index < end; index += 1) {
+      const uid = uids[index]!
+      const has = keys.has(uid)
+      if (!has && !record(index).isHere) unseen += 1
+      for (const [text, column] of texts) column.push(has ? keys.text(uid, text) : '')
+      if (!has) continue
+      const date = keys.sentAt(uid)
+      if (!Number.isNaN(date)) sentAt[index] = date
+      if (keys.isReply(uid)) isReply[index] = 1
+    }
+    if (often.isOver()) await often.next()
+  }
+  return { texts, sentAt, isReply, unseen }
+}
+
+/** Where one index stands against another. */
+export type Compare = (a: number, b: number) => number
+
+export const byText =
+  (column: readonly string[]): Compare =>
+  (a, b) => {
+    const [left, right] = [column[a]!, column[b]!]
+    return left < right ? -1 : left > right ? 1 : 0
+  }
+
+export const byNumber =
+  (column: Float64Array): Compare =>
+  (a, b) =>
+    column[a]! - column[b]!
+
+export function inTurn(compares: readonly Compare[]): Compare {
+  if (compares.length === 1) return compares[0]!
+  return (a, b) => {
+    for (const compare of compares) {
+      const result = compare(a, b)
+      if (result !== 0) return result
+    }
+    return 0
+  }
+}
+
+/** Indexes that are put in order at once: a ms or two. */
+const runLength = 1024
+
+/** The indexes 0 to `count - 1` in the order of `compare`; what is equal stays in their own. Merges, with turns for others in between. */
+export async function sortIndexes(count: number, compare: Compare): Promise<Uint32Array> {
+  let sorted = Uint32Array.from({ length: count }, (_, index) => index)
+  let merged = new Uint32Array(count)
+  const slice = new Slice(1)
+  for (let start = 0; start < count; start += runLength) {
+    sorted.subarray(start, start + runLength).sort(compare)
+    if (slice.isOver()) await slice.next()
+  }
+  const often = new Slice(1024)
+  for (let width = runLength; width < count; width *= 2) {
+    for (let start = 0; start < count; start += 2 * width) {
+      const middle = Math.min(start + width, count)
+      const end = Math.min(start + 2 * width, count)
+      let [left, right] = [start, middle]
+      for (let at = start; at < end; at += 1) {
+        const isLeft = right === end || (left < middle && compare(sorted[left]!, sorted[right]!) <= 0)
+        merged[at] = isLeft ? sorted[left++]! : sorted[right++]!
+        if (often.isOver()) await often.next()
+      }
+    }
+    ;[sorted, merged] = [merged, sorted]
+  }
+  return sorted
+}

@@ -1,0 +1,67 @@
+/** THREAD's threads of some messages. RFC 5256 §3; REFS: draft-ietf-morg-inthread-01 */
+
+import type { ThreadAlgorithm, ThreadForest } from '../proto/imap/thread.ts'
+import { byNumber, type OrderColumns, readColumns, sortIndexes } from './order.ts'
+import { Slice } from './slice.ts'
+import { forestOf } from './threading/forest.ts'
+import { linkByReferences } from './threading/links.ts'
+import { none, type ThreadedMessages } from './threading/messages.ts'
+import { withoutDummies } from './threading/prune.ts'
+import { rootsByNewest } from './threading/roots.ts'
+import { gatherBySubject } from './threading/subjects.ts'
+import type { View } from './view.ts'
+
+export interface Threads {
+  /** Of indexes into the positions; what lies behind those stands for no message. */
+  readonly forest: ThreadForest
+  /** Of each index another one, what lies behind them, or -1. */
+  readonly parents: Int32Array
+  /** Messages that have not come from an old server: they stand alone. */
+  readonly unseen: number
+}
+
+/** `positions` ascend. */
+export async function threadPositions(
+  view: View,
+  positions: readonly number[],
+  algorithm: ThreadAlgorithm,
+): Promise<Threads> {
+  const bySubject = algorithm === 'ORDEREDSUBJECT'
+  const columns = await readColumns(view, positions, bySubject ? ['subject'] : ['messageId', 'references', 'subject'])
+  const order = await sortIndexes(positions.length, byNumber(columns.sentAt))
+  const parents = bySubject
+    ? await bySubjectAlone(columns, order)
+    : await byReferences(columns, order, algorithm === 'REFERENCES')
+  const forest = await forestOf(parents, order)
+  const roots = algorithm === 'REFS' ? await rootsByNewest(parents, order) : forest.roots
+  return { forest: { ...forest, roots }, parents, unseen: columns.unseen }
+}
+
+/** ORDEREDSUBJECT: all that have the subject of an earlier message are its children. */
+async function bySubjectAlone({ texts }: OrderColumns, order: Uint32Array): Promise<Int32Array> {
+  const slice = new Slice()
+  const subjects = texts.get('subject')!
+  const first = new Map<string, number>()
+  const parents = new Int32Array(order.length).fill(none)
+  for (const message of order) {
+    const known = first.get(subjects[message]!)
+    if (known === undefined) first.set(subjects[message]!, message)
+    else parents[message] = known
+    if (slice.isOver()) await slice.next()
+  }
+  return parents
+}
+
+async function byReferences(columns: OrderColumns, order: Uint32Array, mergesSubjects: boolean): Promise<Int32Array> {
+  const messages: ThreadedMessages = {
+    count: order.length,
+    ids: columns.texts.get('messageId')!,
+    references: columns.texts.get('references')!,
+    subjects: columns.texts.get('subject')!,
+    isReply: columns.isReply,
+  }
+  const links = await linkByReferences(messages)
+  const parents = await withoutDummies(links, messages.count)
+  if (mergesSubjects) await gatherBySubject(messages, parents, order, links.length)
+  return parents
+}

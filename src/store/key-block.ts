@@ -1,0 +1,134 @@
+/**
+ * The order keys of the messages in one range of UIDs, as octets: `<crc32> <length> <digest> <sent> <reply> <ends of the texts> <texts>` for each, numbers in
+ * little endian. On disk an entry is found by the digest of a message's octets, so that it can be doubled or in the wrong file, but never be
+ * another message's; in memory by the UID, which means one message for ever.
+ */
+
+import { crc32 } from 'node:zlib'
+import type { Uid } from '../base/ids.ts'
+import { type KeyText, keyTexts, type OrderKeys } from '../mime/order-keys.ts'
+
+/** UIDs of one block, as of the summaries. */
+export const keyBlockUids = 256
+/** Of a block's file: 8 MB are 32 KB a message. */
+export const maxKeyBlockOctets = 8 * 1024 * 1024
+/** A message whose keys are larger (hundreds of references) is threaded by its last ones. */
+const maxEntryOctets = 32 * 1024
+
+const lengthAt = 4
+const digestAt = 8
+const digestOctets = 32
+const sentAtAt = digestAt + digestOctets
+const isReplyAt = sentAtAt + 8
+const endsAt = isReplyAt + 4
+const textsAt = endsAt + 4 * keyTexts.length
+
+const indexOf = Object.fromEntries(keyTexts.map((text, index) => [text, index])) as Readonly<Record<KeyText, number>>
+
+/** `digest` in base64url. */
+export function keyEntry(digest: string, { texts, sentAt, isReply }: OrderKeys): Buffer {
+  const octets: Buffer[] = keyTexts.map((text) => Buffer.from(texts[text], isOctets(text) ? 'latin1' : 'utf8'))
+  const others = octets.slice(0, -1).reduce((sum, { length }) => sum + length, textsAt)
+  const references = octets.at(-1)!
+  octets[octets.length - 1] = lastOf(references, Math.max(0, maxEntryOctets - others))
+  const head = Buffer.alloc(textsAt)
+  head.write(digest, digestAt, digestOctets, 'base64url')
+  head.writeDoubleLE(sentAt ?? Number.NaN, sentAtAt)
+  head.writeUInt8(isReply ? 1 : 0, isReplyAt)
+  let end = textsAt
+  for (const [index, { length }] of octets.entries()) {
+    end += length
+    head.writeUInt32LE(end, endsAt + 4 * index)
+  }
+  head.writeUInt32LE(end, lengthAt)
+  const entry = Buffer.concat([head, ...octets])
+  entry.writeUInt32LE(crc32(entry.subarray(lengthAt)), 0)
+  return entry
+}
+
+const isOctets = (text: KeyText): boolean => text === 'messageId' || text === 'references'
+
+/** Whole ones. */
+function lastOf(references: Buffer, room: number): Buffer {
+  if (references.length <= room) return references
+  const first = references.indexOf(0, references.length - room)
+  return first < 0 ? references.subarray(references.length) : references.subarray(first + 1)
+}
+
+export class KeyBlock {
+  readonly first: Uid
+  octets: Buffer = Buffer.alloc(0)
+  /** Where each UID's entry begins; -1: not known. */
+  private readonly starts = new Int32Array(keyBlockUids).fill(-1)
+
+  constructor(first: Uid) {
+    this.first = first
+  }
+
+  has(uid: Uid): boolean {
+    return this.starts[uid - this.first]! >= 0
+  }
+
+  /** Entries of these UIDs, one behind another. */
+  add(uids: readonly Uid[], entries: readonly Buffer[]): void {
+    let start = this.octets.length
+    this.octets = Buffer.concat([this.octets, ...entries])
+    for (const [index, uid] of uids.entries()) {
+      this.starts[uid - this.first] = start
+      start += entries[index]!.length
+    }
+  }
+
+  /** Of a UID that it has: octets in latin1. */
+  text(uid: Uid, text: KeyText): string {
+    const start = this.starts[uid - this.first]!
+    const ends = start + endsAt + 4 * indexOf[text]
+    const from = indexOf[text] === 0 ? textsAt : this.octets.readUInt32LE(ends - 4)
+    return this.octets.toString('latin1', start + from, start + this.octets.readUInt32LE(ends))
+  }
+
+  /** Seconds since 1970; NaN without a legible Date. */
+  sentAt(uid: Uid): number {
+    return this.octets.readDoubleLE(this.starts[uid - this.first]! + sentAtAt)
+  }
+
+  isReply(uid: Uid): boolean {
+    return this.octets[this.starts[uid - this.first]! + isReplyAt] === 1
+  }
+
+  get memoryOctets(): number {
+    return this.octets.length + 4 * keyBlockUids + 200
+  }
+}
+
+/** The entries of a block's file by digest (base64url), the last of each; `isWhole`: all of the file is sound. */
+export function readKeyEntries(file: Buffer): {
+  readonly entries: Map<string, Buffer>
+  readonly isWhole: boolean
+  readonly count: number
+} {
+  const entries = new Map<string, Buffer>()
+  let start = 0
+  let count = 0
+  while (start + textsAt <= file.length) {
+    const length = file.readUInt32LE(start + lengthAt)
+    if (length < textsAt || length > maxEntryOctets + textsAt || start + length > file.length) break
+    const entry = file.subarray(start, start + length)
+    if (entry.readUInt32LE(0) !== crc32(entry.subarray(lengthAt)) || !isInOrder(entry)) break
+    entries.set(entry.toString('base64url', digestAt, sentAtAt), entry)
+    start += length
+    count += 1
+  }
+  return { entries, isWhole: start === file.length, count }
+}
+
+/** A sum that is right by chance must not lead outside of the entry. */
+function isInOrder(entry: Buffer): boolean {
+  let before = textsAt
+  for (let at = endsAt; at < textsAt; at += 4) {
+    const end = entry.readUInt32LE(at)
+    if (end < before || end > entry.length) return false
+    before = end
+  }
+  return true
+}

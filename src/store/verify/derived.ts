@@ -1,0 +1,45 @@
+/** What derived files are compared with. */
+
+import type { Uid } from '../../base/ids.ts'
+import { summarizeStream } from '../../mime/summary.ts'
+import type { MessageSummary } from '../../mime/types.ts'
+import { FileContent } from '../content.ts'
+import type { MessageRecord } from '../types.ts'
+import type { MailboxCheck } from './mailbox-check.ts'
+
+/** Of a block's messages with one file each, those that are compared, unless all are. */
+const sampled = 4
+
+/** The messages with `count` UIDs from `first` on that are here, by digest. */
+export function recordsOf(
+  { messages }: MailboxCheck,
+  first: number,
+  count: number,
+): ReadonlyMap<string, MessageRecord> {
+  const records = new Map<string, MessageRecord>()
+  const end = messages.positionOf((first + count) as Uid)
+  for (let at = messages.positionOf(first as Uid); at < end; at += 1) {
+    const record = messages.at(at)!
+    if (record.isHere) records.set(record.digest, record)
+  }
+  return records
+}
+
+/** All of a block, or some that lie apart. */
+export function* samples<T>({ run }: MailboxCheck, all: readonly T[]): Iterable<T> {
+  const step = run.deep ? 1 : Math.max(1, Math.ceil(all.length / sampled))
+  for (let at = 0; at < all.length; at += step) yield all[at]!
+}
+
+/** As the message gives it; undefined when it can't be read, which is told of by itself. */
+export async function freshSummary(
+  { run, directory }: MailboxCheck,
+  record: MessageRecord,
+): Promise<MessageSummary | undefined> {
+  try {
+    await using content = new FileContent(await run.fs.open(`${directory}/msg/${record.file}`))
+    return content.sizeOctets === record.sizeOctets ? await summarizeStream(content.stream()) : undefined
+  } catch {
+    return undefined
+  }
+}
