@@ -1,12 +1,13 @@
 /** What this session's client switched on, by ENABLE or by a command that does so on the way. RFC 5161, RFC 7162 §3.1 */
 
 /** As they are written on the wire. */
-export type Extension = 'CONDSTORE' | 'QRESYNC' | 'UTF8=ACCEPT' | 'IMAP4rev2'
+export type Extension = 'CONDSTORE' | 'QRESYNC' | 'UTF8=ACCEPT' | 'IMAP4rev2' | 'METADATA'
 
 /** Those that can be switched on, and what each switches on along with itself. */
 const offered: Readonly<Partial<Record<Extension, readonly Extension[]>>> = {
   CONDSTORE: [],
   QRESYNC: ['CONDSTORE'],
+  METADATA: [],
 }
 
 export class Enabled {

@@ -8,6 +8,7 @@ import { runDaemon } from '../server/daemon.ts'
 import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
 import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
+import { MetadataChanges } from './metadata-changes.ts'
 import { Session } from './session.ts'
 import { settingsOf } from './settings.ts'
 
@@ -18,7 +19,16 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   let settings = settingsOf(config)
   const store = openMailStore({ ...runtime, bring: bringFromMsSyncd(runtime.events) })
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events), bus: events })
-  const services = { settings: () => settings, log, clock, events, store, quotas: store.quotas, authenticator }
+  const services = {
+    settings: () => settings,
+    log,
+    clock,
+    events,
+    store,
+    quotas: store.quotas,
+    metadataChanges: new MetadataChanges(events),
+    authenticator,
+  }
   const clients = await serveClients(runtime, {
     plain: 'imap',
     ...(config.get('enable_imaps') ? { tls: 'imaps' } : {}),

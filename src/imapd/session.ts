@@ -24,6 +24,8 @@ import type { Circumstances, Command, Completion, Form, StateName } from './comm
 import { commands } from './commands/index.ts'
 import { Enabled, type Extension } from './enabled.ts'
 import { Disconnected, Input, Stopping } from './input.ts'
+import type { MetadataChanges } from './metadata-changes.ts'
+import { MetadataNews } from './metadata-news.ts'
 import { failureOf, Refusal } from './replies.ts'
 import type { Settings } from './settings.ts'
 import { Upload } from './upload.ts'
@@ -38,6 +40,7 @@ export interface Services {
   readonly events: EventBus
   readonly store: Store
   readonly quotas: Quotas
+  readonly metadataChanges: MetadataChanges
   readonly authenticator: Authenticator
 }
 
@@ -71,6 +74,7 @@ export class Session {
   #viewName = ''
   /** That the selected mailbox belongs to. */
   #viewed: Account | undefined
+  #metadataNews: MetadataNews | undefined
   #open = true
   #isIdentified = false
   #badCommands = 0
@@ -191,6 +195,8 @@ export class Session {
   async unauthenticate(): Promise<void> {
     await this.unselect()
     this.enabled = new Enabled()
+    this.#metadataNews?.[Symbol.dispose]()
+    this.#metadataNews = undefined
     this.log.log('info', 'logout', { user: this.userId })
     this.#user = undefined
     this.#viewed = undefined
@@ -287,6 +293,7 @@ export class Session {
   async announce(mayExpunge: boolean, withUid = false): Promise<void> {
     const { enabled } = this
     if (this.#view !== undefined) await announce(this.#view, this.output, { mayExpunge, withUid, enabled })
+    await this.#metadataNews?.tell()
   }
 
   /** Switches extensions on; answers those that were off. The first time that the client shows that it knows MODSEQs, it is told how far it is. RFC 7162 §3.1 */
@@ -295,7 +302,18 @@ export class Session {
     const added = this.enabled.add(extensions)
     if (this.#view !== undefined && this.enabled.has('CONDSTORE') && !knewModSeqs)
       writeHighestModSeq(this.#view, this.output)
+    // What others do to annotations is told from now on. RFC 5464 §4.1
+    if (this.enabled.has('METADATA')) this.#metadataNews ??= new MetadataNews(this)
     return added
+  }
+
+  /** Calls `wake` when there is news of annotations, until the answer is called. */
+  onMetadata(wake: () => void): () => void {
+    const news = this.#metadataNews
+    if (news !== undefined) news.onNews = wake
+    return () => {
+      if (news !== undefined) news.onNews = undefined
+    }
   }
 
   async #handle(event: ReceiverEvent): Promise<void> {
@@ -416,6 +434,7 @@ export class Session {
     } catch (error) {
       this.log.log('warning', 'session did not close cleanly', { cause: String(error) })
     }
+    this.#metadataNews?.[Symbol.dispose]()
     this.#presence.withdraw()
     if (this.#user !== undefined) this.log.log('info', 'logout', { user: this.#user.id })
   }

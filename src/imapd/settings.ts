@@ -17,6 +17,9 @@ export interface Settings {
   readonly keepaliveMs: number
   /** Largest message that APPEND takes. */
   readonly appendOctets: number
+  /** /shared/admin and /shared/comment of the server. RFC 5464 §6.2 */
+  readonly serverAdmin: string | undefined
+  readonly serverComment: string | undefined
   /** Groups, and shared roots. SHR-01 */
   readonly sharing: Sharing
 }
@@ -33,6 +36,8 @@ export function settingsOf(config: Config): Settings {
     idleMs: config.get('imap_timeout') * minuteMs,
     keepaliveMs: config.get('imap_keepalive') * minuteMs,
     appendOctets,
+    serverAdmin: config.get('imap_server_admin'),
+    serverComment: config.get('imap_server_comment'),
     sharing: sharingOf(config),
   }
 }

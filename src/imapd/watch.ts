@@ -23,6 +23,7 @@ export class Watch implements Disposable {
 
   constructor(session: Session) {
     this.#session = session
+    this.#stop.push(session.onMetadata(() => this.wake()))
     if (session.state !== 'selected') return
     const { events } = session.services
     const look = () => this.#look()

@@ -113,6 +113,13 @@ export class Hierarchy {
     return !isReserved(name) || (await this.#findForNew(name)) !== undefined
   }
 
+  /** As the user calls a mailbox, there or not, of whatever account or shared tree (`treeName`: its user id, or what stands for it); '' for the server, which is in none. */
+  nameOf(treeName: string | undefined, local: string): string {
+    if (treeName === undefined || treeName === this.#userId) return local
+    if (!treeName.startsWith(sharedFoldersPrefix)) return `${otherUsersPrefix}${treeName}/${local}`
+    return local === 'INBOX' ? treeName : `${treeName}/${local}`
+  }
+
   /** It would lie in the user's account. */
   isOwn(given: string): boolean {
     return !isReserved(canonicalName(given))

@@ -13,6 +13,7 @@ import { goneMark, Leavings } from './leavings.ts'
 import { mostGiven, type OpenMailbox } from './mailbox.ts'
 import { makeMailbox } from './mailbox-directory.ts'
 import { MailboxState } from './mailbox-state.ts'
+import { copyMetadata } from './metadata.ts'
 import { canonicalName, mailboxPath } from './names.ts'
 import type { Places } from './places.ts'
 import type { MailboxRegistry } from './registry.ts'
@@ -464,6 +465,7 @@ export class StoredAccount implements Account {
       Array.from(inbox.messages, (message) => message.uid),
       mailbox,
     )
+    await copyMetadata(this, inbox.id, mailbox.id)
   }
 
   private async renameTree(source: string, target: string): Promise<void> {

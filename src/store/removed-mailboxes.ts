@@ -9,9 +9,10 @@
  */
 
 import { StoreError } from '../base/errors.ts'
-import type { UserId } from '../base/ids.ts'
+import type { MailboxId, UserId } from '../base/ids.ts'
 import { CommitLog } from './commit-log.ts'
 import type { StoreContext } from './context.ts'
+import { findLogId } from './epochs.ts'
 import { codeOf, type StoreFs, unlessAbsent } from './fs.ts'
 import { fileSystemTime } from './leavings.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
@@ -105,7 +106,9 @@ export class RemovedMailboxes {
     let sizeOctets = 0
     for (const message of messages) sizeOctets += message.sizeOctets
     const removedAt = Math.floor((this.context.clock.now() - now + (await this.removedMs(at))) / 1000)
-    return { id, name: names[0]!, removedAt, messages: messages.length, sizeOctets }
+    const mailboxId = (await findLogId(this.context.fs, at)) as MailboxId | undefined
+    if (mailboxId === undefined) throw noMailbox()
+    return { id, mailboxId, name: names[0]!, removedAt, messages: messages.length, sizeOctets }
   }
 
   /** Brings a mailbox back as it was, under its name or, where that is taken, one close to it. Throws StoreError not-found. */

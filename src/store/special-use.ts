@@ -42,6 +42,11 @@ export async function assignUses(
   await account.put(changes)
 }
 
+/** What the user says of a mailbox. Throws StoreError. */
+export async function assignedUses(account: Account, mailbox: MailboxId): Promise<readonly string[]> {
+  return ((await account.get(assignedPrefix + mailbox)) as Assigned | undefined)?.uses ?? []
+}
+
 /**
  * By name. Each use is one mailbox's, since a client has one place for what it sends: the one that the user says, else the one with the shortest
  * name, which is that of the backend without a prefix; of equally long ones the first by the alphabet. Throws StoreError.

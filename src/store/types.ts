@@ -315,6 +315,7 @@ export interface MailboxStatus {
 export interface RemovedMailbox {
   /** For `restore`; may be another one when it is listed again. */
   readonly id: string
+  readonly mailboxId: MailboxId
   /** It had when it was removed. */
   readonly name: string
   /** Seconds since 1970. */

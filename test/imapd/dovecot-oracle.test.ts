@@ -14,7 +14,11 @@ const users = Object.fromEntries(scenarios.map((_, index) => [`user${index}@exam
 
 let dovecot: Dovecot
 beforeAll(async () => {
-  dovecot = await startDovecot({ users, protocols: ['imap'] })
+  dovecot = await startDovecot({
+    users,
+    protocols: ['imap'],
+    extra: 'mail_attribute_dict = file:%h/attributes\nprotocol imap {\n  imap_metadata = yes\n}\n',
+  })
 })
 afterAll(() => dovecot.stop())
 

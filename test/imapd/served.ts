@@ -8,6 +8,7 @@ import type { Authenticator } from '#src/auth/types.ts'
 import { type Clock, systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { configOf } from '#src/config/config.ts'
+import { MetadataChanges } from '#src/imapd/metadata-changes.ts'
 import { Session } from '#src/imapd/session.ts'
 import { settingsOf } from '#src/imapd/settings.ts'
 import { createQuotas } from '#src/server/quotas.ts'
@@ -60,6 +61,7 @@ export async function serve({ clock = systemClock, mailbox, connection: wire }: 
       accounts: { find: async () => undefined, put: async () => {} },
       clock: systemClock,
     }),
+    metadataChanges: new MetadataChanges(bus),
     authenticator,
   }
   const runtime = { config, log, clock: systemClock, events: bus, firstWorker: true, sharedPorts: false }

@@ -2,7 +2,7 @@
 import { Invalid, optionsOf, quote, textOf } from '../option.ts'
 import { daemons, everything } from './services.ts'
 
-const { boolean, choice, custom, integer, path } = optionsOf('ms_options')
+const { boolean, choice, custom, integer, path, string } = optionsOf('ms_options')
 
 /** Hours in which a backend host is left alone. */
 export interface QuietSpan {
@@ -36,6 +36,20 @@ export const ownOptions = {
     services: daemons,
     reload: 'restart',
     doc: 'How often a running service looks whether the directory (config_location) has another configuration; 0: only at SIGHUP. While the directory is away it is asked again each ldap_connect_retry_pause.',
+  }),
+  imap_server_admin: string({
+    section: 'own',
+    valid: 'a URI, such as mailto:postmaster@example.org',
+    services: ['imapd'],
+    reload: 'live',
+    doc: 'How users reach the administrator: /shared/admin of the server in METADATA (RFC 5464).',
+  }),
+  imap_server_comment: string({
+    section: 'own',
+    valid: 'text',
+    services: ['imapd'],
+    reload: 'live',
+    doc: 'A note to all users: /shared/comment of the server in METADATA (RFC 5464).',
   }),
   migration_keep: custom<readonly KeptBeside[]>(
     {

@@ -14,6 +14,7 @@ import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
 import { getacl } from './getacl.ts'
+import { getMetadata } from './getmetadata.ts'
 import { id } from './id.ts'
 import { idle } from './idle.ts'
 import { list } from './list.ts'
@@ -30,6 +31,7 @@ import { search } from './search.ts'
 import { examine, select } from './select.ts'
 import { setacl } from './setacl.ts'
 import { sort } from './sort.ts'
+import { setMetadata } from './setmetadata.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
@@ -57,6 +59,7 @@ const rows: readonly Command[] = [
   getacl,
   getQuota,
   getQuotaRoot,
+  getMetadata,
   id,
   idle,
   list,
@@ -72,6 +75,7 @@ const rows: readonly Command[] = [
   search,
   select,
   setacl,
+  setMetadata,
   setQuota,
   sort,
   starttls,

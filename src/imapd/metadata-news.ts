@@ -1,0 +1,52 @@
+/** What one session is to be told of annotations that others changed, since it enabled METADATA. RFC 5464 §4.4.2 */
+
+import { StoreError } from '../base/errors.ts'
+import { formatMetadataNames } from '../proto/imap/metadata.ts'
+import { isShared, mayAnnotate } from './annotations.ts'
+import type { Session } from './session.ts'
+
+/** Mailboxes and the server together: a client that reads nothing for so long is told of those that it hears of first. */
+const maxWaiting = 1000
+
+export class MetadataNews implements Disposable {
+  readonly #session: Session
+  readonly #stop: () => void
+  /** Entries by mailbox, as the user calls it. */
+  #waiting = new Map<string, Set<string>>()
+  /** Called when there is something. */
+  onNews: (() => void) | undefined
+
+  constructor(session: Session) {
+    this.#session = session
+    this.#stop = session.services.metadataChanges.listen((change, from) => {
+      if (from === session || !(isShared(change.entry) || change.user === session.userId)) return
+      const name = session.hierarchy.nameOf(change.tree, change.mailbox)
+      const entries = this.#waiting.get(name) ?? new Set()
+      if (this.#waiting.size < maxWaiting) this.#waiting.set(name, entries)
+      entries.add(change.entry)
+      this.onNews?.()
+    })
+  }
+
+  /** Only of mailboxes whose annotations the user may read, as of now. */
+  async tell(): Promise<void> {
+    if (this.#waiting.size === 0) return
+    const waiting = this.#waiting
+    this.#waiting = new Map()
+    for (const [name, entries] of waiting)
+      if (name === '' || (await this.#mayRead(name))) this.#session.output.write(formatMetadataNames(name, entries))
+  }
+
+  async #mayRead(name: string): Promise<boolean> {
+    try {
+      return mayAnnotate((await this.#session.hierarchy.permit(name)).rights)
+    } catch (error) {
+      if (error instanceof StoreError) return false
+      throw error
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop()
+  }
+}
