@@ -163,7 +163,7 @@ test('RFC 4314 §4: a new mailbox has the list of the one above', async () => {
     `* ACL Team/a/b ${bob} lrswipkxteacd ${alice} lrikc -${carol} l`,
     'OK',
   ])
-  expect(await user(`CREATE "Other Users/${bob}/Team/hers"`)).toEqual(['OK'])
+  expect(await user(`CREATE "Other Users/${bob}/Team/hers"`)).toEqual([expect.stringMatching(/^OK \[MAILBOXID /)])
   expect(await owner('GETACL Team/hers')).toEqual([
     `* ACL Team/hers ${bob} lrswipkxteacd ${alice} lrikc -${carol} l`,
     'OK',
@@ -301,7 +301,7 @@ test('SHR-01, SHR-02, SHR-05, SHR-08, MST-18, IMAP-15: a shared root is there fo
   ])
   const manager = await enter(again, carol)
   expect(await user('CREATE "Shared Folders/Team/Offers"')).toEqual(['NO [NOPERM]'])
-  expect(await manager('CREATE "Shared Folders/Team/Offers"')).toEqual(['OK'])
+  expect(await manager('CREATE "Shared Folders/Team/Offers"')).toEqual([expect.stringMatching(/^OK \[MAILBOXID /)])
   expect(await user('LIST "" "Shared*"')).toEqual([
     '* LIST (\\Noselect \\HasChildren) "/" "Shared Folders"',
     '* LIST (\\HasChildren) "/" "Shared Folders/Team"',
