@@ -6,12 +6,14 @@
 
 import { StoreError } from '../base/errors.ts'
 import { mimeLimits } from '../base/limits.ts'
-import { findSection, type SplitHeader, selectFields, splitHeader } from '../mime/section.ts'
+import { findPart, findSection, type SplitHeader, selectFields, splitHeader } from '../mime/section.ts'
 import { SUMMARY_FIELDS } from '../mime/summary.ts'
+import { isKnownEncoding } from '../mime/transfer-stream.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { FetchSectionItem } from '../proto/imap/fetch.ts'
 import type { Partial, Section } from '../proto/imap/section.ts'
 import type { Mailbox, MessageContent, MessageRecord } from '../store/types.ts'
+import { type DecodedBody, decodedBody } from './decoded-body.ts'
 
 /** Octets of the message file, [start, end). */
 interface Range {
@@ -118,6 +120,27 @@ export class Prepared implements AsyncDisposable {
     const octets = this.#readAhead(range)
     if (octets !== undefined) return held(octets)
     return { sizeOctets: end - start, chunks: start === end ? [] : this.#content!.stream(start, end) }
+  }
+
+  /** Whether the section's Content-Transfer-Encoding can be undone, or there is no such section. */
+  isDecodable({ section }: WantedSection): boolean {
+    return isKnownEncoding(this.#encodingOf(section))
+  }
+
+  /** The section decoded, and of that the partial; undefined: the message has no such section. Throws StoreError; so may reading the chunks. */
+  async decoded({ section, partial }: WantedSection): Promise<DecodedBody | undefined> {
+    const range = wantedRange(this.summary, this.sizeOctets, { section, partial: undefined })
+    if (range === undefined) return undefined
+    const { start, end } = range
+    const octets = this.#readAhead(range)
+    const chunks = () => (octets === undefined ? this.#content!.stream(start, end) : [octets])
+    return await decodedBody(chunks, this.#encodingOf(section), partial)
+  }
+
+  /** That of the message itself says nothing of its header. */
+  #encodingOf({ part }: Section): string {
+    const root = this.summary?.root
+    return root === undefined || part.length === 0 ? '7bit' : (findPart(root, part)?.encoding ?? '7bit')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

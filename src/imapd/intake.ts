@@ -1,6 +1,7 @@
 /** Puts the messages of an APPEND into a mailbox: all of them in one commit, or none. Octets pass through to the store and are never held. RFC 3502 */
 
 import type { Uid } from '../base/ids.ts'
+import { BinaryToBase64 } from '../mime/binary-to-base64.ts'
 import { AppendReader } from '../proto/imap/append.ts'
 import type { TokenReader } from '../proto/imap/token-reader.ts'
 import type { Addition } from '../server/quotas.ts'
@@ -48,7 +49,7 @@ export class Intake {
             this.#begin(step.flags, step.internalDate)
             break
           case 'literal':
-            await this.#literal(this.#upload!)
+            await this.#literal(this.#upload!, step.isWhole)
             break
           case 'url':
             await this.#url(step.url)
@@ -84,9 +85,26 @@ export class Intake {
     })
   }
 
-  async #literal(upload: Upload): Promise<void> {
-    await this.#grow(upload.literal!.sizeOctets)
-    await this.#write(upload.octets())
+  async #literal(upload: Upload, isWhole: boolean): Promise<void> {
+    const { binary, sizeOctets } = upload.literal!
+    // RFC 4469 §5
+    if (binary && !isWhole) throw new Refusal('BAD', undefined, 'literal8 is for whole messages')
+    await this.#grow(sizeOctets)
+    if (binary) await this.#write(this.#withoutBinary(upload.octets()))
+    else await this.#write(upload.octets())
+  }
+
+  /** Parts that say that they are binary become base64: IMAP has no way to send them as they are but BINARY. RFC 3516 §4.4 */
+  async *#withoutBinary(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+    const message = new BinaryToBase64()
+    const grown = (pieces: readonly Buffer[], from: number): readonly Buffer[] => {
+      if (message.hasNul)
+        throw new Refusal('NO', 'UNKNOWN-CTE', 'NUL outside of a part whose Content-Transfer-Encoding is binary')
+      this.#octets += pieces.reduce((sum, { length }) => sum + length, -from)
+      return pieces
+    }
+    for await (const chunk of chunks) yield* grown(message.push(chunk), chunk.length)
+    yield* grown(message.end(), 0)
   }
 
   async #url(url: string): Promise<void> {

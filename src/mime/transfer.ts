@@ -16,7 +16,7 @@ export function decodeTransfer(body: Buffer, encoding: string): Buffer {
 function decodeBase64(body: Buffer): Buffer {
   const text = body.toString('latin1')
   const piece = text.indexOf('=')
-  if (piece < 0 || piece > text.length - 8) return Buffer.from(text, 'base64')
+  if (piece < 0 || (piece > text.length - 8 && /^[=\s]+$/.test(text.slice(piece)))) return Buffer.from(text, 'base64')
   return Buffer.concat(text.split(/=+/).map((part) => Buffer.from(part, 'base64')))
 }
 

@@ -5,12 +5,14 @@ import type { ModSeq, Uid } from '../../base/ids.ts'
 import { formatBodyStructure } from '../../proto/imap/body-structure.ts'
 import { formatDateTime } from '../../proto/imap/date-time.ts'
 import { formatEnvelope } from '../../proto/imap/envelope.ts'
-import { type FetchItem, type FetchSectionItem, readFetchArgs } from '../../proto/imap/fetch.ts'
+import { type FetchItem, type FetchOctetsItem, readFetchArgs } from '../../proto/imap/fetch.ts'
 import { FetchResponse } from '../../proto/imap/fetch-response.ts'
 import { FlagText } from '../announce.ts'
-import { Budget, Prepared } from '../bodies.ts'
+import { type Body, Budget, Prepared, type WantedSection } from '../bodies.ts'
 import { command, selected } from '../command.ts'
+import type { DecodedBody } from '../decoded-body.ts'
 import { Disconnected } from '../input.ts'
+import { withoutNul } from '../nul.ts'
 import { emailObjectId } from '../object-id.ts'
 import { Refusal } from '../replies.ts'
 import { writeVanishedEarlier } from '../resync.ts'
@@ -30,10 +32,11 @@ export const fetch = command({
   uid: true,
   holdsNumbers: true,
   looks: 'always',
+  capabilities: () => ['BINARY'],
   parse: readFetchArgs,
   async run(session, { set, items, changedSince, vanished }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
-    const sections = items.filter(({ item }) => item === 'section').length
+    const sections = items.filter(isOfOctets).length
     if (sections > maxSections) throw new Refusal('NO', 'LIMIT', `At most ${maxSections} body sections in one FETCH`)
     if (vanished && !uid) throw new Refusal('BAD', undefined, 'VANISHED is for UID FETCH')
     if (vanished && !session.enabled.has('QRESYNC')) throw new Refusal('BAD', undefined, 'ENABLE QRESYNC first')
@@ -46,6 +49,12 @@ export const fetch = command({
     return undefined
   },
 })
+
+/** What is read ahead for it: of what is decoded, all that it is decoded from. */
+const wanted = (item: FetchOctetsItem): WantedSection =>
+  item.item === 'section' ? item : { section: item.section, partial: undefined }
+
+const isOfOctets = (item: FetchItem): item is FetchOctetsItem => 'section' in item
 
 /** A failure is a value here: it belongs to its message, whose turn comes later. */
 type Outcome = { readonly prepared: Prepared } | { readonly error: unknown }
@@ -70,7 +79,7 @@ class Answer {
   readonly #session: Session
   readonly #items: readonly FetchItem[]
   readonly #uid: boolean
-  readonly #sections: readonly FetchSectionItem[]
+  readonly #sections: readonly FetchOctetsItem[]
   readonly #needsSummary: boolean
   /** What is told without a look into messages needs their octets to have come. */
   readonly #needsOctets: boolean
@@ -79,7 +88,7 @@ class Answer {
   readonly #slice = new Slice()
   readonly #budget = new Budget()
   readonly #seen: Uid[] = []
-  #failure: StoreError | undefined
+  #failure: StoreError | Refusal | undefined
   /** The old server does not give what is still there: it is not asked again by this command. */
   #isAway = false
 
@@ -88,10 +97,10 @@ class Answer {
     this.#session = session
     this.#uid = uid
     this.#items = items
-    this.#sections = items.filter((item) => item.item === 'section')
+    this.#sections = items.filter(isOfOctets)
     this.#needsSummary = items.some(({ item }) => item === 'ENVELOPE' || item === 'BODY' || item === 'BODYSTRUCTURE')
     this.#needsOctets = items.some(({ item }) => item === 'EMAILID')
-    this.#setsSeen = session.view.mayChange('\\Seen') && this.#sections.some(({ peek }) => !peek)
+    this.#setsSeen = session.view.mayChange('\\Seen') && this.#sections.some((item) => 'peek' in item && !item.peek)
     this.#flagText = new FlagText(session.view)
   }
 
@@ -158,7 +167,9 @@ class Answer {
     try {
       const record = view.recordNow(position)
       if (!record.isHere) return { error: new StoreError('away', 'not here') }
-      return { prepared: await Prepared.of(view.mailbox, record, this.#needsSummary, this.#sections, this.#budget) }
+      return {
+        prepared: await Prepared.of(view.mailbox, record, this.#needsSummary, this.#sections.map(wanted), this.#budget),
+      }
     } catch (error) {
       return { error }
     }
@@ -172,7 +183,13 @@ class Answer {
       return
     }
     try {
-      await this.#write(position, ready.prepared)
+      const { prepared } = ready
+      // Before a word of the response is written. RFC 3516 §4.3
+      if (this.#sections.some((item) => item.item !== 'section' && !prepared.isDecodable(wanted(item)))) {
+        this.#failure ??= new Refusal('NO', 'UNKNOWN-CTE', 'A Content-Transfer-Encoding is unknown; fetch BODY instead')
+        return
+      }
+      await this.#write(position, prepared)
     } finally {
       await ready.prepared[Symbol.asyncDispose]()
     }
@@ -233,7 +250,16 @@ class Answer {
           response.item('BODYSTRUCTURE', formatBodyStructure(prepared!.summary!.root, { extended: true }))
           break
         case 'section':
-          await this.#body(response, item, prepared!)
+          await this.#octets(response, item, () => prepared!.body(item))
+          break
+        case 'binary':
+          await this.#octets(response, item, () => prepared!.decoded(item))
+          break
+        case 'binary-size':
+          response.item(
+            item.label,
+            String((await this.#readable(() => prepared!.decoded(wanted(item))))?.sizeOctets ?? 0),
+          )
           break
       }
     }
@@ -241,16 +267,30 @@ class Answer {
     await output.flow()
   }
 
-  async #body(response: FetchResponse, item: FetchSectionItem, prepared: Prepared): Promise<void> {
-    try {
-      const body = await prepared.body(item)
-      if (body === undefined) return response.nil(item.label)
-      response.literal(item.label, body.sizeOctets)
+  /** `open`: undefined for a section that is not there. */
+  async #octets(
+    response: FetchResponse,
+    { label }: FetchOctetsItem,
+    open: () => Promise<Body | DecodedBody | undefined>,
+  ): Promise<void> {
+    await this.#readable(async () => {
+      const body = await open()
+      if (body === undefined) return response.nil(label)
+      const binary = 'hasNul' in body && body.hasNul
+      response.literal(label, body.sizeOctets, { binary })
       for await (const chunk of body.chunks) {
-        response.octets(chunk)
+        response.octets(binary ? chunk : withoutNul(chunk))
         await this.#session.output.flow()
       }
       if (response.literalLeft > 0) throw new StoreError('damaged', 'a message ended before its size')
+    })
+    if (this.#slice.isOver()) await this.#slice.next()
+  }
+
+  /** Reads of a message in the middle of its response. */
+  async #readable<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       // The client waits for the rest of the response and would take anything else for it: only closing tells it.
@@ -261,7 +301,6 @@ class Answer {
       })
       throw new Disconnected('in the middle of a message')
     }
-    if (this.#slice.isOver()) await this.#slice.next()
   }
 
   /** A store that can't be written to must not keep anybody from reading: then nothing is marked, and nothing is told. */

@@ -16,8 +16,8 @@ export type AppendStep =
       /** INTERNALDATE in seconds since 1970; undefined: now. */
       readonly internalDate: number | undefined
     }
-  /** The octets of the literal behind this text belong to the message. Always the last step of a text. */
-  | { readonly step: 'literal' }
+  /** The octets of the literal behind this text are the message (`isWhole`), or a part of it. Always the last step of a text. */
+  | { readonly step: 'literal'; readonly isWhole: boolean }
   /** What the URL names belongs to the message; octets in latin1. */
   | { readonly step: 'url'; readonly url: string }
   /** The message is complete. */
@@ -46,7 +46,7 @@ export class AppendReader {
     const steps: AppendStep[] = []
     const literal = () => {
       if (text.peek() !== '' || !literalFollows) return false
-      steps.push({ step: 'literal' })
+      steps.push({ step: 'literal', isWhole: this.#within === 'message' })
       return true
     }
     if (this.#within === 'message') {

@@ -31,10 +31,10 @@ export class FetchResponse {
     this.item(name, 'NIL')
   }
 
-  /** Announces a literal of exactly `sizeOctets`, to be given by `octets`. */
-  literal(name: string, sizeOctets: number): void {
+  /** Announces a literal of exactly `sizeOctets`, to be given by `octets`. `binary`: as literal8, which may hold NUL; RFC 3516 §7 */
+  literal(name: string, sizeOctets: number, { binary = false }: { readonly binary?: boolean } = {}): void {
     this.#start(name)
-    this.#write(`${this.#text}{${sizeOctets}}\r\n`)
+    this.#write(`${this.#text}${binary ? '~' : ''}{${sizeOctets}}\r\n`)
     this.#text = ''
     this.#literalLeft = sizeOctets
   }

@@ -1,6 +1,6 @@
-/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6 */
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 3516 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6 */
 
-import { formatSection, type Partial, readPartial, readSection, type Section } from './section.ts'
+import { formatSection, type Partial, readPartial, readSection, readSectionBinary, type Section } from './section.ts'
 import type { MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
@@ -30,7 +30,28 @@ export interface FetchSectionItem {
   readonly partial: Partial | undefined
 }
 
-export type FetchItem = { readonly item: FetchDataItem } | FetchSectionItem
+/** BINARY[…] and BINARY.PEEK[…]: what a section is without its Content-Transfer-Encoding. RFC 3516 §4.2 */
+export interface FetchBinaryItem {
+  readonly item: 'binary'
+  /** 'BINARY[1]<0>' */
+  readonly label: string
+  readonly peek: boolean
+  /** Without text. */
+  readonly section: Section
+  /** Of the decoded octets. */
+  readonly partial: Partial | undefined
+}
+
+/** BINARY.SIZE[…] */
+export interface FetchBinarySizeItem {
+  readonly item: 'binary-size'
+  readonly label: string
+  readonly section: Section
+}
+
+/** Made of the octets of a message. */
+export type FetchOctetsItem = FetchSectionItem | FetchBinaryItem | FetchBinarySizeItem
+export type FetchItem = { readonly item: FetchDataItem } | FetchOctetsItem
 
 export interface FetchArgs extends FetchModifiers {
   readonly set: MessageSet
@@ -107,9 +128,23 @@ function attOf(word: string, input: TokenReader): FetchItem {
   if ((word === 'BODY' || word === 'BODY.PEEK') && input.peek() === '[') {
     const section = readSection(input)
     const partial = readPartial(input)
-    const origin = partial === undefined ? '' : `<${partial.offsetOctets}>`
-    const label = `BODY${formatSection(section)}${origin}`
+    const label = `BODY${formatSection(section)}${originOf(partial)}`
     return { item: 'section', label, peek: word === 'BODY.PEEK', section, partial }
+  }
+  if (input.peek() === '[') {
+    switch (word) {
+      case 'BINARY':
+      case 'BINARY.PEEK': {
+        const section = readSectionBinary(input)
+        const partial = readPartial(input)
+        const label = `BINARY${formatSection(section)}${originOf(partial)}`
+        return { item: 'binary', label, peek: word === 'BINARY.PEEK', section, partial }
+      }
+      case 'BINARY.SIZE': {
+        const section = readSectionBinary(input)
+        return { item: 'binary-size', label: `BINARY.SIZE${formatSection(section)}`, section }
+      }
+    }
   }
   switch (word) {
     case 'RFC822':
@@ -136,13 +171,20 @@ function attOf(word: string, input: TokenReader): FetchItem {
   return { item }
 }
 
-/** One item of each response name; BODY[x] wins over BODY.PEEK[x], as its effect is asked for. */
+const originOf = (partial: Partial | undefined) => (partial === undefined ? '' : `<${partial.offsetOctets}>`)
+
+/** One item of each response name; BODY[x] wins over BODY.PEEK[x], as its effect is asked for; likewise BINARY[x]. */
 function distinct(items: readonly FetchItem[]): readonly FetchItem[] {
   const byName = new Map<string, FetchItem>()
   for (const item of items) {
-    const name = item.item === 'section' ? `${item.label}.${item.partial?.lengthOctets}` : item.item
+    const name = nameOf(item)
     const before = byName.get(name)
-    if (before === undefined || (before.item === 'section' && before.peek)) byName.set(name, item)
+    if (before === undefined || ('peek' in before && before.peek)) byName.set(name, item)
   }
   return [...byName.values()]
+}
+
+function nameOf(item: FetchItem): string {
+  if (!('label' in item)) return item.item
+  return 'partial' in item ? `${item.label}.${item.partial?.lengthOctets}` : item.label
 }

@@ -43,6 +43,13 @@ export function readSection(input: TokenReader): Section {
   return { part, text, fields }
 }
 
+/** `"[" [section-part] "]"`. RFC 3516 §7 */
+export function readSectionBinary(input: TokenReader): Section {
+  const section = readSection(input)
+  if (section.text !== undefined) throw input.tokenFault('section-binary', 'part numbers and nothing else')
+  return section
+}
+
 function readSectionText(input: TokenReader, inPart: boolean): SectionText {
   const word = input.keyword('section-text')
   const text = sectionTexts.find((known) => known === word)

@@ -75,7 +75,11 @@ const rows: readonly Row[] = [
   [
     'A003 APPEND saved-messages (\\Seen) {310}',
     (args) => [readAppendMailbox(args), ...new AppendReader().read(args, true)],
-    ['saved-messages', { step: 'message', flags: ['\\Seen'], internalDate: undefined }, { step: 'literal' }],
+    [
+      'saved-messages',
+      { step: 'message', flags: ['\\Seen'], internalDate: undefined },
+      { step: 'literal', isWhole: true },
+    ],
   ],
   ['FXXZ CHECK', readNoArgs, undefined],
   ['A341 CLOSE', readNoArgs, undefined],
