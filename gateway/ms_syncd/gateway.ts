@@ -24,6 +24,7 @@ import { accountMaker, type MigrationAccounts } from './account-maker.ts'
 import { Agenda } from './agenda.ts'
 import { Hosts } from './hosts.ts'
 import { injectionOf } from './injection.ts'
+import type { Holder } from './leases.ts'
 import type { MigrationParts, Pulled } from './migration.ts'
 import type { BringBeside, MigrationJournal, Place, PullOrder } from './migration-journal.ts'
 import type { Demand } from './on-demand.ts'
@@ -399,6 +400,37 @@ export class Gateway {
   /** Whether this node polls the user, of all that share the store. */
   isMine(userId: UserId, hasClients: boolean): boolean {
     return this.#shares === undefined || this.#shares.isMine(userId, hasClients)
+  }
+
+  /**
+   * Takes work that one ms_syncd of the store does at a time, unless another that lives has it: answers that one. `name`: lower-case letters, digits, - and _.
+   * Throws StoreError unavailable.
+   */
+  async lease(name: string): Promise<Holder | undefined> {
+    if (this.#joinShares === undefined) return undefined
+    if (this.#shares === undefined)
+      throw new StoreError('unavailable', 'ms_syncd is being started; try again in a moment')
+    try {
+      return await this.#shares.lease(name)
+    } catch (cause) {
+      throw new StoreError(
+        'unavailable',
+        `what other ms_syncd of this store do can't be told: ${(cause as Error).message}`,
+        {
+          cause,
+        },
+      )
+    }
+  }
+
+  /** This node does the work of this name, and no other. */
+  holds(name: string): boolean {
+    return this.#joinShares === undefined || this.#shares?.holds(name) === true
+  }
+
+  /** Names this node among those of the store; undefined: it is the only one. */
+  get nodeId(): string | undefined {
+    return this.#shares?.id
   }
 
   /** Calls `listener` for everybody whose mail is all here. Who wants to keep the password copies it. */

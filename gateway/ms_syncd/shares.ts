@@ -4,6 +4,7 @@
  *
  *     nodes/<node>                one process, written again at every beat, with the users whose clients it serves
  *     shares/<share>.<claim>      made by whoever takes a share, exclusively; the highest claim holds
+ *     leases/                     `leases.ts`
  *
  * What a maintainer could break: a node is given up by what one sees change, never by a time that somebody wrote; a claim
  * is never made again under the same name while an older one is there; a node that could not beat holds nothing.
@@ -15,6 +16,7 @@ import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
+import { type Holder, Leases } from './leases.ts'
 
 export const shareCount = 64
 /** Far more users than have clients at one node. */
@@ -42,11 +44,12 @@ interface Node {
   changedMs: number
   readonly place: string | undefined
   readonly pid: number
+  readonly host: string
   here: ReadonlySet<string>
 }
 
 export class Shares implements AsyncDisposable {
-  readonly id = randomBytes(9).toString('base64url')
+  readonly id = randomBytes(9).toString('hex')
   readonly #options: Required<Omit<SharesOptions, 'place'>> & { readonly place: string | undefined }
   readonly #closing = new AbortController()
   readonly #nodes = new Map<string, Node>()
@@ -54,25 +57,35 @@ export class Shares implements AsyncDisposable {
   readonly #mine = new Map<number, number>()
   #beats = 0
   #beatMs = -Infinity
+  /** When the last turn that came to its end began. */
+  #settledMs = -Infinity
   #running: Promise<void> = Promise.resolve()
+  readonly #leases: Leases
+  /** Turns and leases come one behind the other. */
+  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(options: SharesOptions) {
     this.#options = { beatMs: 5_000, silenceMs: 30_000, ...options, place: options.place }
+    this.#leases = new Leases({
+      directory: this.#path('leases'),
+      id: this.id,
+      isCurrent: () => this.#isHeard(this.#settledMs),
+      find: (id) => this.#find(id),
+    })
   }
 
   /** Resolves when this node has its shares, as far as there are any to have. */
   static async join(options: SharesOptions): Promise<Shares> {
     const shares = new Shares(options)
-    await shares.#turn()
+    await shares.#inOrder(() => shares.#turn())
     shares.#running = shares.#run()
     return shares
   }
 
   /** Whether this node polls a user; `hasClients`: his clients are served here. A node that serves him goes before the one that has his share. */
   isMine(userId: UserId, hasClients: boolean): boolean {
-    const { clock, silenceMs, beatMs } = this.#options
     // Others may have given us up.
-    if (clock.monotonic() - this.#beatMs > silenceMs - 2 * beatMs) return false
+    if (!this.#isHeard(this.#beatMs)) return false
     // Asked for each of thousands of users at a time: mostly there is nobody else.
     if (this.#nodes.size === 0 && (hasClients || this.#mine.size === shareCount)) return true
     const name = nameOf(userId)
@@ -81,6 +94,33 @@ export class Shares implements AsyncDisposable {
       if (here.has(name) && (firstOther === undefined || id < firstOther)) firstOther = id
     if (hasClients) return firstOther === undefined || this.id < firstOther
     return firstOther === undefined && this.#mine.has(shareOf(userId))
+  }
+
+  /** Since then nobody can have given us up. */
+  #isHeard(sinceMs: number): boolean {
+    const { clock, silenceMs, beatMs } = this.#options
+    return clock.monotonic() - sinceMs <= silenceMs - 2 * beatMs
+  }
+
+  /** Takes the work of this name, unless another node that lives has it: answers that one. Throws what the system refuses. */
+  lease(name: string): Promise<Holder | undefined> {
+    return this.#inOrder(() => this.#leases.take(name))
+  }
+
+  holds(name: string): boolean {
+    return this.#leases.holds(name)
+  }
+
+  async #find(id: string): Promise<Holder | undefined> {
+    await this.#lookAtNodes()
+    const node = this.#nodes.get(id)
+    return node && { id, where: `process ${node.pid} on ${node.host}` }
+  }
+
+  async #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return await done
   }
 
   /** Shares of this node, and nodes that live, this one among them. */
@@ -92,17 +132,19 @@ export class Shares implements AsyncDisposable {
     const { clock, beatMs } = this.#options
     while (!this.#closing.signal.aborted) {
       await clock.sleep(beatMs, this.#closing.signal).catch(() => {})
-      if (!this.#closing.signal.aborted) await this.#turn()
+      if (!this.#closing.signal.aborted) await this.#inOrder(() => this.#turn())
     }
   }
 
   async #turn(): Promise<void> {
-    const { log, onChange } = this.#options
-    const before = this.#fingerprint()
+    const { clock, log, onChange } = this.#options
+    const [before, beganMs] = [this.#fingerprint(), clock.monotonic()]
     try {
       await this.#beat()
       await this.#lookAtNodes()
       await this.#lookAtShares()
+      await this.#leases.look()
+      this.#settledMs = beganMs
     } catch (error) {
       log.log('warning', 'who polls whom can not be settled with other nodes', { reason: (error as Error).message })
     }
@@ -125,7 +167,7 @@ export class Shares implements AsyncDisposable {
     // Nobody reads it while there is no other node.
     const served = this.#nodes.size === 0 ? [] : [...here()].map(nameOf)
     const began = clock.monotonic()
-    const beat = { beat: ++this.#beats, pid: process.pid, place, here: served }
+    const beat = { beat: ++this.#beats, pid: process.pid, host: hostname(), place, here: served }
     await writeFile(this.#path(`.${this.id}`), JSON.stringify(beat), { mode: 0o600 })
     await rename(this.#path(`.${this.id}`), this.#path('nodes', this.id))
     this.#beatMs = began
@@ -215,6 +257,7 @@ export class Shares implements AsyncDisposable {
     this.#closing.abort(new Error('the node leaves'))
     await this.#running
     try {
+      await this.#inOrder(() => this.#leases.release())
       await this.#giveBack(0)
       await rm(this.#path('nodes', this.id), { force: true })
     } catch (error) {
@@ -228,18 +271,21 @@ const nameOf = (userId: string): string => createHash('sha256').update(userId).d
 const shareOf = (userId: string): number => createHash('sha256').update(userId).digest()[0]! % shareCount
 
 const nodeOf = (text: string, changedMs: number): Node => {
-  const { pid, place, here } = beatOf(text)
+  const { pid, host, place, here } = beatOf(text)
   return {
     text,
     changedMs,
     pid: typeof pid === 'number' ? pid : 0,
+    host: typeof host === 'string' ? host : 'a host that does not say its name',
     place: typeof place === 'string' ? place : undefined,
     here: new Set(Array.isArray(here) ? here.filter((name) => typeof name === 'string') : []),
   }
 }
 
 /** What can't be read is a node that is there and serves nobody. */
-const beatOf = (text: string): { readonly pid?: unknown; readonly place?: unknown; readonly here?: unknown } => {
+const beatOf = (
+  text: string,
+): { readonly pid?: unknown; readonly host?: unknown; readonly place?: unknown; readonly here?: unknown } => {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? value : {}

@@ -1,7 +1,7 @@
 /** Waves in ms_syncd: answers what msadm wave asks, and msadm migrate --dry-run. docs/mpp.md */
 import type { DryRunAnswer } from '#src/auth/migration-questions.ts'
 import type { WaveLimitsRequest, WaveMemberRequest, WaveRefusal } from '#src/auth/ms-syncd-waves.ts'
-import { AuthError, StoreError } from '#src/base/errors.ts'
+import { AuthError, RemoteError, StoreError } from '#src/base/errors.ts'
 import type { Json } from '#src/events/types.ts'
 import type { OpenWithMigrations } from '../records/extension.ts'
 import { dryRun, readDryRun } from './dry-run.ts'
@@ -9,7 +9,12 @@ import { MemberWork, type WorkParts } from './member-work.ts'
 import { NotesDirectory } from './notes.ts'
 import type { Costs } from './report.ts'
 import { WaveFiles } from './wave-files.ts'
-import { WaveRefused, Waves } from './waves.ts'
+import { WaveElsewhere, WaveRefused, Waves } from './waves.ts'
+
+/** Another ms_syncd is asked. */
+const forwardMs = 60_000
+/** Served by one node of the store. */
+const serviceOf = (node: string): string => `ms_sync-${node}`
 
 type Asked = { readonly [key: string]: Json }
 
@@ -26,18 +31,35 @@ export const waves: OpenWithMigrations = async ({ runtime, gateway, accounts, sh
     notes: new NotesDirectory(shared('wave-notes')),
     work: new MemberWork(parts),
   })
+  const { events } = gateway
+  let unserve = () => {}
+  /** Whoever has a wave answers for it, whichever ms_syncd was asked. */
+  const forward = (node: string, request: Asked, signal: AbortSignal) =>
+    events.ask(serviceOf(node), request, {
+      timeoutMs: forwardMs,
+      signal,
+      ...(request.verb === 'add' ? { secret: true } : {}),
+    })
   return {
     answer: (request, signal) => {
-      if (isAsked(request, 'wave')) return answer(opened, request)
+      if (isAsked(request, 'wave')) return answer(opened, request, (holder) => forward(holder.id, request, signal))
       if (!isAsked(request, 'migration-dry-run')) return undefined
       const stopped = AbortSignal.any([signal, closing.signal])
       return opened.costs().then((costs) => foresee(parts, request, costs, stopped))
     },
-    started: () => opened.start(),
+    async started() {
+      if (gateway.nodeId !== undefined)
+        unserve = events.serve(serviceOf(gateway.nodeId), async (request) => {
+          if (!isAsked(request, 'wave')) throw new RemoteError('no question for this service', { retryable: false })
+          return await answer(opened, request)
+        })
+      await opened.start()
+    },
     async reload(next) {
       config = next
     },
     async stop() {
+      unserve()
       closing.abort(new AuthError('unavailable', 'ms_syncd is stopping'))
       await opened.stop()
     },
@@ -57,10 +79,21 @@ const foresee = async (parts: WorkParts, asked: Asked, costs: Costs, signal: Abo
   }
 }
 
-const answer = async (waves: Waves, asked: Asked): Promise<Json> => {
+/** Throws nothing that an operator could mend. `forward`: to the one who has the wave; throws RemoteError. */
+const answer = async (
+  waves: Waves,
+  asked: Asked,
+  forward?: (holder: WaveElsewhere['holder']) => Promise<Json>,
+): Promise<Json> => {
   try {
     return (await carryOut(waves, asked)) as unknown as Json
   } catch (error) {
+    if (error instanceof WaveElsewhere && forward !== undefined) {
+      const told = await forward(error.holder).catch((failure: unknown) => {
+        if (!(failure instanceof RemoteError)) throw failure
+      })
+      if (told !== undefined) return told
+    }
     if (!(error instanceof WaveRefused) && !(error instanceof StoreError) && !(error instanceof AuthError)) throw error
     const refusal: WaveRefusal = { ok: false, text: error.message }
     return refusal

@@ -1,6 +1,7 @@
 /** A wave in memory: its file, and what is known of each member, as it was read last. */
 
 import { Slice } from '#gateway/backend/slice.ts'
+import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
@@ -8,7 +9,7 @@ import type { MigrationRecord, MigrationState } from '../records/record.ts'
 import type { MigrationRecords } from '../records/records.ts'
 import type { Notes, NotesChange, NotesDirectory } from './notes.ts'
 import { isBlocking, type Risk } from './risks.ts'
-import type { Member, Wave, WaveTask } from './wave.ts'
+import { leaseOf, type Member, type Wave, type WaveTask } from './wave.ts'
 import type { WaveFiles } from './wave-files.ts'
 
 /** Others change records too: a user logs in, an operator migrates one. */
@@ -24,6 +25,7 @@ const over: ReadonlySet<MigrationState> = new Set<MigrationState>(['closed', 'ro
 const mega = 1 << 20
 
 export interface LiveParts {
+  readonly gateway: Pick<Gateway, 'holds'>
   readonly files: WaveFiles
   readonly notes: NotesDirectory
   readonly records: MigrationRecords
@@ -110,7 +112,11 @@ export class LiveWave {
 
   /** Durable when it resolves. Throws StoreError. */
   async change(changes: { readonly [K in keyof Wave]?: Wave[K] | undefined }): Promise<void> {
-    this.#wave = await this.#parts.files.change(this.#wave.name, (wave) => withoutUndefined({ ...wave, ...changes }))
+    const { files, gateway } = this.#parts
+    this.#wave = await files.change(this.#wave.name, (wave) => {
+      if (!gateway.holds(leaseOf(wave.name))) throw new StoreError('unavailable', 'another ms_syncd runs this wave now')
+      return withoutUndefined({ ...wave, ...changes })
+    })
     if (changes.members !== undefined) {
       this.#sort()
       this.#recordsMs = -Infinity

@@ -37,6 +37,7 @@ export class WaveRunner {
   readonly #work: MemberWork
   readonly #clock: Clock
   readonly #log: Log
+  readonly #ending = new AbortController()
   readonly #signal: AbortSignal
   readonly #running = new Map<UserId, Running>()
   /** Members that failed and are tried again. */
@@ -50,7 +51,7 @@ export class WaveRunner {
     this.#work = work
     this.#clock = clock
     this.#log = log.child({ wave: live.wave.name })
-    this.#signal = signal
+    this.#signal = AbortSignal.any([signal, this.#ending.signal])
   }
 
   get running(): ReadonlyMap<UserId, Running> {
@@ -71,10 +72,11 @@ export class WaveRunner {
     })
   }
 
-  /** Behind the abortion of the signal. */
-  async stopped(): Promise<void> {
+  /** Ends what runs; `reason` is told to whoever waits for a pull. Resolves when nothing runs any more. */
+  async stop(reason: string): Promise<void> {
+    this.#ending.abort(new Error(reason))
     this.#woken.resolve()
-    for (const userId of this.#running.keys()) this.#work.stop(userId, 'ms_syncd is stopping')
+    for (const userId of this.#running.keys()) this.#work.stop(userId, reason)
     await this.#loop
     await Promise.all([...this.#running.values()].map(({ done }) => done))
   }

@@ -67,6 +67,9 @@ export const stateOf = ({ task, isPaused, last, closed }: Wave): WaveState => {
   return last.task === 'inventory' ? 'counted' : 'pulled'
 }
 
+/** One ms_syncd of a store runs a wave, and changes what is known of it. docs/decisions/0291-leases.md */
+export const leaseOf = (name: string): string => `wave-${name.toLowerCase()}`
+
 /** Also the name of its file. */
 export const isWaveName = (name: string): boolean => /^[a-z0-9][a-z0-9_-]{0,63}$/i.test(name)
 

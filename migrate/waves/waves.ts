@@ -1,5 +1,6 @@
 /** All waves of a store: what an operator wants of them, carried out or refused. Every refusal is a WaveRefused with words for the operator. */
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
+import type { Holder } from '#gateway/ms_syncd/leases.ts'
 import type {
   WaveAnswers,
   WaveLimitsRequest,
@@ -13,22 +14,37 @@ import { type LiveParts, LiveWave } from './live-wave.ts'
 import type { MemberWork } from './member-work.ts'
 import { type Costs, costsOf, memberOf, planOf, risksOf, summaryOf } from './report.ts'
 import { WaveRunner } from './runner.ts'
-import { isWaveName, type Member, stateOf, usualLimits, type Wave, type WaveTask } from './wave.ts'
+import { isWaveName, leaseOf, type Member, stateOf, usualLimits, type Wave, type WaveTask } from './wave.ts'
 
 /** Members in an answer: it stays well below the limit of a frame. */
 const pageLength = 500
 const maxAtOnce = 200
 /** As many as a terminal shows. */
 const maxForemost = 50
+const usualLookMs = 5_000
+const stopping = 'ms_syncd is stopping'
 
 export class WaveRefused extends Error {
   override readonly name = 'WaveRefused'
+}
+
+/** Another ms_syncd of the store has it. */
+export class WaveElsewhere extends WaveRefused {
+  readonly holder: Holder
+  constructor(name: string, holder: Holder) {
+    super(
+      `the wave ${name} is run by another ms_syncd of this store (${holder.where}), which does not answer here: give the command on its host. When it ends, another one takes the wave over`,
+    )
+    this.holder = holder
+  }
 }
 
 export interface WavesParts extends LiveParts {
   readonly gateway: Gateway
   readonly work: MemberWork
   readonly migrations: Migrations
+  /** How often it is looked for waves whose ms_syncd is gone; 5 seconds. */
+  readonly lookMs?: number
 }
 
 export class Waves {
@@ -37,27 +53,66 @@ export class Waves {
   readonly #closing = new AbortController()
   /** Changes come one behind the other. */
   #changing: Promise<unknown> = Promise.resolve()
+  #looking: Promise<void> = Promise.resolve()
 
   constructor(parts: WavesParts) {
     this.#parts = parts
   }
 
-  /** Goes on with what was under way. Throws StoreError. */
+  /** Goes on with what was under way, here or at an ms_syncd that is gone. Throws StoreError. */
   async start(): Promise<void> {
-    for (const wave of (await this.#parts.files.list()).waves)
-      if (wave.closed === undefined) (await this.#open(wave)).wake()
+    await this.#takeOver(({ closed }) => closed === undefined)
+    this.#looking = this.#look()
   }
 
   async stop(): Promise<void> {
-    this.#closing.abort(new Error('ms_syncd is stopping'))
+    this.#closing.abort(new Error(stopping))
+    await this.#looking
     await this.#changing
-    await Promise.all([...this.#runners.values()].map((runner) => runner.stopped()))
+    await Promise.all([...this.#runners.values()].map((runner) => runner.stop(stopping)))
+  }
+
+  async #look(): Promise<void> {
+    const { clock, gateway, lookMs = usualLookMs } = this.#parts
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await clock.sleep(lookMs, signal).catch(() => {})
+      if (signal.aborted) return
+      try {
+        for (const name of this.#runners.keys()) if (!gateway.holds(leaseOf(name))) await this.#drop(name)
+        await this.#takeOver(({ task, isPaused }) => task !== undefined && !isPaused)
+      } catch (error) {
+        gateway.log.log('err', 'waves can not be looked at', { reason: (error as Error).message })
+      }
+    }
+  }
+
+  async #takeOver(isWanted: (wave: Wave) => boolean): Promise<void> {
+    for (const wave of (await this.#parts.files.list()).waves) {
+      if (this.#runners.has(wave.name) || !isWanted(wave)) continue
+      await this.#open(wave).catch((error: unknown) => {
+        if (!(error instanceof WaveElsewhere)) throw error
+      })
+    }
+  }
+
+  /** Another node may have changed what is known of it here. */
+  async #drop(name: string): Promise<void> {
+    const runner = this.#runners.get(name)
+    this.#runners.delete(name)
+    await runner?.stop('another ms_syncd runs the wave')
   }
 
   async list(): Promise<WaveAnswers['list']> {
     const { waves, damaged } = await this.#parts.files.list()
     const summaries: WaveSummary[] = []
-    for (const wave of waves) summaries.push(await this.#summary(await this.#open(wave)))
+    for (const wave of waves) {
+      const runner = await this.#open(wave).catch((error: unknown) => {
+        if (!(error instanceof WaveElsewhere)) throw error
+        return this.#runner(wave)
+      })
+      summaries.push(await this.#summary(runner))
+    }
     return { ok: true, waves: summaries, damaged }
   }
 
@@ -85,6 +140,7 @@ export class Waves {
       )
       if (faults.length > 0) throw new WaveRefused(faults.map((fault) => fault.join(' ')).join('; '))
       // The wave first: who has a record of a wave is in it, or the same file is given again.
+      await this.#take(name)
       const wave = (await this.#parts.files.find(name)) ?? (await this.#create(name))
       const runner = await this.#open(wave)
       const { live } = runner
@@ -269,23 +325,47 @@ export class Waves {
   async #find(name: string): Promise<WaveRunner> {
     checkName(name)
     const wave = await this.#parts.files.find(name)
-    if (wave === undefined)
-      throw new WaveRefused(`there is no wave ${name}; msadm wave list shows those that there are`)
+    if (wave === undefined) throw noWave(name)
     return await this.#open(wave)
   }
 
-  async #open(wave: Wave): Promise<WaveRunner> {
-    const known = this.#runners.get(wave.name)
+  /** Throws WaveElsewhere. */
+  async #take(name: string): Promise<void> {
+    const { gateway } = this.#parts
+    const lease = leaseOf(name)
+    if (gateway.holds(lease)) return
+    const holder = await gateway.lease(lease)
+    const known = [...this.#runners.keys()].find((each) => leaseOf(each) === lease)
+    if (known !== undefined) await this.#drop(known)
+    if (holder !== undefined) throw new WaveElsewhere(name, holder)
+  }
+
+  /** Throws WaveElsewhere. */
+  async #open({ name }: Pick<Wave, 'name'>): Promise<WaveRunner> {
+    await this.#take(name)
+    const known = this.#runners.get(name)
     if (known !== undefined) return known
-    const { gateway, work, clock } = this.#parts
-    const live = await LiveWave.open(this.#parts, wave)
-    const runner =
-      this.#runners.get(wave.name) ??
-      new WaveRunner({ live, work, clock, log: gateway.log, signal: this.#closing.signal })
-    this.#runners.set(wave.name, runner)
+    // As whoever had it before has left it.
+    const wave = await this.#parts.files.find(name)
+    if (wave === undefined) throw noWave(name)
+    const runner = await this.#runner(wave)
+    const other = this.#runners.get(name)
+    if (other !== undefined) return other
+    this.#runners.set(name, runner)
+    runner.wake()
     return runner
   }
+
+  /** As it is in the files. */
+  async #runner(wave: Wave): Promise<WaveRunner> {
+    const { gateway, work, clock } = this.#parts
+    const live = await LiveWave.open(this.#parts, wave)
+    return new WaveRunner({ live, work, clock, log: gateway.log, signal: this.#closing.signal })
+  }
 }
+
+const noWave = (name: string): WaveRefused =>
+  new WaveRefused(`there is no wave ${name}; msadm wave list shows those that there are`)
 
 const nextOf = (from: number, length: number) => (from + pageLength < length ? { next: from + pageLength } : {})
 

@@ -80,6 +80,57 @@ describe('shares of users', () => {
   })
 })
 
+describe('leases', () => {
+  it('one node has each, until it leaves', async () => {
+    const directory = await folder()
+    const node = () =>
+      Shares.join({ directory, clock: systemClock, log: silentLog, here: () => [], onChange: () => {}, beatMs: 20 })
+    await using b = await node()
+    {
+      await using a = await node()
+      expect(await Promise.all([a.lease('x'), b.lease('y'), a.lease('x')])).toEqual([undefined, undefined, undefined])
+      expect(await b.lease('x')).toMatchObject({ id: a.id, where: expect.stringMatching(/^process \d+ on ./) })
+      expect([a.holds('x'), b.holds('x'), a.holds('y'), b.holds('y')]).toEqual([true, false, false, true])
+      const racing = await Promise.all([a.lease('z'), b.lease('z')])
+      expect(racing.filter((holder) => holder === undefined)).toHaveLength(1)
+      expect([a.holds('z'), b.holds('z')].filter(Boolean)).toHaveLength(1)
+    }
+    expect(await b.lease('x')).toBeUndefined()
+    expect(b.holds('x')).toBe(true)
+  })
+
+  it('a node that stood still for long holds nothing, and finds that another one has it when it goes on', async () => {
+    const directory = await folder()
+    let now = 0
+    const woken = { a: Promise.withResolvers<void>(), b: Promise.withResolvers<void>() }
+    const clockOf = (name: 'a' | 'b') => ({
+      ...systemClock,
+      monotonic: () => now,
+      sleep: async () => {
+        await woken[name].promise
+        woken[name] = Promise.withResolvers()
+      },
+    })
+    const node = (name: 'a' | 'b') =>
+      Shares.join({ directory, clock: clockOf(name), log: silentLog, here: () => [], onChange: () => {} })
+    const [a, b] = [await node('a'), await node('b')]
+    expect(await a.lease('x')).toBeUndefined()
+    expect(await b.lease('x')).toMatchObject({ id: a.id })
+    now += 21_000
+    expect(a.holds('x')).toBe(false)
+    expect(await b.lease('x')).toMatchObject({ id: a.id })
+    now += 10_000
+    woken.b.resolve()
+    await vi.waitFor(async () => expect(await b.lease('x')).toBeUndefined(), 10_000)
+    await vi.waitFor(() => expect(b.holds('x')).toBe(true), 10_000)
+    woken.a.resolve()
+    await vi.waitFor(() => expect(a.isMine(users[0]!, true)).toBe(true), 10_000)
+    expect(a.holds('x')).toBe(false)
+    expect(await a.lease('x')).toMatchObject({ id: b.id })
+    for (const name of ['a', 'b'] as const) woken[name].resolve()
+  })
+})
+
 describe('two nodes on one store', () => {
   it('poll every user once an interval between them, and the one that is left goes on for both after a kill', async () => {
     const directory = await folder()

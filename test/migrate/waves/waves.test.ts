@@ -4,17 +4,21 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import type { ExtensionParts } from '#gateway/ms_syncd/extension.ts'
 import { Migrations } from '#migrate/records/migrations.ts'
+import { waves as openWaves } from '#migrate/waves/extension.ts'
 import { MemberWork } from '#migrate/waves/member-work.ts'
 import { NotesDirectory } from '#migrate/waves/notes.ts'
 import { WaveFiles } from '#migrate/waves/wave-files.ts'
 import { Waves } from '#migrate/waves/waves.ts'
 import { openAccountSource } from '#src/auth/account-source.ts'
 import type { WaveMemberRequest, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
+import { RemoteError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { makeUserDatabase } from '#src/config/backends.ts'
 import { configOf } from '#src/config/config.ts'
+import type { Json } from '#src/events/types.ts'
 import { scriptedPop3 } from '#test/support/pop3-script.ts'
 import { gatewayScene, TurnedClock } from '../../gateway/ms_syncd/support.ts'
 
@@ -186,6 +190,40 @@ it("a record that can not be read is its member's trouble alone, behind a restar
   await waves.add('first', [memberOf('bert')])
   await waves.begin('first', 'pull')
   expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 2, unknown: 1 } })
+})
+
+it('asks the ms_syncd that has a wave, whichever is asked, and says whom to ask where that is not reached', async () => {
+  const { directory, scene, accounts, migrations } = await stage()
+  const asked: unknown[][] = []
+  let isReached = true
+  const events = {
+    ask: async (...request: unknown[]) => {
+      asked.push(request)
+      if (!isReached) throw new RemoteError('no process serves it', { retryable: true })
+      return { ok: true, added: 1, known: 0 }
+    },
+    serve: () => () => {},
+  }
+  const elsewhere = { id: 'abc', where: 'process 7 on other' }
+  const { clock, log } = scene
+  const gateway = { clock, log, events, nodeId: 'me', holds: () => false, lease: async () => elsewhere }
+  const parts = {
+    runtime: { config: configOf({}), log, clock },
+    gateway,
+    accounts,
+    shared: (name: string) => join(directory, name),
+  } as unknown as ExtensionParts
+  const extension = await openWaves(parts, migrations)
+  const request = { type: 'wave', verb: 'add', name: 'first', members: [memberOf('anna')] } as Json
+  const { signal } = new AbortController()
+  expect(await extension.answer(request, signal)).toEqual({ ok: true, added: 1, known: 0 })
+  expect(asked).toEqual([['ms_sync-abc', request, expect.objectContaining({ secret: true })]])
+  isReached = false
+  expect(await extension.answer(request, signal)).toEqual({
+    ok: false,
+    text: expect.stringContaining('another ms_syncd of this store (process 7 on other)'),
+  })
+  await extension.stop()
 })
 
 it('the cutover closes nobody who was given back to the old server, or is just being given back', async () => {
