@@ -4,9 +4,9 @@ import type { BringBeside } from '#gateway/ms_syncd/migration-journal.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Config } from '#src/config/config.ts'
+import { type AwaitedRights, AwaitedRightsDirectory, awaitedRightsName } from '#src/sharing/awaited-rights.ts'
 import type { Migrations } from '../records/migrations.ts'
 import { accountToBe } from '../waves/inventory.ts'
-import { type AwaitedRights, AwaitedRightsDirectory } from './awaited-rights.ts'
 import { bring } from './bring.ts'
 import { Findings, maxLines } from './findings.ts'
 import { ownLimits } from './limits.ts'
@@ -28,7 +28,7 @@ class BesideMail implements Extension {
   constructor({ runtime, gateway, accounts, shared }: ExtensionParts, { records }: Kept) {
     this.#config = runtime.config
     this.#records = records
-    this.#parts = { gateway, accounts, awaited: new AwaitedRightsDirectory(shared('awaited-rights')) }
+    this.#parts = { gateway, accounts, awaited: new AwaitedRightsDirectory(shared(awaitedRightsName)) }
     gateway.keepBeside((...asked) => this.#bring(...asked))
     gateway.onMigrated(({ userId }) => this.#run(() => this.#arrived(userId)))
   }

@@ -9,10 +9,10 @@ import type { AccountSource } from '#src/auth/account-source.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { MailboxId, UserId } from '#src/base/ids.ts'
 import type { Backend } from '#src/config/backends.ts'
-import { aclOf, changeAcl } from '#src/sharing/personal-acl.ts'
+import type { AwaitedRight, AwaitedRights, AwaitedRightsDirectory } from '#src/sharing/awaited-rights.ts'
+import { aclOf, changeAclOf } from '#src/sharing/personal-acl.ts'
 import { formatRights, type Rights, storedRights } from '#src/sharing/rights.ts'
 import { negative } from '#src/store/acl-values.ts'
-import type { AwaitedRight, AwaitedRights, AwaitedRightsDirectory } from './awaited-rights.ts'
 import type { Findings } from './findings.ts'
 import { isModern, meaningOf, rightsHere } from './identifiers.ts'
 
@@ -164,29 +164,27 @@ const give = async (
   for (const line of await giveAwaited(parts, awaited)) findings.given(line)
 }
 
-/** To a user who is here now; what was noted of the two is forgotten. Answers what was given. Throws StoreError unavailable. */
+/**
+ * To a user who is here now; what was noted of the two is forgotten. By the ids of mailboxes: they may have other names by now, or get them just now. Answers what was
+ * given. Throws StoreError unavailable.
+ */
 export const giveAwaited = async (
   { gateway: { store }, awaited }: Pick<RightsParts, 'awaited'> & { readonly gateway: Pick<Gateway, 'store'> },
   { user, owner, rights }: AwaitedRights,
 ): Promise<readonly string[]> => {
   const account = store.account(owner)
+  // He is being renamed, or has no mail any more.
+  if (!(await account.exists())) return []
   const given: string[] = []
-  const names = new Map<MailboxId, string>()
-  if (await account.exists())
-    for (const { name, selectable } of await account.list()) {
-      const id = selectable ? await account.findId(name) : undefined
-      if (id !== undefined) names.set(id, name)
-    }
-  for (const { mailbox, identifier, rights: letters } of rights) {
-    const name = names.get(mailbox)
+  for (const { mailbox, name, identifier, rights: letters } of rights) {
     // What the owner says here counts.
-    if (name === undefined || (await aclOf(account, mailbox)).has(identifier)) continue
+    if ((await aclOf(account, mailbox)).has(identifier)) continue
     const set: Rights = storedRights(letters)
     try {
-      await changeAcl(store, owner, name, identifier, { mode: 'set', rights: set })
+      await changeAclOf(store, owner, mailbox, identifier, { mode: 'set', rights: set })
       given.push(`rights: ${identifier} has ${formatRights(set)} on ${JSON.stringify(name)} of ${owner}`)
     } catch (error) {
-      // Removed or renamed meanwhile, or a list that is full.
+      // A list that is full.
       if (!(error instanceof StoreError) || error.kind === 'unavailable') throw error
     }
   }

@@ -59,12 +59,22 @@ export async function changeAcl(
   identifier: string,
   change: RightsChange,
 ): Promise<void> {
+  await changeAclOf(store, owner, await idIn(store.account(owner), mailbox), identifier, change)
+}
+
+/** The same for the mailbox that has this id, whatever its name is meanwhile. */
+export async function changeAclOf(
+  store: Store,
+  owner: UserId,
+  mailboxId: MailboxId,
+  identifier: string,
+  change: RightsChange,
+): Promise<void> {
   const named = identifier.startsWith(negative) ? identifier.slice(negative.length) : identifier
   if (named === owner) throw new StoreError('no-permission', 'The owner always has all rights')
   if (change.mode !== 'remove' && change.rights.has('a'))
     throw new StoreError('no-permission', 'The right "a" belongs to the owner and can not be given')
   const account = store.account(owner)
-  const mailboxId = await idIn(account, mailbox)
   const changed = (acl: Acl): Acl => {
     const before = acl.get(identifier) ?? noRights
     const rights = {

@@ -10,6 +10,7 @@ import { silentLog } from '#src/base/log.ts'
 import type { Context } from '#src/cli/msadm/command.ts'
 import { ren } from '#src/cli/msadm/commands/ren.ts'
 import { configOf } from '#src/config/config.ts'
+import { AwaitedRightsDirectory } from '#src/sharing/awaited-rights.ts'
 import { changeAcl } from '#src/sharing/personal-acl.ts'
 import { parseRights } from '#src/sharing/rights.ts'
 import { openStore } from '#src/store/store.ts'
@@ -19,6 +20,8 @@ import { fill, newPlace, type Place } from './support.ts'
 
 const [joe, jane] = ['joe@a.example', 'jane@b.example'] as UserId[] as [UserId, UserId]
 const find = ({ directory }: Place, userId: UserId) => openAccounts(join(directory, 'accounts')).find(userId)
+
+const awaited = ({ directory }: Place) => new AwaitedRightsDirectory(join(directory, 'user/.gateway/awaited-rights'))
 
 /** Everything of joe is jane's now, and nothing is left of him. */
 const expectRenamed = async (place: Place, uidValidity: number): Promise<void> => {
@@ -36,6 +39,8 @@ const expectRenamed = async (place: Place, uidValidity: number): Promise<void> =
     ],
   })
   expect(existsSync(join(place.directory, 'user', joe))).toBe(false)
+  const waiting = await Array.fromAsync(awaited(place).for('sam@a.example' as UserId))
+  expect(waiting.map(({ owner }) => owner)).toEqual([jane])
   await place.mail(jane, async (account, store) => {
     expect(await account.usage()).toEqual({ messages: 3, octets: 600 })
     expect((await account.status('INBOX')).uidValidity).toBe(uidValidity)
@@ -48,6 +53,7 @@ const expectRenamed = async (place: Place, uidValidity: number): Promise<void> =
 const made = async (place: Place): Promise<number> => {
   await place.call(['add', '-p', 'secret', 'joe', 'mailLocalAddress=other@a.example', `cn=${joe}`])
   await place.call(['service', 'pop', 'deny', 'joe'])
+  await awaited(place).add({ user: 'sam@a.example' as UserId, owner: joe, rights: [] })
   return place.mail(joe, async (account, store) => {
     await fill(account, [100, 200])
     await account.create('Lists')
@@ -99,7 +105,7 @@ const runUntil = async ({ directory }: Place, at: number, when: 'before' | 'behi
     turn,
   )
   const context = {
-    config: configOf({ domain: 'a.example' }),
+    config: configOf({ domain: 'a.example', userdir: join(directory, 'user') }),
     accounts: mortal(openAccounts(join(directory, 'accounts')), ['add', 'put', 'rename', 'remove'], turn),
     store: () => store,
     print: () => {},

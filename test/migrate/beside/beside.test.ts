@@ -3,7 +3,6 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { AwaitedRightsDirectory } from '#migrate/beside/awaited-rights.ts'
 import { bring } from '#migrate/beside/bring.ts'
 import { beside } from '#migrate/beside/extension.ts'
 import { Findings } from '#migrate/beside/findings.ts'
@@ -14,6 +13,7 @@ import { makeUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import { parseUserDatabase } from '#src/config/ms-sync.ts'
 import { limitsOf } from '#src/server/quota-limits.ts'
+import { AwaitedRightsDirectory } from '#src/sharing/awaited-rights.ts'
 import { aclOf, deleteAcl } from '#src/sharing/personal-acl.ts'
 import { formatRights } from '#src/sharing/rights.ts'
 import { gatewayScene } from '#test/gateway/ms_syncd/support.ts'
@@ -155,9 +155,14 @@ it('gives the rights of users who are here, and those of others when they come; 
     notGiven.length,
   )
 
+  // The owner goes on working with his mailboxes, and another one gets the name.
+  const own = at.store.account(idOf('joe'))
+  await own.rename('Projects', 'Work')
+  await own.create('Projects')
   await at.move('bob')
-  await at.until(async () => 'bob@a.example' in (await at.rights('Projects')))
-  expect(await at.rights('Projects')).toMatchObject({
+  await at.until(async () => 'bob@a.example' in (await at.rights('Work')))
+  expect(await at.rights('Projects')).toEqual({})
+  expect(await at.rights('Work')).toMatchObject({
     'bob@a.example': rightsThere('Projects', 'bob@a.example'),
   })
   await at.until(async () => {

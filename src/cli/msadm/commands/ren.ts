@@ -1,7 +1,10 @@
+import { join } from 'node:path'
 import type { AccountRecord } from '../../../auth/accounts.ts'
 import type { UserId } from '../../../base/ids.ts'
 import { pidStateOf } from '../../../server/pid-file.ts'
+import { AwaitedRightsDirectory, awaitedRightsName } from '../../../sharing/awaited-rights.ts'
 import { renameInAcls } from '../../../sharing/personal-acl.ts'
+import { gatewayName } from '../../../store/places.ts'
 import type { Account, Store } from '../../../store/types.ts'
 import {
   type Command,
@@ -94,8 +97,12 @@ const begin = async (from: UserId, to: UserId, { accounts, store }: Context): Pr
   return renaming
 }
 
+const awaitedRights = ({ config }: Context): AwaitedRightsDirectory =>
+  new AwaitedRightsDirectory(join(config.get('userdir'), gatewayName, awaitedRightsName))
+
 /** Every step may have been done before. */
-const finish = async ({ from, to, state }: Renaming, { accounts, store }: Context): Promise<void> => {
+const finish = async ({ from, to, state }: Renaming, context: Context): Promise<void> => {
+  const { accounts, store } = context
   const mail = store().account(to)
   const hasMail = (await renamingOf(mail)) !== undefined
   const hasAccount = state === undefined || (await accounts.find(to))?.userId === to
@@ -110,6 +117,7 @@ const finish = async ({ from, to, state }: Renaming, { accounts, store }: Contex
   }
   // Before anybody logs in: the user would not have them, and might be given others meanwhile.
   await renameInAcls(store(), from, to)
+  await awaitedRights(context).renameOwner(from, to)
   if (state !== undefined) {
     const account = await accounts.find(to)
     if (account === undefined)

@@ -1,10 +1,13 @@
-/** Rights of users who are not here yet, until they are: a later user of that name who comes from elsewhere does not get them. One file for each user and owner, in `shared('awaited-rights')`. */
+/**
+ * Rights of users who are not here yet, until they are: a later user of that name who comes from elsewhere does not get them. One file for each user and owner,
+ * beside the mail. docs/decisions/0286-quota-and-rights-of-the-old-server.md
+ */
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { StoreError } from '#src/base/errors.ts'
-import type { MailboxId, UserId } from '#src/base/ids.ts'
-import { type RecordDirectory, recordDirectory } from '#src/base/record-directory.ts'
+import { StoreError } from '../base/errors.ts'
+import type { MailboxId, UserId } from '../base/ids.ts'
+import { type RecordDirectory, recordDirectory } from '../base/record-directory.ts'
 
 export interface AwaitedRight {
   readonly mailbox: MailboxId
@@ -22,6 +25,9 @@ export interface AwaitedRights {
   readonly owner: UserId
   readonly rights: readonly AwaitedRight[]
 }
+
+/** Of the directory, beside the records of migrations. */
+export const awaitedRightsName = 'awaited-rights'
 
 const version = 1
 /** For errors. */
@@ -59,6 +65,15 @@ export class AwaitedRightsDirectory {
       throw new StoreError('unavailable', `${what}: ${cause.message}`, { cause })
     })
     for (const name of names) yield* allIn(recordDirectory(join(this.#directory, name), what))
+  }
+
+  /** The owner has another id now. Throws StoreError unavailable; done again it does nothing. */
+  async renameOwner(from: UserId, to: UserId): Promise<void> {
+    for await (const { user, owner, rights } of this.all()) {
+      if (owner !== from) continue
+      await this.add({ user, owner: to, rights })
+      await this.forget({ user, owner: from })
+    }
   }
 
   /** Throws StoreError unavailable. */
