@@ -1,7 +1,7 @@
 /** Who a session is at its backend: the user, proven by a password, or the gateway in the user's place. docs/decisions/0191-who-a-session-is.md */
 
 import { isTokenMethod, type LoginMethod } from '#src/config/backend-record.ts'
-import type { Backend } from '#src/config/backends.ts'
+import type { Backend, UserBackends } from '#src/config/backends.ts'
 import { BackendError } from './errors.ts'
 import type { Credentials } from './sasl.ts'
 
@@ -62,3 +62,6 @@ export const pollPassword = ({ password, service }: Backend, loggedInWith: Buffe
 
 /** Whether a session is possible while no user is logged in. */
 export const pollsAlone = ({ password, service }: Backend): boolean => password !== undefined || service !== undefined
+
+/** With each of the user's backends. */
+export const pollsAllAlone = ({ master, extra }: UserBackends): boolean => [master, ...extra].every(pollsAlone)

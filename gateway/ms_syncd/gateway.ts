@@ -13,7 +13,7 @@ import { backendsOfEntry } from '#src/config/directory-backends.ts'
 import type { UserRecord } from '#src/config/ms-sync.ts'
 import type { EventBus } from '#src/events/types.ts'
 import type { Store } from '#src/store/types.ts'
-import { pollsAlone } from '../backend/credentials.ts'
+import { pollsAllAlone, pollsAlone } from '../backend/credentials.ts'
 import type { BackendAccess } from '../backend/open-backend.ts'
 import type { BackendProfile } from '../backend/profile.ts'
 import { Slice } from '../backend/slice.ts'
@@ -83,6 +83,7 @@ export class Gateway {
   readonly #joinShares: GatewayParts['joinShares']
   readonly #passages: Passages | undefined
   #shares: Shares | undefined
+  readonly #joined = Promise.withResolvers<Shares | undefined>()
   #config: Config
   #injection: Injection
   #userDatabase: UserDatabase
@@ -115,6 +116,7 @@ export class Gateway {
       ({ key, profile }) => keepProfile?.(key, profile),
     )
     this.scheduler = new Scheduler(config.get('backend_connections'))
+    this.#joined.promise.catch(() => {})
     this.agenda = new Agenda(clock, this.signal, (user) => user.turn())
     this.#unsubscribe = events.subscribe([syncTopic], ({ topic }) => this.#syncNow(topic.slice(syncTopic.length)))
   }
@@ -383,7 +385,7 @@ export class Gateway {
     }
   }
 
-  /** Takes its share of the users, and begins to poll those who are polled without a client. */
+  /** Joins the other nodes of the store, takes its share of the users, and begins to poll those who are polled without a client. */
   async start(): Promise<void> {
     this.#shares = await this.#joinShares?.({
       here: () =>
@@ -394,6 +396,7 @@ export class Gateway {
         for (const user of this.#users.values()) user.plan()
       },
     })
+    this.#joined.resolve(this.#shares)
     await this.pollStanding()
   }
 
@@ -407,11 +410,9 @@ export class Gateway {
    * Throws StoreError unavailable.
    */
   async lease(name: string): Promise<Holder | undefined> {
-    if (this.#joinShares === undefined) return undefined
-    if (this.#shares === undefined)
-      throw new StoreError('unavailable', 'ms_syncd is being started; try again in a moment')
     try {
-      return await this.#shares.lease(name)
+      const shares = await this.#joined.promise
+      return await shares?.lease(name)
     } catch (cause) {
       throw new StoreError(
         'unavailable',
@@ -515,6 +516,7 @@ export class Gateway {
   /** Ends sessions at once; what has arrived whole is stored. */
   async stop(): Promise<void> {
     this.#unsubscribe()
+    this.#joined.reject(new Error('ms_syncd is stopping'))
     await this.#shares?.[Symbol.asyncDispose]()
     this.#closing.abort(new AuthError('unavailable', 'the gateway is stopping'))
     await Promise.all([...this.#users.values()].map((user) => user.stopped()))
@@ -522,4 +524,3 @@ export class Gateway {
 }
 
 const pollsAnyAlone = ({ master, extra }: UserBackends): boolean => [master, ...extra].some(pollsAlone)
-const pollsAllAlone = ({ master, extra }: UserBackends): boolean => [master, ...extra].every(pollsAlone)

@@ -3,12 +3,13 @@
  * that. One thing at a time for each user. The questions are in docs/mpp.md.
  */
 import { join } from 'node:path'
-import { pollsAlone } from '#gateway/backend/credentials.ts'
+import { pollsAllAlone } from '#gateway/backend/credentials.ts'
 import { BackendError } from '#gateway/backend/errors.ts'
 import type { Extension, ExtensionParts } from '#gateway/ms_syncd/extension.ts'
 import type { Migrated } from '#gateway/ms_syncd/gateway.ts'
 import { AuthError, StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
+import type { Log } from '#src/base/log.ts'
 import { certificatesName } from '#src/certificate/certificates.ts'
 import type { ProofAnswer } from '#src/certificate/questions.ts'
 import { SigningKey } from '#src/certificate/signing-key.ts'
@@ -18,6 +19,7 @@ import type { Json } from '#src/events/types.ts'
 import { accountDirectory } from '#src/store/names.ts'
 import { notePasswordUse } from '../records/kept-passwords.ts'
 import type { Migrations } from '../records/migrations.ts'
+import type { MigrationRecord } from '../records/record.ts'
 import type { MigrationRecords } from '../records/records.ts'
 import { certify, type ProofRequest } from './certify.ts'
 import { ProofProgress } from './progress.ts'
@@ -28,9 +30,12 @@ import { verifyMigration } from './verify.ts'
 const attemptsAfterMinutes = [0, 1, 5, 15, 60]
 
 /** What a migration may have left of the password. */
-interface Kept {
+interface Kept
+  extends Pick<
+    Migrations,
+    'password' | 'backendsOf' | 'certify' | 'certificateDue' | 'certificateSettled' | 'dueCertificates'
+  > {
   readonly records: Pick<MigrationRecords, 'find'>
-  readonly password: Migrations['password']
 }
 
 export const proof = async (parts: ExtensionParts, migrations: Kept): Promise<Extension> => new Proof(parts, migrations)
@@ -49,12 +54,50 @@ class Proof implements Extension {
     this.#migrations = migrations
     this.#config = parts.runtime.config
     this.#directory = parts.shared(certificatesName)
+    migrations.certify()
     parts.gateway.onMigrated((migrated) => {
       // What it is called from has to go on.
-      const work = this.#afterMigration({ ...migrated, password: migrated.password && Buffer.from(migrated.password) })
-      this.#work.add(work)
-      work.finally(() => this.#work.delete(work))
+      const own = { ...migrated, password: migrated.password && Buffer.from(migrated.password) }
+      this.#run(own.userId, async () => {
+        await this.#migrations.certificateDue(own.userId).catch((error: unknown) => this.#notNoted(own.userId, error))
+        await this.#afterMigration(own)
+      })
     })
+  }
+
+  /** Makes those that an ms_syncd which ended owes. */
+  async started(): Promise<void> {
+    const { gateway } = this.#parts
+    for (const record of await this.#migrations.dueCertificates())
+      if (gateway.isMine(record.userId, false)) this.#run(record.userId, () => this.#again(record))
+  }
+
+  #run(userId: UserId, task: () => Promise<void>): void {
+    const work = task().catch((error: unknown) => this.#notNoted(userId, error))
+    this.#work.add(work)
+    work.finally(() => this.#work.delete(work))
+  }
+
+  #notNoted(user: UserId, error: unknown): void {
+    this.#parts.gateway.log.log('err', 'it could not be noted whether a certificate is due', {
+      user,
+      reason: reasonOf(error) ?? String(error),
+    })
+  }
+
+  async #again(record: MigrationRecord): Promise<void> {
+    const { userId } = record
+    const backends = await this.#migrations.backendsOf(record)
+    const password = this.#migrations.password(record, 'for the certificate that the last ms_syncd did not make')
+    if (backends !== undefined && (password !== undefined || pollsAllAlone(backends)))
+      return await this.#afterMigration({ userId, backends, password })
+    password?.fill(0)
+    this.#parts.gateway.log.log(
+      'err',
+      'ms_syncd ended before it made the certificate of a migration, and the password is not kept; msadm certificate --new -p makes one',
+      { user: userId },
+    )
+    await this.#migrations.certificateSettled(userId)
   }
 
   answer(request: Json, signal: AbortSignal): Promise<Json> | undefined {
@@ -76,7 +119,7 @@ class Proof implements Extension {
         return refusal('no old server is known: set ms_syncd_host, or a record in ms_sync.xml')
       if (password === undefined) password = await this.#kept(id)
       else this.#noteUse(id, `an operator gave it (${type})`)
-      if (password === undefined && ![backends.master, ...backends.extra].every(pollsAlone))
+      if (password === undefined && !pollsAllAlone(backends))
         return refusal('the password at the old server is not kept: give it with -p')
       const signal = AbortSignal.any([asker, this.#closing.signal])
       if (type === 'migration-certify') {
@@ -140,30 +183,36 @@ class Proof implements Extension {
     }
   }
 
-  /** Never rejects: the mail is here, with or without a certificate. */
+  /** The mail is here, with or without a certificate. Throws StoreError: it is not noted that this one is settled. */
   async #afterMigration(migrated: Migrated): Promise<void> {
-    const { gateway } = this.#parts
-    const log = gateway.log.child({ user: migrated.userId })
-    const { signal } = this.#closing
+    const { userId, password } = migrated
+    const log = this.#parts.gateway.log.child({ user: userId })
     try {
-      for (const minutes of attemptsAfterMinutes) {
-        try {
-          if (minutes > 0) await gateway.clock.sleep(minutes * 60_000, signal)
-          if (migrated.password !== undefined) this.#noteUse(migrated.userId, 'for the certificate of the migration')
-          const { file, statement } = await this.#certify(migrated, 'migrated', signal)
-          const { listed, here, root } = statement
-          log.log(listed === here ? 'notice' : 'warning', 'certified', { listed, here, root, file })
-          return
-        } catch (error) {
-          if (signal.aborted) break
-          log.log('warning', 'no certificate of the migration so far', { reason: reasonOf(error) ?? String(error) })
-          if (error instanceof BackendError ? !error.retryable : !(error instanceof StoreError)) break
-        }
-      }
-      log.log('err', 'the migration has no certificate; msadm certificate --new makes one', {})
+      const end = await this.#attempt(migrated, log)
+      if (end === 'stopped') return log.log('notice', 'the next ms_syncd makes the certificate of the migration', {})
+      if (end === 'failed') log.log('err', 'the migration has no certificate; msadm certificate --new makes one', {})
+      await this.#migrations.certificateSettled(userId)
     } finally {
-      migrated.password?.fill(0)
+      password?.fill(0)
     }
+  }
+
+  async #attempt(migrated: Migrated, log: Log): Promise<'made' | 'failed' | 'stopped'> {
+    const { signal } = this.#closing
+    for (const minutes of attemptsAfterMinutes)
+      try {
+        if (minutes > 0) await this.#parts.gateway.clock.sleep(minutes * 60_000, signal)
+        if (migrated.password !== undefined) this.#noteUse(migrated.userId, 'for the certificate of the migration')
+        const { file, statement } = await this.#certify(migrated, 'migrated', signal)
+        const { listed, here, root } = statement
+        log.log(listed === here ? 'notice' : 'warning', 'certified', { listed, here, root, file })
+        return 'made'
+      } catch (error) {
+        if (signal.aborted) return 'stopped'
+        log.log('warning', 'no certificate of the migration so far', { reason: reasonOf(error) ?? String(error) })
+        if (error instanceof BackendError ? !error.retryable : !(error instanceof StoreError)) break
+      }
+    return 'failed'
   }
 
   async reload(config: Config): Promise<void> {

@@ -26,6 +26,8 @@ export class RecordJournal implements MigrationJournal {
   readonly #log: Log
   /** Pulled before the pull that runs. */
   readonly #octetsBefore = new Map<UserId, number>()
+  /** Somebody makes certificates. */
+  certifies = false
 
   constructor(records: MigrationRecords, passwords: KeptPasswords, clock: Clock, log: Log) {
     this.#records = records
@@ -117,11 +119,12 @@ export class RecordJournal implements MigrationJournal {
     await this.#note(userId, (was) => {
       if (was === undefined) return was
       const counted = this.#counted(was, counts)
-      if (!hasAccount) return this.to(counted, 'pulled')
+      const pulled = this.certifies ? ({ ...counted, certificateDue: true } as const) : counted
+      if (!hasAccount) return this.to(pulled, 'pulled')
       // The last word is that of its wave.
-      const { atOldServer: _, ...moved } = counted
+      const { atOldServer: _, ...moved } = pulled
       if (was.wave !== undefined) return this.to(moved, 'migrated')
-      return this.withoutSecret(this.to(moved, 'closed'), 'all mail is here')
+      return this.closed(moved, 'all mail is here')
     })
     this.#octetsBefore.delete(userId)
   }
@@ -131,6 +134,12 @@ export class RecordJournal implements MigrationJournal {
     const { reason: _, ...rest } = record
     const since = record.state === state ? record.since : this.#clock.now()
     return { ...rest, state, since, ...(reason === undefined ? {} : { reason }) }
+  }
+
+  /** What is kept is destroyed now, or when the certificate is settled. */
+  closed(record: MigrationRecord, why: string): MigrationRecord {
+    const closed = record.state === 'rolled-back' ? record : this.to(record, 'closed')
+    return closed.certificateDue === true ? closed : this.withoutSecret(closed, why)
   }
 
   withoutSecret(record: MigrationRecord, why: string): MigrationRecord {

@@ -124,9 +124,33 @@ export class Migrations implements Extension {
   async close(userId: UserId): Promise<void> {
     await this.records.change(userId, (was) => {
       if (was === undefined || was.state === 'rolling-back') return was
-      const closed = was.state === 'rolled-back' ? was : this.#journal.to(was, 'closed')
-      return this.#journal.withoutSecret(closed, 'the migration is closed')
+      return this.#journal.closed(was, 'the migration is closed')
     })
+  }
+
+  /** From now on somebody makes certificates: each is due from the end of a migration until it is settled, across restarts. */
+  certify(): void {
+    this.#journal.certifies = true
+  }
+
+  /** Another one than that of the end of a pull. Throws StoreError. */
+  async certificateDue(userId: UserId): Promise<void> {
+    await this.records.change(userId, (was) => was && { ...was, certificateDue: true })
+  }
+
+  /** It is made, or never will be; what was kept for it alone is destroyed. Throws StoreError. */
+  async certificateSettled(userId: UserId): Promise<void> {
+    await this.records.change(userId, (was) => {
+      if (was?.certificateDue === undefined) return was
+      const { certificateDue: _, ...settled } = was
+      return was.state === 'closed' ? this.#journal.withoutSecret(settled, 'the certificate is settled') : settled
+    })
+  }
+
+  /** Those of a process that ended before. Throws StoreError. */
+  async dueCertificates(): Promise<readonly MigrationRecord[]> {
+    const { records } = await this.records.list()
+    return records.filter(({ certificateDue }) => certificateDue === true)
   }
 
   /** Its wave is over without it: what is kept is destroyed, and the user's next login, or another wave, begins anew. */
@@ -171,7 +195,8 @@ export class Migrations implements Extension {
   async rolledBack(userId: UserId): Promise<void> {
     await this.records.change(userId, (was) => {
       if (was === undefined) return was
-      const back = this.#journal.to({ ...was, atOldServer: true }, 'rolled-back')
+      const { certificateDue: _, ...without } = was
+      const back = this.#journal.to({ ...without, atOldServer: true }, 'rolled-back')
       return this.#journal.withoutSecret(back, 'the old server has the account again')
     })
   }

@@ -48,6 +48,8 @@ export interface MigrationRecord {
   /** The account that is to be made. */
   readonly account: WantedAccount
   readonly counts: MigrationCounts
+  /** All mail is here, and its certificate is not made so far. */
+  readonly certificateDue?: true
   /** What the old server has beside mail, when it was asked for that. */
   readonly beside?: Beside
   /** The user's password at the old server, sealed to the user id; absent: it is in memory only, or nobody has shown it. */
@@ -107,6 +109,7 @@ export const readRecord = (octets: Buffer, path: string): MigrationRecord => {
       ...(toCome === undefined ? {} : { toCome }),
       ...(leftOut === undefined ? {} : { leftOut }),
     },
+    ...(json.certificateDue === true ? { certificateDue: true } : {}),
     ...besideOf(json.beside, damaged),
     ...text('secret'),
   }

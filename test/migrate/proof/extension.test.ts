@@ -33,10 +33,23 @@ const stage = async (kept?: string) => {
     accounts,
     shared: (name: string) => join(directory, name),
   }
-  const extension = await proof(parts, {
-    records: { find: async () => (kept === undefined ? undefined : ({ userId: anna } as MigrationRecord)) },
+  const record = { userId: anna, given: anna } as unknown as MigrationRecord
+  let isDue = false
+  const migrations = {
+    records: { find: async () => (kept === undefined ? undefined : record) },
     password: () => (kept === undefined ? undefined : Buffer.from(kept)),
-  })
+    backendsOf: () => scene.gateway.backendsOf(anna, anna),
+    certify: () => {},
+    certificateDue: async () => {
+      isDue = true
+    },
+    certificateSettled: async () => {
+      isDue = false
+    },
+    dueCertificates: async () => (isDue ? [record] : []),
+  }
+  const open = () => proof(parts, migrations)
+  const extension = await open()
   onTestFinished(async () => {
     await extension.stop()
     await scene[Symbol.asyncDispose]()
@@ -58,7 +71,7 @@ const stage = async (kept?: string) => {
   const told = (text: string) => scene.lines.filter((line) => line.message.includes(text))
   const ask = (request: { readonly [name: string]: string }) =>
     extension.answer({ user: anna, userId: anna, ...request }, new AbortController().signal)!
-  return { directory, backend, scene, extension, certificates, newest, told, ask }
+  return { directory, backend, scene, extension, open, isDue: () => isDue, certificates, newest, told, ask }
 }
 
 it('a server that lets nobody in again so soon is asked later, and every use of the password is in the log', async () => {
@@ -132,3 +145,27 @@ it('without a password nobody is asked; one thing at a time; others are answered
   expect(await ask({ type: 'migration-proof' })).toBe(null)
   expect(extension.answer({ type: 'status' }, new AbortController().signal)).toBe(undefined)
 })
+
+it.each([['kept', 'pw', 1] as const, ['not kept', undefined, 0] as const])(
+  'one that ms_syncd ended over is made at the next start, when the password is %s',
+  async (_, kept, count) => {
+    const { backend, scene, extension, open, isDue, certificates, told } = await stage(kept)
+    let isAway = false
+    backend.on('PASS', (_, usual) => (isAway ? '-ERR [SYS/TEMP] later\r\n' : usual()))
+    backend.on('QUIT', (_, usual) => {
+      isAway = true
+      return usual()
+    })
+    await scene.login()
+    await scene.until(() => told('no certificate').length === 1)
+    await extension.stop()
+    expect([await certificates(), isDue()]).toEqual([[], true])
+    isAway = false
+    const next = await open()
+    onTestFinished(() => next.stop())
+    await next.started?.()
+    await scene.until(() => !isDue())
+    expect(await certificates()).toHaveLength(count)
+    expect(told('msadm certificate --new -p')).toHaveLength(1 - count)
+  },
+)

@@ -100,6 +100,19 @@ it('a login that is refused leaves no record, and one that is let in ends closed
   expect(audits(life).map((text) => text.split(' ').at(-1) === 'destroyed')).toContain(true)
 })
 
+it('where certificates are made, the password is kept until that of the migration is settled', async () => {
+  const at = await stage()
+  await using life = await syncd(at)
+  life.migrations.certify()
+  await life.scene.login()
+  expect(await life.reaches('closed')).toMatchObject({ certificateDue: true, secret: expect.any(String) })
+  expect(await life.migrations.dueCertificates()).toHaveLength(1)
+  await life.migrations.certificateSettled(anna)
+  expect(await life.record()).toMatchObject({ state: 'closed' })
+  expect(await onDisk(at)).not.toMatch(/secret|certificateDue/)
+  expect(await life.migrations.dueCertificates()).toEqual([])
+})
+
 it('a pull under way when ms_syncd ends goes on by itself with the next one', async () => {
   const at = await stage()
   const mend = breakAtLast(at.backend)

@@ -109,11 +109,17 @@ it('behind the cutover what still arrives there is delivered here once, its send
   expect(found.length).toBe(1)
   const records = join(stage.wherry.userDirectory, '.gateway/migrations')
   // Begun with a dot: what the kill left of a change, which is removed after an hour.
-  for (const name of await readdir(records)) {
-    if (name.startsWith('.')) continue
-    const record = JSON.parse(await readFile(join(records, name), 'utf8'))
-    expect({ ...record, secret: record.secret }, record.state).toMatchObject({ secret: undefined })
-  }
+  await vi.waitFor(async () => {
+    for (const name of await readdir(records)) {
+      if (name.startsWith('.')) continue
+      const record = JSON.parse(await readFile(join(records, name), 'utf8'))
+      const { secret, certificateDue } = record
+      expect({ ...record, secret, certificateDue }, record.state).toMatchObject({
+        secret: undefined,
+        certificateDue: undefined,
+      })
+    }
+  }, 10_000)
   expect((await stage.wave('delta', 'first')).err).toContain('is closed')
   // One of the cutover, however often it was looked for stragglers.
   await vi.waitFor(async () => expect(await certificatesOf(userId)).toHaveLength(before + 1), 10_000)
