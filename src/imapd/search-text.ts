@@ -1,141 +1,86 @@
-/** Texts that SEARCH looks into, decoded and in one case. RFC 3501 §6.4.4; what BODY and TEXT mean: RFC 9051 §6.4.4 */
+/** Whether the text of a message has what a command looks for. RFC 3501 §6.4.4; what BODY and TEXT mean: RFC 9051 §6.4.4 */
 
-import { mimeLimits } from '../base/limits.ts'
-import { decodeCharset, decodeUnlabelled } from '../mime/charset.ts'
-import { decodeEncodedWords } from '../mime/encoded-word.ts'
-import { fold } from '../mime/fold.ts'
-import { type Field, fieldValue, splitFields } from '../mime/header.ts'
-import { findParameter } from '../mime/parameter.ts'
-import { SUMMARY_FIELDS } from '../mime/summary.ts'
-import { decodeTransfer } from '../mime/transfer.ts'
-import type { MessageSummary, Part } from '../mime/types.ts'
-import type { Mailbox, MessageContent, MessageRecord } from '../store/types.ts'
+import { StoreError } from '../base/errors.ts'
+import { searchedOctets, searchedText } from '../store/searched-text.ts'
+import type { MessageText } from '../store/text-block.ts'
+import type { SearchedText } from '../store/text-cache.ts'
+import type { Mailbox, MessageRecord } from '../store/types.ts'
 
-const summaryFields: ReadonlySet<string> = new Set(SUMMARY_FIELDS)
+const lineFeed = 10
 
-/** Whether the summary has the fields of this lower-case name. */
-export const isInSummary = ({ root }: MessageSummary, name: string): boolean =>
-  summaryFields.has(name) && root.bodyStart <= mimeLimits.headerOctets
-
-/** Whether a field of this name has `needle` in its decoded text; an empty needle asks for the field alone. */
-export const summaryFieldHas = ({ fields }: MessageSummary, name: string, needle: string): boolean =>
-  fields.some(([known, raw]) => known === name && decodedField({ name, raw }).includes(needle))
-
-/** What a message's octets say about the texts of one command. */
-export class MessageText {
-  readonly #fields: readonly (readonly [name: string, text: string])[]
+export class LookedInto {
+  readonly #header: Buffer
   readonly #inHeaders: ReadonlySet<string>
   readonly #inBody: ReadonlySet<string>
 
-  private constructor(
-    fields: readonly (readonly [string, string])[],
-    inHeaders: ReadonlySet<string>,
-    inBody: ReadonlySet<string>,
-  ) {
-    this.#fields = fields
+  private constructor(header: Buffer, inHeaders: ReadonlySet<string>, inBody: ReadonlySet<string>) {
+    this.#header = header
     this.#inHeaders = inHeaders
     this.#inBody = inBody
   }
 
-  /**
-   * Reads the header, and the rest only when there are `texts` (folded) to be found in it. Throws StoreError: damaged, expunged,
-   * unavailable.
-   */
-  static async read(
+  /** Looks for the texts (folded); undefined: the message can't be read. Throws StoreError: unavailable. */
+  static async of(
     mailbox: Mailbox,
     record: MessageRecord,
-    { root }: MessageSummary,
-    texts: readonly string[],
-  ): Promise<MessageText> {
-    await using content = await mailbox.content(record)
-    const fields = await fieldsOf(content, root)
+    searched: SearchedText,
+    texts: ReadonlySet<string>,
+  ): Promise<LookedInto | undefined> {
+    if (searched === 'unreadable') return undefined
+    if (searched !== 'long') return LookedInto.#ofKept(searched, texts)
+    try {
+      return await LookedInto.#ofLong(mailbox, record, texts)
+    } catch (error) {
+      if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return undefined
+      throw error
+    }
+  }
+
+  static #ofKept({ octets, headerEnd, headersEnd }: MessageText, texts: ReadonlySet<string>): LookedInto {
     const [inHeaders, inBody] = [new Set<string>(), new Set<string>()]
-    if (texts.length > 0)
-      for (const part of partsOf(root)) {
-        const header = part === root ? fields : await fieldsOf(content, part)
-        find(texts, header.map(([name, text]) => `${name}: ${text}`).join('\n'), inHeaders)
-        if (isText(part)) await findInBody(texts, content, part, inBody)
-      }
-    return new MessageText(fields, inHeaders, inBody)
+    for (const text of texts) {
+      const wanted = searchedOctets(text)
+      const first = octets.indexOf(wanted)
+      if (first < 0) continue
+      if (first < headersEnd) inHeaders.add(text)
+      if (first >= headersEnd || octets.indexOf(wanted, headersEnd) >= 0) inBody.add(text)
+    }
+    return new LookedInto(octets.subarray(0, headerEnd), inHeaders, inBody)
   }
 
+  /** Piece by piece, until everything is found. */
+  static async #ofLong(mailbox: Mailbox, record: MessageRecord, texts: ReadonlySet<string>): Promise<LookedInto> {
+    const wanted = [...texts].map((text) => ({ text, octets: searchedOctets(text) }))
+    const overlap = Math.max(0, ...wanted.map(({ octets }) => octets.length - 1))
+    const [inHeaders, inBody] = [new Set<string>(), new Set<string>()]
+    let header: Buffer = Buffer.alloc(0)
+    let before: Buffer = Buffer.alloc(0)
+    const { root } = await mailbox.summary(record)
+    await using content = await mailbox.content(record)
+    for await (const { where, octets, goesOn } of searchedText(content, root)) {
+      if (where === 'header') header = octets
+      const looked = goesOn && before.length > 0 ? Buffer.concat([before, octets]) : octets
+      const found = where === 'body' ? inBody : inHeaders
+      for (const one of wanted) if (!found.has(one.text) && looked.includes(one.octets)) found.add(one.text)
+      if (inBody.size === texts.size) break
+      before = overlap > 0 ? Buffer.from(looked.subarray(-overlap)) : Buffer.alloc(0)
+    }
+    return new LookedInto(header, inHeaders, inBody)
+  }
+
+  /** Whether a field of this lower-case name has `needle` (folded) in its text; an empty needle asks for the field alone. */
   fieldHas(name: string, needle: string): boolean {
-    return this.#fields.some(([known, text]) => known === name && text.includes(needle))
+    const start = Buffer.from(`\n${name.toUpperCase()}: `, 'latin1')
+    const wanted = searchedOctets(needle)
+    for (let at = this.#header.indexOf(start); at >= 0; at = this.#header.indexOf(start, at + start.length)) {
+      const end = this.#header.indexOf(lineFeed, at + start.length)
+      if (this.#header.subarray(at + start.length, end < 0 ? this.#header.length : end).includes(wanted)) return true
+    }
+    return false
   }
 
-  /** `text` is one of those given to `read`. */
+  /** `text` is one of those that were looked for. */
   has(text: string, alsoInHeaders: boolean): boolean {
     return this.#inBody.has(text) || (alsoInHeaders && this.#inHeaders.has(text))
   }
-}
-
-/** Octets of a body that are decoded at once. */
-const blockOctets = 256 * 1024
-
-const decodedField = (field: Field): string => fold(decodeEncodedWords(fieldValue(field)))
-
-/** The fields of a part's own header, decoded and folded. */
-async function fieldsOf(content: MessageContent, part: Part): Promise<(readonly [name: string, text: string])[]> {
-  const end = Math.min(part.bodyStart, part.start + mimeLimits.headerOctets)
-  const header = await content.read(part.start, end)
-  return splitFields(header.toString('latin1')).map((field) => [field.name, decodedField(field)])
-}
-
-/** What people read; of message parts those that are not looked into, such as delivery reports. */
-const isText = ({ type, children }: Part) => children.length === 0 && /^(text|message)$/i.test(type)
-
-function* partsOf(root: Part): Generator<Part, void, undefined> {
-  const left = [root]
-  for (let part = left.pop(); part !== undefined; part = left.pop()) {
-    yield part
-    left.push(...part.children.toReversed())
-  }
-}
-
-function find(texts: readonly string[], text: string, found: Set<string>): void {
-  for (const wanted of texts) if (!found.has(wanted) && text.includes(wanted)) found.add(wanted)
-}
-
-/** Block by block, so that a large body is neither held nor worked on in one go. */
-async function findInBody(
-  texts: readonly string[],
-  content: MessageContent,
-  part: Part,
-  found: Set<string>,
-): Promise<void> {
-  const overlap = Math.max(...texts.map((text) => text.length)) - 1
-  let before = ''
-  for await (const block of decodedBlocks(content, part)) {
-    const text = before + fold(decodeBody(block, part))
-    find(texts, text, found)
-    if (found.size === texts.length) return
-    before = overlap > 0 ? text.slice(-overlap) : ''
-  }
-}
-
-/** A body's octets without its transfer encoding, in blocks that end with a line where lines are of any reasonable length. */
-async function* decodedBlocks(content: MessageContent, part: Part): AsyncGenerator<Buffer, void, undefined> {
-  let encoded: Buffer = Buffer.alloc(0)
-  let decoded: Buffer = Buffer.alloc(0)
-  for (let at = part.bodyStart; at < part.end; at += blockOctets) {
-    const end = Math.min(at + blockOctets, part.end)
-    const isLast = end === part.end
-    const [lines, rest] = cutAtLine(Buffer.concat([encoded, await content.read(at, end)]), isLast)
-    encoded = rest
-    const [whole, incomplete] = cutAtLine(Buffer.concat([decoded, decodeTransfer(lines, part.encoding)]), isLast)
-    decoded = incomplete
-    yield whole
-  }
-}
-
-/** What is complete up to a line end, and what has to wait for more; nothing waits that is as long as a block. */
-function cutAtLine(octets: Buffer, isLast: boolean): [whole: Buffer, rest: Buffer] {
-  const end = octets.lastIndexOf(10) + 1
-  if (isLast || octets.length - end >= blockOctets) return [octets, octets.subarray(octets.length)]
-  return [octets.subarray(0, end), octets.subarray(end)]
-}
-
-function decodeBody(octets: Buffer, { parameters }: Part): string {
-  const charset = findParameter(parameters, 'charset')
-  return (charset === undefined ? undefined : decodeCharset(octets, charset)) ?? decodeUnlabelled(octets)
 }

@@ -1,26 +1,26 @@
 /**
- * SEARCH's keys over a view, RFC 3501 §6.4.4. A key is tried with what is at hand first: the list of messages, then the cached summary,
- * and only what is still open then with the message's octets.
+ * SEARCH's keys over a view, RFC 3501 §6.4.4. A key is tried with what is at hand first: the list of messages, then what is cached of
+ * headers, and only what is still open then with the text.
  */
 
-import { StoreError } from '../base/errors.ts'
 import { charsetNames, decodeCharset, decodeUnlabelled, isKnownCharset } from '../mime/charset.ts'
-import { sentDay } from '../mime/date.ts'
 import { fold } from '../mime/fold.ts'
-import type { MessageSummary } from '../mime/types.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
 import { type IndexRun, resolveSequenceNumbers, resolveUids, savedResult } from '../proto/imap/sequence-set.ts'
+import { type HeaderTexts, isInSummaries } from '../store/header-texts.ts'
+import type { MessageRecord } from '../store/types.ts'
+import { keptAlive } from './keep-alive.ts'
 import { emailObjectId, internalDateIn } from './object-id.ts'
 import { Refusal } from './replies.ts'
-import { isInSummary, MessageText, summaryFieldHas } from './search-text.ts'
+import { LookedInto } from './search-text.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
 /** What was read of a message. */
 interface Inside {
-  readonly summary?: MessageSummary
-  readonly text?: MessageText
+  readonly header?: HeaderTexts
+  readonly text?: LookedInto
 }
 
 /** Whether the message at a position matches; undefined: not to be told from what is known. */
@@ -30,8 +30,8 @@ const unread: Inside = {}
 
 const daySeconds = 86_400
 
-/** Messages that are read side by side. */
-const readAtOnce = 8
+/** Messages that are looked into together: some blocks of the derived caches. */
+const togetherMessages = 1024
 
 export interface Matches {
   /** Ascending. */
@@ -46,29 +46,41 @@ export function requireCharset(charset: string): void {
     throw new Refusal('NO', `BADCHARSET (${charsetNames.join(' ')})`, 'The charset is not known here')
 }
 
-/** `charset` (upper case, known) is that of the key's texts. */
-export async function findMatches(
-  { view, services }: Pick<Session, 'view' | 'services'>,
+/** Between signs of life, which also show whether the client is still there. */
+const signMs = 10_000
+
+type Searching = Pick<Session, 'view' | 'services' | 'connection' | 'output' | 'untagged'>
+
+/** `charset` (upper case, known) is that of the key's texts. Throws ConnectionLost when the client went away, StoreError. */
+export function findMatches(session: Searching, key: SearchKey, charset: string | undefined): Promise<Matches> {
+  const progress = { looked: 0 }
+  const text = () => `Searched ${Math.floor((100 * progress.looked) / session.view.exists)}% of the messages`
+  return keptAlive(session, signMs, text, find(session, key, charset, progress))
+}
+
+async function find(
+  { view, services, connection: { signal } }: Searching,
   key: SearchKey,
   charset: string | undefined,
+  progress: { looked: number },
 ): Promise<Matches> {
-  const texts = new Set<string>()
-  const test = compile(key, { view, nowSeconds: Math.floor(services.clock.now() / 1000), texts, charset })
+  const asked: Asked = { names: new Set(), texts: new Set() }
+  const test = compile(key, { view, nowSeconds: Math.floor(services.clock.now() / 1000), asked, charset })
   const found: number[] = []
   let open: number[] = []
   let unseen = 0
+  const slice = new Slice()
   const settle = async () => {
-    const matches = await Promise.all(open.map((position) => matchesInside(test, view, position, [...texts])))
-    found.push(...open.filter((_, index) => matches[index] === true))
+    for await (const position of matchesInside(test, view, open, asked, slice, signal)) found.push(position)
     open = []
   }
-  const slice = new Slice()
   // Nothing renumbers the view while its session is in a command.
   for (let position = 0; position < view.exists; position++) {
     const atOnce = test(position, unread)
     if (atOnce === true) found.push(position)
     else if (atOnce === undefined && !isHere(view, position)) unseen += 1
-    else if (atOnce === undefined && open.push(position) === readAtOnce) await settle()
+    else if (atOnce === undefined && open.push(position) === togetherMessages) await settle()
+    progress.looked = position
     if (slice.isOver()) await slice.next()
   }
   await settle()
@@ -78,32 +90,57 @@ export async function findMatches(
 /** By now. */
 const isHere = (view: View, position: number): boolean => view.isHereAt(position) || view.recordNow(position).isHere
 
-/** Looks into the message. One that can't be read (any more) matches nothing that its octets decide. */
-async function matchesInside(test: Test, view: View, position: number, texts: readonly string[]): Promise<boolean> {
-  const record = view.at(position)
-  try {
-    const summary = await view.mailbox.summary(record)
-    const bySummary = test(position, { summary })
-    if (bySummary !== undefined) return bySummary
-    const text = await MessageText.read(view.mailbox, record, summary, texts)
-    return test(position, { summary, text }) === true
-  } catch (error) {
-    if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return false
-    throw error
+/** Which of the messages match, that have to be looked into. One that can't be read (any more) matches nothing that its octets decide. */
+async function* matchesInside(
+  test: Test,
+  view: View,
+  positions: readonly number[],
+  { names, texts }: Asked,
+  slice: Slice,
+  signal: AbortSignal,
+): AsyncGenerator<number, void, undefined> {
+  const { mailbox } = view
+  const records = positions.map((position) => view.recordNow(position))
+  const headers = await mailbox.headerTexts(records, [...names])
+  signal.throwIfAborted()
+  const open = new Map<MessageRecord, { readonly position: number; readonly header: HeaderTexts }>()
+  for (const [index, header] of headers.entries()) {
+    const position = positions[index]!
+    const byHeader = header === undefined ? false : test(position, { header })
+    if (byHeader === true) yield position
+    else if (byHeader === undefined) open.set(records[index]!, { position, header: header! })
+    if (slice.isOver()) await slice.next()
   }
+  for await (const run of mailbox.texts([...open.keys()])) {
+    signal.throwIfAborted()
+    for (const [record, searched] of run) {
+      const { position, header } = open.get(record)!
+      const text = await LookedInto.of(mailbox, record, searched, texts)
+      if (text !== undefined && test(position, { header, text }) === true) yield position
+      if (slice.isOver()) await slice.next()
+    }
+  }
+}
+
+/** What the keys look for in messages. */
+interface Asked {
+  /** Fields, in lower case, of those that summaries have. */
+  readonly names: Set<string>
+  /** Folded. */
+  readonly texts: Set<string>
 }
 
 /** What keys are understood by. */
 interface Setting {
   readonly view: View
   readonly nowSeconds: number
-  /** Collects what BODY and TEXT keys look for. */
-  readonly texts: Set<string>
+  /** Collects. */
+  readonly asked: Asked
   readonly charset: string | undefined
 }
 
 function compile(key: SearchKey, setting: Setting): Test {
-  const { view, nowSeconds, texts, charset } = setting
+  const { view, nowSeconds, asked, charset } = setting
   const textOf = (octets: Buffer) => fold(decodeText(octets, charset))
   switch (key.key) {
     case 'ALL':
@@ -123,18 +160,17 @@ function compile(key: SearchKey, setting: Setting): Test {
       return hasFlag(view, key.flag, key.present)
     case 'HEADER': {
       const needle = textOf(key.value)
-      return (_, { summary, text }) => {
-        if (text !== undefined) return text.fieldHas(key.field, needle)
-        return summary !== undefined && isInSummary(summary, key.field)
-          ? summaryFieldHas(summary, key.field, needle)
-          : undefined
+      if (isInSummaries(key.field)) asked.names.add(key.field)
+      return (_, { header, text }) => {
+        if (header?.fields.has(key.field) === true) return header.fields.get(key.field)?.includes(needle) ?? false
+        return text?.fieldHas(key.field, needle)
       }
     }
     case 'TEXT':
     case 'BODY': {
       const needle = textOf(key.value)
       if (needle === '') return () => true
-      texts.add(needle)
+      asked.texts.add(needle)
       return (_, { text }) => text?.has(needle, key.key === 'TEXT')
     }
     case 'EMAILID':
@@ -153,7 +189,7 @@ function compile(key: SearchKey, setting: Setting): Test {
     case 'SENTBEFORE':
     case 'SENTON':
     case 'SENTSINCE':
-      return (_, { summary }) => summary && sent(key.key, summary, key.day)
+      return (_, { header }) => header && sent(key.key, header, key.day)
     case 'OLDER':
       return (position) => view.internalDateAt(position) <= nowSeconds - key.seconds
     case 'YOUNGER':
@@ -249,10 +285,8 @@ function compareDay(key: DateKey, day: number, wanted: number): boolean {
 }
 
 /** Without a legible Date field a message was sent on no day at all. */
-function sent(key: DateKey, summary: MessageSummary, wanted: number): boolean {
-  const date = summary.root.envelope?.date
-  const day = date === undefined ? undefined : sentDay(date)
-  return day !== undefined && compareDay(key, day, wanted)
+function sent(key: DateKey, { sentDay }: HeaderTexts, wanted: number): boolean {
+  return sentDay !== undefined && compareDay(key, sentDay, wanted)
 }
 
 /** A search text in the characters it stands for. In UTF-8, and where no charset is named, octets that are none are taken for latin1: clients send those. */

@@ -44,6 +44,10 @@ export function isKnownCharset(charset: string): boolean {
   return findDecoder(charset) !== undefined
 }
 
+/** Whether octets below 128 are always themselves in the charset; false when in doubt. */
+export const isAsciiCompatible = (charset: string): boolean =>
+  /^(us-ascii|utf-8|iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|gb2312|gbk|gb18030|big5|euc-(jp|kr))$/i.test(charset)
+
 /** Text of octets whose charset nobody declared: UTF-8 where they can be, else windows-1252. */
 export function decodeUnlabelled(octets: Uint8Array): string {
   try {

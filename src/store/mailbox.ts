@@ -13,6 +13,7 @@ import { copyMessages } from './copy.ts'
 import type { ExpungedMessages } from './expunged.ts'
 import { FlagPlans } from './flag-change.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
+import type { HeaderTexts } from './header-texts.ts'
 import { KeyCache } from './key-cache.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
@@ -24,6 +25,7 @@ import { NameFilter } from './name-filter.ts'
 import { type Addition, inPieces, operations } from './operations.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
+import { type SearchedText, TextCache } from './text-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
 import type {
   CommitNotice,
@@ -64,6 +66,7 @@ export class OpenMailbox implements Mailbox {
   private readonly purger: Purger
   private readonly summaries: SummaryCache
   private readonly keyCache: KeyCache
+  private readonly searchedTexts: TextCache
   private readonly listeners = new Set<(own: boolean) => void>()
   private readonly flagPlans = new FlagPlans()
   /** What the requests of the present commit that are planned already do: origins and UIDs that they add, UIDs that they bring back. */
@@ -116,6 +119,7 @@ export class OpenMailbox implements Mailbox {
       () => this.messages,
     )
     this.keyCache = new KeyCache(context, this)
+    this.searchedTexts = new TextCache(context, this)
   }
 
   /** Reads the log. Throws StoreError not-found. */
@@ -542,6 +546,17 @@ export class OpenMailbox implements Mailbox {
     return this.keyCache.runs(messages)
   }
 
+  headerTexts(
+    records: readonly MessageRecord[],
+    names: readonly string[],
+  ): Promise<readonly (HeaderTexts | undefined)[]> {
+    return this.summaries.headerTexts(records, names, (record) => this.summary(record))
+  }
+
+  texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]> {
+    return this.searchedTexts.runs(records)
+  }
+
   status(): MailboxStatus {
     return statusOf(this, this.messages)
   }
@@ -592,6 +607,7 @@ export class OpenMailbox implements Mailbox {
     if (!(await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles()))) return
     await this.summaries.sweep()
     await this.keyCache.sweep()
+    await this.searchedTexts.sweep()
     await this.log.removeOldEpochs().catch(() => {})
   }
 

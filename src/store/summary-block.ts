@@ -5,6 +5,7 @@
 
 import { crc32 } from 'node:zlib'
 import type { MessageSummary } from '../mime/types.ts'
+import type { HeaderTexts } from './header-texts.ts'
 
 /** UIDs of one block: ordinary mail makes some 300 KB of them, which are read at once. */
 export const blockUids = 256
@@ -20,6 +21,7 @@ const lineFeed = 10
 const space = 32
 /** What a line takes in memory besides its octets. */
 const lineOverhead = 200
+const headerTextsOverhead = 200
 
 /** A line, with its end; undefined when it would be too large. */
 export function summaryLine(digest: string, summary: MessageSummary): Buffer | undefined {
@@ -43,6 +45,9 @@ export class SummaryBlock {
   lineCount = 0
   octets = 0
   private readonly lines = new Map<string, Buffer>()
+  /** What was made of them for searches, by digest. */
+  private readonly headerTexts = new Map<string, HeaderTexts>()
+  private headerTextOctets = 0
 
   /** Keeps the buffer. What has no line end was cut off, or is being written. */
   static of(octets: Buffer): SummaryBlock {
@@ -69,6 +74,16 @@ export class SummaryBlock {
     return line === undefined ? undefined : (JSON.parse(line.toString('utf8', jsonStart)) as MessageSummary)
   }
 
+  headerTextsOf(digest: string): HeaderTexts | undefined {
+    return this.headerTexts.get(digest)
+  }
+
+  rememberHeaderTexts(digest: string, texts: HeaderTexts): void {
+    this.headerTextOctets += headerTextsOverhead
+    for (const text of texts.fields.values()) this.headerTextOctets += text?.length ?? 0
+    this.headerTexts.set(digest, texts)
+  }
+
   /** A block with nothing but the lines of these messages, each once. */
   only(digests: Iterable<string>): Buffer {
     const kept: Buffer[] = []
@@ -83,7 +98,7 @@ export class SummaryBlock {
   }
 
   get memoryOctets(): number {
-    return this.octets + lineOverhead * (this.lines.size + 1)
+    return this.octets + this.headerTextOctets + lineOverhead * (this.lines.size + 1)
   }
 
   /** One that is damaged is as good as absent. */

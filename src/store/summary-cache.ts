@@ -3,10 +3,12 @@
  * batches by any process. It may be deleted or damaged at any time: a line that doesn't check out is as good as absent. Not durable.
  */
 
+import { StoreError } from '../base/errors.ts'
 import type { Uid } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { StoreContext } from './context.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
+import { type HeaderTexts, headerTexts } from './header-texts.ts'
 import { blockUids, maxBlockOctets, SummaryBlock, summaryLine } from './summary-block.ts'
 import { makeIfAbsent } from './tree.ts'
 import type { MessageList, MessageRecord } from './types.ts'
@@ -19,6 +21,8 @@ export const blockPattern = /^summaries-2\.([1-9][0-9]{0,9})$/
 const batchLines = 128
 const batchOctets = 1024 * 1024
 const flushAfterMs = 2000
+/** Summaries that are asked for side by side. */
+const madeAtOnce = 16
 /** A block with fewer octets for each of its messages is not worth a look by the sweep. */
 const ordinaryLineOctets = 4096
 
@@ -67,6 +71,23 @@ export class SummaryCache {
     return await making
   }
 
+  /** See `Mailbox.headerTexts`. `summaryOf` answers the summary of a message from this cache. */
+  async headerTexts(
+    records: readonly MessageRecord[],
+    names: readonly string[],
+    summaryOf: (record: MessageRecord) => Promise<MessageSummary>,
+  ): Promise<readonly (HeaderTexts | undefined)[]> {
+    const texts = this.findHeaderTexts(records, names)
+    const missing = texts.flatMap((text, index) => (text === undefined ? [index] : []))
+    for (let at = 0; at < missing.length; at += madeAtOnce) {
+      const make = async (index: number) => {
+        texts[index] = await this.makeHeaderTexts(records[index]!, names, summaryOf)
+      }
+      await Promise.all(missing.slice(at, at + madeAtOnce).map(make))
+    }
+    return texts
+  }
+
   /** Writes what is pending. A failure costs time later, nothing else. */
   async flush(): Promise<void> {
     const lines = this.unwritten
@@ -110,6 +131,42 @@ export class SummaryCache {
     } catch (error) {
       log.log('info', 'the summary cache was not swept', { folder, error: String(error) })
     }
+  }
+
+  /** What is at hand without a wait. */
+  private findHeaderTexts(records: readonly MessageRecord[], names: readonly string[]): (HeaderTexts | undefined)[] {
+    let first = 0
+    let block: SummaryBlock | undefined
+    return records.map(({ digest, uid }) => {
+      if (firstOf(uid) !== first) {
+        first = firstOf(uid)
+        block = this.context.summaryBlocks.get(this.pathOf(first))
+      }
+      const known = block?.headerTextsOf(digest)
+      return known !== undefined && names.every((name) => known.asked.has(name)) ? known : undefined
+    })
+  }
+
+  private async makeHeaderTexts(
+    record: MessageRecord,
+    names: readonly string[],
+    summaryOf: (record: MessageRecord) => Promise<MessageSummary>,
+  ): Promise<HeaderTexts | undefined> {
+    let summary: MessageSummary
+    try {
+      summary = await summaryOf(record)
+    } catch (error) {
+      if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return undefined
+      throw error
+    }
+    const path = this.pathOf(firstOf(record.uid))
+    const block = this.context.summaryBlocks.get(path)
+    const texts = headerTexts(summary, new Set([...(block?.headerTextsOf(record.digest)?.asked ?? []), ...names]))
+    if (block !== undefined) {
+      block.rememberHeaderTexts(record.digest, texts)
+      this.remember(path, block)
+    }
+    return texts
   }
 
   private pathOf(first: number): string {

@@ -7,6 +7,8 @@ import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
 import type { KeyText } from '../mime/order-keys.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { Announcement } from './announcement.ts'
+import type { HeaderTexts } from './header-texts.ts'
+import type { SearchedText } from './text-cache.ts'
 
 /** A flag or keyword as IMAP spells it: '\Seen', '$Forwarded'. Compared without case; system flags in RFC spelling. '\Recent' is never among them. */
 export type Flag = string
@@ -288,6 +290,19 @@ export interface Mailbox extends AsyncDisposable {
    * few ms of work when nothing has to be made.
    */
   keys(messages: KeyedMessages): AsyncIterable<KeyRun>
+  /**
+   * What SEARCH asks of the headers of messages, in their order, from the derived cache; undefined: the message is damaged, or gone. `names`: lower case, those
+   * of fields that summaries have. Throws StoreError: away, unavailable.
+   */
+  headerTexts(
+    records: readonly MessageRecord[],
+    names: readonly string[],
+  ): Promise<readonly (HeaderTexts | undefined)[]>
+  /**
+   * What SEARCH looks into, of messages in ascending order, in runs of them that were read together; from the derived cache, to which it is added. Throws
+   * StoreError: away, unavailable.
+   */
+  texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]>
   /** Gives this reference back. */
   close(): Promise<void>
 }

@@ -1,6 +1,6 @@
 /** What happens when nothing does: IMAP-04, IMAP-06. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { keptAlive } from '#src/imapd/commands/copy.ts'
+import { keptAlive } from '#src/imapd/keep-alive.ts'
 import { startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
@@ -32,17 +32,16 @@ describe('an idle session', () => {
 
 describe('a long COPY', () => {
   const told: string[] = []
-  const session = (keepaliveMs: number) =>
-    ({
-      services: { settings: () => ({ keepaliveMs }) },
-      untagged: (_: string, text: string) => void told.push(text),
-      output: { flush: () => void told.push('flush') },
-    }) as unknown as Parameters<typeof keptAlive>[0]
+  const session = {
+    untagged: (_: string, text: string) => void told.push(text),
+    output: { flush: () => void told.push('flush') },
+  } as unknown as Parameters<typeof keptAlive>[0]
+  const text = () => 'Still copying'
 
   it('IMAP-06: is accompanied by untagged responses, until it ends', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const { promise, resolve } = Promise.withResolvers<string>()
-    const kept = keptAlive(session(60_000), promise)
+    const kept = keptAlive(session, 60_000, text, promise)
     vi.advanceTimersByTime(59_000)
     expect(told).toEqual([])
     vi.advanceTimersByTime(61_000)
@@ -57,7 +56,7 @@ describe('a long COPY', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const { promise, resolve } = Promise.withResolvers<string>()
     told.length = 0
-    const kept = keptAlive(session(0), promise)
+    const kept = keptAlive(session, 0, text, promise)
     vi.advanceTimersByTime(600_000)
     resolve('copied')
     await kept

@@ -114,6 +114,7 @@ function socketAt(path: string): Promise<void> {
 }
 
 const orderKeys = ({ inbox }: Tree) => `${inbox}/cache/keys-1.1`
+const texts = ({ inbox }: Tree) => `${inbox}/cache/texts-1.1`
 const summaries = ({ inbox }: Tree) => `${inbox}/cache/summaries-2.1`
 
 export const damages: readonly Damage[] = [
@@ -374,6 +375,17 @@ export const damages: readonly Damage[] = [
       entry[entry.length - 1]! ^= 1
       entry.writeUInt32LE(crc32(entry.subarray(4)))
       writeFileSync(orderKeys(tree), entry, { mode: 0o600 })
+    },
+  },
+  { what: 'a text of the cache', kinds: ['cache-damaged'], plant: (tree) => flip(texts(tree), 80) },
+  {
+    what: 'a text that is not that of the message',
+    kinds: ['cache-wrong'],
+    plant: (tree) => {
+      const entry = readFileSync(texts(tree)).subarray(0, readFileSync(texts(tree)).readUInt32LE(4))
+      entry.write('NEVER', entry.indexOf('SUBJECT'))
+      entry.writeUInt32LE(crc32(entry.subarray(4)), 0)
+      writeFileSync(texts(tree), entry, { mode: 0o600 })
     },
   },
   {

@@ -63,6 +63,7 @@ async function plantedStore(): Promise<Tree> {
       for (const record of mailbox.messages) await mailbox.summary(record)
       const records = [...mailbox.messages]
       await Array.fromAsync(mailbox.keys({ uids: records.map(({ uid }) => uid), record: (index) => records[index]! }))
+      await Array.fromAsync(mailbox.texts(records))
     }
     await account.create('Gone')
     await using removed = await account.open('Gone')

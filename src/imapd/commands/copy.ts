@@ -8,6 +8,7 @@ import type { MessageSet } from '../../proto/imap/sequence-set.ts'
 import type { Flag, Mailbox } from '../../store/types.ts'
 import { highestModSeqCode } from '../announce.ts'
 import { command, selected } from '../command.ts'
+import { keptAlive } from '../keep-alive.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
@@ -28,7 +29,7 @@ export const copy = command({
     const { mailbox: source } = session.view
     const addition = { octets: await octetsOf(source, uids), messages: uids.length }
     const copied = target.adding(addition, () => source.copyTo(uids, opened, { keepsFlag }))
-    const result = await keptAlive(session, copied)
+    const result = await accompanied(session, copied)
     return result.pairs.length === 0 ? undefined : { code: formatCopyUid(result.uidValidity, result.pairs) }
   },
 })
@@ -52,7 +53,7 @@ export const move = command({
     const moved = session.isOf(target.account)
       ? move()
       : target.adding({ octets: await octetsOf(source, uids), messages: uids.length }, move)
-    const result = await keptAlive(session, moved)
+    const result = await accompanied(session, moved)
     // Before the EXPUNGE responses, so that the client knows where the messages went. RFC 6851 §4.3
     if (result.pairs.length === 0) return undefined
     session.untagged('OK', 'Moved', formatCopyUid(result.uidValidity, result.pairs))
@@ -96,20 +97,6 @@ async function octetsOf({ messages }: Mailbox, uids: readonly Uid[]): Promise<nu
   return octets
 }
 
-/** Tells the client at intervals that the work goes on. IMAP-06 */
-export async function keptAlive<T>(
-  session: Pick<Session, 'services' | 'untagged' | 'output'>,
-  work: Promise<T>,
-): Promise<T> {
-  const { keepaliveMs } = session.services.settings()
-  if (keepaliveMs === 0) return work
-  const timer = setInterval(() => {
-    session.untagged('OK', 'Still copying')
-    session.output.flush()
-  }, keepaliveMs)
-  try {
-    return await work
-  } finally {
-    clearInterval(timer)
-  }
-}
+/** IMAP-06 */
+const accompanied = <T>(session: Session, work: Promise<T>): Promise<T> =>
+  keptAlive(session, session.services.settings().keepaliveMs, () => 'Still copying', work)

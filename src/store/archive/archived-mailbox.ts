@@ -6,11 +6,13 @@ import type { MessageSummary } from '../../mime/types.ts'
 import { FileContent, summaryOf } from '../content.ts'
 import type { StoreContext } from '../context.ts'
 import { codeOf, storeError, unlessAbsent } from '../fs.ts'
+import type { HeaderTexts } from '../header-texts.ts'
 import { KeyCache } from '../key-cache.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { statusOf } from '../mailbox-status.ts'
 import { stillAway } from '../message-file.ts'
 import { SummaryCache } from '../summary-cache.ts'
+import { type SearchedText, TextCache } from '../text-cache.ts'
 import type {
   CopyResult,
   Delivery,
@@ -36,6 +38,7 @@ export class ArchivedMailbox implements Mailbox {
   private readonly log: ArchivedLog<MailboxState>
   private readonly summaries: SummaryCache
   private readonly keyCache: KeyCache
+  private readonly searchedTexts: TextCache
 
   constructor(context: StoreContext, name: string, directory: string, log: ArchivedLog<MailboxState>) {
     this.context = context
@@ -49,6 +52,7 @@ export class ArchivedMailbox implements Mailbox {
       false,
     )
     this.keyCache = new KeyCache(context, this)
+    this.searchedTexts = new TextCache(context, this)
   }
 
   get id(): MailboxId {
@@ -144,6 +148,17 @@ export class ArchivedMailbox implements Mailbox {
       await using content = await this.content(record)
       return await summaryOf(content)
     })
+  }
+
+  headerTexts(
+    records: readonly MessageRecord[],
+    names: readonly string[],
+  ): Promise<readonly (HeaderTexts | undefined)[]> {
+    return this.summaries.headerTexts(records, names, (record) => this.summary(record))
+  }
+
+  texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]> {
+    return this.searchedTexts.runs(records)
   }
 
   /** Nobody claims what is recent in an archive. */

@@ -4,31 +4,34 @@ import { type FileStatus, unlessAbsent } from '../fs.ts'
 import { keyBlockPattern, keyFilePrefix } from '../key-cache.ts'
 import { blockUids, maxBlockOctets, readSummaryLine } from '../summary-block.ts'
 import { blockPattern, filePrefix } from '../summary-cache.ts'
+import { textBlockPattern, textFilePrefix } from '../text-cache.ts'
 import type { MessageRecord } from '../types.ts'
-import { freshSummary, recordsOf, samples } from './derived.ts'
+import { freshSummary, recordsOf, samples, writingMs } from './derived.ts'
 import type { FindingKind } from './finding.ts'
 import { checkAge, statuses } from './folders-check.ts'
 import { checkKeyBlock } from './key-check.ts'
 import type { MailboxCheck } from './mailbox-check.ts'
 import { checkStray } from './stray.ts'
+import { checkTexts } from './text-check.ts'
 
-/** What is not whole for longer was cut off. */
-export const writingMs = 60_000
 const lineFeed = 10
+const prefixes = [filePrefix, keyFilePrefix, textFilePrefix]
 
 export async function checkCache(check: MailboxCheck): Promise<void> {
   const { run, place, directory } = check
   for await (const [name, status] of statuses(run, `${directory}/cache`)) {
     const path = `${directory}/cache/${name}`
-    if (status.kind !== 'file' || !(name.startsWith(filePrefix) || name.startsWith(keyFilePrefix))) {
+    if (status.kind !== 'file' || !prefixes.some((prefix) => name.startsWith(prefix))) {
       await checkStray(run, place, path, status)
       continue
     }
     if (!(await run.checkAccess(path, status, place))) continue
     const first = blockPattern.exec(name)?.[1]
     const firstOfKeys = keyBlockPattern.exec(name)?.[1]
+    const firstOfTexts = textBlockPattern.exec(name)?.[1]
     if (first !== undefined) await checkBlock(check, path, status, Number(first))
     else if (firstOfKeys !== undefined) await checkKeyBlock(check, path, status, Number(firstOfKeys))
+    else if (firstOfTexts !== undefined) await checkTexts(check, path, status, Number(firstOfTexts))
     else await checkAge(run, place, path, status)
   }
 }

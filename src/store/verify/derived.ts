@@ -7,6 +7,8 @@ import { FileContent } from '../content.ts'
 import type { MessageRecord } from '../types.ts'
 import type { MailboxCheck } from './mailbox-check.ts'
 
+/** What is not whole for longer was cut off. */
+export const writingMs = 60_000
 /** Of a block's messages with one file each, those that are compared, unless all are. */
 const sampled = 4
 

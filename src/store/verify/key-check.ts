@@ -4,12 +4,9 @@ import { orderKeys } from '../../mime/order-keys.ts'
 import { type FileStatus, unlessAbsent } from '../fs.ts'
 import { keyBlockUids, keyEntry, maxKeyBlockOctets, readKeyEntries } from '../key-block.ts'
 import type { MessageRecord } from '../types.ts'
-import { freshSummary, recordsOf, samples } from './derived.ts'
+import { freshSummary, recordsOf, samples, writingMs } from './derived.ts'
 import type { FindingKind } from './finding.ts'
 import type { MailboxCheck } from './mailbox-check.ts'
-
-/** What is not whole for longer was cut off. */
-const writingMs = 60_000
 
 export async function checkKeyBlock(
   check: MailboxCheck,

@@ -1,0 +1,22 @@
+/** Signs of life of a command that takes long. IMAP-06 */
+
+import type { Session } from './session.ts'
+
+/** Says `text()` to the client at intervals until the work is done; never with 0 ms. */
+export async function keptAlive<T>(
+  session: Pick<Session, 'untagged' | 'output'>,
+  everyMs: number,
+  text: () => string,
+  work: Promise<T>,
+): Promise<T> {
+  if (everyMs === 0) return work
+  const timer = setInterval(() => {
+    session.untagged('OK', text())
+    session.output.flush()
+  }, everyMs)
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
+  }
+}

@@ -1,0 +1,71 @@
+/** SEARCH over messages that are long or many, and of a client that goes away. */
+import { expect, it } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
+import { findMatches } from '#src/imapd/search.ts'
+import { View } from '#src/imapd/view.ts'
+import { nodeFs } from '#src/store/fs.ts'
+import { deliverAll, freshInbox } from '#test/store/support.ts'
+import { deliver, serve } from './served.ts'
+
+const lines = (octets: number, line: string) => `${line}\r\n`.repeat(Math.ceil(octets / (line.length + 2)))
+
+it('finds texts of long messages, across what is read at once, and again', async () => {
+  const filler = lines(262_144 - 20, 'x'.repeat(75))
+  const base64 = Buffer.from(`${lines(300_000, 'anything at all')}Schluß der Ansage`, 'latin1').toString('base64')
+  const long = [
+    `Subject: one\r\nX-Odd: Value\r\n\r\n${filler}a needle that stands where blocks meet\r\n${filler}the end\r\n`,
+    `Subject: two\r\nX-Odd: other\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\n${base64.replace(/.{76}/g, '$&\r\n')}\r\n`,
+    'Subject: needle that stands\r\nX-Odd: value\r\n\r\nshort\r\n',
+  ]
+  const served = await serve()
+  await deliver(served.elsewhere, 'INBOX', [...long, ...Array<string>(300).fill('Subject: many\r\n\r\nof them\r\n')])
+  const peer = await served.enter()
+  await peer.command('s', 'SELECT INBOX')
+  for (const turn of ['first', 'from the cache'])
+    for (const [keys, expected] of [
+      ['TEXT "needle that stands"', '1 3'],
+      ['BODY "needle that stands where blocks meet"', '1'],
+      ['NOT TEXT "of them"', '1 2 3'],
+      ['BODY "schluss der ansage"', '2'],
+      ['HEADER X-Odd value', '1 3'],
+      ['HEADER X-Odd ""', '1 2 3'],
+      ['HEADER X-Odd other BODY anything', '2'],
+      ['OR SUBJECT two BODY "the end"', '1 2'],
+      ['303 BODY them', '303'],
+      ['BODY subject', ''],
+      ['TEXT "subject: many" 300:*', '300 301 302 303'],
+    ] as const)
+      expect([turn, keys, (await peer.command('q', `SEARCH ${keys}`))[0]]).toEqual([
+        turn,
+        keys,
+        `* SEARCH ${expected}`.trimEnd(),
+      ])
+})
+
+it('ends when the client goes away, before all messages were read', async () => {
+  const gone = new AbortController()
+  let opened = 0
+  const { inbox } = await freshInbox({
+    fs: {
+      ...nodeFs,
+      open: (path) => {
+        if (path.includes('/msg/')) opened += 1
+        if (opened === 50) gone.abort(new Error('gone'))
+        return nodeFs.open(path)
+      },
+    },
+  })
+  await deliverAll(
+    inbox,
+    Array.from({ length: 600 }, (_, index) => ({ text: `Subject: ${index}\r\n\r\nbody\r\n` })),
+  )
+  const session = {
+    view: await View.open(inbox, { readOnly: true }),
+    services: { clock: systemClock },
+    connection: { signal: gone.signal },
+  } as unknown as Parameters<typeof findMatches>[0]
+  const searched = findMatches(session, { key: 'BODY', value: Buffer.from('nowhere') }, undefined)
+  await expect(searched).rejects.toThrow('gone')
+  expect(opened).toBeGreaterThanOrEqual(50)
+  expect(opened).toBeLessThan(1200)
+})
