@@ -109,7 +109,7 @@ describe('COMPRESS', () => {
   })
 })
 
-describe('what comes compressed', () => {
+describe('H11: what comes compressed', () => {
   it('counts by what it becomes: a line of 20 MB in 20 KB is refused and skipped, and needs no memory', async () => {
     const clear = await enter()
     await clear.command('z', 'COMPRESS DEFLATE')

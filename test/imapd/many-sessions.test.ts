@@ -196,7 +196,7 @@ async function enter(imapd: RunningImapd, seed: number, name: string): Promise<C
 
 describe('three sessions on one mailbox', () => {
   for (const seed of seeds)
-    it(`agree, seed ${seed} (${rounds} rounds of commands at the same time)`, async () => {
+    it(`IMAP-16: agree, seed ${seed} (${rounds} rounds of commands at the same time)`, async () => {
       const clients = await Promise.all([enter(first, seed, 'a'), enter(first, seed, 'b'), enter(second, seed, 'c')])
       await clients[0].command('CREATE Other')
       for (let i = 0; i < 20; i++) await clients[0].command('APPEND INBOX {21+}\r\nSubject: z\r\n\r\nhello\r\n')

@@ -5,7 +5,7 @@ import { deliver, serve, user } from './served.ts'
 const count = 2000
 
 describe('news of 2,000 messages', () => {
-  it('H8: is written as fast as the client reads', async () => {
+  it('H8, H10: is written as fast as the client reads', async () => {
     let stalling = false
     let queued = 0
     const stalled = Promise.withResolvers<void>()

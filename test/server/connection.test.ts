@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ClientConnection, ConnectionLost, ConnectionTimeout } from '#src/server/types.ts'
@@ -287,6 +288,21 @@ describe('STARTTLS', () => {
 })
 
 describe('a service', () => {
+  it.each([0, 5])('IMAP-05: with tcp_keepalive %i looks after silent clients', async (minutes) => {
+    await using server = await serving(echo, { config: { tcp_keepalive: minutes } })
+    const client = connectTo(server.port)
+    client.socket.write('hello\r\n')
+    await client.received('hello')
+    // proc(5): the timer of the server's end of the connection (2: keep-alive), and when it fires, in hundredths of a second.
+    const port = server.port.toString(16).toUpperCase().padStart(4, '0')
+    const [, timer, left] = new RegExp(`:${port} \\S+ 01 \\S+ (\\d\\d):(\\w+)`).exec(
+      readFileSync('/proc/net/tcp', 'latin1'),
+    )!
+    const seconds = timer === '02' ? Number.parseInt(left!, 16) / 100 : 0
+    expect(Math.abs(seconds - 60 * minutes)).toBeLessThan(minutes === 0 ? 1 : 30)
+    client.socket.destroy()
+  })
+
   it('refuses clients beyond its limits with a word, and takes them again later (H1)', async () => {
     const loggedIn: ClientConnection[] = []
     await using server = await serving(

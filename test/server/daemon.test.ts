@@ -48,7 +48,8 @@ describe('a daemon', () => {
     await one!.client.ended()
     two!.client.socket.write('undisturbed\r\n')
     await two!.client.received('undisturbed')
-    await service.says('ended abnormally and is started again how=SIGKILL')
+    // Within 2 s: most of it is the start of a process.
+    await service.says('ended abnormally and is started again how=SIGKILL pause_ms=100')
     const after = await clientsOfBoth(port)
     expect(after.map(({ pid }) => pid)).toContain(two!.pid)
     expect(after.map(({ pid }) => pid)).not.toContain(one!.pid)
