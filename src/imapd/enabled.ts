@@ -8,6 +8,7 @@ const offered: Readonly<Partial<Record<Extension, readonly Extension[]>>> = {
   CONDSTORE: [],
   QRESYNC: ['CONDSTORE'],
   METADATA: [],
+  'UTF8=ACCEPT': [],
 }
 
 export class Enabled {

@@ -2,7 +2,7 @@
 
 import type { Uid } from '../base/ids.ts'
 import { BinaryToBase64 } from '../mime/binary-to-base64.ts'
-import { AppendReader } from '../proto/imap/append.ts'
+import { AppendReader, type AppendStep } from '../proto/imap/append.ts'
 import type { TokenReader } from '../proto/imap/token-reader.ts'
 import type { Addition } from '../server/quotas.ts'
 import type { Delivery, MessageSink } from '../store/types.ts'
@@ -49,7 +49,7 @@ export class Intake {
             this.#begin(step.flags, step.internalDate)
             break
           case 'literal':
-            await this.#literal(this.#upload!, step.isWhole)
+            await this.#literal(this.#upload!, step)
             break
           case 'url':
             await this.#url(step.url)
@@ -85,12 +85,15 @@ export class Intake {
     })
   }
 
-  async #literal(upload: Upload, isWhole: boolean): Promise<void> {
+  async #literal(upload: Upload, { isWhole, isUtf8 }: AppendStep & { step: 'literal' }): Promise<void> {
     const { binary, sizeOctets } = upload.literal!
+    // RFC 6855 §4
+    if (isUtf8 && !this.#session.enabled.has('UTF8=ACCEPT'))
+      throw new Refusal('NO', 'CANNOT', 'UTF8 is for sessions that enabled UTF8=ACCEPT')
     // RFC 4469 §5
-    if (binary && !isWhole) throw new Refusal('BAD', undefined, 'literal8 is for whole messages')
+    if (binary && !isWhole && !isUtf8) throw new Refusal('BAD', undefined, 'literal8 is for whole messages')
     await this.#grow(sizeOctets)
-    if (binary) await this.#write(this.#withoutBinary(upload.octets()))
+    if (binary && isWhole) await this.#write(this.#withoutBinary(upload.octets()))
     else await this.#write(upload.octets())
   }
 

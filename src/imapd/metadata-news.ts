@@ -34,7 +34,8 @@ export class MetadataNews implements Disposable {
     const waiting = this.#waiting
     this.#waiting = new Map()
     for (const [name, entries] of waiting)
-      if (name === '' || (await this.#mayRead(name))) this.#session.output.write(formatMetadataNames(name, entries))
+      if (name === '' || (await this.#mayRead(name)))
+        this.#session.output.write(formatMetadataNames(this.#session.spelling, name, entries))
   }
 
   async #mayRead(name: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Announcement, EventBus } from '../events/types.ts'
 import { authenticatedLimits, preAuthLimits } from '../proto/imap/limits.ts'
+import type { NameSpelling } from '../proto/imap/mailbox-name.ts'
 import type { ReceiverEvent, ReceiverFault } from '../proto/imap/receiver-events.ts'
 import { capabilityCode, formatContinuation, formatStatusResponse } from '../proto/imap/response.ts'
 import { Output } from '../server/output.ts'
@@ -145,6 +146,11 @@ export class Session {
       gatewayMode: settings().gatewayMode,
       appendOctets: settings().appendOctets,
     }
+  }
+
+  /** Of mailbox names, both ways. */
+  get spelling(): NameSpelling {
+    return this.enabled.has('UTF8=ACCEPT') ? 'UTF-8' : 'UTF-7'
   }
 
   /** RFC 3501 §7.2.1: what the rows bring in the circumstances. */
@@ -345,6 +351,7 @@ export class Session {
     const row = commands.get(received.name)
     let mayExpunge = row?.holdsNumbers === undefined
     let completion: Completion | undefined
+    received.args.spelling = this.spelling
     try {
       const { run, holdsNumbers } = this.#admitted(row, form).prepare(received.args, form)
       mayExpunge = !holdsNumbers

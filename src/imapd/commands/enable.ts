@@ -6,7 +6,7 @@ import { findExtension } from '../enabled.ts'
 export const enable = command({
   name: 'ENABLE',
   states: loggedIn,
-  capabilities: () => ['ENABLE'],
+  capabilities: () => ['ENABLE', 'UTF8=ACCEPT'],
   parse: readEnableArgs,
   async run(session, { capabilities }) {
     const known = capabilities.map(findExtension).filter((extension) => extension !== undefined)

@@ -14,6 +14,7 @@ export const getacl = command({
     const entries = [[session.userId, allRights] as const, ...acl]
     session.output.write(
       formatAcl(
+        session.spelling,
         mailbox,
         entries.map(([who, rights]) => [who, formatWithVirtual(rights)] as const),
       ),

@@ -14,7 +14,7 @@ export const getMetadata = command({
     const annotations = await annotationsOf(session, mailbox)
     const found = [...selected(await annotations.read(), args)]
     const told = found.filter(([, value]) => (value?.length ?? 0) <= maxOctets)
-    if (told.length > 0) session.output.write(formatMetadata(mailbox, told))
+    if (told.length > 0) session.output.write(formatMetadata(session.spelling, mailbox, told))
     const largest = Math.max(0, ...found.map(([, value]) => value?.length ?? 0))
     return largest > maxOctets ? { code: `METADATA LONGENTRIES ${largest}` } : undefined
   },

@@ -27,7 +27,7 @@ export const list = command({
     const { patterns, isExtended } = args
     if (!isExtended && patterns[0] === '') {
       // Asks for the delimiter and the root of the reference: every name is below the one root.
-      session.output.write(formatListLine('LIST', ['\\Noselect'], ''))
+      session.output.write(formatListLine(session.spelling, 'LIST', ['\\Noselect'], ''))
       return undefined
     }
     if (patterns.length > maxPatterns) throw new Refusal('NO', 'LIMIT', `At most ${maxPatterns} patterns in one LIST`)
@@ -71,27 +71,27 @@ class Answer {
   }
 
   async #write({ name, isMailbox, attributes, below }: Listed, { text, isSelectable }: Beside): Promise<void> {
-    const { output } = this.#session
+    const { output, spelling } = this.#session
     // RFC 5258 §3: clients that don't know it are told what they know.
     const state = isSelectable ? [] : isMailbox || !this.#args.isExtended ? ['\\Noselect'] : ['\\NonExistent']
-    output.write(formatListLine('LIST', [...state, ...attributes], name, below) + text)
+    output.write(formatListLine(spelling, 'LIST', [...state, ...attributes], name, below) + text)
     await output.flow()
   }
 
   /** RFC 5819 §2: a mailbox that can't be selected has no STATUS, and is told to be so. */
   async #ask({ name, isMailbox, isMatch }: Listed): Promise<Beside> {
     if (!isMailbox || !isMatch) return { text: '', isSelectable: isMailbox }
-    const { hierarchy, log, services } = this.#session
+    const { hierarchy, log, services, spelling } = this.#session
     const { appendOctets } = services.settings()
     const { status, myRights } = this.#args.returns
     let text = ''
     try {
       const { account, local, rights } = await hierarchy.permit(name)
-      if (myRights) text += formatMyRights(name, formatWithVirtual(rights))
+      if (myRights) text += formatMyRights(spelling, name, formatWithVirtual(rights))
       if (status === undefined) return { text, isSelectable: true }
       if (!rights.has('r')) return { text, isSelectable: false }
       return {
-        text: text + formatStatus(name, await statusValues(account, local, status, appendOctets)),
+        text: text + formatStatus(spelling, name, await statusValues(account, local, status, appendOctets)),
         isSelectable: true,
       }
     } catch (error) {

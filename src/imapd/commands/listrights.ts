@@ -12,7 +12,7 @@ export const listrights = command({
     await session.hierarchy.permitExisting(mailbox, 'a')
     const rights: readonly [string, readonly string[]] =
       who === session.userId ? [formatWithVirtual(allRights), []] : ['', grantableLetters]
-    session.output.write(formatListRights(mailbox, identifier, ...rights))
+    session.output.write(formatListRights(session.spelling, mailbox, identifier, ...rights))
     return undefined
   },
 })

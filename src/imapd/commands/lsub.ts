@@ -13,7 +13,7 @@ export const lsub = command({
     const { reference, pattern } = args
     const { output } = session
     if (pattern === '') {
-      output.write(formatListLine('LSUB', ['\\Noselect'], ''))
+      output.write(formatListLine(session.spelling, 'LSUB', ['\\Noselect'], ''))
       return undefined
     }
     const wanted = new ListPattern(reference + pattern)
@@ -22,7 +22,7 @@ export const lsub = command({
     const tell = async (attributes: readonly string[], name: string) => {
       if (told.has(name)) return
       told.add(name)
-      output.write(formatListLine('LSUB', attributes, name))
+      output.write(formatListLine(session.spelling, 'LSUB', attributes, name))
       await output.flow()
     }
     const slice = new Slice()

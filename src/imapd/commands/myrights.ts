@@ -10,7 +10,7 @@ export const myrights = command({
   parse: readMailboxArgs,
   async run(session, { mailbox }) {
     const { rights } = await session.hierarchy.permitExisting(mailbox)
-    session.output.write(formatMyRights(mailbox, formatWithVirtual(rights)))
+    session.output.write(formatMyRights(session.spelling, mailbox, formatWithVirtual(rights)))
     return undefined
   },
 })

@@ -12,7 +12,7 @@ export const namespace = command({
   async run(session) {
     const { trees } = session.services.settings().sharing
     const shared = trees.length > 0 ? [sharedFoldersPrefix] : []
-    session.output.write(formatNamespace({ personal: [''], otherUsers: [otherUsersPrefix], shared }))
+    session.output.write(formatNamespace(session.spelling, { personal: [''], otherUsers: [otherUsersPrefix], shared }))
     return undefined
   },
 })

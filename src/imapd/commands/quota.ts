@@ -36,7 +36,7 @@ export const getQuotaRoot = command({
     const { rightsOn } = await session.hierarchy.permit(mailbox, 'r')
     // What another user has in all is nobody else's to know; a shared folder has no root. SHR-09
     const isOwn = rightsOn === undefined
-    session.output.write(formatQuotaRoots(mailbox, isOwn ? [rootOf(session.userId)] : []))
+    session.output.write(formatQuotaRoots(session.spelling, mailbox, isOwn ? [rootOf(session.userId)] : []))
     if (isOwn) await tell(session, session.userId)
     return undefined
   },

@@ -1,6 +1,7 @@
 /** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 7162 §3.1.5 */
 import { namesModSeq, namesNumbers, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
 import { command, type Form, selected } from '../command.ts'
+import { Refusal } from '../replies.ts'
 import { findMatches, requireCharset } from '../search.ts'
 import { forgettingOnFailure, giveResults, notLookedInto } from '../search-results.ts'
 import type { Session } from '../session.ts'
@@ -22,6 +23,9 @@ export const search = command({
 async function answer(session: Session, { returned, charset, key }: SearchArgs, form: Form): Promise<void> {
   const { view } = session
   await view.look()
+  // RFC 6855 §3
+  if (charset !== undefined && session.enabled.has('UTF8=ACCEPT'))
+    throw new Refusal('BAD', undefined, 'No CHARSET behind ENABLE UTF8=ACCEPT: it is UTF-8')
   if (charset !== undefined) requireCharset(charset)
   const withModSeq = namesModSeq(key)
   if (withModSeq) session.enable('CONDSTORE')

@@ -12,7 +12,9 @@ export const status = command({
     if (items.includes('HIGHESTMODSEQ')) session.enable('CONDSTORE')
     const { account, local } = await session.hierarchy.permit(mailbox, 'r')
     const { appendOctets } = session.services.settings()
-    session.output.write(formatStatus(mailbox, await statusValues(account, local, items, appendOctets)))
+    session.output.write(
+      formatStatus(session.spelling, mailbox, await statusValues(account, local, items, appendOctets)),
+    )
     return undefined
   },
 })

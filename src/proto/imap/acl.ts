@@ -1,5 +1,6 @@
 /** Access control lists on the wire. RFC 4314 §3, §7 */
 
+import type { NameSpelling } from './mailbox-name.ts'
 import { formatAstring, formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
 
@@ -42,27 +43,29 @@ function readNames(input: TokenReader): IdentifierArgs {
 
 /** `* ACL INBOX fred lrswi`; names in Unicode. */
 export function formatAcl(
+  spelling: NameSpelling,
   mailbox: string,
   entries: readonly (readonly [identifier: string, rights: string])[],
 ): string {
   const list = entries.map(([identifier, rights]) => ` ${formatText(identifier)} ${formatAstring(rights)}`)
-  return `* ACL ${formatMailbox(mailbox)}${list.join('')}\r\n`
+  return `* ACL ${formatMailbox(mailbox, spelling)}${list.join('')}\r\n`
 }
 
 /** `* LISTRIGHTS INBOX fred "" l r s`: what the identifier always has, then what can be given to it. */
 export function formatListRights(
+  spelling: NameSpelling,
   mailbox: string,
   identifier: string,
   required: string,
   optional: readonly string[],
 ): string {
   const rights = [required, ...optional].map((letters) => (letters === '' ? '""' : formatAstring(letters)))
-  return `* LISTRIGHTS ${formatMailbox(mailbox)} ${formatText(identifier)} ${rights.join(' ')}\r\n`
+  return `* LISTRIGHTS ${formatMailbox(mailbox, spelling)} ${formatText(identifier)} ${rights.join(' ')}\r\n`
 }
 
 /** `* MYRIGHTS INBOX lrs` */
-export function formatMyRights(mailbox: string, rights: string): string {
-  return `* MYRIGHTS ${formatMailbox(mailbox)} ${formatAstring(rights)}\r\n`
+export function formatMyRights(spelling: NameSpelling, mailbox: string, rights: string): string {
+  return `* MYRIGHTS ${formatMailbox(mailbox, spelling)} ${formatAstring(rights)}\r\n`
 }
 
 const formatText = (text: string) => formatAstring(Buffer.from(text).toString('latin1'))

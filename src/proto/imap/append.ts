@@ -1,6 +1,6 @@
 /**
  * APPEND's arguments, and the APPENDUID code. RFC 9051 §6.3.12, §9 rules append, resp-code-apnd; RFC 4315 §3; RFC 3502 (several messages);
- * RFC 4466 §6 append-message; RFC 4469 §5 (CATENATE).
+ * RFC 4466 §6 append-message; RFC 4469 §5 (CATENATE); RFC 6855 §4 (UTF8).
  */
 
 import type { Uid } from '../../base/ids.ts'
@@ -16,8 +16,11 @@ export type AppendStep =
       /** INTERNALDATE in seconds since 1970; undefined: now. */
       readonly internalDate: number | undefined
     }
-  /** The octets of the literal behind this text are the message (`isWhole`), or a part of it. Always the last step of a text. */
-  | { readonly step: 'literal'; readonly isWhole: boolean }
+  /**
+   * The octets of the literal behind this text are the message (`isWhole`), or a part of it; `isUtf8`: announced to have UTF-8 in a header. Always
+   * the last step of a text.
+   */
+  | { readonly step: 'literal'; readonly isWhole: boolean; readonly isUtf8: boolean }
   /** What the URL names belongs to the message; octets in latin1. */
   | { readonly step: 'url'; readonly url: string }
   /** The message is complete. */
@@ -35,6 +38,8 @@ export class AppendReader {
   #messages = 0
   /** What the text to come begins in. */
   #within: 'nothing' | 'message' | 'catenate' = 'nothing'
+  /** Within `utf8-literal`. */
+  #isUtf8 = false
 
   /** `most`: messages of the command. */
   constructor({ most = Number.POSITIVE_INFINITY }: { readonly most?: number } = {}) {
@@ -46,9 +51,11 @@ export class AppendReader {
     const steps: AppendStep[] = []
     const literal = () => {
       if (text.peek() !== '' || !literalFollows) return false
-      steps.push({ step: 'literal', isWhole: this.#within === 'message' })
+      steps.push({ step: 'literal', isWhole: this.#within === 'message', isUtf8: this.#isUtf8 })
       return true
     }
+    if (this.#isUtf8) text.char(')', 'utf8-literal')
+    this.#isUtf8 = false
     if (this.#within === 'message') {
       steps.push({ step: 'end' })
       this.#within = 'nothing'
@@ -91,6 +98,7 @@ export class AppendReader {
       return this.#readParts(text, steps, literal)
     }
     this.#within = 'message'
+    if (text.tryWord('UTF8')) this.#openUtf8(text)
     if (literal()) return true
     const before = text.peek() === '' ? '' : 'flags in parentheses, a quoted date or '
     throw text.fault('append', `${before}the message as a literal`)
@@ -104,12 +112,24 @@ export class AppendReader {
         if (literal()) return true
         throw text.fault('cat-part', 'a literal')
       }
+      if (text.tryWord('UTF8')) {
+        this.#openUtf8(text)
+        if (literal()) return true
+        throw text.fault('utf8-literal', 'a literal')
+      }
       if (!text.tryWord('URL')) throw text.fault('cat-part', 'TEXT and a literal, or URL and a URL')
       text.sp()
       steps.push({ step: 'url', url: text.astring('url') })
     } while (text.tryChar(' '))
     text.char(')', 'cat-part')
     return false
+  }
+
+  /** `SP "("` of `utf8-literal`. */
+  #openUtf8(text: TokenReader): void {
+    text.sp()
+    text.char('(', 'utf8-literal')
+    this.#isUtf8 = true
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { hierarchyDelimiter } from './list-pattern.ts'
-import { MailboxNameFault } from './mailbox-name.ts'
+import { MailboxNameFault, type NameSpelling } from './mailbox-name.ts'
 import { readStatusItems, type StatusItem } from './status.ts'
 import { formatMailbox, formatString } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
@@ -126,11 +126,12 @@ function findName(read: () => string): string | undefined {
 
 /** `* LIST (\HasNoChildren) "/" Sent`; the name in Unicode. `below`: criteria that something below it meets (CHILDINFO, RFC 5258 §3.5). */
 export function formatListLine(
+  spelling: NameSpelling,
   word: 'LIST' | 'LSUB',
   attributes: readonly string[],
   name: string,
   below: readonly ListCriterion[] = [],
 ): string {
   const childInfo = below.length === 0 ? '' : ` ("CHILDINFO" (${below.map(formatString).join(' ')}))`
-  return `* ${word} (${attributes.join(' ')}) "${hierarchyDelimiter}" ${formatMailbox(name)}${childInfo}\r\n`
+  return `* ${word} (${attributes.join(' ')}) "${hierarchyDelimiter}" ${formatMailbox(name, spelling)}${childInfo}\r\n`
 }

@@ -1,5 +1,6 @@
 /** Annotations on the wire. RFC 5464 §4, §5 */
 
+import type { NameSpelling } from './mailbox-name.ts'
 import { formatAstring, formatMailbox, formatNstring } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
 
@@ -100,16 +101,18 @@ function readEntry(input: TokenReader): string {
 
 /** `* METADATA INBOX (/shared/comment "Shared comment" /private/comment NIL)`; the name in Unicode, at least one entry. */
 export function formatMetadata(
+  spelling: NameSpelling,
   mailbox: string,
   entries: readonly (readonly [entry: string, value: string | undefined])[],
 ): string {
   const list = entries.map(([entry, value]) => `${formatAstring(entry)} ${formatNstring(value)}`)
-  return `* METADATA ${formatName(mailbox)} (${list.join(' ')})\r\n`
+  return `* METADATA ${formatName(spelling, mailbox)} (${list.join(' ')})\r\n`
 }
 
 /** `* METADATA INBOX /shared/comment /private/comment`: they have changed. RFC 5464 §4.4.2 */
-export function formatMetadataNames(mailbox: string, entries: Iterable<string>): string {
-  return `* METADATA ${formatName(mailbox)} ${Array.from(entries, formatAstring).join(' ')}\r\n`
+export function formatMetadataNames(spelling: NameSpelling, mailbox: string, entries: Iterable<string>): string {
+  return `* METADATA ${formatName(spelling, mailbox)} ${Array.from(entries, formatAstring).join(' ')}\r\n`
 }
 
-const formatName = (mailbox: string) => (mailbox === '' ? '""' : formatMailbox(mailbox))
+const formatName = (spelling: NameSpelling, mailbox: string) =>
+  mailbox === '' ? '""' : formatMailbox(mailbox, spelling)

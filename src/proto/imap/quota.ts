@@ -1,5 +1,6 @@
 /** GETQUOTA, GETQUOTAROOT, SETQUOTA and their responses. RFC 9208 §7, RFC 2087 */
 
+import type { NameSpelling } from './mailbox-name.ts'
 import { formatAstring, formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
 
@@ -57,6 +58,6 @@ export function formatQuota(root: string, resources: readonly ResourceUse[]): st
 }
 
 /** `* QUOTAROOT INBOX user/anna`; the mailbox in Unicode. */
-export function formatQuotaRoots(mailbox: string, roots: readonly string[]): string {
-  return `* QUOTAROOT ${[formatMailbox(mailbox), ...roots.map(formatAstring)].join(' ')}\r\n`
+export function formatQuotaRoots(spelling: NameSpelling, mailbox: string, roots: readonly string[]): string {
+  return `* QUOTAROOT ${[formatMailbox(mailbox, spelling), ...roots.map(formatAstring)].join(' ')}\r\n`
 }

@@ -1,5 +1,6 @@
 /** STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10, §9 rules status, status-att, status-att-list; RFC 9208 §4.1.4, RFC 8438 §3, RFC 7889 §5, RFC 8474 §7, RFC 7162 §3.1.7 */
 
+import type { NameSpelling } from './mailbox-name.ts'
 import { formatMailbox } from './strings.ts'
 import type { TokenReader } from './token-reader.ts'
 
@@ -48,7 +49,7 @@ export function readStatusItems(input: TokenReader): readonly StatusItem[] {
 }
 
 /** `* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)`; the name in Unicode. */
-export function formatStatus(mailbox: string, values: StatusValues): string {
+export function formatStatus(spelling: NameSpelling, mailbox: string, values: StatusValues): string {
   const list = values.map(([item, value]) => `${item} ${value}`).join(' ')
-  return `* STATUS ${formatMailbox(mailbox)} (${list})\r\n`
+  return `* STATUS ${formatMailbox(mailbox, spelling)} (${list})\r\n`
 }

@@ -7,7 +7,7 @@
 import { SyntaxFault } from '../../base/errors.ts'
 import { parseDate, parseDateTime } from './date-time.ts'
 import { canonicalFlag } from './flags.ts'
-import { decodeMailboxName, foldInbox, MailboxNameFault } from './mailbox-name.ts'
+import { decodeMailboxName, decodeUtf8, foldInbox, MailboxNameFault, type NameSpelling } from './mailbox-name.ts'
 import { type MessageSet, parseSequenceSet, type SequenceSet, savedResult } from './sequence-set.ts'
 
 /** A command's text without CRLF; where a piece ends and another follows, the literal of that index stands between them. */
@@ -41,6 +41,8 @@ const numberMax = 2n ** 32n - 1n
 const number64Max = 2n ** 63n - 1n
 
 export class TokenReader {
+  /** Of mailbox names; with UTF-8, quoted strings are of it too. RFC 6855 §3 */
+  spelling: NameSpelling = 'UTF-7'
   readonly #text: CommandText
   #piece = 0
   #at = 0
@@ -186,7 +188,7 @@ export class TokenReader {
     return text
   }
 
-  /** A mailbox name in Unicode, from modified UTF-7 (RFC 3501 §5.1.3); the first level INBOX in upper case. Throws MailboxNameFault behind it. */
+  /** A mailbox name in Unicode; the first level INBOX in upper case. Throws MailboxNameFault behind it. */
   mailbox(rule = 'mailbox'): string {
     return foldInbox(this.#decodedName(this.astring(rule), rule))
   }
@@ -290,7 +292,9 @@ export class TokenReader {
       const octet = line.charCodeAt(at)
       if (octet === 0x22) {
         this.#at = at + 1
-        return text + line.slice(from, at)
+        text += line.slice(from, at)
+        if (this.spelling === 'UTF-8' && decodeUtf8(text) === undefined) throw this.tokenFault(rule, 'UTF-8 in quotes')
+        return text
       }
       if (octet === 0x5c) {
         const escaped = line[at + 1]
@@ -334,8 +338,8 @@ export class TokenReader {
   }
 
   #decodedName(octets: string, rule: string): string {
-    const name = decodeMailboxName(octets)
-    if (name === undefined) throw new MailboxNameFault(rule)
+    const name = decodeMailboxName(octets, this.spelling)
+    if (name === undefined) throw new MailboxNameFault(rule, this.spelling)
     return name
   }
 }

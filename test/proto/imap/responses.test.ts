@@ -42,10 +42,10 @@ describe('responses as the RFCs write them', () => {
     expect(formatCapability(['IMAP4rev1', 'STARTTLS', 'AUTH=GSSAPI'])).toBe(
       '* CAPABILITY IMAP4rev1 STARTTLS AUTH=GSSAPI\r\n',
     )
-    expect(formatListLine('LIST', ['\\Noselect'], '~/Mail/foo')).toBe('* LIST (\\Noselect) "/" ~/Mail/foo\r\n')
-    expect(formatListLine('LSUB', [], 'Gelöscht')).toBe('* LSUB () "/" Gel&APY-scht\r\n')
+    expect(formatListLine('UTF-7', 'LIST', ['\\Noselect'], '~/Mail/foo')).toBe('* LIST (\\Noselect) "/" ~/Mail/foo\r\n')
+    expect(formatListLine('UTF-7', 'LSUB', [], 'Gelöscht')).toBe('* LSUB () "/" Gel&APY-scht\r\n')
     expect(
-      formatStatus('blurdybloop', [
+      formatStatus('UTF-7', 'blurdybloop', [
         ['MESSAGES', 231],
         ['UIDNEXT', 44292],
       ]),
@@ -57,7 +57,7 @@ describe('responses as the RFCs write them', () => {
     expect(formatEnabled(['X-GOOD-IDEA'])).toBe('* ENABLED X-GOOD-IDEA\r\n')
     expect(formatEnabled([])).toBe('* ENABLED\r\n')
     expect(formatFlagList(['\\Answered', '\\*'])).toBe('(\\Answered \\*)')
-    expect(formatNamespace({ personal: [''], otherUsers: ['Other Users/'], shared: [] })).toBe(
+    expect(formatNamespace('UTF-7', { personal: [''], otherUsers: ['Other Users/'], shared: [] })).toBe(
       '* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL\r\n',
     )
     expect(
@@ -95,7 +95,7 @@ describe('B13: nothing breaks out of its line', () => {
   it('mailbox names', () => {
     fc.assert(
       fc.property(hostile, (name) => {
-        expect(formatListLine('LIST', [], name)).toMatch(/^[\x20-\x7e]*\r\n$/)
+        expect(formatListLine('UTF-7', 'LIST', [], name)).toMatch(/^[\x20-\x7e]*\r\n$/)
         expect(argsOf(`a X ${formatMailbox(name)}`).tryChar(' ')).toBe(true)
       }),
     )

@@ -78,7 +78,7 @@ const rows: readonly Row[] = [
     [
       'saved-messages',
       { step: 'message', flags: ['\\Seen'], internalDate: undefined },
-      { step: 'literal', isWhole: true },
+      { step: 'literal', isWhole: true, isUtf8: false },
     ],
   ],
   ['FXXZ CHECK', readNoArgs, undefined],
