@@ -28,6 +28,16 @@ export const canonicalUserId = (given: string, defaultDomain: string): UserId =>
   return `${local}@${canonicalDomain(at < 0 ? defaultDomain : name.slice(at + 1))}` as UserId
 }
 
+/** Undefined for a name that nobody can log in with. */
+export function findUserId(name: string, domain: string): UserId | undefined {
+  try {
+    return canonicalUserId(name, domain)
+  } catch (error) {
+    if (error instanceof SyntaxFault) return undefined
+    throw error
+  }
+}
+
 const checkLocal = (local: string) => {
   if (local === '') throw new SyntaxFault('a user id begins with a name before the @', 'userid')
   if (Buffer.byteLength(local) > maxLocalOctets)

@@ -122,6 +122,11 @@ export class Prepared implements AsyncDisposable {
     return { sizeOctets: end - start, chunks: start === end ? [] : this.#content!.stream(start, end) }
   }
 
+  /** Whether the message has the section. */
+  has({ section }: WantedSection): boolean {
+    return wantedRange(this.summary, this.sizeOctets, { section, partial: undefined }) !== undefined
+  }
+
   /** Whether the section's Content-Transfer-Encoding can be undone, or there is no such section. */
   isDecodable({ section }: WantedSection): boolean {
     return isKnownEncoding(this.#encodingOf(section))
@@ -137,10 +142,12 @@ export class Prepared implements AsyncDisposable {
     return await decodedBody(chunks, this.#encodingOf(section), partial)
   }
 
-  /** That of the message itself says nothing of its header. */
-  #encodingOf({ part }: Section): string {
+  /** That of a message, or of a part, says nothing of its header. */
+  #encodingOf({ part, text }: Section): string {
     const root = this.summary?.root
-    return root === undefined || part.length === 0 ? '7bit' : (findPart(root, part)?.encoding ?? '7bit')
+    return root === undefined || part.length === 0 || text !== undefined
+      ? '7bit'
+      : (findPart(root, part)?.encoding ?? '7bit')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

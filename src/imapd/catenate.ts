@@ -2,23 +2,32 @@
 
 import { StoreError, SyntaxFault } from '../base/errors.ts'
 import { formatImapUrl, type ImapUrl, isAbsoluteUrl, parseImapUrl, resolveImapUrl } from '../proto/imap/url.ts'
+import type { Body, Prepared } from './bodies.ts'
 import { Refusal } from './replies.ts'
 import type { Session } from './session.ts'
-import { openUrlPart, type UrlPart } from './url-part.ts'
+import { openUrlMessage } from './url-part.ts'
+
+/** An open part. */
+export interface CatenatedPart extends AsyncDisposable {
+  readonly body: Body
+}
 
 /** Throws Refusal with BADURL; StoreError when the store fails. \Seen is not set by it. */
-export async function openCatenated(session: Session, url: string): Promise<UrlPart> {
+export async function openCatenated(session: Session, url: string): Promise<CatenatedPart> {
   const parsed = parse(session, url)
   if (parsed?.mailbox === undefined || parsed.access !== undefined) throw badUrl(url, 'names no message here')
-  let part: UrlPart | undefined
+  let message: Prepared | undefined
   try {
     const { account, local } = await session.hierarchy.permit(parsed.mailbox, 'r')
-    part = await openUrlPart(account, local, parsed)
+    message = await openUrlMessage(account, local, parsed)
   } catch (error) {
     if (!(error instanceof StoreError) || !isAboutUrl.has(error.kind)) throw error
   }
-  if (part === undefined) throw badUrl(url, 'names nothing that is there')
-  return part
+  const body = await message?.body(parsed)
+  if (message !== undefined && body !== undefined)
+    return { body, [Symbol.asyncDispose]: () => message[Symbol.asyncDispose]() }
+  await message?.[Symbol.asyncDispose]()
+  throw badUrl(url, 'names nothing that is there')
 }
 
 const isAboutUrl: ReadonlySet<string> = new Set(['not-found', 'no-permission', 'invalid'])

@@ -7,6 +7,7 @@ import type { Body } from './bodies.ts'
 export interface DecodedBody extends Body {
   /** It can't be sent but as literal8. */
   readonly hasNul: boolean
+  readonly lines: number
 }
 
 /** Decoded octets up to this are kept from the first pass. */
@@ -21,14 +22,16 @@ export async function decodedBody(
   const decoded = () => clipped(decodeTransferStream(chunks(), encoding), partial)
   let sizeOctets = 0
   let hasNul = false
+  let lines = 0
   let held: Buffer[] | undefined = []
   for await (const chunk of decoded()) {
     sizeOctets += chunk.length
     hasNul ||= chunk.includes(0)
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines++
     if (sizeOctets > heldOctets) held = undefined
     else held?.push(chunk)
   }
-  return { sizeOctets, hasNul, chunks: held ?? decoded() }
+  return { sizeOctets, hasNul, lines, chunks: held ?? decoded() }
 }
 
 async function* clipped(

@@ -1,6 +1,7 @@
 /** The options that imapd's sessions go by. */
 
 import { administers } from '../auth/access.ts'
+import { defaultDomain, findUserId } from '../auth/user-id.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import { type Sharing, sharingOf } from '../sharing/sharing.ts'
@@ -20,6 +21,8 @@ export interface Settings {
   /** /shared/admin and /shared/comment of the server. RFC 5464 §6.2 */
   readonly serverAdmin: string | undefined
   readonly serverComment: string | undefined
+  /** Whom a name means that is no login; undefined: nobody can have it. */
+  readonly userIdOf: (name: string) => UserId | undefined
   /** Groups, and shared roots. SHR-01 */
   readonly sharing: Sharing
 }
@@ -29,6 +32,7 @@ const minuteMs = 60_000
 const appendOctets = 256 * 1024 * 1024
 
 export function settingsOf(config: Config): Settings {
+  const domain = defaultDomain(config, undefined)
   return {
     gatewayMode: config.get('gateway_mode'),
     administers: (userId, other, localAddress) => administers(config, userId, other, localAddress),
@@ -38,6 +42,7 @@ export function settingsOf(config: Config): Settings {
     appendOctets,
     serverAdmin: config.get('imap_server_admin'),
     serverComment: config.get('imap_server_comment'),
+    userIdOf: (name) => findUserId(name, domain),
     sharing: sharingOf(config),
   }
 }

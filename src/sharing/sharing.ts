@@ -1,8 +1,7 @@
 /** What the configuration says of sharing: groups, and shared roots with their access lists. Administration guide 5. */
 
 import { resolve } from 'node:path'
-import { canonicalUserId, defaultDomain } from '../auth/user-id.ts'
-import { SyntaxFault } from '../base/errors.ts'
+import { defaultDomain, findUserId } from '../auth/user-id.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import type { SharedRoot } from '../config/options/shared-folders.ts'
@@ -52,16 +51,6 @@ export function sharingOf(config: Config): Sharing {
         rightsOf: (who) => (who.userId === adminId ? grantable : rightsIn(acl, who)),
       }
     }),
-  }
-}
-
-/** Undefined for a name that nobody can log in with. */
-function findUserId(name: string, domain: string): UserId | undefined {
-  try {
-    return canonicalUserId(name, domain)
-  } catch (error) {
-    if (error instanceof SyntaxFault) return undefined
-    throw error
   }
 }
 

@@ -13,6 +13,7 @@ import { deleteacl } from './deleteacl.ts'
 import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
+import { genurlauth } from './genurlauth.ts'
 import { getacl } from './getacl.ts'
 import { getMetadata } from './getmetadata.ts'
 import { id } from './id.ts'
@@ -27,6 +28,7 @@ import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
 import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
+import { resetkey } from './resetkey.ts'
 import { search } from './search.ts'
 import { examine, select } from './select.ts'
 import { setacl } from './setacl.ts'
@@ -40,6 +42,7 @@ import { thread } from './thread.ts'
 import { unauthenticate } from './unauthenticate.ts'
 import { unselect } from './unselect.ts'
 import { unsubscribe } from './unsubscribe.ts'
+import { urlfetch } from './urlfetch.ts'
 
 const rows: readonly Command[] = [
   append,
@@ -56,6 +59,7 @@ const rows: readonly Command[] = [
   examine,
   expunge,
   fetch,
+  genurlauth,
   getacl,
   getQuota,
   getQuotaRoot,
@@ -72,6 +76,7 @@ const rows: readonly Command[] = [
   namespace,
   noop,
   rename,
+  resetkey,
   search,
   select,
   setacl,
@@ -86,6 +91,7 @@ const rows: readonly Command[] = [
   unauthenticate,
   unselect,
   unsubscribe,
+  urlfetch,
 ]
 
 export const commands: ReadonlyMap<string, Command> = new Map(rows.map((row) => [row.name, row]))

@@ -8,6 +8,7 @@ import { mailboxObjectId } from '../object-id.ts'
 import { Refusal } from '../replies.ts'
 import { tellChanges } from '../resync.ts'
 import type { Session } from '../session.ts'
+import { mechanism } from '../url-keys.ts'
 import { View } from '../view.ts'
 
 export const select = command({
@@ -60,6 +61,7 @@ async function open(session: Session, args: SelectArgs, isExamined: boolean): Pr
   session.untagged('OK', 'Of this mailbox', `MAILBOXID (${mailboxObjectId(mailbox.id)})`)
   session.untagged('OK', 'UIDs are valid', `UIDVALIDITY ${mailbox.uidValidity}`)
   session.untagged('OK', 'Predicted next UID', `UIDNEXT ${mailbox.uidNext}`)
+  session.untagged('OK', 'URLs are authorised so', `URLMECH ${mechanism}`)
   writeHighestModSeq(view, output)
   if (qresync !== undefined) await tellChanges(view, qresync, output)
   return { code: readOnly ? 'READ-ONLY' : 'READ-WRITE' }
