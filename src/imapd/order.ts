@@ -2,7 +2,7 @@
 
 import type { Uid } from '../base/ids.ts'
 import type { KeyText } from '../mime/order-keys.ts'
-import { Slice } from './slice.ts'
+import type { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
 /** Of the messages at `positions`, by their index there. */
@@ -21,8 +21,8 @@ export async function readColumns(
   view: View,
   positions: readonly number[],
   wanted: readonly KeyText[],
+  slice: Slice,
 ): Promise<OrderColumns> {
-  const slice = new Slice()
   const uids: Uid[] = []
   const sentAt = new Float64Array(positions.length)
   const isReply = new Uint8Array(positions.length)
@@ -33,21 +33,20 @@ export async function readColumns(
     sentAt[index] = view.internalDateAt(position)
     if (slice.isOver()) await slice.next()
   }
-  // What arrived since the last look is asked for as it is by now.
-  const record = (index: number) => view.mailbox.byUid(uids[index]!) ?? view.at(positions[index]!)
-  const often = new Slice(1)
+  const record = (index: number) => view.recordNow(positions[index]!)
   for await (const { start, end, keys } of view.mailbox.keys({ uids, record })) {
     for (let index = start; index < end; index += 1) {
       const uid = uids[index]!
       const has = keys.has(uid)
       if (!has && !record(index).isHere) unseen += 1
       for (const [text, column] of texts) column.push(has ? keys.text(uid, text) : '')
-      if (!has) continue
-      const date = keys.sentAt(uid)
-      if (!Number.isNaN(date)) sentAt[index] = date
-      if (keys.isReply(uid)) isReply[index] = 1
+      if (has) {
+        const date = keys.sentAt(uid)
+        if (!Number.isNaN(date)) sentAt[index] = date
+        if (keys.isReply(uid)) isReply[index] = 1
+      }
+      if (slice.isOver()) await slice.next()
     }
-    if (often.isOver()) await often.next()
   }
   return { texts, sentAt, isReply, unseen }
 }
@@ -78,19 +77,33 @@ export function inTurn(compares: readonly Compare[]): Compare {
   }
 }
 
-/** Indexes that are put in order at once: a ms or two. */
-const runLength = 1024
-
-/** The indexes 0 to `count - 1` in the order of `compare`; what is equal stays in their own. Merges, with turns for others in between. */
-export async function sortIndexes(count: number, compare: Compare): Promise<Uint32Array> {
-  let sorted = Uint32Array.from({ length: count }, (_, index) => index)
-  let merged = new Uint32Array(count)
-  const slice = new Slice(1)
-  for (let start = 0; start < count; start += runLength) {
-    sorted.subarray(start, start + runLength).sort(compare)
+/** Of each of the messages at `positions` a number. */
+export async function numberColumn(
+  positions: readonly number[],
+  numberAt: (position: number) => number,
+  slice: Slice,
+): Promise<Float64Array> {
+  const column = new Float64Array(positions.length)
+  for (const [index, position] of positions.entries()) {
+    column[index] = numberAt(position)
     if (slice.isOver()) await slice.next()
   }
-  const often = new Slice(1024)
+  return column
+}
+
+/** Indexes that are put in order at once, between two looks. */
+const runLength = 64
+
+/** The indexes 0 to `count - 1` in the order of `compare`; what is equal stays in their own. Merges, with turns for others in between. */
+export async function sortIndexes(count: number, compare: Compare, slice: Slice): Promise<Uint32Array> {
+  let sorted = new Uint32Array(count)
+  let merged = new Uint32Array(count)
+  for (let start = 0; start < count; start += runLength) {
+    const end = Math.min(start + runLength, count)
+    for (let index = start; index < end; index += 1) sorted[index] = index
+    sorted.subarray(start, end).sort(compare)
+    if (slice.isOver()) await slice.next()
+  }
   for (let width = runLength; width < count; width *= 2) {
     for (let start = 0; start < count; start += 2 * width) {
       const middle = Math.min(start + width, count)
@@ -99,7 +112,7 @@ export async function sortIndexes(count: number, compare: Compare): Promise<Uint
       for (let at = start; at < end; at += 1) {
         const isLeft = right === end || (left < middle && compare(sorted[left]!, sorted[right]!) <= 0)
         merged[at] = isLeft ? sorted[left++]! : sorted[right++]!
-        if (often.isOver()) await often.next()
+        if (slice.isOver()) await slice.next()
       }
     }
     ;[sorted, merged] = [merged, sorted]

@@ -2,7 +2,8 @@
 
 import type { KeyText } from '../mime/order-keys.ts'
 import type { SortCriterion, SortKey } from '../proto/imap/sort.ts'
-import { byNumber, byText, type Compare, inTurn, type OrderColumns, readColumns, sortIndexes } from './order.ts'
+import { byNumber, byText, type Compare, inTurn, numberColumn, readColumns, sortIndexes } from './order.ts'
+import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
 export interface Sorted {
@@ -26,26 +27,28 @@ export async function sortPositions(
   positions: readonly number[],
   criteria: readonly SortCriterion[],
 ): Promise<Sorted> {
+  const slice = new Slice()
   const needsKeys = criteria.some(({ key }) => key === 'DATE' || textOf[key] !== undefined)
   const wanted = criteria.map(({ key }) => textOf[key]).filter((text) => text !== undefined)
-  const columns = needsKeys ? await readColumns(view, positions, wanted) : undefined
-  const compares = criteria.map(({ key, reverse }) => {
-    const compare = comparison(key, view, positions, columns)
-    return reverse ? (a: number, b: number) => compare(b, a) : compare
-  })
-  const sorted = await sortIndexes(positions.length, inTurn(compares))
-  return { positions: Array.from(sorted, (index) => positions[index]!), unseen: columns?.unseen ?? 0 }
-}
+  const columns = needsKeys ? await readColumns(view, positions, wanted, slice) : undefined
+  const compares: Compare[] = []
+  for (const { key, reverse } of criteria) {
+    const compare = await comparison(key)
+    compares.push(reverse ? (a, b) => compare(b, a) : compare)
+  }
+  const sorted = await sortIndexes(positions.length, inTurn(compares), slice)
+  const result: number[] = []
+  for (const index of sorted) {
+    result.push(positions[index]!)
+    if (slice.isOver()) await slice.next()
+  }
+  return { positions: result, unseen: columns?.unseen ?? 0 }
 
-function comparison(
-  key: SortKey,
-  view: View,
-  positions: readonly number[],
-  columns: OrderColumns | undefined,
-): Compare {
-  const text = textOf[key]
-  if (text !== undefined) return byText(columns!.texts.get(text)!)
-  if (key === 'DATE') return byNumber(columns!.sentAt)
-  const number = key === 'SIZE' ? (at: number) => view.sizeAt(at) : (at: number) => view.internalDateAt(at)
-  return byNumber(Float64Array.from(positions, number))
+  async function comparison(key: SortKey): Promise<Compare> {
+    const text = textOf[key]
+    if (text !== undefined) return byText(columns!.texts.get(text)!)
+    if (key === 'DATE') return byNumber(columns!.sentAt)
+    const numberAt = (position: number) => (key === 'SIZE' ? view.sizeAt(position) : view.internalDateAt(position))
+    return byNumber(await numberColumn(positions, numberAt, slice))
+  }
 }

@@ -26,20 +26,25 @@ export async function threadPositions(
   positions: readonly number[],
   algorithm: ThreadAlgorithm,
 ): Promise<Threads> {
+  const slice = new Slice()
   const bySubject = algorithm === 'ORDEREDSUBJECT'
-  const columns = await readColumns(view, positions, bySubject ? ['subject'] : ['messageId', 'references', 'subject'])
-  const order = await sortIndexes(positions.length, byNumber(columns.sentAt))
+  const columns = await readColumns(
+    view,
+    positions,
+    bySubject ? ['subject'] : ['messageId', 'references', 'subject'],
+    slice,
+  )
+  const order = await sortIndexes(positions.length, byNumber(columns.sentAt), slice)
   const parents = bySubject
-    ? await bySubjectAlone(columns, order)
-    : await byReferences(columns, order, algorithm === 'REFERENCES')
-  const forest = await forestOf(parents, order)
-  const roots = algorithm === 'REFS' ? await rootsByNewest(parents, order) : forest.roots
+    ? await bySubjectAlone(columns, order, slice)
+    : await byReferences(columns, order, algorithm === 'REFERENCES', slice)
+  const forest = await forestOf(parents, order, slice)
+  const roots = algorithm === 'REFS' ? await rootsByNewest(parents, order, slice) : forest.roots
   return { forest: { ...forest, roots }, parents, unseen: columns.unseen }
 }
 
 /** ORDEREDSUBJECT: all that have the subject of an earlier message are its children. */
-async function bySubjectAlone({ texts }: OrderColumns, order: Uint32Array): Promise<Int32Array> {
-  const slice = new Slice()
+async function bySubjectAlone({ texts }: OrderColumns, order: Uint32Array, slice: Slice): Promise<Int32Array> {
   const subjects = texts.get('subject')!
   const first = new Map<string, number>()
   const parents = new Int32Array(order.length).fill(none)
@@ -52,7 +57,12 @@ async function bySubjectAlone({ texts }: OrderColumns, order: Uint32Array): Prom
   return parents
 }
 
-async function byReferences(columns: OrderColumns, order: Uint32Array, mergesSubjects: boolean): Promise<Int32Array> {
+async function byReferences(
+  columns: OrderColumns,
+  order: Uint32Array,
+  mergesSubjects: boolean,
+  slice: Slice,
+): Promise<Int32Array> {
   const messages: ThreadedMessages = {
     count: order.length,
     ids: columns.texts.get('messageId')!,
@@ -60,8 +70,8 @@ async function byReferences(columns: OrderColumns, order: Uint32Array, mergesSub
     subjects: columns.texts.get('subject')!,
     isReply: columns.isReply,
   }
-  const links = await linkByReferences(messages)
-  const parents = await withoutDummies(links, messages.count)
-  if (mergesSubjects) await gatherBySubject(messages, parents, order, links.length)
+  const links = await linkByReferences(messages, slice)
+  const parents = await withoutDummies(links, messages.count, slice)
+  if (mergesSubjects) await gatherBySubject(messages, parents, order, links.length, slice)
   return parents
 }

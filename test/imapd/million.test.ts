@@ -3,35 +3,12 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { plantMessages } from '#test/store/planted.ts'
+import { watchTurns } from '../support/turns.ts'
 import { CountingClient } from './counting-client.ts'
 import { startImapd } from './support.ts'
 
 const user = 'anna@example.org'
 const count = 1_000_000
-
-/** CPU milliseconds of the longest turn of the event loop: what other work on the machine takes doesn't count. */
-function watchTurns(): { end(): number } {
-  const cpuMs = () => {
-    const { user, system } = process.threadCpuUsage()
-    return (user + system) / 1000
-  }
-  let longest = 0
-  let last = cpuMs()
-  let on = true
-  const look = () => {
-    const now = cpuMs()
-    longest = Math.max(longest, now - last)
-    last = now
-    if (on) setImmediate(look)
-  }
-  setImmediate(look)
-  return {
-    end() {
-      on = false
-      return longest
-    },
-  }
-}
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -63,6 +40,7 @@ it('is served without a stall, and with little memory', { timeout: 120_000 }, as
   await ask('STORE 1:* +FLAGS.SILENT (\\Seen)', 0)
   await ask('SEARCH UNSEEN', 1, '* SEARCH\r\n')
   await ask('UID SEARCH LARGER 1000000', 1, ` ${count}\r\n`)
+  await ask('SORT (REVERSE SIZE) UTF-8 ALL', 1, ` ${count}\r\n`)
   await ask('STORE 2,4,6:8 +FLAGS (\\Deleted)', 5)
   await ask('EXPUNGE', 6, `* 2 EXPUNGE\r\n* ${count - 5} RECENT`)
   await ask(`STORE 1:${count / 2} +FLAGS.SILENT (\\Deleted)`, 0)

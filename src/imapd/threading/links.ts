@@ -1,6 +1,6 @@
 /** Step 1 of REFERENCES: who is whose parent by the references. RFC 5256 §3 */
 
-import { Slice } from '../slice.ts'
+import type { Slice } from '../slice.ts'
 import { none, type ThreadedMessages } from './messages.ts'
 
 /** Steps of walks towards roots before others get their turn: a ms. */
@@ -10,8 +10,7 @@ const stepsAtOnce = 200_000
  * The parent of each node, or none: of the messages, and behind them of the dummies that stand for what is referred to and not among the
  * messages. There are no loops.
  */
-export async function linkByReferences({ count, ids, references }: ThreadedMessages): Promise<number[]> {
-  const slice = new Slice()
+export async function linkByReferences({ count, ids, references }: ThreadedMessages, slice: Slice): Promise<number[]> {
   const parents: number[] = []
   const nodes = new Map<string, number>()
   for (let message = 0; message < count; message += 1) {

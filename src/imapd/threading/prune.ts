@@ -1,14 +1,13 @@
 /** Steps 2 and 3 of REFERENCES: the threads without their dummies. RFC 5256 §3 */
 
-import { Slice } from '../slice.ts'
+import type { Slice } from '../slice.ts'
 import { none } from './messages.ts'
 
 /**
  * Of each message: the nearest message above it; a dummy where there is none, the messages that share it would be siblings under the root, and
  * they are at least two; else none.
  */
-export async function withoutDummies(parents: readonly number[], count: number): Promise<Int32Array> {
-  const slice = new Slice()
+export async function withoutDummies(parents: readonly number[], count: number, slice: Slice): Promise<Int32Array> {
   const pruned = new Int32Array(count).fill(none)
   // Where the way up from a dummy ends: at a message, or at the topmost dummy.
   const tops = new Int32Array(parents.length - count).fill(none)
@@ -22,6 +21,7 @@ export async function withoutDummies(parents: readonly number[], count: number):
   for (let message = 0; message < count; message += 1) {
     const top = pruned[message]!
     if (top >= count && heads[top - count] === 1) pruned[message] = none
+    if (slice.isOver()) await slice.next()
   }
   return pruned
 }

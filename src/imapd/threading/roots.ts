@@ -1,11 +1,10 @@
 /** Which thread messages belong to. */
 
-import { Slice } from '../slice.ts'
+import type { Slice } from '../slice.ts'
 import { none } from './messages.ts'
 
 /** The topmost node above each message, a dummy where that is one. `parents`: of each message a message, a dummy, or none. */
-export async function rootsOf(parents: Int32Array): Promise<Int32Array> {
-  const slice = new Slice()
+export async function rootsOf(parents: Int32Array, slice: Slice): Promise<Int32Array> {
   const roots = new Int32Array(parents.length).fill(none)
   for (let message = 0; message < parents.length; message += 1) {
     let root = message
@@ -22,9 +21,8 @@ export async function rootsOf(parents: Int32Array): Promise<Int32Array> {
 }
 
 /** Each root once, in the order of the newest message of its thread. `order`: the messages by their dates. */
-export async function rootsByNewest(parents: Int32Array, order: Uint32Array): Promise<number[]> {
-  const slice = new Slice()
-  const roots = await rootsOf(parents)
+export async function rootsByNewest(parents: Int32Array, order: Uint32Array, slice: Slice): Promise<number[]> {
+  const roots = await rootsOf(parents, slice)
   const seen = new Set<number>()
   for (let at = order.length - 1; at >= 0; at -= 1) {
     seen.add(roots[order[at]!]!)

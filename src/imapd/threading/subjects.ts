@@ -1,6 +1,6 @@
 /** Step 5 of REFERENCES: threads with the same subject become one. RFC 5256 §3 */
 
-import { Slice } from '../slice.ts'
+import type { Slice } from '../slice.ts'
 import { none, type ThreadedMessages } from './messages.ts'
 
 /**
@@ -12,8 +12,8 @@ export async function gatherBySubject(
   parents: Int32Array,
   order: Uint32Array,
   nodes: number,
+  slice: Slice,
 ): Promise<void> {
-  const slice = new Slice()
   // The children of the root, and of those that are dummies the children, which all are messages.
   const roots: number[] = []
   const children = new Map<number, number[]>()
