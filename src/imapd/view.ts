@@ -396,6 +396,14 @@ export class View {
     }
   }
 
+  /** The last MODSEQ before the first of the arrivals; that of `#list` where there are none. */
+  #beforeArrivals(): ModSeq {
+    let before = this.#since
+    for (let index = this.#counted; index < this.#list.length; index++)
+      before = Math.min(before, this.#list.addedModSeqAt(index) - 1) as ModSeq
+    return before
+  }
+
   #runs(set: MessageSet, uid: boolean): readonly IndexRun[] {
     const count = this.#exists
     if (set === savedResult) return resolveUids(this.saved, count, (position) => this.uidAt(position))
@@ -540,7 +548,7 @@ export class View {
   /** The client knows all flags as they are in `#list`. */
   #tellFlags(): void {
     this.#isBehind = this.#ghosts.count > 0 || this.#arrivals > 0
-    if (!this.#isBehind) this.#completeModSeq = this.#since
+    if (this.#ghosts.count === 0) this.#completeModSeq = this.#beforeArrivals()
     this.#modSeqsTold.clear()
     this.#modSeqsOwed = []
     this.#told = this.#list

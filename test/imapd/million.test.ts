@@ -46,6 +46,15 @@ it('is served without a stall, and with little memory', { timeout: 120_000 }, as
   await ask(`STORE 1:${count / 2} +FLAGS.SILENT (\\Deleted)`, 0)
   await ask('EXPUNGE', count / 2 + 1, `* 1 EXPUNGE\r\n* ${count / 2 - 5} RECENT`)
   await ask('FETCH 1 (UID)', 1, `* 1 FETCH (UID ${count / 2 + 6})`)
+  // What changed since: the cost is that of the changes. RFC 7162 §3.2.5
+  await ask('ENABLE QRESYNC', 2)
+  const { tail } = await client.command('STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)')
+  const [, uidValidity, modSeq] = /UIDVALIDITY (\d+) HIGHESTMODSEQ (\d+)/.exec(tail)!
+  await ask('STORE 7 +FLAGS (\\Flagged)', 1)
+  const resync = (since: string) => ask(`SELECT INBOX (QRESYNC (${uidValidity} ${since}))`, undefined, 'READ-WRITE')
+  await resync(modSeq!)
+  await ask(`UID FETCH 1:* (FLAGS) (CHANGEDSINCE ${modSeq} VANISHED)`, 1, '* 7 FETCH (UID')
+  await ask(`UID FETCH 1:* (FLAGS) (CHANGEDSINCE ${Number(modSeq) - 1} VANISHED)`, 2, '* 7 FETCH (UID')
   for (const [text, ms] of stalls) expect(ms, text).toBeLessThan(100)
   expect(heldMb() - before).toBeLessThan(100)
 })

@@ -291,3 +291,41 @@ async function filled(server: Server, octets: readonly Buffer[]): Promise<Peer> 
   await peer.command('s', 'SELECT INBOX')
   return peer
 }
+
+describe('imapflow', () => {
+  it('is told by QRESYNC what became of a mailbox since it was there', async () => {
+    await using imapd = await startImapd([user])
+    const clientOf = async () => {
+      const { host, port } = imapd
+      const auth = { user, pass: 'secret' }
+      const client = new ImapFlow({ host, port, secure: false, auth, logger: false, qresync: true })
+      await client.connect()
+      onTestFinished(() => client.close())
+      return client
+    }
+    const [here, there] = [await clientOf(), await clientOf()]
+    for (const subject of ['a', 'b', 'c', 'd', 'e']) await here.append('INBOX', `Subject: ${subject}\r\n\r\n`)
+    const before = await here.mailboxOpen('INBOX')
+    await here.mailboxClose()
+    await there.mailboxOpen('INBOX')
+    await there.messageFlagsAdd('2', ['\\Flagged'], { uid: true })
+    await there.messageDelete('3:4', { uid: true })
+
+    // It asks for what vanished with each FETCH, too.
+    const gone = new Set<number | undefined>()
+    const changed: unknown[] = []
+    here.on('expunge', ({ uid }) => gone.add(uid))
+    here.on('flags', ({ uid, flags }) => changed.push([uid, [...flags]]))
+    const { uidValidity, highestModseq } = before
+    await here.mailboxOpen('INBOX', { changedSince: String(highestModseq), uidValidity })
+    expect([...gone]).toEqual([3, 4])
+    expect(changed).toEqual([[2, ['\\Flagged']]])
+    const since = await here.fetchAll('1:*', { flags: true, uid: true }, { changedSince: highestModseq!, uid: true })
+    expect(since.map(({ uid }) => uid)).toEqual([2])
+
+    // While both are in it.
+    await there.messageDelete('5', { uid: true })
+    await here.noop()
+    expect([...gone]).toEqual([3, 4, 5])
+  })
+})

@@ -22,14 +22,17 @@ export const store = command({
     const mailbox = session.writable()
     const change = changeFor(view, mode, flags)
     const positions: number[] = []
+    const uids: Uid[] = []
     let gone = false
     const slice = new Slice()
     for (const position of view.positions(set, uid)) {
       if (view.isGhostAt(position)) gone = true
-      else positions.push(position)
+      else {
+        positions.push(position)
+        uids.push(view.uidAt(position))
+      }
       if (slice.isOver()) await slice.next()
     }
-    const uids = positions.map((position) => view.uidAt(position))
     const modified =
       unchangedSince === undefined ? none : await changeUnchanged(view, positions, change, unchangedSince as ModSeq)
     const changed = modified.size === 0 ? uids : uids.filter((each) => !modified.has(each))

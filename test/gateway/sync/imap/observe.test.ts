@@ -1,33 +1,45 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Uid } from '#src/base/ids.ts'
 import { observe } from '../../../../gateway/sync/imap/observe.ts'
+import { type RunningImapd, startImapd } from '../../../imapd/support.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 import { clientOf } from './support.ts'
 
-let dovecot: Dovecot
-beforeAll(async () => {
-  dovecot = await startDovecot({ users: { anna: 'secret' }, protocols: ['imap'] })
-})
-afterAll(() => dovecot.stop())
+const user = 'anna@example.org'
 
-const client = (...without: string[]) => clientOf(dovecot, { without })
+let dovecot: Dovecot
+let imapd: RunningImapd
+beforeAll(async () => {
+  dovecot = await startDovecot({ users: { [user]: 'secret' }, protocols: ['imap'] })
+  imapd = await startImapd([user])
+})
+afterAll(async () => {
+  await dovecot.stop()
+  await imapd.stop()
+})
+
+type Name = 'Dovecot' | 'Wherry'
+const client = (server: Name, ...without: string[]) =>
+  clientOf({ imapPort: server === 'Dovecot' ? dovecot.imapPort : imapd.port }, { user, without })
 
 const uids = (...values: number[]) => values as Uid[]
 const known = (...values: number[]) => new Set(uids(...values))
 
-describe.each([
-  ['QRESYNC', []],
-  ['CONDSTORE alone', ['QRESYNC']],
-  ['neither', ['QRESYNC', 'CONDSTORE']],
-])('a mailbox of a backend with %s', (name, without) => {
+describe.each<[server: Name, name: string, without: string[]]>([
+  ['Dovecot', 'QRESYNC', []],
+  ['Dovecot', 'CONDSTORE alone', ['QRESYNC']],
+  ['Dovecot', 'neither', ['QRESYNC', 'CONDSTORE']],
+  // Which may be somebody's backend as well.
+  ['Wherry', 'QRESYNC', []],
+])('a mailbox of %s with %s', (server, name, without) => {
   it('is told as what is there, and then as what became of it', async () => {
-    const other = await client()
+    const other = await client(server)
     const path = `box ${name}`
     await other.mailboxCreate(path)
     const put = (subject: string, ...flags: string[]) => other.append(path, `Subject: ${subject}\r\n\r\n`, flags)
     for (const subject of ['a', 'b', 'c', 'd']) await put(subject)
 
-    const ours = await client(...without)
+    const ours = await client(server, ...without)
     const first = await observe(ours, path, undefined, known())
     expect(first.there).toMatchObject({
       complete: true,
@@ -61,7 +73,7 @@ describe.each([
 })
 
 it('says that a mailbox is gone', async () => {
-  const ours = await client()
+  const ours = await client('Dovecot')
   await expect(observe(ours, 'nowhere', undefined, known())).rejects.toMatchObject({ kind: 'temporary' })
   await ours.logout()
 })
