@@ -11,6 +11,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Backend, UserBackends } from '#src/config/backends.ts'
 import type { KeptBeside } from '#src/config/options/own.ts'
 import { notePasswordUse } from '../records/kept-passwords.ts'
+import { bringAnnotations } from './annotations.ts'
 import type { Findings } from './findings.ts'
 import { bringRights, type RightsParts } from './rights.ts'
 
@@ -29,6 +30,8 @@ export interface BringRequest {
   readonly onQuota: (limits: Awaited<ReturnType<typeof getQuota>>) => void
 }
 
+const names: Readonly<Record<KeptBeside, string>> = { quota: 'quota', acl: 'rights', metadata: 'annotations' }
+
 /** Throws the signal's reason. */
 export const bring = async (request: BringRequest, findings: Findings): Promise<void> => {
   const { backends, kept, onQuota, parts, password, userId, signal } = request
@@ -41,10 +44,13 @@ export const bring = async (request: BringRequest, findings: Findings): Promise<
         if (asksQuota && knowsQuota(login.capabilities)) onQuota(await getQuota(login.connection))
         if (kept.includes('acl') && login.capabilities.has('ACL'))
           await bringRights(parts, userId, backend, login, findings)
+        if (kept.includes('metadata') && login.capabilities.has('METADATA'))
+          await bringAnnotations(parts.gateway.store, userId, backend, login, findings)
       })
     } catch (error) {
       signal.throwIfAborted()
-      findings.notGiven(`${asksQuota ? 'quota and rights' : 'rights'}: ${reasonOf(error)}`)
+      const asked = kept.filter((what) => what !== 'quota' || asksQuota).map((what) => names[what])
+      findings.notGiven(`${asked.join(' and ')}: ${reasonOf(error)}`)
     }
   }
 }

@@ -1,23 +1,20 @@
 /** Rights on mailboxes, from the lists of an old server into those here. docs/decisions/0286-quota-and-rights-of-the-old-server.md */
 import { backendUrl } from '#gateway/backend/backend-url.ts'
-import { BackendError } from '#gateway/backend/errors.ts'
 import { type AclEntryThere, getAcl } from '#gateway/backend/imap/acl.ts'
 import type { ImapLogin } from '#gateway/backend/imap/open.ts'
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
-import { BackendMemory, type KnownPair } from '#gateway/sync/imap/memory.ts'
+import type { KnownPair } from '#gateway/sync/imap/memory.ts'
 import type { AccountSource } from '#src/auth/account-source.ts'
 import { StoreError } from '#src/base/errors.ts'
-import type { MailboxId, UserId } from '#src/base/ids.ts'
+import type { UserId } from '#src/base/ids.ts'
 import type { Backend } from '#src/config/backends.ts'
 import type { AwaitedRight, AwaitedRights, AwaitedRightsDirectory } from '#src/sharing/awaited-rights.ts'
 import { aclOf, changeAclOf } from '#src/sharing/personal-acl.ts'
 import { formatRights, type Rights, storedRights } from '#src/sharing/rights.ts'
 import { negative } from '#src/store/acl-values.ts'
+import { askEach } from './each-mailbox.ts'
 import type { Findings } from './findings.ts'
 import { isModern, meaningOf, rightsHere } from './identifiers.ts'
-
-/** GETACL commands under way at the same time. */
-const atOnce = 20
 
 export interface RightsParts {
   readonly gateway: Pick<Gateway, 'store' | 'backendsOf'>
@@ -40,42 +37,22 @@ export const bringRights = async (
 ): Promise<void> => {
   const account = parts.gateway.store.account(owner)
   const url = backendUrl(backend, owner)
-  const key = `rights of ${url}`
-  const done = new Set((await account.get(key)) as readonly MailboxId[] | undefined)
-  const pairs = (await new BackendMemory(account, url).tree()).pairs.filter(({ idHere }) => !done.has(idHere))
   const wanted: Wanted[] = []
-  const asked: MailboxId[] = []
   const modern = isModern(capabilities)
   const persons = new Persons(parts, backend)
-  for (let first = 0; first < pairs.length; first += atOnce) {
-    const some = pairs.slice(first, first + atOnce)
-    const lists = await Promise.all(some.map(({ path }) => listOf(connection, path)))
-    for (const [at, list] of lists.entries()) {
-      const pair = some[at]!
-      if (list instanceof BackendError) {
-        findings.notGivenOn(pair.name, `rights: ${list.message}: ${list.serverText}`)
-        continue
-      }
-      asked.push(pair.idHere)
+  const note = await askEach(connection, {
+    account,
+    url,
+    key: `rights of ${url}`,
+    ask: (path) => getAcl(connection, path),
+    answered: async (pair, list) => {
       for (const entry of list) wanted.push(...(await wantedOf(persons, owner, backend, pair, entry, modern, findings)))
-    }
-  }
+    },
+    refused: ({ name }, error) => findings.notGivenOn(name, `rights: ${error.message}: ${error.serverText}`),
+  })
   const byUser = Map.groupBy(wanted, ({ userId }) => userId)
   for (const [userId, rights] of byUser) await give(parts, owner, userId, rights, findings)
-  if (asked.length > 0) await account.put({ [key]: [...done, ...asked] })
-}
-
-/** A refusal is an answer about this mailbox. */
-const listOf = async (
-  connection: ImapLogin['connection'],
-  path: string,
-): Promise<readonly AclEntryThere[] | BackendError> => {
-  try {
-    return await getAcl(connection, path)
-  } catch (error) {
-    if (!(error instanceof BackendError) || connection.failure !== undefined) throw error
-    return error
-  }
+  await note()
 }
 
 const wantedOf = async (

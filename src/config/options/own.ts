@@ -13,7 +13,7 @@ export interface QuietSpan {
   readonly to: number
 }
 
-const keptBeside = ['quota', 'acl'] as const
+const keptBeside = ['quota', 'acl', 'metadata'] as const
 /** What an old server has beside mail, and can be taken over. */
 export type KeptBeside = (typeof keptBeside)[number]
 
@@ -57,11 +57,11 @@ export const ownOptions = {
       default: keptBeside,
       services: ['ms_syncd'],
       reload: 'live',
-      doc: 'With auto_migrate, what is taken over from an old IMAP server beside mail: `quota`, the limits of a user for whom nothing else is said here; `acl`, the rights that users gave others on their mailboxes. What could not be is told by `msadm migrate --list`.',
+      doc: 'With auto_migrate, what is taken over from an old IMAP server beside mail: `quota`, the limits of a user for whom nothing else is said here; `acl`, the rights that users gave others on their mailboxes; `metadata`, their annotations of mailboxes. What could not be is told by `msadm migrate --list`.',
     },
     {
       type: 'list',
-      valid: 'none, or words separated by blanks: quota, acl',
+      valid: 'none, or words separated by blanks: quota, acl, metadata',
       read: (element) => {
         const words = textOf(element)
           .toLowerCase()

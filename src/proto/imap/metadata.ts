@@ -23,6 +23,10 @@ export interface SetMetadataArgs {
 
 const maxEntryChars = 255
 
+/** What an entry, in lower case, can be called: printing ASCII, no wildcards, no empty level, /private or /shared or below these. RFC 5464 §3.2 */
+export const isMetadataEntry = (entry: string): boolean =>
+  entry.length <= maxEntryChars && /^\/(?:private|shared)(?:\/[^\x00-\x1f\x7f-\uffff*%/]+)*$/.test(entry)
+
 /**
  * `[SP getmetadata-options] SP mailbox [SP getmetadata-options] SP entries CRLF`: the examples of the RFC have the options behind the mailbox, its grammar before it, and
  * clients do either.
@@ -89,12 +93,10 @@ export function readSetMetadataArgs(input: TokenReader): SetMetadataArgs {
   return { mailbox, values: new Map(pairs) }
 }
 
-/** A path below /private or /shared, also these themselves; without wildcards, empty levels and octets that are no printing ASCII. RFC 5464 §3.2 */
+/** Of these paths, in lower case. */
 function readEntry(input: TokenReader): string {
   const entry = input.astring('entry').toLowerCase()
-  const [, scope, ...levels] = entry.split('/')
-  const isPath = entry.startsWith('/') && (scope === 'private' || scope === 'shared')
-  if (!isPath || entry.length > maxEntryChars || !levels.every((level) => /^[^\x00-\x1f\x7f-\xff*%]+$/.test(level)))
+  if (!isMetadataEntry(entry))
     throw input.tokenFault('entry', `a path such as /private/comment of at most ${maxEntryChars} characters`)
   return entry
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BackendError } from '#gateway/backend/errors.ts'
+import { getMetadata } from '#gateway/backend/imap/metadata.ts'
 import { type ImapRequest, openImap } from '#gateway/backend/imap/open.ts'
 import { type OpenRequest, openMaildrop } from '#gateway/backend/pop3/open.ts'
 import { BackendProfile } from '#gateway/backend/profile.ts'
@@ -56,6 +57,31 @@ describe.each(['courier', 'cyrus'] as const)('%s', (name) => {
     }
   }
   const wrong = { credentials: { user: 'anna', secret: Buffer.from('wrong') } }
+
+  it.skipIf(name === 'courier')('tells the annotations of a mailbox, RFC 5464', async () => {
+    const { connection } = await openImap({
+      host: '127.0.0.1',
+      port: server.imapPort,
+      implicitTls: false,
+      startTls: 'never',
+      tlsVerify: false,
+      credentials: { user: 'anna', secret: Buffer.from(password) },
+      profile: new BackendProfile(),
+      log: silentLog,
+    })
+    const set = 'SETMETADATA INBOX (/private/comment "Mine, \\"quoted\\"" /shared/comment "Ours")'
+    expect((await connection.run({ words: [set] })).condition).toBe('OK')
+    const { entries, largest } = await getMetadata(connection, 'INBOX', 1000)
+    expect(Object.fromEntries(entries)).toMatchObject({
+      '/private/comment': 'Mine, "quoted"',
+      '/shared/comment': 'Ours',
+    })
+    expect(largest).toBeUndefined()
+    const small = await getMetadata(connection, 'INBOX', 5)
+    expect([small.entries.get('/private/comment'), small.entries.get('/shared/comment')]).toEqual([undefined, 'Ours'])
+    await expect(getMetadata(connection, 'INBOX.nothing', 5)).rejects.toMatchObject({ kind: 'temporary' })
+    connection.close()
+  })
 
   describe.each(['imap', 'pop3'] as const)('%s', (protocol) => {
     // Courier lets who fails wait for five seconds.

@@ -16,14 +16,17 @@ import { limitsOf } from '#src/server/quota-limits.ts'
 import { AwaitedRightsDirectory } from '#src/sharing/awaited-rights.ts'
 import { aclOf, deleteAcl } from '#src/sharing/personal-acl.ts'
 import { formatRights } from '#src/sharing/rights.ts'
+import { metadataOf, putMetadata } from '#src/store/metadata.ts'
 import { gatewayScene } from '#test/gateway/ms_syncd/support.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
 
 const extra = `
 mail_plugins = $mail_plugins quota acl
+mail_attribute_dict = file:%h/attributes
 protocol imap {
   mail_plugins = $mail_plugins imap_quota imap_acl
+  imap_metadata = yes
 }
 plugin {
   quota = count:User quota
@@ -49,6 +52,9 @@ beforeAll(async () => {
     'SETACL Sent anyone lr',
     'SETACL Sent $staff lr',
     'SETACL Sent other@elsewhere.example lr',
+    'SETMETADATA Projects (/private/comment "Mine" /shared/comment "Ours" /private/vendor/kolab/color "FF0000")',
+    `SETMETADATA Projects (/private/large "${'x'.repeat(20_000)}")`,
+    'SETMETADATA Sent (/shared/comment "Gone out")',
   ])
     await joe.command(command)
 })
@@ -171,6 +177,30 @@ it('gives the rights of users who are here, and those of others when they come; 
     return isTold(given) && !isTold(notGiven)
   })
   await at.until(async () => (await at.awaited()).filter((name) => name.endsWith('.json')).length === 1)
+})
+
+it('gives annotations, and leaves what is said here already', async () => {
+  const at = await syncd()
+  await at.move('joe')
+  const account = at.store.account(idOf('joe'))
+  const of = async (name: string) => {
+    const id = (await account.findId(name))!
+    return { place: 'here', id } as const
+  }
+  expect(Object.fromEntries(await metadataOf(account, await of('Projects')))).toEqual({
+    '/private/comment': 'Mine',
+    '/shared/comment': 'Ours',
+    '/private/vendor/kolab/color': 'FF0000',
+  })
+  const { given, notGiven } = (await at.record('joe')).beside!
+  expect(given).toContain('annotations: 4 of 2 mailboxes')
+  expect(notGiven).toContain('annotations: one of 20000 octets; here they have at most 16384 ("Projects")')
+  await putMetadata(account, await of('Sent'), new Map([['/shared/comment', undefined]]))
+  await at.gateway.migrate(
+    { userId: idOf('joe'), given: 'joe', account: { properties: [], by: 'operator' } },
+    Buffer.from('secret'),
+  )
+  expect((await metadataOf(account, await of('Sent'))).size).toBe(0)
 })
 
 it('gives the quota, unless something else is said here', async () => {
