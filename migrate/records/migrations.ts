@@ -167,12 +167,38 @@ export class Migrations implements Extension {
     const sealed = password === undefined ? undefined : this.#passwords.keep(userId, password)
     await this.records.change(userId, (was) => {
       if (password !== undefined) this.#passwords.kept(userId)
-      const now = this.#clock.now()
-      const waiting = { begun: now, state: 'waiting', since: now, counts: nothingCounted } as const
       // Who was given back to the old server is moved anew.
-      const before = was?.state === 'rolled-back' ? { ...was, ...waiting } : (was ?? waiting)
+      const before = was === undefined || was.state === 'rolled-back' ? this.#anew(was) : was
       const secret = sealed === undefined ? {} : { secret: sealed }
       return { ...before, userId, given, wave, account: { properties, by: 'operator' }, ...secret }
+    })
+  }
+
+  /** Who was given back to the old server is moved once more. Answers false: he was not, or is already. */
+  async moveAgain(userId: UserId): Promise<boolean> {
+    let isAgain = false
+    await this.records.change(userId, (was) => {
+      isAgain = was?.state === 'rolled-back'
+      return isAgain ? ({ ...was, ...this.#anew(was) } as MigrationRecord) : was
+    })
+    return isAgain
+  }
+
+  #anew<R extends Partial<MigrationRecord>>(was: R | undefined) {
+    const now = this.#clock.now()
+    return { ...was, begun: now, state: 'waiting', since: now, counts: nothingCounted } as const
+  }
+
+  /** Its wave goes on without it. Who is here has nothing to wait for any more; who is not begins at his next login, or when an operator says so. */
+  async leaveWave(userId: UserId, wave: string): Promise<void> {
+    await this.records.change(userId, (was) => {
+      if (was?.wave !== wave) return was
+      const { wave: _, ...left } = was
+      const why = `an operator took the user out of the wave ${wave}`
+      if (left.state === 'migrated') return this.#journal.closed(left, why)
+      if (isOver(left)) return left
+      const rests = left.state === 'pulled' ? left : this.#journal.to(left, 'waiting', `${why}; ${needsPassword}`)
+      return this.#journal.withoutSecret(rests, why)
     })
   }
 

@@ -127,6 +127,10 @@ const carryOut = async (waves: Waves, asked: Asked): Promise<unknown> => {
       return await waves.resume(name)
     case 'priority':
       return await waves.priority(name, textsOf(asked.userIds), Number(asked.priority))
+    case 'retry':
+      return await waves.retry(name, textsOf(asked.userIds))
+    case 'remove':
+      return await waves.remove(name, textsOf(asked.userIds))
     case 'limits':
       return await waves.limits(name, limitsOf(asked.limits))
     case 'status':

@@ -64,6 +64,10 @@ export class LiveWave {
     return this.#order
   }
 
+  isMember(userId: UserId): boolean {
+    return this.#wave.members.some((member) => member.userId === userId)
+  }
+
   notesOf(userId: UserId): Notes {
     return this.#notes.get(userId) ?? { userId }
   }
@@ -108,6 +112,12 @@ export class LiveWave {
   /** Throws StoreError. */
   async note(userId: UserId, changes: NotesChange): Promise<void> {
     this.#notes.set(userId, await this.#parts.notes.change(userId, changes))
+  }
+
+  /** Of somebody who is no member any more. Throws StoreError. */
+  async forget(userId: UserId): Promise<void> {
+    for (const known of [this.#notes, this.#records, this.#faults]) known.delete(userId)
+    await this.#parts.notes.forget(userId)
   }
 
   /** Durable when it resolves. Throws StoreError. */

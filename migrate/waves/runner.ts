@@ -64,6 +64,11 @@ export class WaveRunner {
     this.wake()
   }
 
+  /** What a member failed for does not count any more. */
+  retry(userId: UserId): void {
+    this.#retries.delete(userId)
+  }
+
   /** The wave has changed: does what there is to do now. */
   wake(): void {
     this.#woken.resolve()

@@ -7,6 +7,7 @@ import type {
   WaveMember,
   WaveMemberRequest,
   WaveSummary,
+  WaveVerdict,
 } from '#src/auth/ms-syncd-waves.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Migrations } from '../records/migrations.ts'
@@ -124,7 +125,7 @@ export class Waves {
     for (const userId of userIds) {
       const record = await this.#parts.records.find(userId as UserId)
       if (record?.wave !== undefined && record.wave !== name)
-        faults.push([userId, `is in the wave ${record.wave} already`])
+        faults.push([userId, `is in the wave ${record.wave} already, until ${leavesBy(record.wave, userId)}`])
       else if (wave?.cutOver !== undefined && !members.has(userId))
         faults.push([userId, `is not in the wave ${name}, which is cut over: create another one`])
       else if (record?.state === 'closed') faults.push([userId, 'was moved already, and is closed'])
@@ -238,6 +239,75 @@ export class Waves {
       const changed = (member: Member) => (named.has(member.userId) ? { ...member, priority } : member)
       await runner.live.change({ members: members.map(changed) })
       runner.wake()
+    })
+  }
+
+  /** Moves members again. */
+  retry(name: string, userIds: readonly string[]): Promise<WaveAnswers['members']> {
+    return this.#members(name, userIds, async (runner, userId) => {
+      const { live } = runner
+      const { migrations } = this.#parts
+      if (!live.isMember(userId)) return { outcome: 'refused', text: `is not in the wave ${name}` }
+      const record = await live.refreshRecord(userId)
+      if (record === undefined) return { outcome: 'refused', text: live.failureOf(userId) ?? 'is not known' }
+      if (record.state === 'rolling-back')
+        return {
+          outcome: 'refused',
+          text: 'is being given back: msadm rollback goes on with it, or ends it (--cancel)',
+        }
+      if (record.state === 'paused') return { outcome: 'refused', text: 'is paused: msadm migrate --resume' }
+      if (live.wave.closed !== undefined && (record.state === 'rolled-back' || !live.isHere(userId)))
+        return { outcome: 'refused', text: `can be moved by another wave, once ${leavesBy(name, userId)}` }
+      const isAgain = await migrations.moveAgain(userId)
+      if (!isAgain && live.isHere(userId)) return { outcome: 'nothing', text: 'is here already' }
+      if (!isAgain && live.notesOf(userId).pass === undefined)
+        return { outcome: 'nothing', text: whenPulled(live.wave) }
+      runner.retry(userId)
+      await live.note(userId, { pass: undefined, ...(isAgain ? { pulled: undefined, places: undefined } : {}) })
+      const next = await live.refreshRecord(userId)
+      const canLogIn = next !== undefined && (await migrations.canLogIn(next))
+      const lacking = canLogIn ? '' : `; the password is not kept: give it by msadm wave create ${name} -f`
+      return { outcome: 'done', text: `${whenPulled(live.wave)}${lacking}` }
+    })
+  }
+
+  /** Takes members out: what runs is stopped, what was kept is destroyed. */
+  remove(name: string, userIds: readonly string[]): Promise<WaveAnswers['members']> {
+    return this.#members(name, userIds, async (runner, userId) => {
+      const { live, running } = runner
+      const { migrations, records, work } = this.#parts
+      const record = await records.find(userId).catch(() => undefined)
+      if (record?.state === 'rolling-back' && record.wave === live.wave.name)
+        return {
+          outcome: 'refused',
+          text: 'is being given back: msadm rollback goes on with it, or ends it (--cancel)',
+        }
+      const isMember = live.isMember(userId)
+      // From the list first: nobody begins with it any more. What is left when this ends here is done by the same command.
+      if (isMember) await live.change({ members: live.wave.members.filter((member) => member.userId !== userId) })
+      if (isMember || record?.wave === live.wave.name) {
+        work.stop(userId, `an operator took the user out of the wave ${name}`)
+        await running.get(userId)?.done
+        runner.retry(userId)
+        await migrations.leaveWave(userId, live.wave.name)
+        await live.forget(userId)
+        return { outcome: 'done', text: 'is taken out' }
+      }
+      return { outcome: 'nothing', text: 'is not in it' }
+    })
+  }
+
+  #members(
+    name: string,
+    userIds: readonly string[],
+    each: (runner: WaveRunner, userId: UserId) => Promise<Omit<WaveVerdict, 'userId'>>,
+  ): Promise<WaveAnswers['members']> {
+    return this.#inTurn(async () => {
+      const runner = await this.#find(name)
+      const verdicts: WaveVerdict[] = []
+      for (const userId of new Set(userIds)) verdicts.push({ userId, ...(await each(runner, userId as UserId)) })
+      runner.wake()
+      return { ok: true, wave: await this.#summary(runner), verdicts }
     })
   }
 
@@ -366,6 +436,15 @@ export class Waves {
 
 const noWave = (name: string): WaveRefused =>
   new WaveRefused(`there is no wave ${name}; msadm wave list shows those that there are`)
+
+const leavesBy = (wave: string, userId: string): string => `msadm wave remove ${wave} ${userId} has taken the user out`
+
+const whenPulled = ({ name, task, isPaused }: Wave): string =>
+  task === undefined
+    ? `is pulled by the next msadm wave start ${name}`
+    : isPaused
+      ? `is pulled when msadm wave resume ${name} goes on`
+      : 'is pulled in turn'
 
 const nextOf = (from: number, length: number) => (from + pageLength < length ? { next: from + pageLength } : {})
 

@@ -40,6 +40,8 @@ export type WaveRequest = { readonly type: 'wave' } & (
   | { readonly verb: 'cutover'; readonly name: string; readonly closing?: number; readonly everyMs?: number }
   | { readonly verb: 'pause' | 'resume'; readonly name: string }
   | { readonly verb: 'priority'; readonly name: string; readonly priority: number; readonly userIds: readonly string[] }
+  /** Members are moved again, or taken out. */
+  | { readonly verb: 'retry' | 'remove'; readonly name: string; readonly userIds: readonly string[] }
   | { readonly verb: 'limits'; readonly name: string; readonly limits: WaveLimitsRequest }
   | { readonly verb: 'status'; readonly name: string; readonly from?: number }
   | { readonly verb: 'stragglers'; readonly name: string; readonly from?: number }
@@ -125,6 +127,13 @@ export type WaveStraggler = {
   readonly subject: string
 }
 
+/** What became of a member. `text` is for the operator, behind the user id. */
+export type WaveVerdict = {
+  readonly userId: string
+  readonly outcome: 'done' | 'nothing' | 'refused'
+  readonly text: string
+}
+
 export type WaveAnswers = {
   readonly list: { readonly ok: true; readonly waves: readonly WaveSummary[]; readonly damaged: readonly string[] }
   readonly check: { readonly ok: true; readonly faults: readonly (readonly [userId: string, text: string])[] }
@@ -150,6 +159,7 @@ export type WaveAnswers = {
     readonly more: number
     readonly next?: number
   }
-  /** Of whatever changes a wave. */
+  readonly members: { readonly ok: true; readonly wave: WaveSummary; readonly verdicts: readonly WaveVerdict[] }
+  /** Of whatever else changes a wave. */
   readonly changed: { readonly ok: true; readonly wave: WaveSummary }
 }

@@ -72,6 +72,13 @@ it('somebody with another password in the file is pulled by the next start', asy
   await done('create', 'first', '-f', mended)
   await done('start', 'first', '-w', '-q')
   expect(await statesOf()).toEqual({ migrated: 10, 'left-out': 2 })
+  const userId = `${user}@${domain}`
+  expect((await done('retry', 'first', userId)).out).toBe(`${userId} is here already\n`)
+  expect((await done('remove', 'first', 'x@y.example')).out).toBe('x@y.example is not in it\n')
+  expect(await stage.wave('retry', 'first', 'x@y.example')).toMatchObject({
+    status: 1,
+    err: expect.stringContaining('x@y.example is not in the wave first'),
+  })
 })
 
 it('behind the cutover what still arrives there is delivered here once, its sender is told, and nothing is kept behind the closing date', async () => {

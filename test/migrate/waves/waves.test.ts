@@ -192,6 +192,88 @@ it("a record that can not be read is its member's trouble alone, behind a restar
   expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 2, unknown: 1 } })
 })
 
+it('moves who was given back once more, when he is named', async () => {
+  const { waves, migrations, reaches, record, order } = await stage()
+  const verdictOf = async (name: string) => (await waves.retry('first', [idOf(name)])).verdicts[0]!
+  await waves.add(
+    'first',
+    ['anna', 'bert'].map((name) => memberOf(name)),
+  )
+  await waves.begin('first', 'pull')
+  await reaches(isIdle)
+  await migrations.rolledBack(idOf('anna'))
+  await waves.begin('first', 'pull')
+  await reaches(isIdle)
+  expect(await record('anna')).toMatchObject({ state: 'rolled-back' })
+  expect(await verdictOf('anna')).toEqual({
+    userId: idOf('anna'),
+    outcome: 'done',
+    text: expect.stringMatching(/next msadm wave start first; the password is not kept/),
+  })
+  expect(await record('anna')).toMatchObject({ state: 'waiting', atOldServer: true, counts: { here: 0 } })
+  expect((await verdictOf('anna')).outcome).toBe('nothing')
+  expect(await waves.add('first', [memberOf('anna')])).toMatchObject({ known: 1 })
+  order.length = 0
+  await waves.begin('first', 'pull')
+  expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 2 }, failed: 0 })
+  expect(order).toEqual(['anna'])
+  expect((await record('anna'))?.atOldServer).toBeUndefined()
+  expect(await verdictOf('anna')).toMatchObject({ outcome: 'nothing', text: 'is here already' })
+  expect((await verdictOf('carl')).outcome).toBe('refused')
+  await migrations.rollingBack(idOf('bert'))
+  expect(await verdictOf('bert')).toMatchObject({ outcome: 'refused', text: expect.stringContaining('--cancel') })
+})
+
+it('a member that failed is tried at once when it is named, while the wave pulls', async () => {
+  const { backend, waves, reaches, pass } = await stage()
+  backend.options.password = 'mended'
+  await waves.add('first', [memberOf('anna', 'mended'), memberOf('bert')])
+  // Somebody is pulled for as long as this takes.
+  let isSlow = true
+  backend.on('RETR', (_, usual) => (isSlow ? '' : usual()))
+  await waves.begin('first', 'pull')
+  await reaches(({ failed }) => failed === 1)
+  await waves.add('first', [memberOf('bert', 'mended')])
+  const { verdicts } = await waves.retry('first', [idOf('bert')])
+  expect(verdicts).toMatchObject([{ outcome: 'done', text: 'is pulled in turn' }])
+  expect(await pass('bert')).toBeUndefined()
+  isSlow = false
+  backend.options.password = 'mended'
+  expect(await reaches(isIdle)).toMatchObject({ states: { migrated: 2 }, failed: 0 })
+})
+
+it('takes members out, whatever becomes of them just now; another wave may have them', async () => {
+  const { backend, migrations, waves, reaches, record, order } = await stage()
+  const names = ['anna', 'bert', 'carl', 'dora']
+  await waves.add(
+    'first',
+    names.map((name) => memberOf(name)),
+  )
+  await waves.limits('first', { atOnce: 1 })
+  await waves.begin('first', 'pull', { first: 1 })
+  await reaches(({ state }) => state === 'paused')
+  await migrations.rolledBack(idOf('dora'))
+  backend.on('RETR', (_, usual) => (order.at(-1) === 'bert' ? '' : usual()))
+  await waves.resume('first')
+  await reaches(({ running }) => running === 1 && order.at(-1) === 'bert')
+  const { verdicts, wave } = await waves.remove('first', names.map(idOf))
+  expect(verdicts.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'done', 'done'])
+  expect(wave).toMatchObject({ members: 0, running: 0 })
+  const records = await Promise.all(names.map(async (name) => (await record(name))!))
+  expect(records.map(({ state, wave: of, secret }) => [state, of, secret])).toEqual([
+    ['closed', undefined, undefined],
+    ['waiting', undefined, undefined],
+    ['waiting', undefined, undefined],
+    ['rolled-back', undefined, undefined],
+  ])
+  const again = await waves.remove('first', names.map(idOf))
+  expect(again.verdicts.map(({ outcome }) => outcome)).toEqual(Array(4).fill('nothing'))
+  await waves.add('second', [memberOf('carl'), memberOf('dora')])
+  await expect(waves.add('first', [memberOf('carl')])).rejects.toThrow(/msadm wave remove second carl@/)
+  await waves.begin('second', 'pull')
+  await reaches(() => order.includes('dora'))
+})
+
 it('asks the ms_syncd that has a wave, whichever is asked, and says whom to ask where that is not reached', async () => {
   const { directory, scene, accounts, migrations } = await stage()
   const asked: unknown[][] = []

@@ -1,4 +1,4 @@
-import type { WaveSummary } from '../../../auth/ms-syncd-waves.ts'
+import type { WaveSummary, WaveVerdict } from '../../../auth/ms-syncd-waves.ts'
 import { systemClock } from '../../../base/clock.ts'
 import type { EventBus } from '../../../events/types.ts'
 import { connected } from '../../event-bus.ts'
@@ -64,6 +64,22 @@ const change = (
   run: async (call) => showSummary((await ask(call.bus, request(call))).wave, call.context),
 })
 
+/** Of users that are named; throws CommandError when one was refused. */
+const members = (verb: 'retry' | 'remove'): Verb => ({
+  takes: [],
+  words: 'userid ...',
+  run: async ({ bus, name, words, context }) => {
+    if (words.length === 0) throw new UsageError(`userids are needed, for example: ${verb} first joe@example.org`)
+    const userIds = words.map((user) => canonical(user, context))
+    const { verdicts } = await ask(bus, { type: 'wave', verb, name, userIds })
+    const said = ({ userId, text }: WaveVerdict) => `${userId} ${text}`
+    for (const verdict of verdicts)
+      if (context.json || verdict.outcome !== 'refused') context.print(said(verdict), verdict)
+    const refused = verdicts.filter(({ outcome }) => outcome === 'refused')
+    if (refused.length > 0) throw new CommandError(refused.map(said).join('\n'))
+  },
+})
+
 const show = (takes: readonly Switch[], run: Verb['run']): Verb => ({ takes, run })
 
 /** Throws CommandError when somebody failed. */
@@ -98,6 +114,8 @@ const verbs: Readonly<Record<string, Verb>> = {
       throw new UsageError('a number and userids are needed, for example: priority first 10 joe@example.org')
     return { type: 'wave', verb: 'priority', name, priority, userIds: users.map((user) => canonical(user, context)) }
   }),
+  retry: members('retry'),
+  remove: members('remove'),
   limits: change(['n', 'host', 'account'], undefined, ({ name, values: { n, host, account } }) => {
     if (n === undefined && host === undefined && account === undefined)
       throw new UsageError('one of -n, --host and --account is needed')
@@ -148,6 +166,8 @@ export const wave: Command = {
   start NAME            pulls all mail, and makes the accounts; again: those who failed
   pause, resume NAME    pulls that run are stopped, and go on where they were
   priority NAME NUMBER userid ...   higher ones come first; 0 at first
+  retry NAME userid ...    moves users again who were given back to the old server (msadm rollback), or failed: at once where the wave pulls, else by the next start
+  remove NAME userid ...   takes users out of the wave: a pull is stopped, what was kept for it is destroyed, and another wave may have them; who is here stays so
   limits NAME           see below
   delta NAME            pulls what has come since
   cutover NAME          the last pull; then the accounts are closed, and the passwords for the old server are destroyed

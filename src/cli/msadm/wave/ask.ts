@@ -12,6 +12,8 @@ interface AnswerOf {
   readonly plan: WaveAnswers['plan']
   readonly status: WaveAnswers['status']
   readonly stragglers: WaveAnswers['stragglers']
+  readonly retry: WaveAnswers['members']
+  readonly remove: WaveAnswers['members']
 }
 type Verb = WaveRequest['verb']
 /** Those that change a wave. */
