@@ -40,7 +40,6 @@ it('is served without a stall, and with little memory', { timeout: 120_000 }, as
   await ask('STORE 1:* +FLAGS.SILENT (\\Seen)', 0)
   await ask('SEARCH UNSEEN', 1, '* SEARCH\r\n')
   await ask('UID SEARCH LARGER 1000000', 1, ` ${count}\r\n`)
-  await ask('SORT (REVERSE SIZE) UTF-8 ALL', 1, ` ${count}\r\n`)
   await ask('STORE 2,4,6:8 +FLAGS (\\Deleted)', 5)
   await ask('EXPUNGE', 6, `* 2 EXPUNGE\r\n* ${count - 5} RECENT`)
   await ask(`STORE 1:${count / 2} +FLAGS.SILENT (\\Deleted)`, 0)
