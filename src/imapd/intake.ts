@@ -16,6 +16,8 @@ import type { Upload } from './upload.ts'
 /** Of one command. */
 const maxMessages = 100_000
 
+const nothing: Addition = { octets: 0, messages: 0 }
+
 export class Intake {
   readonly #session: Session
   readonly #target: Target
@@ -25,13 +27,18 @@ export class Intake {
   #octets = 0
   #messages = 0
   /** There was room for this. */
-  #checked: Addition = { octets: 0, messages: 0 }
+  #checked = nothing
+  readonly #freed: Addition
   /** The message that comes. */
   #sink: MessageSink | undefined
   #sizeOctets = 0
 
-  /** `delivery`: one to the target's mailbox. `upload`: what follows the text, if anything does. */
-  constructor(session: Session, target: Target, delivery: Delivery, upload: Upload | undefined) {
+  /**
+   * `delivery`: one to the target's mailbox. `upload`: what follows the text, if anything does. `freed`: what goes when the messages are there, which
+   * counts for the quota.
+   */
+  constructor(session: Session, target: Target, delivery: Delivery, upload: Upload | undefined, freed = nothing) {
+    this.#freed = freed
     this.#session = session
     this.#target = target
     this.#delivery = delivery
@@ -66,8 +73,7 @@ export class Intake {
 
   /** The UIDs in the order of the messages. Throws StoreError. */
   async commit(): Promise<readonly Uid[]> {
-    const addition = { octets: this.#octets, messages: this.#messages }
-    const delivered = await this.#target.adding(addition, () => this.#delivery.commit())
+    const delivered = await this.#target.adding(this.#net(), () => this.#delivery.commit())
     return delivered.map((one) => {
       if (!('uid' in one)) throw new Error('a message without origin was not taken')
       return one.uid
@@ -134,7 +140,14 @@ export class Intake {
     const { octets: octetsChecked, messages } = this.#checked
     if (this.#octets <= 2 * octetsChecked && this.#messages <= 2 * messages) return
     this.#checked = { octets: this.#octets, messages: this.#messages }
-    await this.#target.checkRoom(this.#checked)
+    await this.#target.checkRoom(this.#net())
+  }
+
+  #net(): Addition {
+    return {
+      octets: Math.max(0, this.#octets - this.#freed.octets),
+      messages: Math.max(0, this.#messages - this.#freed.messages),
+    }
   }
 
   async #end(): Promise<void> {

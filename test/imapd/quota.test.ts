@@ -55,6 +55,23 @@ describe('QUOTA', () => {
     expect(await usage(peer)).toBe('* QUOTA user/anna@example.org ()')
   })
 
+  it('QUO-01: all messages of one APPEND count together, and of REPLACE what is more (RFC 8508 §3.4)', async () => {
+    await using imapd = await startImapd([anna], { quota_limit: 10 })
+    const peer = await enter(imapd)
+    await peer.command('s', 'SELECT INBOX')
+    const append = (...sizes: number[]) => sizes.map((octets) => ` {${octets}+}\r\n${message(octets)}`).join('')
+    expect((await peer.command('a', `APPEND INBOX${append(6000, 2000, 3000)}`)).at(-1)).toMatch(/^a NO \[OVERQUOTA\]/)
+    // Said where the client still waits to be asked for it.
+    const early = await peer.command('b', `APPEND INBOX${append(6000)} {9000+}\r\n${message(9000)} {10}`)
+    expect(early.at(-1)).toMatch(/^b NO \[OVERQUOTA\]/)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 0 10)')
+    expect((await peer.command('c', `APPEND INBOX${append(6000, 2000)}`)).at(-1)).toMatch(/^c OK/)
+    expect((await peer.command('d', `APPEND INBOX${append(7000)}`)).at(-1)).toMatch(/^d NO \[OVERQUOTA\]/)
+    expect((await peer.command('e', `REPLACE 1 INBOX${append(7000)}`)).at(-1)).toMatch(/^e OK/)
+    expect((await peer.command('f', `REPLACE * INBOX${append(9000)}`)).at(-1)).toMatch(/^f NO \[OVERQUOTA\]/)
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 9 10)')
+  })
+
   it('is nobody else’s business, and whether there is such a user neither', async () => {
     await using imapd = await startImapd([anna, 'boris@example.org'])
     const peer = await enter(imapd, 'boris@example.org')

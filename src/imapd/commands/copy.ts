@@ -74,7 +74,7 @@ const keptBy =
  * UIDs of the set. Throws when a sequence number is that of a message which is gone without the client's knowing: all or nothing. RFC 2180
  * §4.4; a UID of such a message is passed over. RFC 3501 §6.4.8
  */
-async function livingUids(session: Session, set: MessageSet, uid: boolean): Promise<readonly Uid[]> {
+export async function livingUids(session: Session, set: MessageSet, uid: boolean): Promise<readonly Uid[]> {
   const { view } = session
   const uids: Uid[] = []
   const slice = new Slice()

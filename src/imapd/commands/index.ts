@@ -28,6 +28,7 @@ import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
 import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
+import { replace } from './replace.ts'
 import { resetkey } from './resetkey.ts'
 import { search } from './search.ts'
 import { examine, select } from './select.ts'
@@ -76,6 +77,7 @@ const rows: readonly Command[] = [
   namespace,
   noop,
   rename,
+  replace,
   resetkey,
   search,
   select,

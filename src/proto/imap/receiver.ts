@@ -63,7 +63,10 @@ const binaryRefusal: Refusal = {
 }
 
 /** Commands that bring messages, and how many arguments stand before the first: the last of them is a mailbox, which may be a literal too. */
-const argumentsBeforeMessage: ReadonlyMap<string, number> = new Map([['APPEND', 1]])
+const argumentsBeforeMessage: ReadonlyMap<string, number> = new Map([
+  ['APPEND', 1],
+  ['REPLACE', 2],
+])
 
 export class CommandReceiver {
   /** May be replaced at any time: the next octets are judged by it. */
