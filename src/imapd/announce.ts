@@ -6,7 +6,8 @@ import { formatVanished } from '../proto/imap/vanished.ts'
 import type { Output } from '../server/output.ts'
 import type { Flag } from '../store/types.ts'
 import { joinRanges } from '../store/uid-set.ts'
-import type { Enabled } from './enabled.ts'
+import type { Searching } from './search.ts'
+import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
 import type { Expunged, View } from './view.ts'
 
@@ -17,18 +18,22 @@ export interface Manner {
   readonly mayExpunge: boolean
   /** Adds UID to FETCH responses. */
   readonly withUid: boolean
-  readonly enabled: Enabled
 }
 
 /**
  * Writes all that the client doesn't know yet, as fast as it reads. The view stands still meanwhile, whatever happens to the mailbox:
  * only its own session, which waits here, moves it.
  */
-export async function announce(view: View, output: Output, { mayExpunge, withUid, enabled }: Manner): Promise<void> {
+export async function announce(
+  session: Searching & Pick<Session, 'enabled'>,
+  { mayExpunge, withUid }: Manner,
+): Promise<void> {
+  const { view, output, enabled } = session
   const withModSeqs = enabled.has('CONDSTORE')
   const wasBehind = view.isBehind
   const news = await view.announcements(mayExpunge, withModSeqs)
   const slice = new Slice()
+  await view.contexts.tellExpunged(session, news.expunged)
   if (enabled.has('QRESYNC')) await writeVanished(news.expunged, output)
   else
     for (const { number } of news.expunged) {
@@ -53,6 +58,7 @@ export async function announce(view: View, output: Output, { mayExpunge, withUid
     await output.flow()
     if (slice.isOver()) await slice.next()
   }
+  await view.contexts.tellChanged(session)
   // So that the client takes no MODSEQ of a FETCH for the state that it knows, nor lags behind for good. RFC 7162 §3.2, §6
   if (withModSeqs && (view.isBehind || wasBehind || news.expunged.length > 0)) writeHighestModSeq(view, output)
 }

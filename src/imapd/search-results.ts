@@ -10,7 +10,7 @@ import { Slice } from './slice.ts'
 import type { View } from './view.ts'
 
 /** Writes pieces of a response as fast as the client reads, and lets everybody else run in between. */
-export async function writePieces({ output }: Session, pieces: Iterable<string>): Promise<void> {
+export async function writePieces({ output }: Pick<Session, 'output'>, pieces: Iterable<string>): Promise<void> {
   const slice = new Slice(1)
   for (const piece of pieces) {
     output.write(piece)
@@ -58,8 +58,8 @@ export async function giveResults(
     const isWhole = words.has('ALL') || words.has('COUNT') || !(words.has('MIN') || words.has('MAX') || partial)
     const kept = isWhole ? positions : [...(part ?? []), min, max].filter((position) => position !== undefined)
     view.saved = await uidsOf(view, kept)
-    if (words.size === 1 && partial === undefined) return
   }
+  if (partial === undefined && !tellsOf.some((word) => words.has(word))) return
   const data = {
     min: min === undefined ? undefined : numberAt(min),
     max: max === undefined ? undefined : numberAt(max),
@@ -70,6 +70,9 @@ export async function giveResults(
   }
   await writePieces(session, formatEsearch(tag, uid, data))
 }
+
+/** With none of these there is nothing to tell. RFC 5182 §1 */
+const tellsOf = ['ALL', 'COUNT', 'MAX', 'MIN'] as const
 
 /** Those that the answer speaks of. */
 function toldOf(
@@ -112,3 +115,7 @@ export const notLookedInto = (messages: number): string =>
   messages === 1
     ? '1 message has not come from the old server yet and was not looked into'
     : `${messages} messages have not come from the old server yet and were not looked into`
+
+/** The search is answered, and its results are not followed. RFC 5267 §4.3.1 */
+export const refuseUpdate = (session: Session, tag: string): void =>
+  session.untagged('NO', 'Results are not updated', `NOUPDATE "${tag}"`)

@@ -6,7 +6,13 @@
 import { charsetNames, decodeCharset, decodeUnlabelled, isKnownCharset } from '../mime/charset.ts'
 import { fold } from '../mime/fold.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
-import { type IndexRun, resolveSequenceNumbers, resolveUids, savedResult } from '../proto/imap/sequence-set.ts'
+import {
+  type IndexRun,
+  indexesOf,
+  resolveSequenceNumbers,
+  resolveUids,
+  savedResult,
+} from '../proto/imap/sequence-set.ts'
 import { type HeaderTexts, isInSummaries } from '../store/header-texts.ts'
 import type { MessageRecord } from '../store/types.ts'
 import { keptAlive } from './keep-alive.ts'
@@ -49,19 +55,28 @@ export function requireCharset(charset: string): void {
 /** Between signs of life, which also show whether the client is still there. */
 const signMs = 10_000
 
-type Searching = Pick<Session, 'view' | 'services' | 'connection' | 'output' | 'untagged'>
+export type Searching = Pick<Session, 'view' | 'services' | 'connection' | 'output' | 'untagged' | 'log'>
 
-/** `charset` (upper case, known) is that of the key's texts. Throws ConnectionLost when the client went away, StoreError. */
-export function findMatches(session: Searching, key: SearchKey, charset: string | undefined): Promise<Matches> {
+/**
+ * `charset` (upper case, known) is that of the key's texts; `among`: positions, ascending, of all messages unless given. Throws ConnectionLost when the client went away,
+ * StoreError.
+ */
+export function findMatches(
+  session: Searching,
+  key: SearchKey,
+  charset: string | undefined,
+  among: Iterable<number> = indexesOf([{ start: 0, end: session.view.exists }]),
+): Promise<Matches> {
   const progress = { looked: 0 }
   const text = () => `Searched ${Math.floor((100 * progress.looked) / session.view.exists)}% of the messages`
-  return keptAlive(session, signMs, text, find(session, key, charset, progress))
+  return keptAlive(session, signMs, text, find(session, key, charset, among, progress))
 }
 
 async function find(
   { view, services, connection: { signal } }: Searching,
   key: SearchKey,
   charset: string | undefined,
+  among: Iterable<number>,
   progress: { looked: number },
 ): Promise<Matches> {
   const asked: Asked = { names: new Set(), texts: new Set() }
@@ -75,7 +90,7 @@ async function find(
     open = []
   }
   // Nothing renumbers the view while its session is in a command.
-  for (let position = 0; position < view.exists; position++) {
+  for (const position of among) {
     const atOnce = test(position, unread)
     if (atOnce === true) found.push(position)
     else if (atOnce === undefined && !isHere(view, position)) unseen += 1

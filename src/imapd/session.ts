@@ -297,8 +297,7 @@ export class Session {
 
   /** Tells what happened in the selected mailbox. */
   async announce(mayExpunge: boolean, withUid = false): Promise<void> {
-    const { enabled } = this
-    if (this.#view !== undefined) await announce(this.#view, this.output, { mayExpunge, withUid, enabled })
+    if (this.#view !== undefined) await announce(this, { mayExpunge, withUid })
     await this.#metadataNews?.tell()
   }
 

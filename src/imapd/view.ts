@@ -30,6 +30,7 @@ import { allRights, type Right, type Rights } from '../sharing/rights.ts'
 import type { Flag, Mailbox, MessageList, MessageRecord, UidRange } from '../store/types.ts'
 import { isAmong, joinRanges } from '../store/uid-set.ts'
 import { Beliefs, sameFlags } from './beliefs.ts'
+import { Contexts } from './contexts.ts'
 import { Ghosts } from './ghosts.ts'
 import { Refusal } from './replies.ts'
 import { Slice } from './slice.ts'
@@ -91,6 +92,7 @@ export class View {
   readonly readOnly: boolean
   /** The search result variable: UIDs, so that it holds whatever is expunged. RFC 5182 §2.1 */
   saved: SequenceSet = []
+  readonly contexts = new Contexts()
   /** The mailbox as of the last look: the messages that the client counts, but for the ghosts; behind them the arrivals. */
   #list: MessageList
   /** Of `#list`. */
@@ -200,6 +202,11 @@ export class View {
 
   modSeqAt(position: number): ModSeq {
     return this.#read(position, modSeqOf)
+  }
+
+  /** Of the last look. */
+  get modSeq(): ModSeq {
+    return this.#since
   }
 
   /** The client was told of everything up to here; of some of what came later it was not. RFC 7162 §3.2 */

@@ -37,6 +37,22 @@ export function joinRanges(ranges: readonly UidRange[]): UidRange[] {
   return joined
 }
 
+/** What is left of ranges without others; both as `joinRanges` made them. */
+export function withoutRanges(ranges: readonly UidRange[], others: readonly UidRange[]): UidRange[] {
+  const left: UidRange[] = []
+  let at = 0
+  for (const { first, last } of ranges) {
+    let from = first
+    while (at < others.length && others[at]!.last < from) at += 1
+    for (let other = at; other < others.length && others[other]!.first <= last; other += 1) {
+      if (others[other]!.first > from) left.push({ first: from, last: (others[other]!.first - 1) as Uid })
+      from = (others[other]!.last + 1) as Uid
+    }
+    if (from <= last) left.push({ first: from, last })
+  }
+  return left
+}
+
 /** One of the ranges, as `joinRanges` made them, has this UID. */
 export function isAmong(ranges: readonly UidRange[], uid: Uid): boolean {
   let low = 0

@@ -9,8 +9,8 @@
  *   in C lines) it is that value. `<user>` and `<password>` are given. `\r`, `\n`, `\t` and `\xHH` are escapes.
  * - `{{text}}` is a literal of that text with its count; in a C line the continuation is awaited, `{{+text}}` does not wait.
  * - S lines behind one another are a group. It ends at its last tagged or continuation line, or, without one, when every line of it was met.
- *   Responses with mail data (EXISTS, RECENT, EXPUNGE, FETCH, SEARCH, LIST, LSUB, STATUS, VANISHED, BYE) must all be expected, those of one
- *   kind in the order written (LIST, LSUB and STATUS in any); other untagged responses may come unexpected.
+ *   Responses with mail data (EXISTS, RECENT, EXPUNGE, FETCH, SEARCH, ESEARCH, LIST, LSUB, STATUS, VANISHED, BYE) must all be expected, those of one
+ *   kind in the order written (ESEARCH, LIST, LSUB and STATUS in any); other untagged responses may come unexpected.
  * - `S1?:` may come or not, before the end of its group.
  * - Flags of a FETCH response may come in any order, and MODSEQ anywhere.
  * - `X1:` the server must have closed connection 1.
@@ -126,9 +126,9 @@ function kindOf(line: string): string {
   if (ends(line)) return 'end'
   const numbered = /^\* (?:\d+|\.\.\.) (EXISTS|RECENT|EXPUNGE|FETCH)\b/i.exec(line)?.[1]
   if (numbered !== undefined) return numbered.toUpperCase()
-  return /^\* (SEARCH|LIST|LSUB|STATUS|VANISHED|BYE)\b/i.exec(line)?.[1]?.toUpperCase() ?? 'other'
+  return /^\* (SEARCH|ESEARCH|LIST|LSUB|STATUS|VANISHED|BYE)\b/i.exec(line)?.[1]?.toUpperCase() ?? 'other'
 }
-const anyOrder = new Set(['LIST', 'LSUB', 'STATUS', 'other'])
+const anyOrder = new Set(['ESEARCH', 'LIST', 'LSUB', 'STATUS', 'other'])
 const ends = (line: string) => !line.startsWith('* ')
 
 /** One connection. Responses are lines with their literals in place, octets as latin1. */

@@ -2,8 +2,10 @@ import { expect, it } from 'vitest'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import { History } from '#src/store/history.ts'
 import { StoredMessages } from '#src/store/message-list.ts'
-import { AscendingRanges, isAmong, joinRanges } from '#src/store/uid-set.ts'
+import type { UidRange } from '#src/store/types.ts'
+import { AscendingRanges, isAmong, joinRanges, withoutRanges } from '#src/store/uid-set.ts'
 import { VanishedRanges } from '#src/store/vanished.ts'
+import { mulberry32 } from '#test/support/random.ts'
 
 const range = (first: number, last: number) => ({ first: first as Uid, last: last as Uid })
 
@@ -52,4 +54,19 @@ it('ascending ranges are found among many', () => {
   }
   const uids = Array.from({ length: 100_020 }, (_, uid) => uid)
   expect(uids.filter((uid) => ranges.has(uid) !== isIn(uid))).toEqual([])
+})
+
+it('takes ranges out of ranges', () => {
+  const random = mulberry32(5)
+  const uidsOf = (ranges: readonly UidRange[]) =>
+    ranges.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, at) => first + at))
+  const some = () =>
+    joinRanges(Array.from({ length: 40 }, (_, uid) => range(uid + 1, uid + 1)).filter(() => random() < 0.5))
+  for (let turn = 0; turn < 200; turn += 1) {
+    const [all, others] = [some(), some()]
+    const left = withoutRanges(all, others)
+    const gone = new Set(uidsOf(others))
+    expect(uidsOf(left)).toEqual(uidsOf(all).filter((uid) => !gone.has(uid)))
+    expect(joinRanges(left)).toEqual(left)
+  }
 })

@@ -7,6 +7,7 @@ import { formatDateTime } from '../../proto/imap/date-time.ts'
 import { formatEnvelope } from '../../proto/imap/envelope.ts'
 import { type FetchItem, type FetchOctetsItem, readFetchArgs } from '../../proto/imap/fetch.ts'
 import { FetchResponse } from '../../proto/imap/fetch-response.ts'
+import { partOf } from '../../proto/imap/search-return.ts'
 import { FlagText } from '../announce.ts'
 import { type Body, Budget, Prepared, type WantedSection } from '../bodies.ts'
 import { command, selected } from '../command.ts'
@@ -32,23 +33,32 @@ export const fetch = command({
   uid: true,
   holdsNumbers: true,
   looks: 'always',
-  capabilities: () => ['BINARY'],
+  capabilities: () => ['BINARY', 'PARTIAL'],
   parse: readFetchArgs,
-  async run(session, { set, items, changedSince, vanished }, { uid }) {
+  async run(session, { set, items, changedSince, vanished, partial }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
     const sections = items.filter(isOfOctets).length
     if (sections > maxSections) throw new Refusal('NO', 'LIMIT', `At most ${maxSections} body sections in one FETCH`)
     if (vanished && !uid) throw new Refusal('BAD', undefined, 'VANISHED is for UID FETCH')
+    if (partial !== undefined && !uid) throw new Refusal('BAD', undefined, 'PARTIAL is for UID FETCH')
     if (vanished && !session.enabled.has('QRESYNC')) throw new Refusal('BAD', undefined, 'ENABLE QRESYNC first')
     const { view, output } = session
     if (items.some(({ item }) => item === 'MODSEQ')) session.enable('CONDSTORE')
     if (vanished) await writeVanishedEarlier(view, changedSince as ModSeq, set, output)
     const answer = new Answer(session, uid ? withUid : items, uid)
-    const isAll = changedSince === undefined
-    await answer.give(isAll ? view.positions(set, uid) : await view.changedSince(changedSince as ModSeq, set, uid))
+    const chosen = partial === undefined ? view.positions(set, uid) : partOf([...view.positions(set, uid)], partial)
+    if (changedSince === undefined) await answer.give(chosen)
+    else {
+      const changed = await view.changedSince(changedSince as ModSeq, set, uid)
+      await answer.give(partial === undefined ? changed : within(changed, chosen as readonly number[]))
+    }
     return undefined
   },
 })
+
+/** Of positions of the same set, ascending, those that lie in a part of it. RFC 9394 §3.4 */
+const within = (positions: readonly number[], part: readonly number[]): readonly number[] =>
+  positions.filter((position) => part.length > 0 && position >= part[0]! && position <= part.at(-1)!)
 
 /** What is read ahead for it: of what is decoded, all that it is decoded from. */
 const wanted = (item: FetchOctetsItem): WantedSection =>

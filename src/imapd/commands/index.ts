@@ -2,6 +2,7 @@
 import type { Command } from '../command.ts'
 import { append } from './append.ts'
 import { authenticate } from './authenticate.ts'
+import { cancelupdate } from './cancelupdate.ts'
 import { capability } from './capability.ts'
 import { check } from './check.ts'
 import { close } from './close.ts'
@@ -48,6 +49,7 @@ import { urlfetch } from './urlfetch.ts'
 const rows: readonly Command[] = [
   append,
   authenticate,
+  cancelupdate,
   capability,
   check,
   close,

@@ -1,9 +1,9 @@
-/** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 7162 §3.1.5 */
+/** SEARCH, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 5267, RFC 7162 §3.1.5, RFC 9394 */
 import { namesModSeq, namesNumbers, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
 import { command, type Form, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import { findMatches, requireCharset } from '../search.ts'
-import { forgettingOnFailure, giveResults, notLookedInto } from '../search-results.ts'
+import { forgettingOnFailure, giveResults, notLookedInto, refuseUpdate } from '../search-results.ts'
 import type { Session } from '../session.ts'
 
 export const search = command({
@@ -12,9 +12,11 @@ export const search = command({
   uid: true,
   holdsNumbers: true,
   holdsNumbersByUid: ({ key }) => namesNumbers(key),
-  capabilities: () => ['ESEARCH', 'SEARCHRES', 'WITHIN'],
+  capabilities: () => ['ESEARCH', 'SEARCHRES', 'WITHIN', 'CONTEXT=SEARCH'],
   parse: readSearchArgs,
   async run(session, args, form) {
+    if (updates(args.returned) && session.view.contexts.has(form.tag))
+      throw new Refusal('BAD', undefined, 'Tag of a search whose results are still updated')
     await forgettingOnFailure(session, args.returned, () => answer(session, args, form))
     return undefined
   },
@@ -31,5 +33,8 @@ async function answer(session: Session, { returned, charset, key }: SearchArgs, 
   if (withModSeq) session.enable('CONDSTORE')
   const { positions, unseen } = await findMatches(session, key, charset)
   await giveResults(session, 'SEARCH', form, returned, positions, withModSeq)
+  if (updates(returned) && !view.contexts.add(session, form, key, charset, positions)) refuseUpdate(session, form.tag)
   if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
 }
+
+const updates = (returned: SearchArgs['returned']): boolean => returned?.words.has('UPDATE') === true

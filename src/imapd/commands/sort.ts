@@ -3,7 +3,7 @@ import { namesModSeq, namesNumbers } from '../../proto/imap/search.ts'
 import { readSortArgs, type SortArgs } from '../../proto/imap/sort.ts'
 import { command, type Form, selected } from '../command.ts'
 import { findMatches, requireCharset } from '../search.ts'
-import { forgettingOnFailure, giveResults, notLookedInto } from '../search-results.ts'
+import { forgettingOnFailure, giveResults, notLookedInto, refuseUpdate } from '../search-results.ts'
 import type { Session } from '../session.ts'
 import { sortPositions } from '../sort.ts'
 
@@ -30,5 +30,6 @@ async function answer(session: Session, { returned, criteria, charset, key }: So
   const matches = await findMatches(session, key, charset)
   const { positions, unseen } = await sortPositions(view, matches.positions, criteria)
   await giveResults(session, 'SORT', form, returned, positions, withModSeq)
+  if (returned?.words.has('UPDATE') === true) refuseUpdate(session, form.tag)
   if (matches.unseen + unseen > 0) session.untagged('OK', notLookedInto(matches.unseen + unseen))
 }

@@ -1,5 +1,6 @@
-/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 3516 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6 */
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 3516 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3 */
 
+import { type PartialRange, readPartialRange } from './search-return.ts'
 import { formatSection, type Partial, readPartial, readSection, readSectionBinary, type Section } from './section.ts'
 import type { MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
@@ -64,6 +65,8 @@ export interface FetchModifiers {
   readonly changedSince?: number
   /** Also the UIDs of what left since then. */
   readonly vanished?: true
+  /** Only these of the messages of the set. */
+  readonly partial?: PartialRange
 }
 
 /** RFC 3501 §6.4.5 */
@@ -100,8 +103,12 @@ function readModifiers(input: TokenReader): FetchModifiers {
       case 'VANISHED':
         modifiers = { ...modifiers, vanished: true }
         return
+      case 'PARTIAL':
+        input.sp()
+        modifiers = { ...modifiers, partial: readPartialRange(input) }
+        return
       default:
-        throw input.tokenFault('fetch-modifier', 'CHANGEDSINCE or VANISHED')
+        throw input.tokenFault('fetch-modifier', 'CHANGEDSINCE, PARTIAL or VANISHED')
     }
   })
   if (modifiers.vanished && modifiers.changedSince === undefined)

@@ -1,9 +1,9 @@
-/** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 9394 §3.1 */
+/** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 5267 §4, RFC 9394 §3.1 */
 
 import { formatNumbersInPieces } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
 
-const words = ['ALL', 'COUNT', 'MAX', 'MIN', 'SAVE'] as const
+const words = ['ALL', 'CONTEXT', 'COUNT', 'MAX', 'MIN', 'SAVE', 'UPDATE'] as const
 
 /** Results that PARTIAL names: the first is 1; counted from the end: -1 is the last. Either end may be the larger one; both have one sign. */
 export interface PartialRange {
@@ -72,12 +72,14 @@ export interface EsearchData {
   readonly partial: { readonly range: PartialRange; readonly numbers: Iterable<number> } | undefined
 }
 
+const head = (tag: string, uid: boolean): string => `* ESEARCH (TAG "${tag}")${uid ? ' UID' : ''}`
+
 /** `* ESEARCH (TAG "a1") UID MIN 2 COUNT 3 ALL 2,10:11`, in pieces. RFC 4466 §2.6.2 */
 export function* formatEsearch(tag: string, uid: boolean, data: EsearchData): Generator<string, void, undefined> {
-  let head = `* ESEARCH (TAG "${tag}")${uid ? ' UID' : ''}`
+  let line = head(tag, uid)
   for (const name of ['min', 'max', 'count'] as const)
-    if (data[name] !== undefined) head += ` ${name.toUpperCase()} ${data[name]}`
-  yield head
+    if (data[name] !== undefined) line += ` ${name.toUpperCase()} ${data[name]}`
+  yield line
   if (data.all !== undefined) {
     yield ' ALL '
     yield* formatNumbersInPieces(data.all)
@@ -93,4 +95,24 @@ export function* formatEsearch(tag: string, uid: boolean, data: EsearchData): Ge
     yield isEmpty ? 'NIL)' : ')'
   }
   yield data.modSeq === undefined ? '\r\n' : ` MODSEQ ${data.modSeq}\r\n`
+}
+
+/** What is no longer, and what is newly among the results; the client sorts it in by itself. RFC 5267 §4.3.3, §4.3.4 */
+export function* formatUpdate(
+  tag: string,
+  uid: boolean,
+  removed: readonly number[],
+  added: readonly number[],
+): Generator<string, void, undefined> {
+  yield head(tag, uid)
+  for (const [name, numbers] of [
+    ['REMOVEFROM', removed],
+    ['ADDTO', added],
+  ] as const) {
+    if (numbers.length === 0) continue
+    yield ` ${name} (0 `
+    yield* formatNumbersInPieces(numbers)
+    yield ')'
+  }
+  yield '\r\n'
 }

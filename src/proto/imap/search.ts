@@ -198,6 +198,11 @@ export function namesNumbers(key: SearchKey): boolean {
   return hasKey(key, (each) => each.key === 'SEQUENCE' && each.set !== savedResult)
 }
 
+/** Whether messages come to match, or cease to, by time alone. RFC 5032 */
+export function namesTime(key: SearchKey): boolean {
+  return hasKey(key, (each) => each.key === 'OLDER' || each.key === 'YOUNGER')
+}
+
 function hasKey(key: SearchKey, isOne: (key: SearchKey) => boolean): boolean {
   if (key.key === 'NOT') return hasKey(key.child, isOne)
   if (key.key === 'AND' || key.key === 'OR') return key.keys.some((inner) => hasKey(inner, isOne))

@@ -1,0 +1,157 @@
+/**
+ * Searches of whose results the client wants to know all changes, RFC 5267 §4.3, in one selected mailbox. What changed since the last time is tried again: as much work as there are
+ * changes, but for searches by age, which are tried whole at most once a minute. Sequence numbers in a search stand for the messages that they stood for when it was given.
+ */
+
+import { StoreError } from '../base/errors.ts'
+import type { ModSeq, Uid } from '../base/ids.ts'
+import { namesTime, type SearchKey } from '../proto/imap/search.ts'
+import { formatUpdate } from '../proto/imap/search-return.ts'
+import { resolveSequenceNumbers, type SequenceSet, savedResult, star } from '../proto/imap/sequence-set.ts'
+import type { UidRange } from '../store/types.ts'
+import { isAmong, joinRanges, withoutRanges } from '../store/uid-set.ts'
+import type { Form } from './command.ts'
+import { findMatches, type Searching } from './search.ts'
+import { writePieces } from './search-results.ts'
+import { Slice } from './slice.ts'
+import type { Expunged, View } from './view.ts'
+
+/** Of one session. */
+const maxContexts = 16
+/** Between two times that all messages are tried of a search by age. RFC 5032 §2 */
+const timedMs = 60_000
+
+interface Context {
+  readonly uid: boolean
+  readonly key: SearchKey
+  readonly charset: string | undefined
+  matched: readonly UidRange[]
+  /** All changes up to here were tried, and all messages up to this UID. */
+  triedModSeq: ModSeq
+  triedUid: Uid
+  triedAllAt: number
+}
+
+export class Contexts {
+  readonly #byTag = new Map<string, Context>()
+
+  has(tag: string): boolean {
+    return this.#byTag.has(tag)
+  }
+
+  cancel(tag: string): void {
+    this.#byTag.delete(tag)
+  }
+
+  /** Whose results are those at `positions` now. Says whether there is room for it. */
+  add(
+    { view, services }: Searching,
+    { tag, uid }: Pick<Form, 'tag' | 'uid'>,
+    key: SearchKey,
+    charset: string | undefined,
+    positions: readonly number[],
+  ): boolean {
+    if (this.#byTag.size >= maxContexts) return false
+    this.#byTag.set(tag, {
+      uid,
+      key: asOfNow(key, view),
+      charset,
+      matched: rangesAt(view, positions),
+      ...triedNow(view),
+      triedAllAt: services.clock.monotonic(),
+    })
+    return true
+  }
+
+  /** Before the client is told that these are gone: their numbers are still right. */
+  async tellExpunged(session: Searching, expunged: readonly Expunged[]): Promise<void> {
+    if (expunged.length === 0) return
+    for (const [tag, context] of this.#byTag) {
+      const gone = expunged.filter(({ uid }) => isAmong(context.matched, uid)).toReversed()
+      if (gone.length === 0) continue
+      context.matched = withoutRanges(context.matched, joinRanges(gone.map(({ uid }) => ({ first: uid, last: uid }))))
+      const numbers = gone.map(({ number, uid }) => (context.uid ? uid : number))
+      await writePieces(session, formatUpdate(tag, context.uid, numbers, []))
+    }
+  }
+
+  /** Behind what the client is told of messages that came or changed. What can't be read now is tried again the next time. */
+  async tellChanged(session: Searching): Promise<void> {
+    for (const [tag, context] of this.#byTag) {
+      try {
+        await tellChanged(session, tag, context)
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error
+        session.log.log('warning', 'changes to the results of a search can not be found out', { cause: error.message })
+      }
+    }
+  }
+}
+
+async function tellChanged(session: Searching, tag: string, context: Context): Promise<void> {
+  const { view, services } = session
+  const now = services.clock.monotonic()
+  const isTimed = namesTime(context.key) && now - context.triedAllAt >= timedMs
+  const tried = triedNow(view)
+  if (!isTimed && tried.triedModSeq === context.triedModSeq && tried.triedUid === context.triedUid) return
+  const candidates = isTimed ? [...view.positions(everything, true)] : await changedPositions(view, context)
+  const { positions } = await findMatches(session, context.key, context.charset, candidates)
+  const matching = new Set(positions)
+  const added: number[] = []
+  const removed: number[] = []
+  const slice = new Slice()
+  for (const position of candidates) {
+    const was = isAmong(context.matched, view.uidAt(position))
+    if (matching.has(position) && !was) added.push(position)
+    if (!matching.has(position) && was) removed.push(position)
+    if (slice.isOver()) await slice.next()
+  }
+  Object.assign(context, tried)
+  if (isTimed) context.triedAllAt = now
+  if (added.length + removed.length === 0) return
+  const left = withoutRanges(context.matched, rangesAt(view, removed))
+  context.matched = joinRanges([...left, ...rangesAt(view, added)])
+  const numbers = (all: readonly number[]) => all.map((position) => (context.uid ? view.uidAt(position) : position + 1))
+  await writePieces(session, formatUpdate(tag, context.uid, numbers(removed), numbers(added)))
+}
+
+const everything: SequenceSet = [{ first: 1, last: star }]
+
+const triedNow = (view: View): Pick<Context, 'triedModSeq' | 'triedUid'> => ({
+  triedModSeq: view.modSeq,
+  triedUid: view.exists === 0 ? (0 as Uid) : view.uidAt(view.exists - 1),
+})
+
+/** Those that changed, and those that the client has counted since. Ascending. */
+async function changedPositions(view: View, { triedModSeq, triedUid }: Context): Promise<readonly number[]> {
+  const changed = await view.changedSince(triedModSeq, everything, true)
+  const counted = triedUid >= 0xffffffff ? [] : view.positions([{ first: triedUid + 1, last: 0xffffffff }], true)
+  return [...new Set([...changed, ...counted])].sort((a, b) => a - b)
+}
+
+/** `positions` ascend. */
+const rangesAt = (view: View, positions: readonly number[]): readonly UidRange[] =>
+  joinRanges(positions.map((position) => ({ first: view.uidAt(position), last: view.uidAt(position) })))
+
+/** With UIDs for sequence numbers and for what was saved. RFC 5267 §4.3 */
+function asOfNow(key: SearchKey, view: View): SearchKey {
+  switch (key.key) {
+    case 'AND':
+    case 'OR':
+      return { key: key.key, keys: key.keys.map((inner) => asOfNow(inner, view)) }
+    case 'NOT':
+      return { key: 'NOT', child: asOfNow(key.child, view) }
+    case 'UID':
+      return key.set === savedResult ? { key: 'UID', set: view.saved } : key
+    case 'SEQUENCE': {
+      if (key.set === savedResult) return { key: 'UID', set: view.saved }
+      const runs = resolveSequenceNumbers(key.set, view.exists)
+      return {
+        key: 'UID',
+        set: runs.map(({ start, end }) => ({ first: view.uidAt(start), last: view.uidAt(end - 1) })),
+      }
+    }
+    default:
+      return key
+  }
+}
