@@ -35,7 +35,8 @@ export class CountingClient implements AsyncDisposable {
 }
 
 const lineFeed = 10
-const tailOctets = 500
+/** More than a tagged answer has, with all capabilities in it. */
+const tailOctets = 4000
 
 async function answerOf(socket: Socket, text: string): Promise<Answer> {
   let lines = 0
