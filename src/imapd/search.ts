@@ -201,6 +201,16 @@ function compile(key: SearchKey, setting: Setting): Test {
     case 'ON':
     case 'SINCE':
       return (position) => compareDay(key.key, Math.floor(view.internalDateAt(position) / daySeconds), key.day)
+    case 'SAVEDBEFORE':
+    case 'SAVEDON':
+    case 'SAVEDSINCE':
+      return (position) => {
+        // RFC 8514 §4.3: where it was not noted INTERNALDATE stands for it.
+        const seconds = view.savedDateAt(position) ?? view.internalDateAt(position)
+        return compareDay(key.key, Math.floor(seconds / daySeconds), key.day)
+      }
+    case 'SAVEDATESUPPORTED':
+      return () => true
     case 'SENTBEFORE':
     case 'SENTON':
     case 'SENTSINCE':
@@ -289,12 +299,15 @@ function compareDay(key: DateKey, day: number, wanted: number): boolean {
   switch (key) {
     case 'BEFORE':
     case 'SENTBEFORE':
+    case 'SAVEDBEFORE':
       return day < wanted
     case 'ON':
     case 'SENTON':
+    case 'SAVEDON':
       return day === wanted
     case 'SINCE':
     case 'SENTSINCE':
+    case 'SAVEDSINCE':
       return day >= wanted
   }
 }

@@ -83,6 +83,7 @@ const uidOf = (list: MessageList, index: number): Uid => list.uidAt(index)
 const flagsOf = (list: MessageList, index: number): ReadonlySet<Flag> => list.flagsAt(index)
 const sizeOf = (list: MessageList, index: number): number => list.sizeAt(index)
 const internalDateOf = (list: MessageList, index: number): number => list.internalDateAt(index)
+const savedDateOf = (list: MessageList, index: number): number | undefined => list.savedDateAt(index)
 const isHereOf = (list: MessageList, index: number): boolean => list.isHereAt(index)
 const modSeqOf = (list: MessageList, index: number): ModSeq => list.modSeqAt(index)
 const recordOf = (list: MessageList, index: number): MessageRecord => list.at(index)!
@@ -217,6 +218,11 @@ export class View {
   /** The last announcements left something out. */
   get isBehind(): boolean {
     return this.#isBehind
+  }
+
+  /** See `MessageList.savedDateAt`. */
+  savedDateAt(position: number): number | undefined {
+    return this.#read(position, savedDateOf)
   }
 
   isRecent(uid: Uid): boolean {

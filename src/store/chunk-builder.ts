@@ -24,6 +24,7 @@ export interface NewRow {
   readonly named: MessageFile
   readonly modSeq: number
   readonly addedModSeq: number
+  readonly savedDate: number
   readonly origin: string | undefined
   readonly uidl: PackedUidl
   /** Its number in the flag table. */
@@ -35,6 +36,7 @@ export interface AnnouncedRow {
   readonly uid: number
   readonly internalDate: number
   readonly sizeOctets: number
+  readonly savedDate: number
   /** Its number in the flag table. */
   readonly flags: number
   /** Behind what many have in common, a number. */
@@ -68,6 +70,7 @@ export class ChunkBuilder {
       sizes: new Uint32Array(room),
       digests: new Uint32Array(room * digestWords),
       addedModSeqs: new Uint32Array(room),
+      savedDates: new Uint32Array(room),
       uniqueStarts: new Uint16Array(room),
       uniques: [],
       counters: new Uint32Array(room),
@@ -138,6 +141,7 @@ export class ChunkBuilder {
     columns.internalDates = withNumber(columns.internalDates, row, message.internalDate)
     columns.sizes = withNumber(columns.sizes, row, message.sizeOctets)
     columns.addedModSeqs = withNumber(columns.addedModSeqs, row, message.addedModSeq)
+    columns.savedDates[row] = message.savedDate
     columns.flags[row] = message.flags
     columns.modSeqs = withNumber(columns.modSeqs, row, message.modSeq)
     columns.count += 1
@@ -155,6 +159,7 @@ export class ChunkBuilder {
       for (let word = 0; word < digestWords; word += 1)
         to.digests[(at + index) * digestWords + word] = from.digests[rows[index]! * digestWords + word]!
     to.addedModSeqs = copyNumbers(to.addedModSeqs, at, from.addedModSeqs, rows)
+    copyRows(to.savedDates, at, from.savedDates, rows)
     const starts = renumbered(from.uniques, this.uniques, to.uniques)
     for (let index = 0; index < rows.length; index += 1)
       to.uniqueStarts[at + index] = starts(from.uniqueStarts[rows[index]!]!)
@@ -177,6 +182,7 @@ export class ChunkBuilder {
     columns.sizes = withRoom<NumberColumn>(columns.sizes, room)
     columns.digests = withRoom(columns.digests, room * digestWords)
     columns.addedModSeqs = withRoom<NumberColumn>(columns.addedModSeqs, room)
+    columns.savedDates = withRoom(columns.savedDates, room)
     columns.uniqueStarts = withRoom(columns.uniqueStarts, room)
     columns.counters = withRoom(columns.counters, room)
     columns.flags = withRoom(columns.flags, room)

@@ -49,6 +49,8 @@ export interface Columns {
   /** SHA-256, `digestWords` for each row. */
   readonly digests: Uint32Array
   readonly addedModSeqs: NumberColumn
+  /** When it came into the mailbox, seconds since 1970; 0 where nobody noted it. RFC 8514 */
+  readonly savedDates: Uint32Array
   /** The unique part of a file name: which of `uniques` it begins with, and the counter behind it, in base 36; 0 for none. */
   readonly uniqueStarts: Uint16Array
   readonly uniques: readonly string[]

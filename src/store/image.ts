@@ -19,6 +19,10 @@ interface Section {
   readonly body: SectionReader
 }
 
+/** Among the bits that tell which columns are wide: save dates stand at the end. Images of earlier versions have none. */
+const hasSavedDates = 1 << 16
+const noSavedDates = new Uint32Array(chunkRows)
+
 type Column = Uint16Array | Uint32Array | Float64Array
 type ColumnType<Of extends Column> = {
   new (buffer: ArrayBufferLike, offset: number, length: number): Of
@@ -44,7 +48,10 @@ export function chunkOctets({ columns }: Chunk, flagsOf: Uint32Array): Uint8Arra
   const flags = new Uint32Array(count)
   for (let row = 0; row < count; row += 1) flags[row] = flagsOf[columns.flags[row]!]!
   const numbers = [columns.internalDates, columns.sizes, columns.addedModSeqs, columns.modSeqs]
-  const wide = numbers.reduce((bits, column, index) => bits | (column instanceof Float64Array ? 1 << index : 0), 0)
+  const wide = numbers.reduce(
+    (bits, column, index) => bits | (column instanceof Float64Array ? 1 << index : 0),
+    hasSavedDates,
+  )
   return [
     ...part(Uint32Array.of(count, wide, names.length, textOctets), 4),
     names,
@@ -56,6 +63,8 @@ export function chunkOctets({ columns }: Chunk, flagsOf: Uint32Array): Uint8Arra
     ...part(columns.counters, count),
     ...part(flags, count),
     ...(origins === undefined ? [] : originOctets(origins, count, textOctets)),
+    // Behind all that earlier versions know, which do not look here.
+    ...part(columns.savedDates, count),
   ]
 }
 
@@ -116,7 +125,7 @@ export class SectionReader {
     if (count === 0 || count > chunkRows) throw damaged()
     const [uniques, prefixes] = JSON.parse(this.text(namesOctets).toString()) as [string[], string[] | null]
     const number = (index: number): NumberColumn => this.number((wide & (1 << index)) !== 0, count)
-    const columns: Columns = {
+    const columns: Omit<Columns, 'savedDates'> = {
       count,
       internalDates: number(0),
       sizes: number(1),
@@ -130,7 +139,8 @@ export class SectionReader {
       flags: this.column(Uint32Array, count),
       origins: prefixes === null ? undefined : this.origins(count, prefixes, textOctets),
     }
-    return new Chunk(columns)
+    const savedDates = (wide & hasSavedDates) !== 0 ? this.column(Uint32Array, count) : noSavedDates
+    return new Chunk({ ...columns, savedDates })
   }
 
   expunged(): ExpungedChunk {

@@ -200,7 +200,7 @@ export class MailboxState implements Replica<Outcome> {
     return this.nextUid === 1
   }
 
-  private add([, file, flags, uidl, longOrigin, uid]: AddOperation, modSeq: ModSeq): Outcome {
+  private add([, file, flags, uidl, longOrigin, uid, savedDate = 0]: AddOperation, modSeq: ModSeq): Outcome {
     // Only where entries are missing; its file is found by `recover`.
     if (uid < this.nextUid && this.purgedPastGaps !== undefined) return nothing
     const named = parseMessageFileName(file)
@@ -220,12 +220,13 @@ export class MailboxState implements Replica<Outcome> {
     const again = this.findRecovered(file)
     if (again !== undefined) return { delivered: { uid: again } }
     const added = Math.max(this.nextUid, uid) as Uid
-    this.addRow({ uid: added, file, named, flags: flagsNumber, modSeq, addedModSeq: modSeq, origin, uidl })
+    const modSeqs = { modSeq, addedModSeq: modSeq }
+    this.addRow({ uid: added, file, named, flags: flagsNumber, ...modSeqs, savedDate, origin, uidl })
     return { delivered: { uid: added } }
   }
 
   private *announce(
-    [, prefix, sets, numbers, uids, internalDates, sizes, flags]: AnnounceOperation,
+    [, prefix, sets, numbers, uids, internalDates, sizes, flags, savedDate = 0]: AnnounceOperation,
     modSeq: ModSeq,
   ): Generator<undefined, number> {
     const flagNumbers = sets.map((set) => this.flagTable.number(set))
@@ -242,7 +243,7 @@ export class MailboxState implements Replica<Outcome> {
         throw new DamagedEntry('A row of the log makes no message')
       const uid = Math.max(nextUid, given)
       nextUid = uid + 1
-      rows.push({ uid, internalDate, sizeOctets, flags: set, origin, hash })
+      rows.push({ uid, internalDate, sizeOctets, savedDate, flags: set, origin, hash })
       this.history.added(uid as Uid)
     }
     this.isTableChanged = true
@@ -321,6 +322,7 @@ export class MailboxState implements Replica<Outcome> {
       flags: chunk.columns.flags[row]!,
       modSeq: chunk.columns.modSeqs[row]!,
       addedModSeq: chunk.columns.addedModSeqs[row]!,
+      savedDate: chunk.columns.savedDates[row]!,
       origin,
       uidl,
     }
@@ -441,7 +443,8 @@ export class MailboxState implements Replica<Outcome> {
         if (named.originHash !== undefined) this.origins.departedHashed.delete(named.originHash)
         const modSeq = 1
         const flags = this.flagTable.number([])
-        this.addRow({ uid: this.nextUid, file, named, flags, modSeq, addedModSeq: modSeq, origin, uidl: null })
+        const added = { uid: this.nextUid, modSeq, addedModSeq: modSeq, savedDate: 0 }
+        this.addRow({ ...added, file, named, flags, origin, uidl: null })
       }
     }
     this.publish()

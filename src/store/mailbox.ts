@@ -262,7 +262,7 @@ export class OpenMailbox implements Mailbox {
     const wanted = sortedUids(uids)
     const expunged = await this.commit({
       plan: () => {
-        const at = Math.floor(this.context.clock.now() / 1000)
+        const at = this.seconds()
         const { messages } = this
         return inPieces(wanted, (piece) => {
           const present = piece.filter((uid) => messages.has(uid))
@@ -402,7 +402,7 @@ export class OpenMailbox implements Mailbox {
         this.nextUid = (uid + 1) as Uid
         uids.push(uid)
       }
-      yield operations.announce(rows, sets, at, uids)
+      yield operations.announce(rows, sets, at, uids, this.seconds())
     }
   }
 
@@ -416,7 +416,7 @@ export class OpenMailbox implements Mailbox {
 
   /** Each piece goes and is forgotten in one commit: nobody finds an origin that left and may come. */
   private *planWithdrawal(wanted: readonly Uid[]): Iterable<Operation | undefined> {
-    const at = Math.floor(this.context.clock.now() / 1000)
+    const at = this.seconds()
     for (let next = 0; next < wanted.length; next += announcedPerOperation) {
       if (next > 0) yield undefined
       const rows = wanted.slice(next, next + announcedPerOperation).flatMap((uid) => {
@@ -474,7 +474,13 @@ export class OpenMailbox implements Mailbox {
    * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError limit when there are no more UIDs.
    */
   *planAdditions(messages: Iterable<Omit<Addition, 'uid'> & { readonly uid: Uid | undefined }>): Iterable<Operation> {
-    for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) })
+    const savedDate = this.seconds()
+    for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) }, savedDate)
+  }
+
+  /** Since 1970. */
+  private seconds(): number {
+    return Math.floor(this.context.clock.now() / 1000)
   }
 
   /** This one, or the next that is for anybody. Throws StoreError limit. */

@@ -64,6 +64,11 @@ export class StoredMessages implements MessageList {
     return columns.addedModSeqs[position - this.starts[this.near]!]! as ModSeq
   }
 
+  savedDateAt(position: number): number | undefined {
+    const { columns } = this.chunkAt(position)
+    return columns.savedDates[position - this.starts[this.near]!]! || undefined
+  }
+
   originAt(position: number): string | undefined {
     const chunk = this.chunkAt(position)
     return chunk.originOf(position - this.starts[this.near]!)

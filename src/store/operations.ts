@@ -28,6 +28,8 @@ export type AddOperation = readonly [
   uidl: PackedUidl,
   longOrigin: string | null,
   uid: number,
+  /** Seconds since 1970; absent in entries of earlier versions. */
+  savedDate: number,
 ]
 /** Messages whose octets come later, in columns, ascending. */
 export type AnnounceOperation = readonly [
@@ -43,6 +45,8 @@ export type AnnounceOperation = readonly [
   sizes: readonly number[],
   /** Index in `sets`. */
   flags: readonly number[],
+  /** Seconds since 1970; absent in entries of earlier versions. */
+  savedDate: number,
 ]
 export type OriginsOperation = readonly [word: 'origins', ...given: (readonly [uid: number, origin: string])[]]
 export type FlagsOperation = readonly [word: 'flags', mode: FlagMode, flags: readonly Flag[], uids: string]
@@ -50,10 +54,10 @@ export type FlagsOperation = readonly [word: 'flags', mode: FlagMode, flags: rea
 export type ExpungeOperation = readonly [word: 'expunge', cause: ExpungeCause, uids: string, at: number]
 
 export const operations = {
-  add(message: Addition): AddOperation {
+  add(message: Addition, savedDate: number): AddOperation {
     const named = parseMessageFileName(message.file)
     const origin = message.origin === named?.origin ? null : (message.origin ?? null)
-    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid]
+    return ['add', message.file, message.flags, packUidl(message.uidl, message.origin), origin, message.uid, savedDate]
   },
   /** Of the rows from `from` on, one for each of `uids`. `sets`: the announcement's, as the mailbox spells them. */
   announce(
@@ -61,6 +65,7 @@ export const operations = {
     sets: readonly (readonly Flag[])[],
     from: number,
     uids: readonly number[],
+    savedDate: number,
   ): AnnounceOperation {
     const rows = (column: Uint32Array | Float64Array) => Array.from(column.subarray(from, from + uids.length))
     const isSame = uids.every((uid, row) => uid === numbers[from + row])
@@ -75,6 +80,7 @@ export const operations = {
       rows(internalDates),
       rows(sizes),
       rows(flags).map((set) => own.get(set)!),
+      savedDate,
     ]
   },
   origin: (origin: string, uidl: string | undefined): Operation => ['origin', origin, packUidl(uidl, origin)],

@@ -50,6 +50,8 @@ export interface MessageList extends Iterable<MessageRecord> {
   modSeqAt(position: number): ModSeq
   /** The MODSEQ that it was added with: while it has that, its flags are as they were given. */
   addedModSeqAt(position: number): ModSeq
+  /** When it came into the mailbox, seconds since 1970; undefined for one that came before this was noted, or was found again after a loss. RFC 8514 */
+  savedDateAt(position: number): number | undefined
   originAt(position: number): string | undefined
   uidlAt(position: number): string | undefined
   /** See `MessageRecord.isHere`. */

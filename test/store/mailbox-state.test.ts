@@ -81,6 +81,9 @@ function plain(record: MessageRecord & { readonly addedModSeq?: number }): Row {
   return { uid, file, flags: [...record.flags].sort(), modSeq, addedModSeq: addedModSeq!, origin, uidl }
 }
 
+/** Of what the entry of this number adds. */
+const noted = (number: number) => 1_700_000_000 + number
+
 const rowsOf = (list: MessageList): Row[] => Array.from(list, plain)
 
 function expectSame(state: MailboxState, model: Model): void {
@@ -93,6 +96,7 @@ function expectSame(state: MailboxState, model: Model): void {
     // Not one after another, which is easier.
     const far = (position * 7919) % model.rows.length
     if (messages.modSeqAt(far) !== model.rows[far]!.modSeq) expect.fail(`MODSEQ at ${far}`)
+    if (messages.savedDateAt(far) !== noted(model.rows[far]!.addedModSeq)) expect.fail(`save date at ${far}`)
     if (row.origin !== undefined && state.byOrigin(row.origin)?.uid !== row.uid) expect.fail(`origin ${row.origin}`)
   }
   expect(messages.positionOf(state.uidNext)).toBe(model.rows.length)
@@ -220,7 +224,7 @@ it('a mailbox in columns is what a plain list is, whatever is done to it', async
             for (let at = 0; at < one.count; at += 1) {
               const { origin, uidl } = originOf(one.origins, model.uidNext + (at % 50 === 49 ? -1 : 0))
               const add = addition(model.uidNext, { origin, uidl, flags: one.flags })
-              entry.push(operations.add(add))
+              entry.push(operations.add(add, noted(number)))
               model.add({ file: add.file, flags: [...one.flags].sort(), origin, uidl }, number)
             }
           else if (one.word === 'flags') {
@@ -294,7 +298,7 @@ it('an image is of the moment in which it was asked for', async () => {
   applyEntry(
     state,
     2,
-    Array.from({ length: 3000 }, (_, at) => operations.add(addition(at + 1))),
+    Array.from({ length: 3000 }, (_, at) => operations.add(addition(at + 1), 0)),
   )
   const rows = rowsOf(state.messages)
   const pieces = state.image()[Symbol.iterator]()
@@ -302,7 +306,7 @@ it('an image is of the moment in which it was asked for', async () => {
   applyEntry(state, 3, [
     operations.flags('add', ['$Late'], [1 as Uid, 2999 as Uid]),
     operations.expunge('client', [5 as Uid], 9),
-    operations.add(addition(3001)),
+    operations.add(addition(3001), 0),
   ])
   for (let piece = pieces.next(); piece.done !== true; piece = pieces.next()) taken.push(piece.value)
   const other = new MailboxState(systemClock)
@@ -313,7 +317,7 @@ it('an image is of the moment in which it was asked for', async () => {
 
 it('octets that are no image are damage', async () => {
   const state = freshState()
-  applyEntry(state, 2, [operations.add(addition(1)), operations.add(addition(2))])
+  applyEntry(state, 2, [operations.add(addition(1), 0), operations.add(addition(2), 0)])
   const octets = imageOctets(state)
   const load = (image: Buffer) => new MailboxState(systemClock).load(image)
   for (const length of [0, 4, 8, 40, octets.length - 8]) {

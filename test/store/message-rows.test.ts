@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { systemClock } from '#src/base/clock.ts'
 import type { Uid } from '#src/base/ids.ts'
 import type { Operation } from '#src/store/change-set.ts'
+import { MailboxState } from '#src/store/mailbox-state.ts'
 import { operations } from '#src/store/operations.ts'
-import { addition, applyEntry, freshState, reloaded } from './mailbox-columns.ts'
+import { addition, applyEntry, freshState, imageOctets, reloaded } from './mailbox-columns.ts'
 
 const digest = createHash('sha256').update('octets').digest('base64url')
 const hash = createHash('sha256').update('an origin').digest('base64url')
@@ -55,9 +57,9 @@ it('numbers beyond 32 bits are kept in some rows and in all', async () => {
   applyEntry(
     state,
     2,
-    Array.from({ length: 2000 }, (_, at) => operations.add(addition(at + 1))),
+    Array.from({ length: 2000 }, (_, at) => operations.add(addition(at + 1), 0)),
   )
-  applyEntry(state, late, [operations.flags('add', ['\\Seen'], [1500 as Uid]), operations.add(addition(0xfffffff0))])
+  applyEntry(state, late, [operations.flags('add', ['\\Seen'], [1500 as Uid]), operations.add(addition(0xfffffff0), 0)])
   for (const each of [state, await reloaded(state)]) {
     const told = (uid: number) => each.byUid(uid as Uid)!
     expect([1499, 1500, 1501, 0xfffffff0].map((uid) => told(uid).modSeq)).toEqual([2, late, 2, late])
@@ -72,10 +74,10 @@ it('an origin that is learnt later is told from then on; who looked before sees 
   const origin = `pop://joe@example.net/u:${'long'.repeat(60)}`
   const named = addition(2, { origin })
   applyEntry(state, 2, [
-    operations.add(addition(1)),
+    operations.add(addition(1), 0),
     // As a log that was made anew from the names of files has it.
     ['add', named.file, ['\\Seen'], null, null, 2],
-    operations.add(addition(3)),
+    operations.add(addition(3), 0),
   ])
   const before = state.byUid(2 as Uid)!
   expect([before.origin, state.isHashed(origin), state.byOrigin(origin)]).toEqual([
@@ -101,7 +103,7 @@ it('what is left of many chunks is put together', () => {
   applyEntry(
     state,
     2,
-    uids.map((uid) => operations.add(addition(uid))),
+    uids.map((uid) => operations.add(addition(uid), 0)),
   )
   const kept = uids.filter((uid) => uid % 100 === 0)
   applyEntry(state, 3, [
@@ -113,4 +115,33 @@ it('what is left of many chunks is put together', () => {
   ])
   expect(Array.from(state.messages, ({ uid }) => uid)).toEqual(kept)
   expect(state.messages.chunks.length).toBe(1)
+})
+
+it('RFC 8514: entries and images of earlier versions have no save dates, and are read', async () => {
+  const state = freshState()
+  const { file } = addition(1)
+  applyEntry(state, 2, [['add', file, ['\\Seen'], null, null, 1], operations.add(addition(2), 1_800_000_000)])
+  const dates = ({ messages }: MailboxState) => [messages.savedDateAt(0), messages.savedDateAt(1)]
+  expect(dates(state)).toEqual([undefined, 1_800_000_000])
+  expect(dates(await reloaded(state))).toEqual([undefined, 1_800_000_000])
+  // As they were written: without the column at the end of a chunk, and the bit that tells of it.
+  const image = imageOctets(state)
+  let pieces: Buffer[] = []
+  for (let at = 0; at < image.length; ) {
+    const [kind, length] = [image.readUInt32LE(at), image.readUInt32LE(at + 4)]
+    const body = Buffer.from(image.subarray(at + 8, at + 8 + length))
+    at += 8 + Math.ceil(length / 8) * 8
+    if (kind === 5) body.writeUInt32LE(body.readUInt32LE(4) & 0xffff, 4)
+    const old = kind === 5 ? body.subarray(0, length - 8) : body
+    const head = Buffer.alloc(8)
+    head.writeUInt32LE(kind, 0)
+    head.writeUInt32LE(old.length, 4)
+    pieces = [...pieces, head, old, Buffer.alloc((8 - (old.length % 8)) % 8)]
+  }
+  const earlier = new MailboxState(systemClock)
+  await earlier.load(Buffer.from(new Uint8Array(Buffer.concat(pieces)).buffer))
+  expect(dates(earlier)).toEqual([undefined, undefined])
+  expect(earlier.byUid(2 as Uid)!.file).toBe(addition(2).file)
+  applyEntry(earlier, 3, [operations.add(addition(3), 1_900_000_000)])
+  expect([earlier.messages.savedDateAt(1), earlier.messages.savedDateAt(2)]).toEqual([undefined, 1_900_000_000])
 })

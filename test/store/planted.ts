@@ -24,7 +24,7 @@ export async function plantMessages(directory: string, count: number): Promise<v
         unique: uniqueName(),
         digest,
       })
-      yield operations.add({ file, flags: [], origin: undefined, uidl: undefined, uid: uid as Uid })
+      yield operations.add({ file, flags: [], origin: undefined, uidl: undefined, uid: uid as Uid }, 0)
     }
   }
   await applyEntry(state, 1, additions())

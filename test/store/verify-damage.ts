@@ -181,7 +181,15 @@ export const damages: readonly Damage[] = [
       cpSync(`${tree.inbox}/msg/${first}`, `${tree.inbox}/msg/${file}`)
       return forge(tree.inbox, (state) => {
         const { flags, modSeq, origin } = state.messages.at(0)!
-        const row = { uid: state.uidNext, file, named: parseMessageFileName(file), modSeq, addedModSeq: modSeq, origin }
+        const row = {
+          uid: state.uidNext,
+          file,
+          named: parseMessageFileName(file),
+          modSeq,
+          addedModSeq: modSeq,
+          savedDate: 0,
+          origin,
+        }
         // No entry can do that.
         const add = Reflect.get(state, 'addRow') as (row: object) => void
         add.call(state, { ...row, flags: state.flagTable.number([...flags]), uidl: null })

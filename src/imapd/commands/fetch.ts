@@ -33,7 +33,7 @@ export const fetch = command({
   uid: true,
   holdsNumbers: true,
   looks: 'always',
-  capabilities: () => ['BINARY', 'PARTIAL'],
+  capabilities: () => ['BINARY', 'PARTIAL', 'SAVEDATE'],
   parse: readFetchArgs,
   async run(session, { set, items, changedSince, vanished, partial }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
@@ -241,6 +241,11 @@ class Answer {
         case 'INTERNALDATE':
           response.item('INTERNALDATE', formatDateTime(view.internalDateAt(position)))
           break
+        case 'SAVEDATE': {
+          const savedDate = view.savedDateAt(position)
+          response.item('SAVEDATE', savedDate === undefined ? 'NIL' : formatDateTime(savedDate))
+          break
+        }
         case 'RFC822.SIZE':
           response.item('RFC822.SIZE', String(prepared?.sizeOctets ?? view.sizeAt(position)))
           break

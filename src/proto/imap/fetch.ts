@@ -1,4 +1,4 @@
-/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 3516 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3 */
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 8514 §5, RFC 3516 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3 */
 
 import { type PartialRange, readPartialRange } from './search-return.ts'
 import { formatSection, type Partial, readPartial, readSection, readSectionBinary, type Section } from './section.ts'
@@ -14,6 +14,7 @@ const dataItems = [
   'INTERNALDATE',
   'MODSEQ',
   'RFC822.SIZE',
+  'SAVEDATE',
   'THREADID',
   'UID',
 ] as const

@@ -20,6 +20,8 @@ export type SearchKey =
   | { readonly key: 'BODY' | 'TEXT'; readonly value: Buffer }
   /** `day` counts whole days since 1970-01-01, to be compared with the date alone, without time and zone. */
   | { readonly key: DateKey; readonly day: number }
+  /** The mailbox notes when messages come into it. RFC 8514 §4.3 */
+  | { readonly key: 'SAVEDATESUPPORTED' }
   /** Came that long ago, or longer; or that long ago at the most. */
   | { readonly key: 'OLDER' | 'YOUNGER'; readonly seconds: number }
   | { readonly key: 'LARGER' | 'SMALLER'; readonly sizeOctets: number }
@@ -29,7 +31,16 @@ export type SearchKey =
   /** At least this one. All flags of a message have one MODSEQ, so an entry's name is of no meaning. */
   | { readonly key: 'MODSEQ'; readonly least: number }
 
-export type DateKey = 'BEFORE' | 'ON' | 'SINCE' | 'SENTBEFORE' | 'SENTON' | 'SENTSINCE'
+export type DateKey =
+  | 'BEFORE'
+  | 'ON'
+  | 'SINCE'
+  | 'SENTBEFORE'
+  | 'SENTON'
+  | 'SENTSINCE'
+  | 'SAVEDBEFORE'
+  | 'SAVEDON'
+  | 'SAVEDSINCE'
 
 export interface SearchArgs {
   /** undefined: the client wants the SEARCH response. */
@@ -112,6 +123,8 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
   switch (word) {
     case 'ALL':
       return { key: 'ALL' }
+    case 'SAVEDATESUPPORTED':
+      return { key: word }
     case 'RECENT':
       return { key: 'FLAG', flag: '\\Recent', present: true }
     case 'OLD':
@@ -145,6 +158,9 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
     case 'SENTBEFORE':
     case 'SENTON':
     case 'SENTSINCE':
+    case 'SAVEDBEFORE':
+    case 'SAVEDON':
+    case 'SAVEDSINCE':
       input.sp()
       return { key: word, day: input.date() }
     case 'OLDER':
