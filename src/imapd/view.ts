@@ -295,11 +295,6 @@ export class View {
     return flags.every((flag) => before.has(flag) === now.has(flag))
   }
 
-  /** Of `#list`. */
-  get since(): ModSeq {
-    return this.#since
-  }
-
   /** Position of the first message that is not \Seen. */
   async firstUnseen(): Promise<number | undefined> {
     const slice = new Slice()

@@ -347,6 +347,11 @@ export class OpenMailbox implements Mailbox {
     })
   }
 
+  async raiseModSeq(): Promise<void> {
+    // What is recent stays so.
+    await this.commit({ plan: () => [operations.recent(this.recentAfter)], done: () => {} })
+  }
+
   claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }> {
     return this.commit({
       plan: (): Operation[] => {

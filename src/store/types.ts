@@ -281,6 +281,8 @@ export interface Mailbox extends AsyncDisposable {
   forget(origins: readonly string[]): Promise<void>
   /** Gives no UID below this one any more that was not given yet: what another server spent them for is gone. Nothing above 4026531840. */
   raiseUidNext(uidNext: Uid): Promise<void>
+  /** Spends a MODSEQ on none of the messages: something else of the mailbox changed, which is kept elsewhere. RFC 7162 §3.2 */
+  raiseModSeq(): Promise<void>
   /** Commits "recent up to the newest"; the UIDs that became \Recent for this caller, and for nobody else, lie in (after, upTo]. */
   claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }>
   /** Throws StoreError: damaged, expunged (file already gone), away, unavailable. */

@@ -147,6 +147,7 @@ describe('an archive (MDIR-06)', () => {
       move: () => inbox.moveTo(uids(1), lists),
       origins: () => inbox.giveOrigins([[uids(1)[0]!, 'pop:host/other']]),
       forget: () => inbox.forget(['pop:host/three']),
+      raiseModSeq: () => inbox.raiseModSeq(),
       raiseUidNext: () => inbox.raiseUidNext(uid(99)),
       adoptUids: () => account.adoptUids('INBOX', { uidValidity: 77, uidNext: uid(99) }),
       create: () => account.create('New'),

@@ -325,6 +325,17 @@ describe('a mailbox', () => {
     expect(inbox.recentAfter).toBe(3)
   })
 
+  it('spends a MODSEQ on what is kept elsewhere', async () => {
+    const { inbox } = await freshInbox()
+    await deliver(inbox, 'a')
+    const { highestModSeq, recentAfter } = inbox
+    await inbox.raiseModSeq()
+    expect(inbox.highestModSeq).toBe(highestModSeq + 1)
+    expect(inbox.recentAfter).toBe(recentAfter)
+    const { added, updated, expunged } = inbox.delta(highestModSeq)
+    expect([...added(), ...updated(), ...expunged()]).toEqual([])
+  })
+
   it('sees what another process did only after refresh, and tells its listeners', async () => {
     const { inbox, root } = await freshInbox()
     await using other = storeIn(root)

@@ -1,7 +1,7 @@
-/** SETMETADATA, RFC 5464 §4.3 */
+/** SETMETADATA, RFC 5464 §4.3, RFC 7162 §3.2 */
 import { readSetMetadataArgs } from '../../proto/imap/metadata.ts'
 import { maxMetadataOctets } from '../../store/metadata.ts'
-import { annotationsOf } from '../annotations.ts'
+import { type Annotations, annotationsOf } from '../annotations.ts'
 import { command, loggedIn } from '../command.ts'
 import { Refusal } from '../replies.ts'
 
@@ -19,7 +19,14 @@ export const setMetadata = command({
           `A value has at most ${maxMetadataOctets} octets`,
         )
     await annotations.write(values)
+    if (annotations.mailbox !== undefined) await raiseModSeq(annotations.mailbox)
     session.services.metadataChanges.tell(session, annotations.mailbox, [...values.keys()])
     return undefined
   },
 })
+
+/** So that clients that follow MODSEQs see that something changed. */
+async function raiseModSeq({ account, local }: NonNullable<Annotations['mailbox']>): Promise<void> {
+  await using mailbox = await account.open(local)
+  if (!mailbox.readOnly) await mailbox.raiseModSeq()
+}

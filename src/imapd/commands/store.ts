@@ -28,7 +28,7 @@ export const store = command({
     for (const position of view.positions(set, uid)) {
       if (view.isGhostAt(position)) gone = true
       else {
-        positions.push(position)
+        if (unchangedSince !== undefined) positions.push(position)
         uids.push(view.uidAt(position))
       }
       if (slice.isOver()) await slice.next()
@@ -64,7 +64,7 @@ async function changeUnchanged(
   change: Change,
   unchangedSince: ModSeq,
 ): Promise<ReadonlySet<Uid>> {
-  const { mailbox, since } = view
+  const { mailbox, modSeq } = view
   const { flags, without = [] } = change
   const isElsewhere = (position: number) =>
     change.mode !== 'set' &&
@@ -78,7 +78,7 @@ async function changeUnchanged(
   }
   const { modified } = await mailbox.changeFlags({ uids: groups.plain, ...change, unchangedSince })
   if (groups.elsewhere.length === 0) return new Set(modified)
-  const again = await mailbox.changeFlags({ uids: groups.elsewhere, ...change, unchangedSince: since })
+  const again = await mailbox.changeFlags({ uids: groups.elsewhere, ...change, unchangedSince: modSeq })
   return new Set([...modified, ...again.modified].sort((a, b) => a - b))
 }
 

@@ -194,6 +194,10 @@ export class ArchivedMailbox implements Mailbox {
     throw archiveError()
   }
 
+  async raiseModSeq(): Promise<void> {
+    throw archiveError()
+  }
+
   async raiseUidNext(): Promise<void> {
     throw archiveError()
   }

@@ -79,6 +79,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     async (account) => (await inbox(account)).expunge(uids(1, 2), 'client'),
   ),
   'claim \\Recent': one(async (account) => (await inbox(account)).claimRecent()),
+  'raise MODSEQ': one(async (account) => (await inbox(account)).raiseModSeq()),
   'take UIDs over': {
     steps: [
       { act: (account) => account.create('new') },
