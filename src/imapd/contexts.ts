@@ -95,7 +95,10 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
   const tried = triedNow(view)
   if (!isTimed && tried.triedModSeq === context.triedModSeq && tried.triedUid === context.triedUid) return
   const candidates = isTimed ? [...view.positions(everything, true)] : await changedPositions(view, context)
-  const { positions } = await findMatches(session, context.key, context.charset, candidates)
+  const { positions } = await findMatches(session, context.key, context.charset, {
+    among: candidates,
+    enough: Infinity,
+  })
   const matching = new Set(positions)
   const added: number[] = []
   const removed: number[] = []

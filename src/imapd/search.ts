@@ -6,6 +6,7 @@
 import { charsetNames, decodeCharset, decodeUnlabelled, isKnownCharset } from '../mime/charset.ts'
 import { fold } from '../mime/fold.ts'
 import type { DateKey, SearchKey } from '../proto/imap/search.ts'
+import { endsOf, type ReturnOptions } from '../proto/imap/search-return.ts'
 import {
   type IndexRun,
   indexesOf,
@@ -36,8 +37,15 @@ const unread: Inside = {}
 
 const daySeconds = 86_400
 
+/** Far more than anybody searches for: one message is looked into for all of them in one go, some 10 ms. */
+const maxTexts = 300
+
 /** Messages that are looked into together: some blocks of the derived caches. */
 const togetherMessages = 1024
+/** The same where a few matches may be enough. */
+const fewTogether = 64
+
+const ascending = (a: number, b: number) => a - b
 
 export interface Matches {
   /** Ascending. */
@@ -57,26 +65,45 @@ const signMs = 10_000
 
 export type Searching = Pick<Session, 'view' | 'services' | 'connection' | 'output' | 'untagged' | 'log'>
 
-/**
- * `charset` (upper case, known) is that of the key's texts; `among`: positions, ascending, of all messages unless given. Throws ConnectionLost when the client went away,
- * StoreError.
- */
+/** Which messages are tried. */
+export interface Scope {
+  /** Ascending or descending. */
+  readonly among: Iterable<number>
+  /** Those behind so many matches, in that order, need not be found. */
+  readonly enough: number
+}
+
+const allOf = ({ exists }: View): Scope => ({ among: indexesOf([{ start: 0, end: exists }]), enough: Infinity })
+
+/** All messages, or as many from one end as are told of when the client named these RETURN options. */
+export function scopeOf(view: View, returned: ReturnOptions | undefined): Scope {
+  const ends = returned === undefined ? undefined : endsOf(returned)
+  if (ends === undefined || (ends.first > 0 && ends.last > 0)) return allOf(view)
+  if (ends.first > 0) return { ...allOf(view), enough: ends.first }
+  return { among: downFrom(view.exists - 1), enough: ends.last }
+}
+
+function* downFrom(position: number): Iterable<number> {
+  for (let at = position; at >= 0; at--) yield at
+}
+
+/** `charset` (upper case, known) is that of the key's texts. Throws ConnectionLost when the client went away, StoreError, Refusal. */
 export function findMatches(
   session: Searching,
   key: SearchKey,
   charset: string | undefined,
-  among: Iterable<number> = indexesOf([{ start: 0, end: session.view.exists }]),
+  scope: Scope = allOf(session.view),
 ): Promise<Matches> {
   const progress = { looked: 0 }
   const text = () => `Searched ${Math.floor((100 * progress.looked) / session.view.exists)}% of the messages`
-  return keptAlive(session, signMs, text, find(session, key, charset, among, progress))
+  return keptAlive(session, signMs, text, find(session, key, charset, scope, progress))
 }
 
 async function find(
   { view, services, connection: { signal } }: Searching,
   key: SearchKey,
   charset: string | undefined,
-  among: Iterable<number>,
+  { among, enough }: Scope,
   progress: { looked: number },
 ): Promise<Matches> {
   const asked: Asked = { names: new Set(), texts: new Set() }
@@ -85,8 +112,10 @@ async function find(
   let open: number[] = []
   let unseen = 0
   const slice = new Slice()
+  const together = enough === Infinity ? togetherMessages : fewTogether
   const settle = async () => {
-    for await (const position of matchesInside(test, view, open, asked, slice, signal)) found.push(position)
+    for await (const position of matchesInside(test, view, open.sort(ascending), asked, slice, signal))
+      found.push(position)
     open = []
   }
   // Nothing renumbers the view while its session is in a command.
@@ -94,12 +123,13 @@ async function find(
     const atOnce = test(position, unread)
     if (atOnce === true) found.push(position)
     else if (atOnce === undefined && !isHere(view, position)) unseen += 1
-    else if (atOnce === undefined && open.push(position) === togetherMessages) await settle()
+    else if (atOnce === undefined && open.push(position) === together) await settle()
+    if (found.length >= enough) break
     progress.looked = position
     if (slice.isOver()) await slice.next()
   }
   await settle()
-  return { positions: found.sort((a, b) => a - b), unseen }
+  return { positions: found.sort(ascending), unseen }
 }
 
 /** By now. */
@@ -126,13 +156,14 @@ async function* matchesInside(
     else if (byHeader === undefined) open.set(records[index]!, { position, header: header! })
     if (slice.isOver()) await slice.next()
   }
+  const textSlice = new Slice(1)
   for await (const run of mailbox.texts([...open.keys()])) {
     signal.throwIfAborted()
     for (const [record, searched] of run) {
       const { position, header } = open.get(record)!
       const text = await LookedInto.of(mailbox, record, searched, texts)
       if (text !== undefined && test(position, { header, text }) === true) yield position
-      if (slice.isOver()) await slice.next()
+      if (textSlice.isOver()) await textSlice.next()
     }
   }
 }
@@ -185,7 +216,8 @@ function compile(key: SearchKey, setting: Setting): Test {
     case 'BODY': {
       const needle = textOf(key.value)
       if (needle === '') return () => true
-      asked.texts.add(needle)
+      if (asked.texts.add(needle).size > maxTexts)
+        throw new Refusal('NO', 'LIMIT', `At most ${maxTexts} different texts in one search`)
       return (_, { text }) => text?.has(needle, key.key === 'TEXT')
     }
     case 'EMAILID':

@@ -6,6 +6,7 @@
 import { StoreError } from '../base/errors.ts'
 import type { Uid } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
+import { breath } from './breath.ts'
 import type { StoreContext } from './context.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { type HeaderTexts, headerTexts } from './header-texts.ts'
@@ -84,6 +85,8 @@ export class SummaryCache {
         texts[index] = await this.makeHeaderTexts(records[index]!, names, summaryOf)
       }
       await Promise.all(missing.slice(at, at + madeAtOnce).map(make))
+      // A summary may be large, and come from memory without a wait.
+      await breath()
     }
     return texts
   }

@@ -1,8 +1,10 @@
 /** SEARCH over messages that are long or many, and of a client that goes away. */
 import { expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
-import { findMatches } from '#src/imapd/search.ts'
+import { findMatches, scopeOf } from '#src/imapd/search.ts'
 import { View } from '#src/imapd/view.ts'
+import type { SearchKey } from '#src/proto/imap/search.ts'
+import type { PartialRange, ReturnOptions } from '#src/proto/imap/search-return.ts'
 import { nodeFs } from '#src/store/fs.ts'
 import { deliverAll, freshInbox } from '#test/store/support.ts'
 import { deliver, serve } from './served.ts'
@@ -68,4 +70,50 @@ it('ends when the client goes away, before all messages were read', async () => 
   await expect(searched).rejects.toThrow('gone')
   expect(opened).toBeGreaterThanOrEqual(50)
   expect(opened).toBeLessThan(1200)
+})
+
+it('refuses more texts than it looks for at once', async () => {
+  const served = await serve()
+  await deliver(served.elsewhere, 'INBOX', ['Subject: one\r\n\r\nword77 word300\r\n'])
+  const peer = await served.enter()
+  await peer.command('s', 'SELECT INBOX')
+  const keys = (count: number) => Array.from({ length: count }, (_, at) => `OR BODY word${at + 1}`).join(' ')
+  expect((await peer.command('a', `SEARCH ${keys(299)} BODY word300`))[0]).toBe('* SEARCH 1')
+  expect((await peer.command('b', `SEARCH ${keys(300)} BODY word301`))[0]).toContain('b NO [LIMIT] At most 300')
+})
+
+it('looks for no more matches than are told of', async () => {
+  let opened = 0
+  const { inbox } = await freshInbox({
+    fs: {
+      ...nodeFs,
+      open: (path) => {
+        if (path.includes('/msg/')) opened += 1
+        return nodeFs.open(path)
+      },
+    },
+  })
+  await deliverAll(
+    inbox,
+    Array.from({ length: 1000 }, (_, index) => ({ text: `Subject: ${index}\r\n\r\nbody ${index % 10}\r\n` })),
+  )
+  const view = await View.open(inbox, { readOnly: true })
+  const session = {
+    view,
+    services: { clock: systemClock },
+    connection: { signal: new AbortController().signal },
+  } as unknown as Parameters<typeof findMatches>[0]
+  const key: SearchKey = { key: 'BODY', value: Buffer.from('body 7') }
+  const find = async (words: readonly 'MIN'[] | readonly 'MAX'[], partial?: PartialRange) => {
+    const options: ReturnOptions = { words: new Set(words), partial }
+    return (await findMatches(session, key, undefined, scopeOf(view, options))).positions
+  }
+  expect((await find(['MIN']))[0]).toBe(7)
+  expect((await find(['MAX'])).at(-1)).toBe(997)
+  expect((await find([], { first: 1, last: 3 })).slice(0, 3)).toEqual([7, 17, 27])
+  expect((await find([], { first: -3, last: -1 })).slice(-3)).toEqual([977, 987, 997])
+  // Summary and message, of 64 from either end.
+  expect(opened).toBeLessThan(300)
+  expect(await find([], { first: 99, last: 500 })).toHaveLength(100)
+  expect((await find(['MIN'], { first: -1, last: -1 })).length).toBe(100)
 })

@@ -2,7 +2,7 @@
 import { namesModSeq, namesNumbers, readSearchArgs, type SearchArgs } from '../../proto/imap/search.ts'
 import { command, type Form, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
-import { findMatches, requireCharset } from '../search.ts'
+import { findMatches, requireCharset, scopeOf } from '../search.ts'
 import { forgettingOnFailure, giveResults, notLookedInto, refuseUpdate } from '../search-results.ts'
 import type { Session } from '../session.ts'
 
@@ -31,7 +31,7 @@ async function answer(session: Session, { returned, charset, key }: SearchArgs, 
   if (charset !== undefined) requireCharset(charset)
   const withModSeq = namesModSeq(key)
   if (withModSeq) session.enable('CONDSTORE')
-  const { positions, unseen } = await findMatches(session, key, charset)
+  const { positions, unseen } = await findMatches(session, key, charset, scopeOf(view, returned))
   await giveResults(session, 'SEARCH', form, returned, positions, withModSeq)
   if (updates(returned) && !view.contexts.add(session, form, key, charset, positions)) refuseUpdate(session, form.tag)
   if (unseen > 0) session.untagged('OK', notLookedInto(unseen))

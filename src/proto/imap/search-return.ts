@@ -53,6 +53,19 @@ export function readPartialRange(input: TokenReader): PartialRange {
   return { first, last }
 }
 
+/** How many results from either end are told of or kept; undefined: all. RFC 4731 §3.1, RFC 5182 §2.4, RFC 9394 §3.2 */
+export function endsOf({
+  words,
+  partial,
+}: ReturnOptions): { readonly first: number; readonly last: number } | undefined {
+  const isOfAll = words.has('ALL') || words.has('COUNT') || words.has('UPDATE')
+  const isOfEnds = words.has('MIN') || words.has('MAX') || partial !== undefined
+  if (isOfAll || !isOfEnds) return undefined
+  const [low, high] =
+    partial === undefined ? [0, 0] : [Math.min(partial.first, partial.last), Math.max(partial.first, partial.last)]
+  return { first: Math.max(words.has('MIN') ? 1 : 0, high), last: Math.max(words.has('MAX') ? 1 : 0, -low) }
+}
+
 /** The part of `results` that the range names, in their order. */
 export function partOf<T>(results: readonly T[], { first, last }: PartialRange): readonly T[] {
   const [low, high] = [Math.min(first, last), Math.max(first, last)]

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SyntaxFault } from '#src/base/errors.ts'
-import { formatEsearch, partOf, readReturnOptions } from '#src/proto/imap/search-return.ts'
+import { endsOf, formatEsearch, partOf, readReturnOptions } from '#src/proto/imap/search-return.ts'
 import { TokenReader } from '#src/proto/imap/token-reader.ts'
 
 const options = (text: string) => readReturnOptions(new TokenReader({ pieces: [text], literals: [] }))
@@ -55,6 +55,17 @@ it('takes the part of the results that is there', () => {
   expect(partOf(results, { first: -9, last: -4 })).toEqual([10, 20])
   expect(partOf(results, { first: -6, last: -7 })).toEqual([])
   expect(partOf([], { first: -1, last: -1 })).toEqual([])
+})
+
+it('tells how many results are needed', () => {
+  const ends = (text: string) => endsOf(options(` RETURN (${text})`)!)
+  expect(ends('MIN')).toEqual({ first: 1, last: 0 })
+  expect(ends('MAX SAVE')).toEqual({ first: 0, last: 1 })
+  expect(ends('MIN PARTIAL 200:101')).toEqual({ first: 200, last: 0 })
+  expect(ends('PARTIAL -1:-50')).toEqual({ first: 0, last: 50 })
+  expect(ends('MIN PARTIAL -1:-50')).toEqual({ first: 1, last: 50 })
+  for (const all of ['ALL', 'SAVE', 'MIN COUNT', 'MIN MAX ALL', 'MAX UPDATE', ''])
+    expect([all, ends(all)]).toEqual([all, undefined])
 })
 
 it('answers in the form of RFC 4466 §2.6.2', () => {
