@@ -69,4 +69,6 @@ export interface MessageSummary {
   readonly root: Part
   /** Raw fields (name, colon, value, folding, final CRLF) of the names in `SUMMARY_FIELDS`, in message order. */
   readonly fields: readonly (readonly [lowerCaseName: string, field: string])[]
+  /** Once somebody asked for it: see `previewOf`. Empty where there is nothing to tell. */
+  readonly preview?: string
 }

@@ -23,6 +23,7 @@ import { checkOrigin, stillAway } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
 import { NameFilter } from './name-filter.ts'
 import { type Addition, inPieces, operations } from './operations.ts'
+import { previewIn } from './preview.ts'
 import type { StoredMessage } from './record.ts'
 import { SummaryCache } from './summary-cache.ts'
 import { type SearchedText, TextCache } from './text-cache.ts'
@@ -562,6 +563,10 @@ export class OpenMailbox implements Mailbox {
     names: readonly string[],
   ): Promise<readonly (HeaderTexts | undefined)[]> {
     return this.summaries.headerTexts(records, names, (record) => this.summary(record))
+  }
+
+  preview(record: MessageRecord, options?: { readonly onlyCached?: boolean }): Promise<string | undefined> {
+    return previewIn(this, this.summaries, record, options)
   }
 
   texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]> {

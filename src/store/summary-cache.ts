@@ -58,7 +58,7 @@ export class SummaryCache {
   async get(record: MessageRecord, make: () => Promise<MessageSummary>): Promise<MessageSummary> {
     const { digest, uid } = record
     const first = firstOf(uid)
-    const known = this.pending.get(digest) ?? (await this.block(first)).get(digest)
+    const known = await this.find(record)
     if (known !== undefined) return known
     let making = this.making.get(digest)
     if (making === undefined) {
@@ -70,6 +70,16 @@ export class SummaryCache {
       )
     }
     return await making
+  }
+
+  /** What is at hand without a look into the message. */
+  async find({ digest, uid }: MessageRecord): Promise<MessageSummary | undefined> {
+    return this.pending.get(digest) ?? (await this.block(firstOf(uid))).get(digest)
+  }
+
+  /** Keeps more of a message than was known. */
+  keep({ digest, uid }: MessageRecord, summary: MessageSummary): void {
+    this.add(firstOf(uid), digest, summary)
   }
 
   /** See `Mailbox.headerTexts`. `summaryOf` answers the summary of a message from this cache. */

@@ -302,6 +302,8 @@ export interface Mailbox extends AsyncDisposable {
     records: readonly MessageRecord[],
     names: readonly string[],
   ): Promise<readonly (HeaderTexts | undefined)[]>
+  /** The beginning of its text, from the derived cache, to which it is added; `onlyCached`: undefined where it would have to be made. Throws as `content` does. */
+  preview(record: MessageRecord, options?: { readonly onlyCached?: boolean }): Promise<string | undefined>
   /**
    * What SEARCH looks into, of messages in ascending order, in runs of them that were read together; from the derived cache, to which it is added. Throws
    * StoreError: away, unavailable.

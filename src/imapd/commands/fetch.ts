@@ -8,6 +8,7 @@ import { formatEnvelope } from '../../proto/imap/envelope.ts'
 import { type FetchItem, type FetchOctetsItem, readFetchArgs } from '../../proto/imap/fetch.ts'
 import { FetchResponse } from '../../proto/imap/fetch-response.ts'
 import { partOf } from '../../proto/imap/search-return.ts'
+import { formatNstring } from '../../proto/imap/strings.ts'
 import { FlagText } from '../announce.ts'
 import { type Body, Budget, Prepared, type WantedSection } from '../bodies.ts'
 import { command, selected } from '../command.ts'
@@ -33,7 +34,7 @@ export const fetch = command({
   uid: true,
   holdsNumbers: true,
   looks: 'always',
-  capabilities: () => ['BINARY', 'PARTIAL', 'SAVEDATE'],
+  capabilities: () => ['BINARY', 'PARTIAL', 'PREVIEW', 'SAVEDATE'],
   parse: readFetchArgs,
   async run(session, { set, items, changedSince, vanished, partial }, { uid }) {
     const withUid: readonly FetchItem[] = [{ item: 'UID' }, ...items.filter(({ item }) => item !== 'UID')]
@@ -64,10 +65,12 @@ const within = (positions: readonly number[], part: readonly number[]): readonly
 const wanted = (item: FetchOctetsItem): WantedSection =>
   item.item === 'section' ? item : { section: item.section, partial: undefined }
 
+const ofSummary: ReadonlySet<FetchItem['item']> = new Set(['ENVELOPE', 'BODY', 'BODYSTRUCTURE'])
+
 const isOfOctets = (item: FetchItem): item is FetchOctetsItem => 'section' in item
 
 /** A failure is a value here: it belongs to its message, whose turn comes later. */
-type Outcome = { readonly prepared: Prepared } | { readonly error: unknown }
+type Outcome = { readonly prepared: Prepared; readonly preview: string | undefined } | { readonly error: unknown }
 
 interface Waiting {
   readonly position: number
@@ -91,6 +94,8 @@ class Answer {
   readonly #uid: boolean
   readonly #sections: readonly FetchOctetsItem[]
   readonly #needsSummary: boolean
+  /** Made where it is not at hand. */
+  readonly #needsPreview: boolean
   /** What is told without a look into messages needs their octets to have come. */
   readonly #needsOctets: boolean
   readonly #setsSeen: boolean
@@ -108,7 +113,8 @@ class Answer {
     this.#uid = uid
     this.#items = items
     this.#sections = items.filter(isOfOctets)
-    this.#needsSummary = items.some(({ item }) => item === 'ENVELOPE' || item === 'BODY' || item === 'BODYSTRUCTURE')
+    this.#needsPreview = items.some((item) => item.item === 'preview' && !item.lazy)
+    this.#needsSummary = this.#needsPreview || items.some(({ item }) => ofSummary.has(item))
     this.#needsOctets = items.some(({ item }) => item === 'EMAILID')
     this.#setsSeen = session.view.mayChange('\\Seen') && this.#sections.some((item) => 'peek' in item && !item.peek)
     this.#flagText = new FlagText(session.view)
@@ -129,7 +135,7 @@ class Answer {
       for (const position of together) {
         if (this.#needsOctets && !view.recordNow(position).isHere)
           this.#leaveOut(position, new StoreError('away', 'not here'))
-        else await this.#write(position, undefined)
+        else await this.#write(position)
         if (this.#slice.isOver()) await this.#slice.next()
       }
     }
@@ -177,8 +183,11 @@ class Answer {
     try {
       const record = view.recordNow(position)
       if (!record.isHere) return { error: new StoreError('away', 'not here') }
+      const preview = this.#needsPreview ? await view.mailbox.preview(record) : undefined
+      const { mailbox } = view
       return {
-        prepared: await Prepared.of(view.mailbox, record, this.#needsSummary, this.#sections.map(wanted), this.#budget),
+        prepared: await Prepared.of(mailbox, record, this.#needsSummary, this.#sections.map(wanted), this.#budget),
+        preview,
       }
     } catch (error) {
       return { error }
@@ -193,13 +202,13 @@ class Answer {
       return
     }
     try {
-      const { prepared } = ready
+      const { prepared, preview } = ready
       // Before a word of the response is written. RFC 3516 §4.3
       if (this.#sections.some((item) => item.item !== 'section' && !prepared.isDecodable(wanted(item)))) {
         this.#failure ??= new Refusal('NO', 'UNKNOWN-CTE', 'A Content-Transfer-Encoding is unknown; fetch BODY instead')
         return
       }
-      await this.#write(position, prepared)
+      await this.#write(position, prepared, preview)
     } finally {
       await ready.prepared[Symbol.asyncDispose]()
     }
@@ -222,7 +231,7 @@ class Answer {
     this.#session.untagged('NO', `Message ${position + 1} (UID ${uid}) can not be read and is left out`)
   }
 
-  async #write(position: number, prepared: Prepared | undefined): Promise<void> {
+  async #write(position: number, prepared?: Prepared, preview?: string): Promise<void> {
     const { view, output } = this.#session
     const response = new FetchResponse((octets) => output.write(octets), position + 1)
     for (const item of this.#items) {
@@ -264,6 +273,9 @@ class Answer {
         case 'BODYSTRUCTURE':
           response.item('BODYSTRUCTURE', formatBodyStructure(prepared!.summary!.root, { extended: true }))
           break
+        case 'preview':
+          response.item('PREVIEW', formatPreview(preview ?? (await this.#cachedPreview(position))))
+          break
         case 'section':
           await this.#octets(response, item, () => prepared!.body(item))
           break
@@ -280,6 +292,13 @@ class Answer {
     }
     response.end()
     await output.flow()
+  }
+
+  /** RFC 8970 §4.1 */
+  async #cachedPreview(position: number): Promise<string | undefined> {
+    const { view } = this.#session
+    const record = view.recordNow(position)
+    return record.isHere ? await view.mailbox.preview(record, { onlyCached: true }) : undefined
   }
 
   /** `open`: undefined for a section that is not there. */
@@ -329,3 +348,6 @@ class Answer {
     }
   }
 }
+
+const formatPreview = (preview: string | undefined) =>
+  formatNstring(preview === undefined ? undefined : Buffer.from(preview).toString('latin1'))

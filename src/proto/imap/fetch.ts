@@ -1,4 +1,4 @@
-/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 8514 §5, RFC 3516 §7 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3 */
+/** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 8514 §5, RFC 3516 §7, RFC 8970 §6 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3 */
 
 import { type PartialRange, readPartialRange } from './search-return.ts'
 import { formatSection, type Partial, readPartial, readSection, readSectionBinary, type Section } from './section.ts'
@@ -53,7 +53,14 @@ export interface FetchBinarySizeItem {
 
 /** Made of the octets of a message. */
 export type FetchOctetsItem = FetchSectionItem | FetchBinaryItem | FetchBinarySizeItem
-export type FetchItem = { readonly item: FetchDataItem } | FetchOctetsItem
+/** RFC 8970 §6 */
+export interface FetchPreviewItem {
+  readonly item: 'preview'
+  /** Only where it can be told at once. */
+  readonly lazy: boolean
+}
+
+export type FetchItem = { readonly item: FetchDataItem } | FetchOctetsItem | FetchPreviewItem
 
 export interface FetchArgs extends FetchModifiers {
   readonly set: MessageSet
@@ -155,6 +162,8 @@ function attOf(word: string, input: TokenReader): FetchItem {
     }
   }
   switch (word) {
+    case 'PREVIEW':
+      return { item: 'preview', lazy: readPreviewModifiers(input) }
     case 'RFC822':
       return { item: 'section', label: word, peek: false, section: wholeMessage, partial: undefined }
     case 'RFC822.HEADER':
@@ -177,6 +186,16 @@ function attOf(word: string, input: TokenReader): FetchItem {
   const item = dataItems.find((known) => known === word)
   if (item === undefined) throw input.tokenFault('fetch-att', 'an item such as FLAGS or BODY.PEEK[]')
   return { item }
+}
+
+/** `[SP "(" preview-mod *(SP preview-mod) ")"]`; says whether LAZY is among them. */
+function readPreviewModifiers(input: TokenReader): boolean {
+  if (!input.tryString(' (')) return false
+  do {
+    if (input.keyword('preview-mod') !== 'LAZY') throw input.tokenFault('preview-mod', 'LAZY')
+  } while (input.tryChar(' '))
+  input.char(')', 'preview-mod')
+  return true
 }
 
 const originOf = (partial: Partial | undefined) => (partial === undefined ? '' : `<${partial.offsetOctets}>`)

@@ -87,6 +87,13 @@ export class TokenReader {
     return true
   }
 
+  /** Consumes these octets when they are next; says whether they were. */
+  tryString(octets: string): boolean {
+    if (!this.#line.startsWith(octets, this.#at)) return false
+    this.#at += octets.length
+    return true
+  }
+
   char(char: string, rule: string): void {
     if (!this.tryChar(char)) throw this.fault(rule, `"${char}"`)
   }

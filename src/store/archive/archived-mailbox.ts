@@ -11,6 +11,7 @@ import { KeyCache } from '../key-cache.ts'
 import type { MailboxState } from '../mailbox-state.ts'
 import { statusOf } from '../mailbox-status.ts'
 import { stillAway } from '../message-file.ts'
+import { previewIn } from '../preview.ts'
 import { SummaryCache } from '../summary-cache.ts'
 import { type SearchedText, TextCache } from '../text-cache.ts'
 import type {
@@ -155,6 +156,10 @@ export class ArchivedMailbox implements Mailbox {
     names: readonly string[],
   ): Promise<readonly (HeaderTexts | undefined)[]> {
     return this.summaries.headerTexts(records, names, (record) => this.summary(record))
+  }
+
+  preview(record: MessageRecord, options?: { readonly onlyCached?: boolean }): Promise<string | undefined> {
+    return previewIn(this, this.summaries, record, options)
   }
 
   texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]> {

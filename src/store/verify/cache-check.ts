@@ -1,5 +1,8 @@
 /** Checks what is derived from the messages: summaries that check out have to be the ones that the messages give. */
 
+import { previewOf } from '../../mime/preview.ts'
+import type { MessageSummary } from '../../mime/types.ts'
+import { FileContent } from '../content.ts'
 import { type FileStatus, unlessAbsent } from '../fs.ts'
 import { keyBlockPattern, keyFilePrefix } from '../key-cache.ts'
 import { blockUids, maxBlockOctets, readSummaryLine } from '../summary-block.ts'
@@ -57,9 +60,24 @@ async function checkBlock(check: MailboxCheck, path: string, status: FileStatus,
     return void (await found('cache-damaged', 'its last line is cut off'))
   for (const { record, json } of samples(check, alive)) {
     const fresh = await freshSummary(check, record)
-    if (fresh !== undefined && JSON.stringify(fresh) !== json)
+    if (
+      fresh !== undefined &&
+      JSON.stringify({ ...fresh, preview: await freshPreview(check, record, fresh, json) }) !== json
+    )
       return void (await found('cache-wrong', 'its summary is not that of the message', record))
   }
+}
+
+/** Where the line tells one. */
+async function freshPreview(
+  { run, directory }: MailboxCheck,
+  record: MessageRecord,
+  { root }: MessageSummary,
+  json: string,
+): Promise<string | undefined> {
+  if ((JSON.parse(json) as MessageSummary).preview === undefined) return undefined
+  await using content = new FileContent(await run.fs.open(`${directory}/msg/${record.file}`))
+  return await previewOf(root, (start, end) => content.read(start, end))
 }
 
 async function readLines(check: MailboxCheck, path: string) {
