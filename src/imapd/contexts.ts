@@ -5,7 +5,7 @@
 
 import { StoreError } from '../base/errors.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
-import { namesTime, type SearchKey } from '../proto/imap/search.ts'
+import { namesThreads, namesTime, type SearchKey } from '../proto/imap/search.ts'
 import { formatUpdate } from '../proto/imap/search-return.ts'
 import { resolveSequenceNumbers, type SequenceSet, savedResult, star } from '../proto/imap/sequence-set.ts'
 import type { UidRange } from '../store/types.ts'
@@ -94,7 +94,9 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
   const isTimed = namesTime(context.key) && now - context.triedAllAt >= timedMs
   const tried = triedNow(view)
   if (!isTimed && tried.triedModSeq === context.triedModSeq && tried.triedUid === context.triedUid) return
-  const candidates = isTimed ? [...view.positions(everything, true)] : await changedPositions(view, context)
+  // A message that comes or goes changes which threads others are in.
+  const candidates =
+    isTimed || namesThreads(context.key) ? [...view.positions(everything, true)] : await changedPositions(view, context)
   const { positions } = await findMatches(session, context.key, context.charset, {
     among: candidates,
     enough: Infinity,
@@ -144,6 +146,8 @@ function asOfNow(key: SearchKey, view: View): SearchKey {
       return { key: key.key, keys: key.keys.map((inner) => asOfNow(inner, view)) }
     case 'NOT':
       return { key: 'NOT', child: asOfNow(key.child, view) }
+    case 'INTHREAD':
+      return { ...key, child: asOfNow(key.child, view) }
     case 'UID':
       return key.set === savedResult ? { key: 'UID', set: view.saved } : key
     case 'SEQUENCE': {

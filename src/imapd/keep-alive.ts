@@ -2,6 +2,9 @@
 
 import type { Session } from './session.ts'
 
+/** Between signs of life of a search, which also show whether the client is still there. */
+export const signMs = 10_000
+
 /** Says `text()` to the client at intervals until the work is done; never with 0 ms. */
 export async function keptAlive<T>(
   session: Pick<Session, 'untagged' | 'output'>,

@@ -2,8 +2,9 @@
 
 import type { Uid } from '../base/ids.ts'
 import type { KeyText } from '../mime/order-keys.ts'
+import { keptAlive, signMs } from './keep-alive.ts'
+import type { Session } from './session.ts'
 import type { Slice } from './slice.ts'
-import type { View } from './view.ts'
 
 /** Of the messages at `positions`, by their index there. */
 export interface OrderColumns {
@@ -17,10 +18,26 @@ export interface OrderColumns {
   readonly unseen: number
 }
 
-export async function readColumns(
-  view: View,
+/** Whose messages are ordered, for a client that may go away meanwhile: then ConnectionLost is thrown. */
+export type Ordering = Pick<Session, 'view' | 'connection' | 'output' | 'untagged'>
+
+/** The first time that it is asked of a large mailbox this takes long. */
+export function readColumns(
+  session: Ordering,
   positions: readonly number[],
   wanted: readonly KeyText[],
+  slice: Slice,
+): Promise<OrderColumns> {
+  const progress = { read: 0 }
+  const text = () => `Read ${Math.floor((100 * progress.read) / positions.length)}% of the headers`
+  return keptAlive(session, signMs, text, read(session, positions, wanted, progress, slice))
+}
+
+async function read(
+  { view, connection: { signal } }: Ordering,
+  positions: readonly number[],
+  wanted: readonly KeyText[],
+  progress: { read: number },
   slice: Slice,
 ): Promise<OrderColumns> {
   const uids: Uid[] = []
@@ -35,6 +52,7 @@ export async function readColumns(
   }
   const record = (index: number) => view.recordNow(positions[index]!)
   for await (const { start, end, keys } of view.mailbox.keys({ uids, record })) {
+    signal.throwIfAborted()
     for (let index = start; index < end; index += 1) {
       const uid = uids[index]!
       const has = keys.has(uid)
@@ -47,6 +65,7 @@ export async function readColumns(
       }
       if (slice.isOver()) await slice.next()
     }
+    progress.read = end
   }
   return { texts, sentAt, isReply, unseen }
 }

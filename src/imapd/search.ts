@@ -16,10 +16,11 @@ import {
 } from '../proto/imap/sequence-set.ts'
 import { type HeaderTexts, isInSummaries } from '../store/header-texts.ts'
 import type { MessageRecord } from '../store/types.ts'
-import { keptAlive } from './keep-alive.ts'
+import { keptAlive, signMs } from './keep-alive.ts'
 import { emailObjectId, internalDateIn } from './object-id.ts'
 import { Refusal } from './replies.ts'
 import { LookedInto } from './search-text.ts'
+import { markThreads, type ThreadMarks } from './search-threads.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
@@ -60,9 +61,6 @@ export function requireCharset(charset: string): void {
     throw new Refusal('NO', `BADCHARSET (${charsetNames.join(' ')})`, 'The charset is not known here')
 }
 
-/** Between signs of life, which also show whether the client is still there. */
-const signMs = 10_000
-
 export type Searching = Pick<Session, 'view' | 'services' | 'connection' | 'output' | 'untagged' | 'log'>
 
 /** Which messages are tried. */
@@ -100,17 +98,24 @@ export function findMatches(
 }
 
 async function find(
-  { view, services, connection: { signal } }: Searching,
+  session: Searching,
   key: SearchKey,
   charset: string | undefined,
   { among, enough }: Scope,
   progress: { looked: number },
 ): Promise<Matches> {
+  const { view, services, connection } = session
+  const { signal } = connection
   const asked: Asked = { names: new Set(), texts: new Set() }
-  const test = compile(key, { view, nowSeconds: Math.floor(services.clock.now() / 1000), asked, charset })
+  let unseen = 0
+  const threads = await markThreads(session, key, async (inner) => {
+    const matches = await find(session, inner, charset, allOf(view), { looked: 0 })
+    unseen = Math.max(unseen, matches.unseen)
+    return matches.positions
+  })
+  const test = compile(key, { view, nowSeconds: Math.floor(services.clock.now() / 1000), asked, charset, threads })
   const found: number[] = []
   let open: number[] = []
-  let unseen = 0
   const slice = new Slice()
   const together = enough === Infinity ? togetherMessages : fewTogether
   const settle = async () => {
@@ -183,6 +188,7 @@ interface Setting {
   /** Collects. */
   readonly asked: Asked
   readonly charset: string | undefined
+  readonly threads: ThreadMarks
 }
 
 function compile(key: SearchKey, setting: Setting): Test {
@@ -251,6 +257,13 @@ function compile(key: SearchKey, setting: Setting): Test {
       return (position) => view.internalDateAt(position) <= nowSeconds - key.seconds
     case 'YOUNGER':
       return (position) => view.internalDateAt(position) >= nowSeconds - key.seconds
+    case 'INTHREAD':
+    case 'THREADROOT':
+    case 'THREADLEAF':
+    case 'MESSAGEID': {
+      const marks = setting.threads.get(key)!
+      return (position) => marks[position] === 1
+    }
     case 'UID':
       return inRuns(
         resolveUids(key.set === savedResult ? view.saved : key.set, view.exists, (position) => view.uidAt(position)),

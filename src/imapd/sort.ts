@@ -2,9 +2,17 @@
 
 import type { KeyText } from '../mime/order-keys.ts'
 import type { SortCriterion, SortKey } from '../proto/imap/sort.ts'
-import { byNumber, byText, type Compare, inTurn, numberColumn, readColumns, sortIndexes } from './order.ts'
+import {
+  byNumber,
+  byText,
+  type Compare,
+  inTurn,
+  numberColumn,
+  type Ordering,
+  readColumns,
+  sortIndexes,
+} from './order.ts'
 import { Slice } from './slice.ts'
-import type { View } from './view.ts'
 
 export interface Sorted {
   readonly positions: readonly number[]
@@ -23,14 +31,15 @@ const textOf: Readonly<Partial<Record<SortKey, KeyText>>> = {
 
 /** `positions` ascend. What the criteria leave open is decided by the sequence number. */
 export async function sortPositions(
-  view: View,
+  session: Ordering,
   positions: readonly number[],
   criteria: readonly SortCriterion[],
 ): Promise<Sorted> {
   const slice = new Slice()
+  const { view } = session
   const needsKeys = criteria.some(({ key }) => key === 'DATE' || textOf[key] !== undefined)
   const wanted = criteria.map(({ key }) => textOf[key]).filter((text) => text !== undefined)
-  const columns = needsKeys ? await readColumns(view, positions, wanted, slice) : undefined
+  const columns = needsKeys ? await readColumns(session, positions, wanted, slice) : undefined
   const compares: Compare[] = []
   for (const { key, reverse } of criteria) {
     const compare = await comparison(key)

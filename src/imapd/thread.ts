@@ -1,7 +1,8 @@
 /** THREAD's threads of some messages. RFC 5256 §3; REFS: draft-ietf-morg-inthread-01 */
 
-import type { ThreadAlgorithm, ThreadForest } from '../proto/imap/thread.ts'
-import { byNumber, type OrderColumns, readColumns, sortIndexes } from './order.ts'
+import type { ThreadForest } from '../proto/imap/thread.ts'
+import type { ThreadAlgorithm } from '../proto/imap/thread-algorithm.ts'
+import { byNumber, type OrderColumns, type Ordering, readColumns, sortIndexes } from './order.ts'
 import { Slice } from './slice.ts'
 import { forestOf } from './threading/forest.ts'
 import { linkByReferences } from './threading/links.ts'
@@ -9,7 +10,6 @@ import { none, type ThreadedMessages } from './threading/messages.ts'
 import { withoutDummies } from './threading/prune.ts'
 import { rootsByNewest } from './threading/roots.ts'
 import { gatherBySubject } from './threading/subjects.ts'
-import type { View } from './view.ts'
 
 export interface Threads {
   /** Of indexes into the positions; what lies behind those stands for no message. */
@@ -22,14 +22,14 @@ export interface Threads {
 
 /** `positions` ascend. */
 export async function threadPositions(
-  view: View,
+  session: Ordering,
   positions: readonly number[],
   algorithm: ThreadAlgorithm,
 ): Promise<Threads> {
   const slice = new Slice()
   const bySubject = algorithm === 'ORDEREDSUBJECT'
   const columns = await readColumns(
-    view,
+    session,
     positions,
     bySubject ? ['subject'] : ['messageId', 'references', 'subject'],
     slice,

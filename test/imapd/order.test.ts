@@ -1,11 +1,12 @@
 /** SORT and THREAD of very many messages, and of ones that mean ill. RFC 5256 §3 */
 import { describe, expect, it } from 'vitest'
 import type { Uid } from '#src/base/ids.ts'
+import type { Ordering } from '#src/imapd/order.ts'
 import { sortPositions } from '#src/imapd/sort.ts'
 import { threadPositions } from '#src/imapd/thread.ts'
-import type { View } from '#src/imapd/view.ts'
 import type { OrderKeys } from '#src/mime/order-keys.ts'
-import { formatThreads, type ThreadAlgorithm } from '#src/proto/imap/thread.ts'
+import { formatThreads } from '#src/proto/imap/thread.ts'
+import type { ThreadAlgorithm } from '#src/proto/imap/thread-algorithm.ts'
 import { KeyBlock, keyBlockUids, keyEntry } from '#src/store/key-block.ts'
 import type { KeyedMessages, KeyRun } from '#src/store/types.ts'
 import { mulberry32 } from '../support/random.ts'
@@ -45,7 +46,8 @@ function viewOf(
   }
   const uidAt = (position: number) => (position + 1) as Uid
   const view = { uidAt, internalDateAt: (position: number) => position, mailbox: { keys } }
-  return { view: view as unknown as View, positions: Array.from({ length: count }, (_, index) => index) }
+  const session = { view, connection: { signal: new AbortController().signal } } as unknown as Ordering
+  return { session, positions: Array.from({ length: count }, (_, index) => index) }
 }
 
 const count = 100_000
@@ -72,7 +74,7 @@ describe(`${count} messages`, () => {
       { key: 'SUBJECT', reverse: true },
       { key: 'DATE', reverse: false },
     ] as const
-    const { positions } = await sortPositions(many.view, many.positions, criteria)
+    const { positions } = await sortPositions(many.session, many.positions, criteria)
     expect(turns.end()).toBeLessThan(longestTurn)
     const text = (index: number) => [`SENDER ${numbers[index]! % 300}`, `TOPIC ${numbers[index]! % 5000}`] as const
     const right = many.positions.toSorted((a, b) => {
@@ -88,7 +90,7 @@ describe(`${count} messages`, () => {
     'are threaded by %s without a stall',
     async (algorithm) => {
       const turns = watchTurns()
-      const { forest } = await threadPositions(many.view, many.positions, algorithm)
+      const { forest } = await threadPositions(many.session, many.positions, algorithm)
       expect(turns.end()).toBeLessThan(longestTurn)
       const told = [...formatThreads(forest, (node) => (node < count ? node + 1 : undefined))].join('').match(/\d+/g)
       expect(told!.map(Number).sort((a, b) => a - b)).toEqual(many.positions.map((position) => position + 1))
@@ -102,7 +104,7 @@ describe('references that mean ill', () => {
     algorithm: ThreadAlgorithm,
     references: (index: number) => readonly number[],
   ) => {
-    const { view, positions } = viewOf(size, (index) => ({
+    const { session, positions } = viewOf(size, (index) => ({
       messageId: `${index}@x`,
       references: references(index)
         .map((to) => `${to}@x`)
@@ -110,7 +112,7 @@ describe('references that mean ill', () => {
       sentAt: index,
     }))
     const turns = watchTurns()
-    const { forest } = await threadPositions(view, positions, algorithm)
+    const { forest } = await threadPositions(session, positions, algorithm)
     const text = [...formatThreads(forest, (node) => (node < size ? node + 1 : undefined))].join('')
     expect(turns.end()).toBeLessThan(2 * longestTurn)
     return text

@@ -28,7 +28,7 @@ async function answer(session: Session, { returned, criteria, charset, key }: So
   const withModSeq = namesModSeq(key)
   if (withModSeq) session.enable('CONDSTORE')
   const matches = await findMatches(session, key, charset)
-  const { positions, unseen } = await sortPositions(view, matches.positions, criteria)
+  const { positions, unseen } = await sortPositions(session, matches.positions, criteria)
   await giveResults(session, 'SORT', form, returned, positions, withModSeq)
   if (returned?.words.has('UPDATE') === true) refuseUpdate(session, form.tag)
   if (matches.unseen + unseen > 0) session.untagged('OK', notLookedInto(matches.unseen + unseen))

@@ -1,6 +1,7 @@
 /** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 5267 §4, RFC 9394 §3.1 */
 
 import { formatNumbersInPieces } from './sequence-set.ts'
+import { type ThreadAlgorithm, threadAlgorithmOf } from './thread-algorithm.ts'
 import type { TokenReader } from './token-reader.ts'
 
 const words = ['ALL', 'CONTEXT', 'COUNT', 'MAX', 'MIN', 'SAVE', 'UPDATE'] as const
@@ -16,6 +17,8 @@ export interface ReturnOptions {
   readonly words: ReadonlySet<(typeof words)[number]>
   /** Not together with ALL. */
   readonly partial: PartialRange | undefined
+  /** What INTHREAD and its kin go by. draft-ietf-morg-inthread-01 */
+  readonly threading?: ThreadAlgorithm | undefined
 }
 
 /** `[SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"]`; undefined when it is not there. */
@@ -24,12 +27,18 @@ export function readReturnOptions(input: TokenReader): ReturnOptions | undefined
   input.sp()
   const chosen = new Set<(typeof words)[number]>()
   let partial: PartialRange | undefined
+  let threading: ThreadAlgorithm | undefined
   const option = () => {
     const name = input.keyword('search-return-opt')
     if (name === 'PARTIAL') {
       if (partial !== undefined) throw input.tokenFault('search-return-opt', 'one PARTIAL')
       input.sp()
       partial = readPartialRange(input)
+      return
+    }
+    const algorithm = name.startsWith('THREAD=') ? threadAlgorithmOf(name.slice(7)) : undefined
+    if (algorithm !== undefined) {
+      threading = algorithm
       return
     }
     const known = words.find((word) => word === name)
@@ -40,7 +49,7 @@ export function readReturnOptions(input: TokenReader): ReturnOptions | undefined
   // RFC 9394 §3.1
   if (partial !== undefined && chosen.has('ALL')) throw input.fault('search-return-opts', 'either ALL or PARTIAL')
   if (partial === undefined && chosen.size === 0) chosen.add('ALL')
-  return { words: chosen, partial }
+  return { words: chosen, partial, threading }
 }
 
 /** `1:500`, `-1:-100` */

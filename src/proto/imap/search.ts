@@ -1,8 +1,10 @@
 /** SEARCH. RFC 3501 §6.4.4, §9 rules search, search-key; RFC 9051 §6.4.4 where it is the same; OLDER and YOUNGER: RFC 5032; MODSEQ: RFC 7162 §3.1.5, §3.1.6 */
 
+import { messageIds } from '../../mime/message-id.ts'
 import { parenthesisDepth, searchDepth } from './limits.ts'
 import { type ReturnOptions, readReturnOptions } from './search-return.ts'
 import { type MessageSet, savedResult } from './sequence-set.ts'
+import { type ThreadAlgorithm, threadAlgorithms } from './thread-algorithm.ts'
 import type { TokenReader } from './token-reader.ts'
 
 /** What a message must be. Nested at most `searchDepth` deep. */
@@ -26,6 +28,12 @@ export type SearchKey =
   | { readonly key: 'OLDER' | 'YOUNGER'; readonly seconds: number }
   | { readonly key: 'LARGER' | 'SMALLER'; readonly sizeOctets: number }
   | { readonly key: 'SEQUENCE' | 'UID'; readonly set: MessageSet }
+  /** In a thread with a message that is `child`. */
+  | { readonly key: 'INTHREAD'; readonly algorithm: ThreadAlgorithm; readonly child: SearchKey }
+  /** Below no other message; above none. */
+  | { readonly key: 'THREADROOT' | 'THREADLEAF'; readonly algorithm: ThreadAlgorithm }
+  /** Normalised: see `messageIds`. */
+  | { readonly key: 'MESSAGEID'; readonly id: string }
   /** An object identifier, RFC 8474 §6; case matters. */
   | { readonly key: 'EMAILID' | 'THREADID'; readonly id: string }
   /** At least this one. All flags of a message have one MODSEQ, so an entry's name is of no meaning. */
@@ -68,7 +76,7 @@ export function readSearchArgs(input: TokenReader): SearchArgs {
     charset = input.astring('charset').toUpperCase()
     input.sp()
   }
-  return { returned, charset, key: readKeys(input) }
+  return { returned, charset, key: readKeys(input, returned?.threading) }
 }
 
 /** `charset 1*(SP search-key) CRLF`: what SORT and THREAD search by. RFC 5256 §5 rule search-criteria */
@@ -78,22 +86,22 @@ export function readSearchCriteria(input: TokenReader): { readonly charset: stri
   return { charset, key: readKeys(input) }
 }
 
-function readKeys(input: TokenReader): SearchKey {
+function readKeys(input: TokenReader, threading: ThreadAlgorithm = 'REFS'): SearchKey {
   const keys: SearchKey[] = []
-  do keys.push(readKey(input, 0, 0))
+  do keys.push(readKey(input, threading, 0, 0))
   while (input.tryChar(' '))
   input.end()
   return keys.length === 1 ? keys[0]! : { key: 'AND', keys }
 }
 
 /** `depth` counts what surrounds the key, `parentheses` those of it that are parentheses. */
-function readKey(input: TokenReader, depth: number, parentheses: number): SearchKey {
+function readKey(input: TokenReader, threading: ThreadAlgorithm, depth: number, parentheses: number): SearchKey {
   if (depth > searchDepth) throw input.fault('search-key', `at most ${searchDepth} keys inside one another`)
   const next = input.peek()
   if (next === '(') {
     if (parentheses === parenthesisDepth)
       throw input.fault('search-key', `at most ${parenthesisDepth} parentheses inside one another`)
-    const keys = input.parenthesised('search-key', () => readKey(input, depth + 1, parentheses + 1))
+    const keys = input.parenthesised('search-key', () => readKey(input, threading, depth + 1, parentheses + 1))
     return keys.length === 1 ? keys[0]! : { key: 'AND', keys }
   }
   if (next === '*' || next === savedResult || (next >= '0' && next <= '9'))
@@ -101,21 +109,30 @@ function readKey(input: TokenReader, depth: number, parentheses: number): Search
   const word = input.keyword('search-key')
   const inner = () => {
     input.sp()
-    return readKey(input, depth + 1, parentheses)
+    return readKey(input, threading, depth + 1, parentheses)
   }
   if (word === 'NOT') return { key: 'NOT', child: inner() }
   if (word === 'OR') {
     const [left, right] = [inner(), inner()]
     return { key: 'OR', keys: [...alternatives(left), ...alternatives(right)] }
   }
-  return readSimpleKey(input, word)
+  if (word === 'INTHREAD') {
+    const algorithm = readAlgorithm(input) ?? threading
+    return { key: 'INTHREAD', algorithm, child: inner() }
+  }
+  return readSimpleKey(input, word, threading)
 }
 
 function alternatives(key: SearchKey): readonly SearchKey[] {
   return key.key === 'OR' ? key.keys : [key]
 }
 
-function readSimpleKey(input: TokenReader, word: string): SearchKey {
+/** `INTHREAD thread-alg search-key` is Dovecot's; the draft has the algorithm among the RETURN options. */
+function readAlgorithm(input: TokenReader): ThreadAlgorithm | undefined {
+  return threadAlgorithms.find((name) => input.tryWord(` ${name}`))
+}
+
+function readSimpleKey(input: TokenReader, word: string, threading: ThreadAlgorithm): SearchKey {
   if (Object.hasOwn(flagKeys, word)) return { key: 'FLAG', flag: flagKeys[word]!, present: true }
   const positive = word.slice(2)
   if (word.startsWith('UN') && Object.hasOwn(flagKeys, positive))
@@ -167,6 +184,15 @@ function readSimpleKey(input: TokenReader, word: string): SearchKey {
     case 'YOUNGER':
       input.sp()
       return { key: word, seconds: input.nzNumber() }
+    case 'THREADROOT':
+    case 'THREADLEAF':
+      return { key: word, algorithm: threading }
+    case 'MESSAGEID': {
+      input.sp()
+      const { value: id } = messageIds(input.astring('message-id')).next()
+      if (id === undefined) throw input.tokenFault('search-key', 'a message id such as <a@b.example>')
+      return { key: 'MESSAGEID', id }
+    }
     case 'LARGER':
     case 'SMALLER':
       input.sp()
@@ -219,10 +245,16 @@ export function namesTime(key: SearchKey): boolean {
   return hasKey(key, (each) => each.key === 'OLDER' || each.key === 'YOUNGER')
 }
 
+/** Whether other messages decide what one is. draft-ietf-morg-inthread-01 */
+export function namesThreads(key: SearchKey): boolean {
+  return hasKey(key, (each) => each.key === 'INTHREAD' || each.key === 'THREADROOT' || each.key === 'THREADLEAF')
+}
+
 function hasKey(key: SearchKey, isOne: (key: SearchKey) => boolean): boolean {
-  if (key.key === 'NOT') return hasKey(key.child, isOne)
+  if (isOne(key)) return true
+  if (key.key === 'NOT' || key.key === 'INTHREAD') return hasKey(key.child, isOne)
   if (key.key === 'AND' || key.key === 'OR') return key.keys.some((inner) => hasKey(inner, isOne))
-  return isOne(key)
+  return false
 }
 
 const recent: SearchKey = { key: 'FLAG', flag: '\\Recent', present: true }

@@ -1,11 +1,8 @@
 /** THREAD. RFC 5256 §3, §4, §5; REFS: draft-ietf-morg-inthread-01 */
 
 import { readSearchCriteria, type SearchKey } from './search.ts'
+import { readThreadAlgorithm, type ThreadAlgorithm } from './thread-algorithm.ts'
 import type { TokenReader } from './token-reader.ts'
-
-export const threadAlgorithms = ['ORDEREDSUBJECT', 'REFERENCES', 'REFS'] as const
-
-export type ThreadAlgorithm = (typeof threadAlgorithms)[number]
 
 export interface ThreadArgs {
   readonly algorithm: ThreadAlgorithm
@@ -17,9 +14,7 @@ export interface ThreadArgs {
 /** `SP thread-alg SP search-criteria CRLF` */
 export function readThreadArgs(input: TokenReader): ThreadArgs {
   input.sp()
-  const name = input.keyword('thread-alg')
-  const algorithm = threadAlgorithms.find((known) => known === name)
-  if (algorithm === undefined) throw input.tokenFault('thread-alg', `one of ${threadAlgorithms.join(', ')}`)
+  const algorithm = readThreadAlgorithm(input)
   input.sp()
   return { algorithm, ...readSearchCriteria(input) }
 }
