@@ -1,8 +1,7 @@
 /** Clients that believe only what they were told, and fail when that does not fit together. */
-import { expect } from 'vitest'
+import assert from 'node:assert/strict'
 import { mulberry32 } from '../support/random.ts'
-import type { RunningImapd } from './support.ts'
-import { Peer } from './transcript.ts'
+import { Peer, type Server } from './transcript.ts'
 
 export type Random = (below: number) => number
 export function randomOf(seed: number): Random {
@@ -15,6 +14,10 @@ export interface Believed {
   flags: Set<string> | undefined
 }
 
+/** Messages of one range: what a command costs is not what is tried here. */
+const widest = 50
+/** From here on few are marked \\Deleted, so that the mailbox stays large. */
+const large = 100
 const settable = ['\\Seen', '\\Flagged', '\\Deleted', '\\Answered', 'Work', '$Odd']
 
 /** Numbers messages by what it was told. */
@@ -26,6 +29,8 @@ export class Client {
   /** UIDs that were \Recent here. */
   readonly recent = new Set<number>()
   told: { readonly recent: number } = { recent: 0 }
+  /** Given so far. */
+  commands = 0
   #tag = 0
   #holds = false
 
@@ -35,7 +40,13 @@ export class Client {
     this.random = random
   }
 
+  async enter({ user, password }: Server): Promise<void> {
+    await this.peer.line()
+    await this.command(`LOGIN ${user} ${password}`)
+  }
+
   async command(text: string): Promise<string> {
+    this.commands += 1
     const tag = `${this.name}${++this.#tag}`
     this.#holds = /^(FETCH|STORE|SEARCH)\b/.test(text)
     await this.peer.send(`${tag} ${text}`)
@@ -44,7 +55,7 @@ export class Client {
     const reply = lines.at(-1)!.slice(tag.length + 1)
     this.hearReply(reply)
     // A number is valid until its EXPUNGE was told: never BAD. What may fail is what others have removed.
-    expect(reply, text).toMatch(/^OK |^NO \[EXPUNGEISSUED\]/)
+    assert.match(reply, /^OK |^NO \[EXPUNGEISSUED\]/, `${text}: ${reply}`)
     return reply
   }
 
@@ -55,15 +66,15 @@ export class Client {
     const value = Number(digits)
     switch (word) {
       case 'EXISTS':
-        expect(value, 'EXISTS does not shrink').toBeGreaterThanOrEqual(this.messages.length)
+        assert.ok(value >= this.messages.length, 'EXISTS shrinks')
         while (this.messages.length < value) this.messages.push({ uid: undefined, flags: undefined })
         break
       case 'RECENT':
         this.told = { recent: value }
         break
       case 'EXPUNGE':
-        expect(this.#holds, 'EXPUNGE while numbers are held').toBe(false)
-        expect(this.messages[value - 1], `EXPUNGE of ${value}`).toBeDefined()
+        assert.ok(!this.#holds, 'EXPUNGE while numbers are held')
+        assert.ok(this.messages[value - 1] !== undefined, `EXPUNGE of ${value}`)
         this.messages.splice(value - 1, 1)
         break
       case 'FETCH':
@@ -75,7 +86,7 @@ export class Client {
     if (message === undefined) throw new Error(`FETCH of a message that is not there: ${data}`)
     const uid = /\bUID (\d+)/.exec(data)?.[1]
     if (uid !== undefined) {
-      if (message.uid !== undefined) expect(Number(uid), 'a number stands for one message').toBe(message.uid)
+      if (message.uid !== undefined) assert.equal(Number(uid), message.uid, 'a number stands for one message')
       message.uid = Number(uid)
     }
     const flags = /\bFLAGS \(([^)]*)\)/.exec(data)?.[1]
@@ -83,11 +94,16 @@ export class Client {
     if (message.uid !== undefined && message.flags?.has('\\Recent')) this.recent.add(message.uid)
   }
 
-  /** A sequence set of up to three ranges within what is there. */
+  /** A sequence set of up to three ranges within what is there, none very wide. */
   #set(): string {
-    const number = () => 1 + this.random(this.messages.length)
+    const count = this.messages.length
+    const number = (from = 0) => 1 + from + this.random(Math.min(widest, count - from))
+    const range = () => {
+      const low = 1 + this.random(count)
+      return `${number(low - 1)}:${low}`
+    }
     return Array.from({ length: 1 + this.random(3) }, () =>
-      this.random(2) === 0 ? number() : `${number()}:${number()}`,
+      this.random(2) === 0 ? 1 + this.random(count) : range(),
     ).join()
   }
 
@@ -140,7 +156,9 @@ export class Client {
     const set = this.#set()
     const mode = ['', '+', '-'][this.random(3)]!
     const silent = this.random(2) === 0
-    const flags = settable.filter(() => this.random(4) === 0)
+    const flags = settable.filter(
+      (flag) => this.random(flag === '\\Deleted' && this.messages.length > large ? 40 : 4) === 0,
+    )
     const named = this.numbersOf(set).map((number) => this.messages[number - 1]!)
     // Before the answer, which corrects it where others changed the same flags.
     if (silent)
@@ -159,13 +177,20 @@ export class Client {
     if (before.length > 0) await this.command('FETCH 1:* (UID FLAGS)')
     const truth = this.messages.map(({ uid, flags }) => ({ uid: uid!, flags: [...flags!].sort() }))
     for (const [index, believed] of before.entries()) {
-      if (believed.uid !== undefined) expect(believed.uid).toBe(truth[index]!.uid)
+      if (believed.uid !== undefined) assert.equal(believed.uid, truth[index]!.uid)
       if (believed.flags !== undefined)
-        expect(believed.flags, `message ${index + 1} of ${this.name}`).toEqual(truth[index]!.flags)
+        assert.deepEqual(
+          believed.flags,
+          truth[index]!.flags,
+          `message ${index + 1} of ${this.name}: ${believed.flags}, not ${truth[index]!.flags}`,
+        )
     }
     const uids = truth.map(({ uid }) => uid)
-    expect(uids).toEqual([...uids].sort((a, b) => a - b))
-    expect(truth.filter(({ flags }) => flags.includes('\\Recent')).length, 'RECENT').toBe(this.told.recent)
+    assert.deepEqual(
+      uids,
+      uids.toSorted((a, b) => a - b),
+    )
+    assert.equal(truth.filter(({ flags }) => flags.includes('\\Recent')).length, this.told.recent, 'RECENT')
     return truth.map(({ uid, flags }) => ({ uid, flags: flags.filter((flag) => flag !== '\\Recent') }))
   }
 }
@@ -175,36 +200,21 @@ const withoutRecent = (flags: ReadonlySet<string>) => flags.difference(new Set([
 /** Follows MODSEQs as RFC 7162 §6 says, loses its connection at times, and comes back with what it knows. */
 export class ResyncingClient extends Client {
   highestModSeq = 0
-  #imapd: RunningImapd
-  #login: string
+  readonly #server: Server
   #uidValidity = 0
   /** Of the command at hand. */
   #code: number | undefined
   #seen = 0
   #gone: number[] = []
 
-  private constructor(imapd: RunningImapd, login: string, name: string, peer: Peer, random: Random) {
+  constructor(name: string, peer: Peer, random: Random, server: Server) {
     super(name, peer, random)
-    this.#imapd = imapd
-    this.#login = login
+    this.#server = server
   }
 
-  static async start(imapd: RunningImapd, login: string, name: string, random: Random): Promise<ResyncingClient> {
-    const client = new ResyncingClient(imapd, login, name, await Peer.open(imapd), random)
-    await client.#enter()
-    return client
-  }
-
-  async #enter(): Promise<void> {
-    await this.peer.line()
-    await this.command(`LOGIN ${this.#login} secret`)
+  override async enter(server: Server): Promise<void> {
+    await super.enter(server)
     await this.command('ENABLE QRESYNC')
-  }
-
-  /** The first time. */
-  async select(): Promise<void> {
-    await this.command('SELECT INBOX')
-    await this.learn()
   }
 
   /** What EXISTS told of. */
@@ -226,9 +236,9 @@ export class ResyncingClient extends Client {
     const cache = new Map(this.messages.map(({ uid, flags }) => [uid!, withoutRecent(flags!)]))
     const last = this.#lastUid()
     this.peer.destroy()
-    this.peer = await Peer.open(this.#imapd)
+    this.peer = await Peer.open(this.#server)
     this.messages = []
-    await this.#enter()
+    await this.enter(this.#server)
     this.#gone = []
     const known = last === 0 ? '' : ` 1:${last}`
     await this.command(`SELECT INBOX (QRESYNC (${this.#uidValidity} ${this.highestModSeq}${known}))`)
@@ -236,7 +246,10 @@ export class ResyncingClient extends Client {
     if (this.messages.length > 0) await this.command('UID FETCH 1:* (UID)')
     for (const uid of this.#gone) cache.delete(uid)
     const old = this.messages.filter(({ uid }) => uid !== undefined && uid <= last)
-    expect([...cache.keys()], 'UIDs of the cache').toEqual(old.map(({ uid }) => uid))
+    assert.deepEqual(
+      [...cache.keys()],
+      old.map(({ uid }) => uid),
+    )
     for (const message of old) message.flags ??= cache.get(message.uid!)
   }
 
@@ -251,7 +264,7 @@ export class ResyncingClient extends Client {
     if (set !== undefined) this.#hearVanished(set, earlier !== undefined)
     this.#hearCode(line)
     this.#uidValidity = Number(/\[UIDVALIDITY (\d+)\]/.exec(line)?.[1] ?? this.#uidValidity)
-    expect(line, 'EXPUNGE instead of VANISHED').not.toMatch(/^\* \d+ EXPUNGE/)
+    assert.doesNotMatch(line, /^\* \d+ EXPUNGE/)
     super.hear(line)
   }
 
@@ -261,7 +274,7 @@ export class ResyncingClient extends Client {
       if (!earlier) {
         const known = this.messages.findIndex((message) => message.uid === uid)
         const at = known < 0 ? this.messages.findIndex((message) => message.uid === undefined) : known
-        expect(at, `VANISHED ${uid} of a message that is not there`).toBeGreaterThanOrEqual(0)
+        assert.ok(at >= 0, `VANISHED ${uid} of a message that is not there`)
         this.messages.splice(at, 1)
       }
     }
