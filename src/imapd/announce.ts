@@ -42,7 +42,7 @@ export async function announce(
       if (slice.isOver()) await slice.next()
     }
   if (news.exists !== undefined) output.write(formatNumbered(news.exists, 'EXISTS'))
-  if (news.recent !== undefined) output.write(formatNumbered(news.recent, 'RECENT'))
+  if (news.recent !== undefined && view.tellsRecent) output.write(formatNumbered(news.recent, 'RECENT'))
   if (news.flagLists) writeFlagLists(view, output)
   const text = new FlagText(view)
   for (const position of news.flags) {
@@ -103,7 +103,8 @@ export class FlagText {
   /** "(\Seen \Recent)" of the message at `position`. */
   of(position: number): string {
     const flags = this.#view.flagsAt(position)
-    if (this.#view.isRecent(this.#view.uidAt(position))) return formatFlagList([...flags, '\\Recent'])
+    if (this.#view.tellsRecent && this.#view.isRecent(this.#view.uidAt(position)))
+      return formatFlagList([...flags, '\\Recent'])
     let text = this.#texts.get(flags)
     if (text === undefined) {
       text = formatFlagList(flags)

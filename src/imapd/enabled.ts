@@ -7,6 +7,7 @@ export type Extension = 'CONDSTORE' | 'QRESYNC' | 'UTF8=ACCEPT' | 'IMAP4rev2' | 
 const offered: Readonly<Partial<Record<Extension, readonly Extension[]>>> = {
   CONDSTORE: [],
   QRESYNC: ['CONDSTORE'],
+  IMAP4rev2: [],
   METADATA: [],
   'UTF8=ACCEPT': [],
 }

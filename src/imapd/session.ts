@@ -150,14 +150,19 @@ export class Session {
 
   /** Of mailbox names, both ways. */
   get spelling(): NameSpelling {
-    return this.enabled.has('UTF8=ACCEPT') ? 'UTF-8' : 'UTF-7'
+    return this.enabled.has('UTF8=ACCEPT') || this.isRev2 ? 'UTF-8' : 'UTF-7'
+  }
+
+  /** The client wants what RFC 9051 says, where RFC 3501 says something else. docs/decisions/0328-imap4rev2.md */
+  get isRev2(): boolean {
+    return this.enabled.has('IMAP4rev2')
   }
 
   /** RFC 3501 §7.2.1: what the rows bring in the circumstances. */
   get capabilities(): readonly string[] {
     const circumstances = this.circumstances
     const brought = [...commands.values()].flatMap((row) => row.capabilities?.(circumstances) ?? [])
-    return ['IMAP4rev1', 'LITERAL+', ...brought]
+    return ['IMAP4rev1', 'IMAP4rev2', 'LITERAL+', ...brought]
   }
 
   /** From the greeting to the end of the connection. Rejects never. */
@@ -244,6 +249,7 @@ export class Session {
   /** `name`: as the user calls it. */
   select(view: View, account: Account, name: string): void {
     this.#view = view
+    view.tellsRecent = !this.isRev2
     this.#viewName = name
     this.#viewed = account
     this.activity()
@@ -297,7 +303,8 @@ export class Session {
 
   /** Tells what happened in the selected mailbox. */
   async announce(mayExpunge: boolean, withUid = false): Promise<void> {
-    if (this.#view !== undefined) await announce(this, { mayExpunge, withUid })
+    // RFC 9051 §7.5.2: with UID always.
+    if (this.#view !== undefined) await announce(this, { mayExpunge, withUid: withUid || this.isRev2 })
     await this.#metadataNews?.tell()
   }
 
@@ -307,6 +314,7 @@ export class Session {
     const added = this.enabled.add(extensions)
     if (this.#view !== undefined && this.enabled.has('CONDSTORE') && !knewModSeqs)
       writeHighestModSeq(this.#view, this.output)
+    if (this.#view !== undefined) this.#view.tellsRecent = !this.isRev2
     // What others do to annotations is told from now on. RFC 5464 §4.1
     if (this.enabled.has('METADATA')) this.#metadataNews ??= new MetadataNews(this)
     return added

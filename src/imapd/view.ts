@@ -98,6 +98,8 @@ export class View {
   #list: MessageList
   /** Of `#list`. */
   #since: ModSeq
+  /** Whether the client hears of \Recent. RFC 9051 App. E */
+  tellsRecent = true
   /** What the client counts; ghosts included. */
   #exists = 0
   #ghosts = new Ghosts()

@@ -2,6 +2,7 @@
 import { formatAppendUid, readAppendMailbox } from '../../proto/imap/append.ts'
 import { command, loggedIn } from '../command.ts'
 import { Intake } from '../intake.ts'
+import { tellNormalised } from '../names.ts'
 import { openTarget } from '../target.ts'
 
 export const append = command({
@@ -20,6 +21,7 @@ export const append = command({
     await using delivery = mailbox.deliver()
     const intake = new Intake(session, target, delivery, upload)
     await intake.read(args)
+    tellNormalised(session, [], name, name)
     return { code: formatAppendUid(mailbox.uidValidity, await intake.commit()) }
   },
 })

@@ -3,6 +3,7 @@ import { readCreateArgs } from '../../proto/imap/create.ts'
 import { canonicalName } from '../../store/names.ts'
 import { assignUses, usesOf } from '../../store/special-use.ts'
 import { command, loggedIn } from '../command.ts'
+import { tellNormalised } from '../names.ts'
 import { mailboxObjectId } from '../object-id.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
@@ -28,6 +29,7 @@ export const create = command({
         await hierarchy.remove(mailbox)
         throw error
       }
+    tellNormalised(session, [], mailbox, mailbox)
     return { code: `MAILBOXID (${mailboxObjectId(id)})` }
   },
 })

@@ -1,6 +1,7 @@
 /** DELETE, RFC 3501 §6.3.4 */
 import { readMailboxArgs } from '../../proto/imap/mailbox-args.ts'
 import { command, loggedIn } from '../command.ts'
+import { tellNormalised } from '../names.ts'
 
 export const del = command({
   name: 'DELETE',
@@ -9,6 +10,7 @@ export const del = command({
   async run(session, { mailbox }) {
     const { account, local } = await session.hierarchy.remove(mailbox)
     if (session.state === 'selected' && session.isSelected(account, local)) await session.unselect()
+    tellNormalised(session, ['\\NonExistent'], mailbox, mailbox)
     return undefined
   },
 })

@@ -74,7 +74,7 @@ class Answer {
     const { output, spelling } = this.#session
     // RFC 5258 §3: clients that don't know it are told what they know.
     const state = isSelectable ? [] : isMailbox || !this.#args.isExtended ? ['\\Noselect'] : ['\\NonExistent']
-    output.write(formatListLine(spelling, 'LIST', [...state, ...attributes], name, below) + text)
+    output.write(formatListLine(spelling, 'LIST', [...state, ...attributes], name, { below }) + text)
     await output.flow()
   }
 

@@ -1,6 +1,7 @@
 /** RENAME, RFC 3501 §6.3.5 */
 import { readRenameArgs } from '../../proto/imap/rename.ts'
 import { command, loggedIn } from '../command.ts'
+import { tellNormalised } from '../names.ts'
 
 export const rename = command({
   name: 'RENAME',
@@ -8,6 +9,7 @@ export const rename = command({
   parse: readRenameArgs,
   async run(session, { from, to }) {
     await session.hierarchy.rename(from, to)
+    tellNormalised(session, [], from, to)
     return undefined
   },
 })

@@ -22,8 +22,12 @@ export const search = command({
   },
 })
 
-async function answer(session: Session, { returned, charset, key }: SearchArgs, form: Form): Promise<void> {
+/** RFC 9051 §6.4.4: without RETURN, too. */
+const all: SearchArgs['returned'] = { words: new Set(['ALL']), partial: undefined }
+
+async function answer(session: Session, { charset, key, ...args }: SearchArgs, form: Form): Promise<void> {
   const { view } = session
+  const returned = args.returned ?? (session.isRev2 ? all : undefined)
   await view.look()
   // RFC 6855 §3
   if (charset !== undefined && session.enabled.has('UTF8=ACCEPT'))

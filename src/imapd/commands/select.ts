@@ -4,6 +4,7 @@ import { readSelectArgs, type SelectArgs } from '../../proto/imap/select.ts'
 import type { Right } from '../../sharing/rights.ts'
 import { writeFlagLists, writeHighestModSeq } from '../announce.ts'
 import { type Completion, command, loggedIn } from '../command.ts'
+import { tellNamed } from '../names.ts'
 import { mailboxObjectId } from '../object-id.ts'
 import { Refusal } from '../replies.ts'
 import { tellChanges } from '../resync.ts'
@@ -55,9 +56,10 @@ async function open(session: Session, args: SelectArgs, isExamined: boolean): Pr
   const { output } = session
   writeFlagLists(view, output)
   output.write(formatNumbered(view.exists, 'EXISTS'))
-  output.write(formatNumbered(view.recentCount, 'RECENT'))
-  const unseen = await view.firstUnseen()
+  if (view.tellsRecent) output.write(formatNumbered(view.recentCount, 'RECENT'))
+  const unseen = session.isRev2 ? undefined : await view.firstUnseen()
   if (unseen !== undefined) session.untagged('OK', 'First unseen message', `UNSEEN ${unseen + 1}`)
+  if (session.isRev2) await tellNamed(session, name, asSeen)
   session.untagged('OK', 'Of this mailbox', `MAILBOXID (${mailboxObjectId(mailbox.id)})`)
   session.untagged('OK', 'UIDs are valid', `UIDVALIDITY ${mailbox.uidValidity}`)
   session.untagged('OK', 'Predicted next UID', `UIDNEXT ${mailbox.uidNext}`)

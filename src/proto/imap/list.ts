@@ -124,14 +124,18 @@ function findName(read: () => string): string | undefined {
   }
 }
 
-/** `* LIST (\HasNoChildren) "/" Sent`; the name in Unicode. `below`: criteria that something below it meets (CHILDINFO, RFC 5258 §3.5). */
+/** `* LIST (\HasNoChildren) "/" Sent`; the name in Unicode. `below`: criteria that something below it meets (CHILDINFO, RFC 5258 §3.5); `oldName`: that the client knows it by (RFC 9051 §6.3.9.7). */
 export function formatListLine(
   spelling: NameSpelling,
   word: 'LIST' | 'LSUB',
   attributes: readonly string[],
   name: string,
-  below: readonly ListCriterion[] = [],
+  { below = [], oldName }: { readonly below?: readonly ListCriterion[]; readonly oldName?: string | undefined } = {},
 ): string {
-  const childInfo = below.length === 0 ? '' : ` ("CHILDINFO" (${below.map(formatString).join(' ')}))`
-  return `* ${word} (${attributes.join(' ')}) "${hierarchyDelimiter}" ${formatMailbox(name, spelling)}${childInfo}\r\n`
+  const items = [
+    ...(below.length === 0 ? [] : [`"CHILDINFO" (${below.map(formatString).join(' ')})`]),
+    ...(oldName === undefined ? [] : [`"OLDNAME" (${formatMailbox(oldName, spelling)})`]),
+  ]
+  const extended = items.length === 0 ? '' : ` (${items.join(' ')})`
+  return `* ${word} (${attributes.join(' ')}) "${hierarchyDelimiter}" ${formatMailbox(name, spelling)}${extended}\r\n`
 }

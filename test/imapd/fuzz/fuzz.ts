@@ -154,6 +154,7 @@ export class Fuzzer implements AsyncDisposable {
     if (state === 'not authenticated') return wire
     const message = 'From: Fuzz <a@b.c>\r\nSubject: fuzz\r\n\r\ntext\r\n'
     const setUp = ['LOGIN fuzz secret']
+    if (this.#random() < 0.3) setUp.push('ENABLE IMAP4rev2 QRESYNC METADATA')
     if (state !== 'authenticated') setUp.push('CREATE fuzz', 'SELECT fuzz')
     for (const command of setUp) await wire.send(`s ${command}\r\n`, patienceMs)
     const exists = Number(/\* (\d+) EXISTS/.exec(wire.said)?.[1] ?? 3)

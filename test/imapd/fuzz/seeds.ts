@@ -32,7 +32,7 @@ export const seeds: readonly string[] = [
   'AUTHENTICATE LOGIN\r\n*',
   'ID NIL',
   'ID ("name" "x" "version" NIL)',
-  'ENABLE CONDSTORE QRESYNC UTF8=ACCEPT METADATA',
+  'ENABLE CONDSTORE QRESYNC UTF8=ACCEPT METADATA IMAP4rev2',
   'IDLE\r\nDONE',
   ...['SELECT', 'EXAMINE'].flatMap((name) => [
     `${name} INBOX`,

@@ -84,7 +84,7 @@ describe('what does not follow the grammar names rule and octet', () => {
     ],
     ['a SELECT x (QRESYNC (1 1 (2,1 3,4)))', readSelectArgs, 'known-sequence-set: expected numbers in ascending order'],
     ['a FETCH 1 UID (VANISHED)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE beside VANISHED'],
-    ['a FETCH 1 UID (FOO)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE or VANISHED at octet 15'],
+    ['a FETCH 1 UID (FOO)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE, PARTIAL or VANISHED at octet 15'],
     ['a STORE 1 (FOO 1) FLAGS ()', readStoreArgs, 'store-modifier: expected UNCHANGEDSINCE, once at octet 11'],
     ['a ENABLE', readEnableArgs, 'SP: expected a space at octet 8'],
     ['a ID "x"', readIdArgs, 'id-params-list: expected NIL or a list at octet 5'],
