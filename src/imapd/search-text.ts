@@ -8,6 +8,21 @@ import type { Mailbox, MessageRecord } from '../store/types.ts'
 
 const lineFeed = 10
 
+/** Texts that are looked for, folded, and their octets. */
+export type Wanted = ReadonlyMap<string, Buffer>
+
+/** A field that is looked for: how its lines begin, and what has to be in one; of an empty text the field alone is asked for. */
+export interface WantedField {
+  readonly start: Buffer
+  readonly octets: Buffer
+}
+
+/** `name` in lower case, `text` folded. */
+export const wantedField = (name: string, text: string): WantedField => ({
+  start: Buffer.from(`\n${name.toUpperCase()}: `, 'latin1'),
+  octets: searchedOctets(text),
+})
+
 export class LookedInto {
   readonly #header: Buffer
   readonly #inHeaders: ReadonlySet<string>
@@ -19,12 +34,12 @@ export class LookedInto {
     this.#inBody = inBody
   }
 
-  /** Looks for the texts (folded); undefined: the message can't be read. Throws StoreError: unavailable. */
+  /** Looks for the texts; undefined: the message can't be read. Throws StoreError: unavailable. */
   static async of(
     mailbox: Mailbox,
     record: MessageRecord,
     searched: SearchedText,
-    texts: ReadonlySet<string>,
+    texts: Wanted,
   ): Promise<LookedInto | undefined> {
     if (searched === 'unreadable') return undefined
     if (searched !== 'long') return LookedInto.#ofKept(searched, texts)
@@ -36,10 +51,9 @@ export class LookedInto {
     }
   }
 
-  static #ofKept({ octets, headerEnd, headersEnd }: MessageText, texts: ReadonlySet<string>): LookedInto {
+  static #ofKept({ octets, headerEnd, headersEnd }: MessageText, texts: Wanted): LookedInto {
     const [inHeaders, inBody] = [new Set<string>(), new Set<string>()]
-    for (const text of texts) {
-      const wanted = searchedOctets(text)
+    for (const [text, wanted] of texts) {
       const first = octets.indexOf(wanted)
       if (first < 0) continue
       if (first < headersEnd) inHeaders.add(text)
@@ -49,9 +63,8 @@ export class LookedInto {
   }
 
   /** Piece by piece, until everything is found. */
-  static async #ofLong(mailbox: Mailbox, record: MessageRecord, texts: ReadonlySet<string>): Promise<LookedInto> {
-    const wanted = [...texts].map((text) => ({ text, octets: searchedOctets(text) }))
-    const overlap = Math.max(0, ...wanted.map(({ octets }) => octets.length - 1))
+  static async #ofLong(mailbox: Mailbox, record: MessageRecord, texts: Wanted): Promise<LookedInto> {
+    const overlap = Math.max(0, ...texts.values().map(({ length }) => length - 1))
     const [inHeaders, inBody] = [new Set<string>(), new Set<string>()]
     let header: Buffer = Buffer.alloc(0)
     let before: Buffer = Buffer.alloc(0)
@@ -61,20 +74,19 @@ export class LookedInto {
       if (where === 'header') header = octets
       const looked = goesOn && before.length > 0 ? Buffer.concat([before, octets]) : octets
       const found = where === 'body' ? inBody : inHeaders
-      for (const one of wanted) if (!found.has(one.text) && looked.includes(one.octets)) found.add(one.text)
+      for (const [text, wanted] of texts) if (!found.has(text) && looked.includes(wanted)) found.add(text)
       if (inBody.size === texts.size) break
       before = overlap > 0 ? Buffer.from(looked.subarray(-overlap)) : Buffer.alloc(0)
     }
     return new LookedInto(header, inHeaders, inBody)
   }
 
-  /** Whether a field of this lower-case name has `needle` (folded) in its text; an empty needle asks for the field alone. */
-  fieldHas(name: string, needle: string): boolean {
-    const start = Buffer.from(`\n${name.toUpperCase()}: `, 'latin1')
-    const wanted = searchedOctets(needle)
-    for (let at = this.#header.indexOf(start); at >= 0; at = this.#header.indexOf(start, at + start.length)) {
-      const end = this.#header.indexOf(lineFeed, at + start.length)
-      if (this.#header.subarray(at + start.length, end < 0 ? this.#header.length : end).includes(wanted)) return true
+  fieldHas({ start, octets }: WantedField): boolean {
+    const header = this.#header
+    for (let at = header.indexOf(start); at >= 0; at = header.indexOf(start, at + start.length)) {
+      if (octets.length === 0) return true
+      const end = header.indexOf(lineFeed, at + start.length)
+      if (header.subarray(at + start.length, end < 0 ? header.length : end).includes(octets)) return true
     }
     return false
   }

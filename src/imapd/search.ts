@@ -15,11 +15,12 @@ import {
   savedResult,
 } from '../proto/imap/sequence-set.ts'
 import { type HeaderTexts, isInSummaries } from '../store/header-texts.ts'
+import { searchedOctets } from '../store/searched-text.ts'
 import type { MessageRecord } from '../store/types.ts'
 import { keptAlive, signMs } from './keep-alive.ts'
 import { emailObjectId, internalDateIn } from './object-id.ts'
 import { Refusal } from './replies.ts'
-import { LookedInto } from './search-text.ts'
+import { LookedInto, wantedField } from './search-text.ts'
 import { markThreads, type ThreadMarks } from './search-threads.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
@@ -106,7 +107,7 @@ async function find(
 ): Promise<Matches> {
   const { view, services, connection } = session
   const { signal } = connection
-  const asked: Asked = { names: new Set(), texts: new Set() }
+  const asked: Asked = { names: new Set(), texts: new Map() }
   let unseen = 0
   const threads = await markThreads(session, key, async (inner) => {
     const matches = await find(session, inner, charset, allOf(view), { looked: 0 })
@@ -177,8 +178,7 @@ async function* matchesInside(
 interface Asked {
   /** Fields, in lower case, of those that summaries have. */
   readonly names: Set<string>
-  /** Folded. */
-  readonly texts: Set<string>
+  readonly texts: Map<string, Buffer>
 }
 
 /** What keys are understood by. */
@@ -212,17 +212,18 @@ function compile(key: SearchKey, setting: Setting): Test {
       return hasFlag(view, key.flag, key.present)
     case 'HEADER': {
       const needle = textOf(key.value)
+      const field = wantedField(key.field, needle)
       if (isInSummaries(key.field)) asked.names.add(key.field)
       return (_, { header, text }) => {
         if (header?.fields.has(key.field) === true) return header.fields.get(key.field)?.includes(needle) ?? false
-        return text?.fieldHas(key.field, needle)
+        return text?.fieldHas(field)
       }
     }
     case 'TEXT':
     case 'BODY': {
       const needle = textOf(key.value)
       if (needle === '') return () => true
-      if (asked.texts.add(needle).size > maxTexts)
+      if (asked.texts.set(needle, searchedOctets(needle)).size > maxTexts)
         throw new Refusal('NO', 'LIMIT', `At most ${maxTexts} different texts in one search`)
       return (_, { text }) => text?.has(needle, key.key === 'TEXT')
     }
