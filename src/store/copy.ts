@@ -46,7 +46,7 @@ export async function copyMessages(
     files: { folder },
     plan: () => {
       for (const [set, kept] of flags) flags.set(set, target.canonicalFlags(kept))
-      return target.planAdditions(
+      return target.plans.additions(
         messages.values().map((message, index) => ({
           file: files[index]!,
           flags: flags.get(message.flags)!,

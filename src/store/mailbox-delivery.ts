@@ -70,7 +70,7 @@ export class MailboxDelivery implements Delivery {
         durable,
       },
       plan: () =>
-        this.mailbox.planAdditions(
+        this.mailbox.plans.additions(
           complete.map((arriving) => {
             const { file, flags, message } = arriving.arrived!
             return { file, flags, origin: message.origin, uidl: message.uidl, uid: message.uid }

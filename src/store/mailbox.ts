@@ -1,32 +1,28 @@
 /** An open mailbox: the log's state, and the operations that change it. One object for all who opened it in this process. */
 
-import { StoreError } from '../base/errors.ts'
 import type { MailboxId, ModSeq, Uid, UserId } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
 import type { Announcement } from './announcement.ts'
 import { inTurns } from './breath.ts'
 import type { Operation } from './change-set.ts'
 import { CommitLog, type CommitRequest } from './commit-log.ts'
-import { FileContent, summaryOf } from './content.ts'
 import type { StoreContext } from './context.ts'
 import { copyMessages } from './copy.ts'
 import type { ExpungedMessages } from './expunged.ts'
-import { FlagPlans } from './flag-change.ts'
 import { codeOf, storeError, unlessAbsent } from './fs.ts'
 import type { HeaderTexts } from './header-texts.ts'
-import { KeyCache } from './key-cache.ts'
 import { Leavings } from './leavings.ts'
 import { MailboxDelivery } from './mailbox-delivery.ts'
+import { MailboxPlans } from './mailbox-plans.ts'
 import { MailboxState, type Outcome } from './mailbox-state.ts'
 import { statusOf } from './mailbox-status.ts'
-import { checkOrigin, stillAway } from './message-file.ts'
+import { checkOrigin } from './message-file.ts'
 import type { StoredMessages } from './message-list.ts'
+import { MessageReader } from './message-reader.ts'
 import { NameFilter } from './name-filter.ts'
-import { type Addition, inPieces, operations } from './operations.ts'
-import { previewIn } from './preview.ts'
+import { inPieces, operations } from './operations.ts'
 import type { StoredMessage } from './record.ts'
-import { SummaryCache } from './summary-cache.ts'
-import { type SearchedText, TextCache } from './text-cache.ts'
+import type { SearchedText } from './text-cache.ts'
 import { folders, makeIfAbsent } from './tree.ts'
 import type {
   CommitNotice,
@@ -49,11 +45,6 @@ import type {
 import { sortedUids } from './uid-set.ts'
 import { Purger, undeleteMessages } from './undelete.ts'
 
-const maxUid = 0xffffffff
-/** UIDVALIDITY and UIDs of another server are taken over up to this one: what is made here needs some above. */
-export const mostGiven = 0xf0000000
-/** Rows of one operation: a ms to write or read. */
-const announcedPerOperation = 1000
 /** Given by one operation. */
 const originsPerOperation = 1000
 
@@ -65,16 +56,10 @@ export class OpenMailbox implements Mailbox {
   private readonly log: CommitLog<Outcome, MailboxState>
   private readonly leavings: Leavings
   private readonly purger: Purger
-  private readonly summaries: SummaryCache
-  private readonly keyCache: KeyCache
-  private readonly searchedTexts: TextCache
+  private readonly reader: MessageReader
   private readonly listeners = new Set<(own: boolean) => void>()
-  private readonly flagPlans = new FlagPlans()
-  /** What the requests of the present commit that are planned already do: origins and UIDs that they add, UIDs that they bring back. */
-  private readonly arriving = new Set<string>()
-  private readonly returning = new Set<Uid>()
-  private nextUid = 1 as Uid
-  private keptBelow = 1 as Uid
+  /** Of the present commit. */
+  readonly plans: MailboxPlans
   private readonly released: (mailbox: OpenMailbox) => Promise<void>
 
   constructor(
@@ -105,22 +90,14 @@ export class OpenMailbox implements Mailbox {
       for (const listener of [...this.listeners]) this.tell(() => listener(own))
     }
     this.log = new CommitLog(context, 'mailbox', directory, () => new MailboxState(context.clock), moved)
-    this.log.planned = () => {
-      this.flagPlans.clear()
-      this.arriving.clear()
-      this.returning.clear()
-      this.nextUid = this.uidNext
-      this.keptBelow = this.log.state.keptBelow
-    }
+    this.plans = new MailboxPlans(
+      () => this.log.state,
+      () => this.seconds(),
+    )
+    this.log.planned = () => this.plans.clear()
     this.leavings = new Leavings(context)
     this.purger = new Purger(context, this)
-    this.summaries = new SummaryCache(
-      context,
-      () => this.directory,
-      () => this.messages,
-    )
-    this.keyCache = new KeyCache(context, this)
-    this.searchedTexts = new TextCache(context, this)
+    this.reader = new MessageReader(context, this)
   }
 
   /** Reads the log. Throws StoreError not-found. */
@@ -238,13 +215,13 @@ export class OpenMailbox implements Mailbox {
     const without = this.canonicalFlags(change.without ?? [])
     const uids = sortedUids(change.uids)
     let modified: Uid[] = []
-    const { flagPlans } = this
+    const plans = this.plans.flags
     const plan = function* (messages: StoredMessages) {
-      if (without.length === 0) return yield* flagPlans.plan(messages, uids, change, flags, modified)
-      yield* flagPlans.plan(messages, uids, { ...change, mode: 'remove' }, without, modified)
+      if (without.length === 0) return yield* plans.plan(messages, uids, change, flags, modified)
+      yield* plans.plan(messages, uids, { ...change, mode: 'remove' }, without, modified)
       const left = new Set(modified)
       const others = left.size === 0 ? uids : uids.filter((uid) => !left.has(uid))
-      yield* flagPlans.plan(messages, others, { mode: change.mode }, flags, modified)
+      yield* plans.plan(messages, others, { mode: change.mode }, flags, modified)
     }
     return await this.commit({
       plan: () => {
@@ -285,19 +262,6 @@ export class OpenMailbox implements Mailbox {
 
   async undelete(uids: readonly Uid[]): Promise<CopyResult> {
     return await this.doing('Bringing back messages', undeleteMessages(this.context, this, uids))
-  }
-
-  /** For the plan of a commit: those of these that can be brought back, and that no request before it brings back. */
-  claimExpunged(uids: readonly Uid[]): ReadonlySet<Uid> {
-    const wanted = new Set(uids)
-    const claimed = new Set<Uid>()
-    for (const { chunk } of this.log.state.expunged.chunks)
-      for (let row = 0; row < chunk.count; row += 1) {
-        const uid = chunk.columns.uids[row] as Uid
-        if (wanted.has(uid) && !this.returning.has(uid)) claimed.add(uid)
-      }
-    for (const uid of claimed) this.returning.add(uid)
-    return claimed
   }
 
   /** Nothing names these message files any more. */
@@ -365,26 +329,15 @@ export class OpenMailbox implements Mailbox {
 
   /** See `Account.adoptUids`. */
   adoptUids(given: GivenUids): Promise<boolean> {
-    const { uidValidity, uidNext } = given
     return this.commit({
-      plan: () => {
-        const isSame = this.uidValidity === uidValidity
-        const isDone = isSame && uidNext <= Math.max(this.keptBelow, this.nextUid)
-        if (isDone || (!isSame && this.nextUid > 1)) return []
-        this.keptBelow = Math.max(this.keptBelow, uidNext) as Uid
-        return [operations.adopt(given)]
-      },
-      done: ([outcome]) => outcome?.adopted ?? this.uidValidity === uidValidity,
+      plan: () => this.plans.adoption(given),
+      done: ([outcome]) => outcome?.adopted ?? this.uidValidity === given.uidValidity,
     })
   }
 
   async raiseUidNext(uidNext: Uid): Promise<void> {
     await this.commit({
-      plan: () => {
-        if (uidNext <= this.nextUid || uidNext > mostGiven) return []
-        this.nextUid = uidNext
-        return [operations.uidNext(uidNext)]
-      },
+      plan: () => this.plans.raisedUidNext(uidNext),
       done: () => {},
     })
   }
@@ -393,49 +346,17 @@ export class OpenMailbox implements Mailbox {
     const rows = messages.ascending()
     const sets = rows.sets.map((flags) => this.canonicalFlags(flags))
     return await this.commit({
-      plan: () => this.planAnnouncements(rows, sets),
+      plan: () => this.plans.announcements(rows, sets),
       done: (outcomes) => outcomes.reduce((sum, { announced = 0 }) => sum + announced, 0),
     })
-  }
-
-  /** One that is known costs a UID: nobody gets it. */
-  private *planAnnouncements(rows: Announcement, sets: readonly (readonly Flag[])[]): Iterable<Operation | undefined> {
-    for (let at = 0; at < rows.count; at += announcedPerOperation) {
-      if (at > 0) yield undefined
-      const uids: Uid[] = []
-      for (let row = at; row < rows.count && row < at + announcedPerOperation; row += 1) {
-        const uid = this.freeUid(rows.givesUids ? (rows.numbers[row] as Uid) : undefined)
-        this.nextUid = (uid + 1) as Uid
-        uids.push(uid)
-      }
-      yield operations.announce(rows, sets, at, uids, this.seconds())
-    }
   }
 
   async withdraw(uids: readonly Uid[]): Promise<readonly Uid[]> {
     const wanted = sortedUids(uids)
     return await this.commit({
-      plan: () => this.planWithdrawal(wanted),
+      plan: () => this.plans.withdrawal(wanted),
       done: (outcomes) => outcomes.flatMap((outcome) => outcome.expunged ?? []).flat(),
     })
-  }
-
-  /** Each piece goes and is forgotten in one commit: nobody finds an origin that left and may come. */
-  private *planWithdrawal(wanted: readonly Uid[]): Iterable<Operation | undefined> {
-    const at = this.seconds()
-    for (let next = 0; next < wanted.length; next += announcedPerOperation) {
-      if (next > 0) yield undefined
-      const rows = wanted.slice(next, next + announcedPerOperation).flatMap((uid) => {
-        const origin = this.byUid(uid)?.isHere === false ? this.byUid(uid)?.origin : undefined
-        // One that comes with this commit.
-        return origin === undefined || this.arriving.has(origin) ? [] : [{ uid, origin }]
-      })
-      if (rows.length === 0) continue
-      const gone = rows.map(({ uid }) => uid)
-      yield operations.expunge('backend', gone, at)
-      yield operations.purge(gone)
-      yield operations.forget(rows.map(({ origin }) => origin))
-    }
   }
 
   /** What a message keeps that was announced and comes now; undefined for one that is here. */
@@ -444,65 +365,13 @@ export class OpenMailbox implements Mailbox {
     return row?.isHere === false ? { internalDate: row.internalDate } : undefined
   }
 
-  async bring(uids: readonly Uid[]): Promise<void> {
-    const missing = () => {
-      const { messages } = this
-      const [some] = messages.announced()
-      if (some === undefined) return []
-      return uids.filter((uid) => messages.has(uid) && !messages.isHereAt(messages.positionOf(uid)))
-    }
-    if (missing().length === 0) return
-    await this.refresh()
-    const wanted = missing()
-    if (wanted.length === 0) return
-    try {
-      await this.context.bring?.({ userId: this.userId, mailboxId: this.id, mailbox: this.name, uids: wanted })
-    } catch (cause) {
-      throw new StoreError('away', stillAway, { cause })
-    } finally {
-      await this.refresh()
-    }
-  }
-
-  /** As it is now that its octets are here. Throws StoreError expunged, away. */
-  private async brought({ uid }: MessageRecord): Promise<MessageRecord> {
-    const { cause } = await this.bring([uid]).then(
-      () => ({ cause: undefined }),
-      (error: Error) => error,
-    )
-    const record = this.byUid(uid)
-    if (record === undefined) throw new StoreError('expunged', 'The message was expunged')
-    if (record.isHere) return record
-    throw new StoreError('away', stillAway, { cause })
-  }
-
-  /**
-   * For the plan of a commit: adds these messages behind those of the requests before it. Throws StoreError limit when there are no more UIDs.
-   */
-  *planAdditions(messages: Iterable<Omit<Addition, 'uid'> & { readonly uid: Uid | undefined }>): Iterable<Operation> {
-    const savedDate = this.seconds()
-    for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) }, savedDate)
+  bring(uids: readonly Uid[]): Promise<void> {
+    return this.reader.bring(uids)
   }
 
   /** Since 1970. */
   private seconds(): number {
     return Math.floor(this.context.clock.now() / 1000)
-  }
-
-  /** This one, or the next that is for anybody. Throws StoreError limit. */
-  private freeUid(given = 0 as Uid): Uid {
-    const uid = given >= this.nextUid && given <= mostGiven ? given : (Math.max(this.nextUid, this.keptBelow) as Uid)
-    if (uid >= maxUid) throw new StoreError('limit', 'The mailbox has used up its UIDs; copy its messages to a new one')
-    return uid
-  }
-
-  private planUid(message: { readonly origin: string | undefined; readonly uid?: Uid | undefined }): Uid {
-    const { origin } = message
-    const uid = this.freeUid(message.uid)
-    const isKnown = origin !== undefined && (this.arriving.has(origin) || this.known(origin) !== undefined)
-    if (!isKnown) this.nextUid = (uid + 1) as Uid
-    if (origin !== undefined) this.arriving.add(origin)
-    return uid
   }
 
   /** Commits to this mailbox's log. */
@@ -526,51 +395,31 @@ export class OpenMailbox implements Mailbox {
     }
   }
 
-  async content(wanted: MessageRecord): Promise<MessageContent> {
-    const record = wanted.isHere ? wanted : await this.brought(wanted)
-    const path = `${this.directory}/msg/${record.file}`
-    try {
-      const content = new FileContent(await this.context.fs.open(path))
-      if (content.sizeOctets === record.sizeOctets) return content
-      await content[Symbol.asyncDispose]()
-      throw this.damaged(record, `has ${content.sizeOctets} octets instead of ${record.sizeOctets}`)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') {
-        await this.refresh()
-        if (this.byUid(record.uid) === undefined)
-          throw new StoreError('expunged', 'The message was expunged', { cause: error })
-        throw this.damaged(record, 'is missing')
-      }
-      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw this.damaged(record, 'is no file')
-      throw storeError(error, 'Opening a message')
-    }
+  content(record: MessageRecord): Promise<MessageContent> {
+    return this.reader.content(record)
   }
 
-  async summary(wanted: MessageRecord): Promise<MessageSummary> {
-    const record = wanted.isHere ? wanted : await this.brought(wanted)
-    return await this.summaries.get(record, async () => {
-      await using content = await this.content(record)
-      return await summaryOf(content)
-    })
+  summary(record: MessageRecord): Promise<MessageSummary> {
+    return this.reader.summary(record)
   }
 
   keys(messages: KeyedMessages): AsyncIterable<KeyRun> {
-    return this.keyCache.runs(messages)
+    return this.reader.keys(messages)
   }
 
   headerTexts(
     records: readonly MessageRecord[],
     names: readonly string[],
   ): Promise<readonly (HeaderTexts | undefined)[]> {
-    return this.summaries.headerTexts(records, names, (record) => this.summary(record))
+    return this.reader.headerTexts(records, names)
   }
 
   preview(record: MessageRecord, options?: { readonly onlyCached?: boolean }): Promise<string | undefined> {
-    return previewIn(this, this.summaries, record, options)
+    return this.reader.preview(record, options)
   }
 
   texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]> {
-    return this.searchedTexts.runs(records)
+    return this.reader.texts(records)
   }
 
   status(): MailboxStatus {
@@ -587,7 +436,7 @@ export class OpenMailbox implements Mailbox {
 
   /** Writes what is only in memory. */
   flush(): Promise<void> {
-    return this.summaries.flush()
+    return this.reader.flush()
   }
 
   /** What somebody makes of the news can't fail a commit that is durable. */
@@ -621,9 +470,7 @@ export class OpenMailbox implements Mailbox {
 
   private async sweep(): Promise<void> {
     if (!(await this.leavings.sweepWhenDue(this.directory, () => this.liveFiles()))) return
-    await this.summaries.sweep()
-    await this.keyCache.sweep()
-    await this.searchedTexts.sweep()
+    await this.reader.sweep()
     await this.log.removeOldEpochs().catch(() => {})
   }
 
@@ -634,17 +481,6 @@ export class OpenMailbox implements Mailbox {
     for await (const { file } of inTurns(messages)) known.add(file)
     for await (const { message } of inTurns(expunged)) known.add(message.file)
     return known
-  }
-
-  private damaged(record: MessageRecord, how: string): StoreError {
-    this.context.log.log('err', 'a message file is damaged', {
-      user: this.userId,
-      mailbox: this.name,
-      uid: record.uid,
-      file: record.file,
-      how,
-    })
-    return new StoreError('damaged', `The file of the message with UID ${record.uid} ${how}`)
   }
 
   private async doing<T>(what: string, work: Promise<T>): Promise<T> {

@@ -46,7 +46,7 @@ export async function undeleteMessages(
     const result = await mailbox.commit<CopyResult>({
       files: { folder: `${directory}/msg` },
       plan: () => {
-        const there = mailbox.claimExpunged(messages.map(({ uid }) => uid))
+        const there = mailbox.plans.claimExpunged(messages.map(({ uid }) => uid))
         chosen = [...messages.keys()].filter((index) => there.has(messages[index]!.uid))
         if (chosen.length === 0) return []
         const additions = chosen.map((index) => ({
@@ -56,7 +56,7 @@ export async function undeleteMessages(
           uidl: undefined,
           uid: undefined,
         }))
-        return [...mailbox.planAdditions(additions), operations.purge(chosen.map((index) => messages[index]!.uid))]
+        return [...mailbox.plans.additions(additions), operations.purge(chosen.map((index) => messages[index]!.uid))]
       },
       done: (outcomes) => ({
         uidValidity: mailbox.uidValidity,

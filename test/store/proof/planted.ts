@@ -161,7 +161,7 @@ export const planted: readonly PlantedBug[] = [
   {
     name: 'a UID that is kept free for a message is given to another one',
     breaks: 'UIDs mean what the old server said',
-    file: 'mailbox.ts',
+    file: 'mailbox-plans.ts',
     text: '(Math.max(this.nextUid, this.keptBelow) as Uid)',
     replacement: 'this.nextUid',
   },
@@ -233,8 +233,8 @@ export const planted: readonly PlantedBug[] = [
     name: 'an expunged message can be brought back twice',
     breaks: 'exactly once',
     file: 'undelete.ts',
-    text: 'return [...mailbox.planAdditions(additions), operations.purge(chosen.map((index) => messages[index]!.uid))]',
-    replacement: 'return mailbox.planAdditions(additions)',
+    text: 'return [...mailbox.plans.additions(additions), operations.purge(chosen.map((index) => messages[index]!.uid))]',
+    replacement: 'return mailbox.plans.additions(additions)',
   },
   {
     name: 'a removed mailbox is given up when its rename is reported as failed',
