@@ -273,8 +273,14 @@ export class ResyncingClient extends Client {
       this.#gone.push(uid)
       if (!earlier) {
         const known = this.messages.findIndex((message) => message.uid === uid)
-        const at = known < 0 ? this.messages.findIndex((message) => message.uid === undefined) : known
-        assert.ok(at >= 0, `VANISHED ${uid} of a message that is not there`)
+        // One that the client did not ask for yet lies between those that it knows.
+        const above = this.messages.findIndex((message) => message.uid !== undefined && message.uid > uid)
+        const at = known >= 0 ? known : (above < 0 ? this.messages.length : above) - 1
+        assert.ok(
+          at === known || this.messages[at]?.uid === undefined,
+          `VANISHED ${uid} of a message that is not there`,
+        )
+        assert.ok(at >= 0, `VANISHED ${uid} in an empty mailbox`)
         this.messages.splice(at, 1)
       }
     }
