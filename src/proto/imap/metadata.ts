@@ -87,7 +87,7 @@ export function readSetMetadataArgs(input: TokenReader): SetMetadataArgs {
     const entry = readEntry(input)
     if (entry.lastIndexOf('/') === 0) throw input.tokenFault('entry', 'a name below /private/ or /shared/')
     input.sp()
-    return [entry, input.nstring('value')] as const
+    return [entry, input.nstring8('value')] as const
   })
   input.end()
   return { mailbox, values: new Map(pairs) }
@@ -107,9 +107,13 @@ export function formatMetadata(
   mailbox: string,
   entries: readonly (readonly [entry: string, value: string | undefined])[],
 ): string {
-  const list = entries.map(([entry, value]) => `${formatAstring(entry)} ${formatNstring(value)}`)
+  const list = entries.map(([entry, value]) => `${formatAstring(entry)} ${formatValue(value)}`)
   return `* METADATA ${formatName(spelling, mailbox)} (${list.join(' ')})\r\n`
 }
+
+/** What has NUL can only be a literal8, which is what brought it. */
+const formatValue = (value: string | undefined) =>
+  value?.includes('\0') === true ? `~{${value.length}}\r\n${value}` : formatNstring(value)
 
 /** `* METADATA INBOX /shared/comment /private/comment`: they have changed. RFC 5464 §4.4.2 */
 export function formatMetadataNames(spelling: NameSpelling, mailbox: string, entries: Iterable<string>): string {

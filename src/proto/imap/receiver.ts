@@ -59,7 +59,7 @@ interface Refusal {
 const binaryRefusal: Refusal = {
   status: 'BAD',
   code: undefined,
-  text: 'literal8: "~{" is for messages only; send a literal that starts with "{"',
+  text: 'literal8: "~{" is for messages and annotations only; send a literal that starts with "{"',
 }
 
 /** Commands that bring messages, and how many arguments stand before the first: the last of them is a mailbox, which may be a literal too. */
@@ -264,7 +264,7 @@ export class CommandReceiver {
   }
 
   #refusalOfLiteral(literal: LiteralAnnouncement): Refusal | undefined {
-    if (literal.binary) return binaryRefusal
+    if (literal.binary && !/^\S+ SETMETADATA /i.test(this.#pieces[0]!)) return binaryRefusal
     const { literalOctets, literalsOctets, literals } = this.limits
     const bad = (text: string): Refusal => ({ status: 'BAD', code: undefined, text: `literal: ${text}` })
     if (this.#tag() === undefined) return bad('not allowed before tag and command')

@@ -177,6 +177,12 @@ export class TokenReader {
     return this.string(rule)
   }
 
+  /** nstring or literal8: there may be NUL in a literal. RFC 4466 §2.1, RFC 5464 §5 rule value */
+  nstring8(rule: string): string | undefined {
+    if (this.#at === this.#line.length && this.#literalIsNext()) return this.#literal(rule, true).toString('latin1')
+    return this.nstring(rule)
+  }
+
   astring(rule = 'astring'): string {
     return this.#stringOr(astringChar, rule, 'an atom, a quoted string or a literal')
   }
@@ -280,9 +286,9 @@ export class TokenReader {
     return this.#piece < this.#text.literals.length
   }
 
-  #literal(rule: string): Buffer {
+  #literal(rule: string, mayHaveNul = false): Buffer {
     const octets = this.#text.literals[this.#piece]!
-    if (octets.includes(0)) throw this.fault(rule, 'a literal without NUL')
+    if (!mayHaveNul && octets.includes(0)) throw this.fault(rule, 'a literal without NUL')
     this.#token = this.offset
     this.#base += this.#at + octets.length
     this.#piece++
