@@ -6,14 +6,16 @@
 import { StoreError } from '../base/errors.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
 import { namesThreads, namesTime, type SearchKey } from '../proto/imap/search.ts'
-import { formatUpdate } from '../proto/imap/search-return.ts'
+import { formatUpdate, type PlacedNumbers } from '../proto/imap/search-return.ts'
 import { resolveSequenceNumbers, type SequenceSet, savedResult, star } from '../proto/imap/sequence-set.ts'
+import type { SortCriterion } from '../proto/imap/sort.ts'
 import type { UidRange } from '../store/types.ts'
 import { isAmong, joinRanges, withoutRanges } from '../store/uid-set.ts'
 import type { Form } from './command.ts'
 import { findMatches, type Searching } from './search.ts'
 import { writePieces } from './search-results.ts'
 import { Slice } from './slice.ts'
+import { type PlacedUids, SortedResults } from './sorted-results.ts'
 import type { Expunged, View } from './view.ts'
 
 /** Of one session. */
@@ -21,10 +23,19 @@ const maxContexts = 16
 /** Between two times that all messages are tried of a search by age. RFC 5032 §2 */
 const timedMs = 60_000
 
+/** What is asked for; `criteria`: by SORT. */
+export interface Followed {
+  readonly key: SearchKey
+  readonly charset: string | undefined
+  readonly criteria?: readonly SortCriterion[]
+}
+
 interface Context {
   readonly uid: boolean
   readonly key: SearchKey
   readonly charset: string | undefined
+  /** Of a SORT. */
+  readonly sorted: SortedResults | undefined
   matched: readonly UidRange[]
   /** All changes up to here were tried, and all messages up to this UID. */
   triedModSeq: ModSeq
@@ -43,12 +54,11 @@ export class Contexts {
     this.#byTag.delete(tag)
   }
 
-  /** Whose results are those at `positions` now. Says whether there is room for it. */
+  /** Whose results are those at `positions` now, in the order of `criteria` if there are any. Says whether there is room for it. */
   add(
     { view, services }: Searching,
     { tag, uid }: Pick<Form, 'tag' | 'uid'>,
-    key: SearchKey,
-    charset: string | undefined,
+    { key, charset, criteria }: Followed,
     positions: readonly number[],
   ): boolean {
     if (this.#byTag.size >= maxContexts) return false
@@ -56,7 +66,11 @@ export class Contexts {
       uid,
       key: asOfNow(key, view),
       charset,
-      matched: rangesAt(view, positions),
+      sorted: criteria && new SortedResults(criteria, uidsAt(view, positions)),
+      matched: rangesAt(
+        view,
+        positions.toSorted((a, b) => a - b),
+      ),
       ...triedNow(view),
       triedAllAt: services.clock.monotonic(),
     })
@@ -70,8 +84,9 @@ export class Contexts {
       const gone = expunged.filter(({ uid }) => isAmong(context.matched, uid)).toReversed()
       if (gone.length === 0) continue
       context.matched = withoutRanges(context.matched, joinRanges(gone.map(({ uid }) => ({ first: uid, last: uid }))))
-      const numbers = gone.map(({ number, uid }) => (context.uid ? uid : number))
-      await writePieces(session, formatUpdate(tag, context.uid, numbers, []))
+      const numbers = new Map<Uid, number>(gone.map(({ number, uid }) => [uid, context.uid ? uid : number]))
+      const placed = (await context.sorted?.remove(new Set(numbers.keys()))) ?? anywhere([...numbers.keys()])
+      await writePieces(session, formatUpdate(tag, context.uid, numbered(placed, numbers), []))
     }
   }
 
@@ -111,14 +126,38 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
     if (!matching.has(position) && was) removed.push(position)
     if (slice.isOver()) await slice.next()
   }
-  Object.assign(context, tried)
-  if (isTimed) context.triedAllAt = now
-  if (added.length + removed.length === 0) return
   const left = withoutRanges(context.matched, rangesAt(view, removed))
-  context.matched = joinRanges([...left, ...rangesAt(view, added)])
-  const numbers = (all: readonly number[]) => all.map((position) => (context.uid ? view.uidAt(position) : position + 1))
-  await writePieces(session, formatUpdate(tag, context.uid, numbers(removed), numbers(added)))
+  const matched = joinRanges([...left, ...rangesAt(view, added)])
+  const hasNews = added.length + removed.length > 0
+  const [gone, come] = [uidsAt(view, removed), uidsAt(view, added)]
+  // Of what can't be put in order now nothing counts as told.
+  const update =
+    hasNews && context.sorted !== undefined
+      ? await context.sorted.change(session, positionsOf(view, matched), new Set(gone), new Set(come))
+      : { removed: anywhere(gone), added: anywhere(come) }
+  Object.assign(context, { ...tried, matched })
+  if (isTimed) context.triedAllAt = now
+  if (!hasNews) return
+  const told = context.sorted === undefined ? [...removed, ...added] : [...Array(view.exists).keys()]
+  const numbers = new Map(
+    told.map((position) => [view.uidAt(position), context.uid ? view.uidAt(position) : position + 1]),
+  )
+  const lines = formatUpdate(tag, context.uid, numbered(update.removed, numbers), numbered(update.added, numbers))
+  await writePieces(session, lines)
 }
+
+const uidsAt = (view: View, positions: readonly number[]): readonly Uid[] =>
+  positions.map((position) => view.uidAt(position))
+
+/** Those that are gone and were not told of included. */
+const positionsOf = (view: View, matched: readonly UidRange[]): readonly number[] =>
+  [...Array(view.exists).keys()].filter((position) => isAmong(matched, view.uidAt(position)))
+
+/** In the mailbox's order the client finds the places by itself. */
+const anywhere = (uids: readonly Uid[]): readonly PlacedUids[] => (uids.length === 0 ? [] : [{ position: 0, uids }])
+
+const numbered = (placed: readonly PlacedUids[], numbers: ReadonlyMap<Uid, number>): readonly PlacedNumbers[] =>
+  placed.map(({ position, uids }) => ({ position, numbers: uids.map((uid) => numbers.get(uid)!) }))
 
 const everything: SequenceSet = [{ first: 1, last: star }]
 

@@ -5,6 +5,8 @@ import { formatSearch } from '../proto/imap/search.ts'
 import { formatEsearch, partOf, type ReturnOptions } from '../proto/imap/search-return.ts'
 import type { SequenceSet } from '../proto/imap/sequence-set.ts'
 import type { Form } from './command.ts'
+import type { Followed } from './contexts.ts'
+import { Refusal } from './replies.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
 import type { View } from './view.ts'
@@ -116,6 +118,22 @@ export const notLookedInto = (messages: number): string =>
     ? '1 message has not come from the old server yet and was not looked into'
     : `${messages} messages have not come from the old server yet and were not looked into`
 
-/** The search is answered, and its results are not followed. RFC 5267 §4.3.1 */
-export const refuseUpdate = (session: Session, tag: string): void =>
-  session.untagged('NO', 'Results are not updated', `NOUPDATE "${tag}"`)
+const updates = (returned: ReturnOptions | undefined): boolean => returned?.words.has('UPDATE') === true
+
+/** Throws Refusal. RFC 5267 §4.3 */
+export function requireNewTag({ view }: Session, returned: ReturnOptions | undefined, tag: string): void {
+  if (updates(returned) && view.contexts.has(tag))
+    throw new Refusal('BAD', undefined, 'Tag of a search whose results are still updated')
+}
+
+/** From now on the client is told of changes, if it asked for that and there is room; without it the search is answered all the same. RFC 5267 §4.3.1 */
+export function follow(
+  session: Session,
+  form: Form,
+  returned: ReturnOptions | undefined,
+  followed: Followed,
+  positions: readonly number[],
+): void {
+  if (updates(returned) && !session.view.contexts.add(session, form, followed, positions))
+    session.untagged('NO', 'Results are not updated', `NOUPDATE "${form.tag}"`)
+}

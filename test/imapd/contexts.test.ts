@@ -71,8 +71,8 @@ it('sees messages grow older, and tries again what could not be read', async () 
     { key: 'YOUNGER', seconds: 100 },
     { key: 'HEADER', field: 'subject', value: Buffer.from('one') },
   ]
-  contexts.add(session, { tag: 'age', uid: true }, age!, undefined, [0])
-  contexts.add(session, { tag: 'subject', uid: true }, subject!, undefined, [0])
+  contexts.add(session, { tag: 'age', uid: true }, { key: age!, charset: undefined }, [0])
+  contexts.add(session, { tag: 'subject', uid: true }, { key: subject!, charset: undefined }, [0])
   passedMs = 99_000
   await contexts.tellChanged(session)
   expect(told).toEqual([])

@@ -3,7 +3,7 @@ import { namesModSeq, namesNumbers, readSearchArgs, type SearchArgs } from '../.
 import { command, type Form, selected } from '../command.ts'
 import { Refusal } from '../replies.ts'
 import { findMatches, requireCharset, scopeOf } from '../search.ts'
-import { forgettingOnFailure, giveResults, notLookedInto, refuseUpdate } from '../search-results.ts'
+import { follow, forgettingOnFailure, giveResults, notLookedInto, requireNewTag } from '../search-results.ts'
 import type { Session } from '../session.ts'
 
 export const search = command({
@@ -15,8 +15,7 @@ export const search = command({
   capabilities: () => ['ESEARCH', 'SEARCHRES', 'WITHIN', 'CONTEXT=SEARCH'],
   parse: readSearchArgs,
   async run(session, args, form) {
-    if (updates(args.returned) && session.view.contexts.has(form.tag))
-      throw new Refusal('BAD', undefined, 'Tag of a search whose results are still updated')
+    requireNewTag(session, args.returned, form.tag)
     await forgettingOnFailure(session, args.returned, () => answer(session, args, form))
     return undefined
   },
@@ -37,8 +36,6 @@ async function answer(session: Session, { charset, key, ...args }: SearchArgs, f
   if (withModSeq) session.enable('CONDSTORE')
   const { positions, unseen } = await findMatches(session, key, charset, scopeOf(view, returned))
   await giveResults(session, 'SEARCH', form, returned, positions, withModSeq)
-  if (updates(returned) && !view.contexts.add(session, form, key, charset, positions)) refuseUpdate(session, form.tag)
+  follow(session, form, returned, { key, charset }, positions)
   if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
 }
-
-const updates = (returned: SearchArgs['returned']): boolean => returned?.words.has('UPDATE') === true

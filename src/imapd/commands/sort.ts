@@ -1,9 +1,9 @@
-/** SORT, RFC 5256 §3, RFC 5957; SORT RETURN: RFC 5267 §3; MODSEQ: RFC 7162 §3.1.6 */
+/** SORT, RFC 5256 §3, RFC 5957; SORT RETURN and UPDATE: RFC 5267 §3, §4; MODSEQ: RFC 7162 §3.1.6 */
 import { namesModSeq, namesNumbers } from '../../proto/imap/search.ts'
 import { readSortArgs, type SortArgs } from '../../proto/imap/sort.ts'
 import { command, type Form, selected } from '../command.ts'
 import { findMatches, requireCharset } from '../search.ts'
-import { forgettingOnFailure, giveResults, notLookedInto, refuseUpdate } from '../search-results.ts'
+import { follow, forgettingOnFailure, giveResults, notLookedInto, requireNewTag } from '../search-results.ts'
 import type { Session } from '../session.ts'
 import { sortPositions } from '../sort.ts'
 
@@ -13,9 +13,10 @@ export const sort = command({
   uid: true,
   holdsNumbers: true,
   holdsNumbersByUid: ({ key }) => namesNumbers(key),
-  capabilities: () => ['SORT', 'SORT=DISPLAY', 'ESORT'],
+  capabilities: () => ['SORT', 'SORT=DISPLAY', 'ESORT', 'CONTEXT=SORT'],
   parse: readSortArgs,
   async run(session, args, form) {
+    requireNewTag(session, args.returned, form.tag)
     await forgettingOnFailure(session, args.returned, () => answer(session, args, form))
     return undefined
   },
@@ -30,6 +31,6 @@ async function answer(session: Session, { returned, criteria, charset, key }: So
   const matches = await findMatches(session, key, charset)
   const { positions, unseen } = await sortPositions(session, matches.positions, criteria)
   await giveResults(session, 'SORT', form, returned, positions, withModSeq)
-  if (returned?.words.has('UPDATE') === true) refuseUpdate(session, form.tag)
+  follow(session, form, returned, { key, charset, criteria }, positions)
   if (matches.unseen + unseen > 0) session.untagged('OK', notLookedInto(matches.unseen + unseen))
 }

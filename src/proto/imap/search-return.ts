@@ -119,22 +119,32 @@ export function* formatEsearch(tag: string, uid: boolean, data: EsearchData): Ge
   yield data.modSeq === undefined ? '\r\n' : ` MODSEQ ${data.modSeq}\r\n`
 }
 
-/** What is no longer, and what is newly among the results; the client sorts it in by itself. RFC 5267 §4.3.3, §4.3.4 */
+/** Numbers at a place in the results; 0: the client sorts them in, or finds them, by itself. RFC 5267 §4.3.3 */
+export interface PlacedNumbers {
+  readonly position: number
+  /** At least one. */
+  readonly numbers: readonly number[]
+}
+
+/** What is no longer, and what is newly among the results; RFC 5267 §4.3.3, §4.3.4 */
 export function* formatUpdate(
   tag: string,
   uid: boolean,
-  removed: readonly number[],
-  added: readonly number[],
+  removed: readonly PlacedNumbers[],
+  added: readonly PlacedNumbers[],
 ): Generator<string, void, undefined> {
   yield head(tag, uid)
-  for (const [name, numbers] of [
+  for (const [name, all] of [
     ['REMOVEFROM', removed],
     ['ADDTO', added],
   ] as const) {
-    if (numbers.length === 0) continue
-    yield ` ${name} (0 `
-    yield* formatNumbersInPieces(numbers)
-    yield ')'
+    let separator = ` ${name} (`
+    for (const { position, numbers } of all) {
+      yield `${separator}${position} `
+      yield* formatNumbersInPieces(numbers)
+      separator = ' '
+    }
+    if (all.length > 0) yield ')'
   }
   yield '\r\n'
 }
