@@ -11,6 +11,8 @@ export interface Measured {
   readonly messages: number
   readonly octets: number
   readonly ms: number
+  /** What its ms_syncd had pulled when it began, by `workOf`; undefined: it was warm. */
+  readonly before?: number
 }
 
 /** What a pull brings. */
@@ -21,6 +23,8 @@ export interface Cost {
   readonly account: number
   readonly message: number
   readonly mb: number
+  /** The part of it that the first pull of a process cost more; absent: none. */
+  readonly cold?: number
   /** Pulls that it was made of; 0: it is a guess. */
   readonly measured: number
 }
@@ -32,8 +36,16 @@ const guess: Cost = { account: 300, message: 4, mb: 150, measured: 0 }
 const fewest = 5
 /** What was pulled long ago tells little of now. */
 const most = 1_000
+/** So many are looked at together, before the earlier half counts no more. */
+const many = 40
+/** A process that has just begun takes up to twice as long, until its code is compiled: by e for each so much work less. */
+const mostCold = 1
+const warmUp = 350
 
-/** By the later half of the pulls, where they are many enough: the first ones after a start cost up to twice as much. */
+/** How much of a process a pull wears in. */
+export const workOf = ({ messages }: Pick<Load, 'messages'>): number => messages + 10
+
+/** By the later half of the pulls, where they are many. What the first ones of an ms_syncd cost more is told apart: the others don't. */
 export const costOf = (all: readonly Measured[]): Cost => {
   const pulls = all.toSorted((a, b) => a.at - b.at).slice(-most)
   if (pulls.length === 0) return guess
@@ -47,23 +59,40 @@ export const costOf = (all: readonly Measured[]): Cost => {
       measured: pulls.length,
     }
   }
-  const lately = Math.max(fewest, Math.ceil(pulls.length / 2))
+  const lately = Math.min(pulls.length, Math.max(many, Math.ceil(pulls.length / 2)))
   const since = pulls.at(-lately - 1)?.at ?? -Infinity
-  // What began before that counts by the part that came behind it.
-  const rows = pulls.slice(-lately).map(({ at, messages, octets, ms }) => ({
-    values: [1, messages, octets / mega],
-    ms,
-    weight: ms > 0 ? Math.min(1, (at - since) / ms) : 1,
-  }))
-  const [account, message, mb] = leastSquares(rows)
-  return { account, message, mb, measured: lately }
+  let best = { factors: [0, 0, 0] as Three, error: Infinity, cold: 0 }
+  const late = pulls.slice(-lately)
+  const isWarm = late.every(({ before = Infinity }) => before > 5 * warmUp)
+  for (let cold = 0; cold <= (isWarm ? 0 : mostCold); cold += mostCold / 10) {
+    // What began before that counts by the part that came behind it.
+    const rows = late.map(({ at, messages, octets, ms, before = Infinity }) => {
+      const dearer = dearerBy(cold, before)
+      return {
+        values: [dearer, dearer * messages, (dearer * octets) / mega],
+        ms,
+        weight: ms > 0 ? Math.min(1, (at - since) / ms) : 1,
+      }
+    })
+    const fit = leastSquares(rows)
+    if (fit.error < best.error) best = { ...fit, cold }
+  }
+  const [account, message, mb] = best.factors
+  return { account, message, mb, cold: best.cold, measured: lately }
 }
+
+const dearerBy = (cold: number, before: number): number => 1 + cold * Math.exp(-before / warmUp)
 
 export const msOf = ({ account, message, mb }: Cost, { messages, octets }: Load): number =>
   account + message * messages + (mb * octets) / mega
 
 type Three = readonly [number, number, number]
 const subsets = [[0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1], [2]] as const
+
+interface Fit {
+  readonly factors: Three
+  readonly error: number
+}
 
 interface Row {
   readonly values: readonly number[]
@@ -72,10 +101,9 @@ interface Row {
 }
 
 /** The factors, none below 0, of least squared error: of each choice of columns the best is found, and the best of those taken. */
-const leastSquares = (rows: readonly Row[]): Three => {
+const leastSquares = (rows: readonly Row[]): Fit => {
   const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + row.weight * of(row), 0)
-  let best: Three = [sum(({ ms }) => ms) / sum(() => 1), 0, 0]
-  let least = Infinity
+  let best: Fit = { factors: [sum(({ ms }) => ms) / sum(({ values }) => values[0]!), 0, 0], error: Infinity }
   for (const columns of subsets) {
     const solved = solve(sum, columns)
     if (solved === undefined || solved.some((factor) => factor < 0)) continue
@@ -84,9 +112,7 @@ const leastSquares = (rows: readonly Row[]): Three => {
     const error = sum(
       ({ values, ms }) => (ms - values.reduce((told, value, column) => told + value * factors[column]!, 0)) ** 2,
     )
-    if (error >= least) continue
-    least = error
-    best = factors
+    if (error < best.error) best = { factors, error }
   }
   return best
 }
@@ -147,4 +173,37 @@ export const duration = async (jobs: readonly Job[], atOnce: number, perHost: nu
     now = ended!.end
     ended!.queue.running -= 1
   }
+}
+
+export interface Ended extends Measured {
+  readonly host: string
+  readonly cost: Cost
+}
+
+/** With fewer, nothing is said of their pace. */
+const fewestTogether = 10
+
+/**
+ * How long the later half of these pulls took all together, of what `duration` says of them by their costs: there are more under way than hold a place, and one
+ * that began in a bad moment makes all look dear.
+ */
+export const paceOf = async (all: readonly Ended[], atOnce: number, perHost: number): Promise<number> => {
+  const pulls = all.toSorted((a, b) => a.at - b.at).slice(-most)
+  const lately = Math.ceil(pulls.length / 2)
+  if (lately < fewestTogether) return 1
+  const late = pulls.slice(-lately)
+  let busyMs = 0
+  let from = Infinity
+  const since = pulls.at(-lately - 1)?.at ?? -Infinity
+  // From the last: not what lies between a pull and those that were begun later.
+  for (const { at, ms } of late.toReversed()) {
+    const begun = Math.max(since, at - ms)
+    busyMs += Math.max(0, Math.min(at, from) - begun)
+    from = Math.min(from, begun)
+  }
+  const jobs = late.map(({ host, cost, before = Infinity, ...load }) => ({
+    host,
+    ms: msOf(cost, load) * dearerBy(cost.cold ?? 0, before),
+  }))
+  return Math.min(2, Math.max(0.5, busyMs / (await duration(jobs, atOnce, perHost))))
 }

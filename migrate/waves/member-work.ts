@@ -7,6 +7,7 @@ import type { UserId } from '#src/base/ids.ts'
 import type { Config } from '#src/config/config.ts'
 import type { Migrations } from '../records/migrations.ts'
 import type { MigrationRecord } from '../records/record.ts'
+import { workOf } from './forecast.ts'
 import { accountToBe, takeInventory } from './inventory.ts'
 import type { LiveWave } from './live-wave.ts'
 import { maxStragglers, type NotesChange, type Pass } from './notes.ts'
@@ -33,6 +34,8 @@ export interface Run {
 
 export class MemberWork {
   readonly #parts: WorkParts
+  /** By `workOf`, since ms_syncd was started. */
+  #worked = 0
 
   constructor(parts: WorkParts) {
     this.#parts = parts
@@ -81,6 +84,7 @@ export class MemberWork {
     const account = gateway.store.account(userId)
     const wasHere = live.isHere(userId)
     const beganMs = clock.monotonic()
+    const before = this.#worked
     let error: string | undefined
     try {
       await (wasHere ? migrations.pullAgain(record, task === 'cutover') : migrations.pull(record))
@@ -100,14 +104,16 @@ export class MemberWork {
       messages: Math.max(0, after.here - counts.here),
       octets: Math.max(0, after.octets - counts.octets),
       atOnce,
+      before,
       ...(error === undefined ? {} : { error }),
     }
+    this.#worked += workOf(pass)
     const isWatched = task === 'cutover' || task === 'watch'
-    const before = task === 'watch' ? live.notesOf(userId).places : undefined
+    const places = task === 'watch' ? live.notesOf(userId).places : undefined
     await live.note(userId, {
       pass,
       ...(error === undefined && !wasHere ? { pulled: pass } : {}),
-      ...(before === undefined ? {} : await this.#arrived(live, record, before)),
+      ...(places === undefined ? {} : await this.#arrived(live, record, places)),
       ...(isWatched ? { places: await placesOf(account) } : {}),
     })
     return error === undefined ? 'done' : 'failed'

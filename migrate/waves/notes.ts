@@ -36,6 +36,8 @@ export interface Pass {
   readonly octets: number
   /** Members that were seen to at the same time. */
   readonly atOnce: number
+  /** What this ms_syncd had pulled before, by `workOf`: it is slower at first. */
+  readonly before?: number
   /** It did not come to its end. */
   readonly error?: string
 }

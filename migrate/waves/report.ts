@@ -3,7 +3,17 @@ import { Slice } from '#gateway/backend/slice.ts'
 import type { Gateway } from '#gateway/ms_syncd/gateway.ts'
 import type { WaveMember, WavePlan, WaveRisk, WaveSummary } from '#src/auth/ms-syncd-waves.ts'
 import type { UserId } from '#src/base/ids.ts'
-import { type Cost, costOf, duration, type Job, type Load, type Measured, msOf } from './forecast.ts'
+import {
+  type Cost,
+  costOf,
+  duration,
+  type Ended,
+  type Job,
+  type Load,
+  type Measured,
+  msOf,
+  paceOf,
+} from './forecast.ts'
 import { type LiveWave, thereOf } from './live-wave.ts'
 import { isBlocking, told } from './risks.ts'
 import type { WaveRunner } from './runner.ts'
@@ -135,13 +145,28 @@ const jobsOf = async (
   return jobs
 }
 
+/** Milliseconds until all are done, at the pace of the members that are. */
+const togetherMs = async (live: LiveWave, jobs: readonly Job[], costs: Costs): Promise<number> => {
+  const { atOnce, perHost } = live.wave.limits
+  const slice = new Slice()
+  const ended: Ended[] = []
+  for (const { userId } of live.members) {
+    if (slice.isOver()) await slice.next()
+    const { pulled } = live.notesOf(userId)
+    const host = hostOf(live, userId)
+    // Others were together with more, or fewer.
+    if (pulled?.atOnce === Math.min(atOnce, live.members.length)) ended.push({ ...pulled, host, cost: costs(host) })
+  }
+  return (await duration(jobs, atOnce, perHost)) * (await paceOf(ended, atOnce, perHost))
+}
+
 const etaOf = async (
   live: LiveWave,
   running: WaveRunner['running'],
   gateway: Gateway,
   costs: Costs,
 ): Promise<number | undefined> => {
-  const { task, limits } = live.wave
+  const { task } = live.wave
   // Of inventories and deltas, which cost what the old server takes to answer, nobody knows beforehand.
   if (task !== 'pull') return undefined
   const left = live.members.filter(
@@ -150,12 +175,12 @@ const etaOf = async (
   const jobs = await jobsOf(live, left, costs, (userId) =>
     running.has(userId) ? underWay(gateway, userId) : { messages: 0, octets: 0 },
   )
-  return Math.round(gateway.clock.now() + (await duration(jobs, limits.atOnce, limits.perHost)))
+  return Math.round(gateway.clock.now() + (await togetherMs(live, jobs, costs)))
 }
 
 export const planOf = async (live: LiveWave, gateway: Gateway, costs: Costs): Promise<WavePlan> => {
   const slice = new Slice()
-  const { members, wave } = live
+  const { members } = live
   const known = members.filter(({ userId }) => live.notesOf(userId).inventory !== undefined)
   const left = known.filter((member) => isLeft(live, member))
   const jobs = await jobsOf(live, left, costs, () => ({ messages: 0, octets: 0 }))
@@ -189,7 +214,7 @@ export const planOf = async (live: LiveWave, gateway: Gateway, costs: Costs): Pr
     unknown: members.length - known.length,
     blocked: known.filter(({ userId }) => live.isLeftOut(userId)).length,
     ...total,
-    ms: Math.round(await duration(jobs, wave.limits.atOnce, wave.limits.perHost)),
+    ms: Math.round(await togetherMs(live, jobs, costs)),
     measured: Math.max(0, ...hosts.map(({ measured }) => measured)),
     hosts,
   }
