@@ -390,7 +390,7 @@ export class Gateway {
     this.#shares = await this.#joinShares?.({
       here: () =>
         [...this.#users.values()]
-          .filter(({ hasClients, isMigrating, isHeld }) => hasClients || isMigrating || isHeld)
+          .filter(({ hasClients, isMigrating, isReserved }) => hasClients || isMigrating || isReserved)
           .map(({ userId }) => userId),
       onChange: () => {
         for (const user of this.#users.values()) user.plan()

@@ -11,22 +11,21 @@ import type { MailEvent } from '#src/events/types.ts'
 import { pollPassword, pollsAlone } from '../backend/credentials.ts'
 import { Clients } from './clients.ts'
 import type { Gateway } from './gateway.ts'
-import { BackendLink, nothingPassed } from './link.ts'
+import { BackendLink } from './link.ts'
 import { UserLinks } from './links.ts'
-import { Migration, type MigrationParts, type Pulled } from './migration.ts'
+import type { MigrationParts, Pulled } from './migration.ts'
 import { type Demand, OnDemand } from './on-demand.ts'
 import { PasswordDigest } from './password.ts'
 import { Readers } from './readers.ts'
 import { loginPriority, pollPriority } from './scheduler.ts'
-import { beginSession } from './session.ts'
 import { eventFields, type LinkStatus } from './status.ts'
+import { UserMigration } from './user-migration.ts'
+import { UserSessions } from './user-sessions.ts'
 import { type Attempt, type BackendSession, recentMs, Verdicts } from './verdicts.ts'
 import { Watches } from './watches.ts'
 
 /** How often a user without polling is looked at, to forget the password of one who left. */
 const lookMs = 300_000
-/** The account database was away. */
-const accountRetryMs = 30_000
 
 /** Who decides about the passwords of the last login. */
 type Decider = 'backend' | 'account'
@@ -43,17 +42,14 @@ export class GatewayUser {
   #decider: Decider = 'account'
   /** Of the last login: for backends whose record has none, as long as a client is here. */
   #password: Buffer | undefined
-  /** The user has no account here yet, and is to get one. */
-  #migration: Migration | undefined
+  readonly #migration: UserMigration
   /** Migrated, and not to be synchronised: no backend is asked any more. */
   #isLocal = false
   #isStanding = false
-  #isHeld = false
-  readonly #sessions = new Set<Promise<void>>()
+  #isReserved = false
+  readonly #sessions: UserSessions
   /** Logins that are being decided. */
   #asking = 0
-  /** The session of the main backend that proves nobody, where there is one: a login goes before it. */
-  #ownPoll: { readonly stop: AbortController; readonly over: Promise<void> } | undefined
   #lookAgainMs = Infinity
   #isActing = false
   readonly #watches: Watches
@@ -80,6 +76,18 @@ export class GatewayUser {
     this.#verdicts = new Verdicts(clock)
     this.#readers = new Readers(clock)
     this.#onDemand = new OnDemand(userId, gateway, this.#log)
+    this.#migration = new UserMigration(userId, gateway, this.#links, this.#log)
+    this.#sessions = new UserSessions({
+      userId,
+      gateway,
+      links: this.#links,
+      readers: this.#readers,
+      migration: this.#migration,
+      hasClients: () => this.#clients.expected,
+      onNews: (link) => this.#tell(link),
+      onDone: () => this.#migrate(),
+      onOver: () => this.plan(),
+    })
     this.#watches = new Watches(
       gateway,
       (link) => {
@@ -95,21 +103,21 @@ export class GatewayUser {
    * here, who is to get one. Throws AuthError.
    */
   async login(backends: UserBackends, password: Buffer, migration: MigrationParts | undefined): Promise<void> {
-    this.#needNotHeld()
+    this.#needNotReserved()
     this.#decider = 'backend'
     // Who has no account again was one who was removed, and is migrated anew.
     this.#isLocal = false
-    const stopped = migration === undefined ? undefined : this.#beginMigration(migration).signal
+    const stopped = migration === undefined ? undefined : this.#migration.begin(migration).signal
     const { fastLogin } = this.#gateway
     this.#asking++
     try {
       const was = await this.#login(backends, password, fastLogin)
       // Without its migration the mail is not all here, and nobody makes the account.
       stopped?.throwIfAborted()
-      if (!fastLogin && this.#migration !== undefined) {
+      if (!fastLogin && this.isMigrating) {
         if (was === 'known') await this.#pull()
         stopped?.throwIfAborted()
-        this.#needMail()
+        this.#migration.needMail()
       }
     } finally {
       this.#asking--
@@ -120,19 +128,19 @@ export class GatewayUser {
 
   /** `password` undefined: all backends are the gateway's own to look at. Resolves when all mail is here. Throws AuthError: the backends don't let the user in, or a session broke off. */
   async migrate(backends: UserBackends, password: Buffer | undefined, parts: MigrationParts): Promise<Pulled> {
-    this.#needNotHeld()
+    this.#needNotReserved()
     this.#decider = 'backend'
     this.#isLocal = false
-    const { over } = this.#beginMigration(parts)
+    const { over } = this.#migration.begin(parts)
     this.#asking++
     try {
       if (password === undefined) {
         this.#links.use(backends)
-        this.#migration?.begun(undefined)
+        this.#migration.current?.begun(undefined)
         await this.#pull()
       } else if ((await this.#login(backends, password, false)) === 'known') await this.#pull()
       // One that may not be asked again yet is waited for.
-      if (this.#links.all.some(({ isFailing }) => isFailing)) this.#needMail()
+      if (this.#links.all.some(({ isFailing }) => isFailing)) this.#migration.needMail()
       return await over
     } finally {
       this.#asking--
@@ -142,28 +150,28 @@ export class GatewayUser {
 
   /** Does work between sessions with the backends: none runs, and none begins. Throws AuthError unavailable. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    this.#needNotHeld()
+    this.#needNotReserved()
     if (this.isMigrating) throw new AuthError('unavailable', 'the mail of this user is being pulled now')
-    this.#isHeld = true
+    this.#isReserved = true
     this.#asking++
     this.plan()
     try {
-      await Promise.all(this.#sessions)
+      await this.#sessions.over()
       this.#onDemand.close()
       return await work()
     } finally {
-      this.#isHeld = false
+      this.#isReserved = false
       this.#asking--
       this.plan()
     }
   }
 
-  get isHeld(): boolean {
-    return this.#isHeld
+  get isReserved(): boolean {
+    return this.#isReserved
   }
 
-  #needNotHeld(): void {
-    if (this.#isHeld)
+  #needNotReserved(): void {
+    if (this.#isReserved)
       throw new AuthError('unavailable', 'the mail of this user is compared, or carried to the old server, now')
   }
 
@@ -172,48 +180,30 @@ export class GatewayUser {
     const missing = this.#links.all.filter(({ passes }) => passes.whole === 0)
     for (const link of missing) link.promptNow()
     this.#syncDue(missing, loginPriority)
-    await Promise.all(this.#sessions)
-  }
-
-  #endMigration(reason: string): void {
-    this.#migration?.giveUp(reason, this.#links.all)
-    this.#migration = undefined
-  }
-
-  /** Joins the one that is under way. */
-  #beginMigration(parts: MigrationParts): Migration {
-    if (this.#migration !== undefined) this.#migration.wants(parts)
-    else for (const link of this.#links.all) link.passes = nothingPassed
-    this.#migration ??= new Migration(parts)
-    return this.#migration
+    await this.#sessions.over()
   }
 
   get isMigrating(): boolean {
-    return this.#migration !== undefined
+    return this.#migration.current !== undefined
   }
 
   /** All mail was pulled once, and no session of the user goes to the old server any more. */
   get isLeaving(): boolean {
-    return this.#migration?.isLeaving === true
+    return this.#migration.current?.isLeaving === true
   }
 
   /** Ends the pull that is under way, and forgets its password. False: there is none. */
   stopMigration(reason: string): boolean {
-    const migration = this.#migration
-    this.#migration = undefined
-    migration?.stop(reason)
-    if (migration !== undefined) this.#forgetPassword()
+    const isStopped = this.#migration.stop(reason)
+    if (isStopped) this.#forgetPassword()
     this.plan()
-    return migration !== undefined
+    return isStopped
   }
 
   /** `known`: accepted a moment ago, without a session now. */
   async #login(backends: UserBackends, password: Buffer, fastLogin: boolean): Promise<'asked' | 'known'> {
     const digest = new PasswordDigest(password)
-    while (this.#ownPoll !== undefined) {
-      this.#ownPoll.stop.abort()
-      await this.#ownPoll.over
-    }
+    await this.#sessions.giveWay()
     for (let ahead = this.#verdicts.ahead(digest); ahead !== undefined; ahead = this.#verdicts.ahead(digest))
       await ahead
     const { attempt } = this.#verdicts
@@ -232,23 +222,9 @@ export class GatewayUser {
     this.#links.use(backends)
     // What polls by a right of the gateway's own is not refused when a password is.
     const isOwn = this.#links.master.backend.service === undefined && this.#verdicts.isOwn(digest)
-    const started = this.#start(this.#links.master, password, loginPriority, isOwn)
+    const started = this.#sessions.begin(this.#links.master, { password, priority: loginPriority, isOwn })
     await this.#follow(this.#decide(started, digest), password, fastLogin)
     return 'asked'
-  }
-
-  /** MIG-06: nobody works with mail of which a part may be missing, unless backend_fast_login says so. Throws AuthError. */
-  #needMail(): void {
-    if (this.#migration?.isUsable(this.#links.all) !== false) return
-    throw new AuthError('unavailable', 'the mail could not be moved here yet; try again later', {
-      cause: new Error(`the pull broke off: ${this.#reasons()}`),
-    })
-  }
-
-  #reasons(): string {
-    return this.status()
-      .flatMap(({ backend, reason }) => (reason === undefined ? [] : [`${backend}: ${reason}`]))
-      .join('; ')
   }
 
   async #follow(attempt: Attempt, password: Buffer, fast: boolean): Promise<void> {
@@ -256,7 +232,7 @@ export class GatewayUser {
     await attempt.good
     this.#accepted(password)
     this.#promptAll(this.#links.extra)
-    if (!fast) await Promise.all([attempt.over, ...this.#sessions])
+    if (!fast) await Promise.all([attempt.over, this.#sessions.over()])
   }
 
   /** The local account decided: somebody is let in. `password`: of the login, where a backend needs it. Without backend_fast_login, resolves when all backends were asked. SYN-01 */
@@ -265,7 +241,7 @@ export class GatewayUser {
     this.#links.use(backends)
     this.#admit(password)
     this.#promptAll(this.#links.all)
-    if (!this.#gateway.fastLogin) await Promise.all(this.#sessions)
+    if (!this.#gateway.fastLogin) await this.#sessions.over()
   }
 
   /** Polls from now on without clients too, where records have passwords; undefined: no longer. */
@@ -311,76 +287,23 @@ export class GatewayUser {
   /** By the master backend. */
   #accepted(password: Buffer): void {
     this.#admit(password)
-    this.#migration?.begun(password)
+    this.#migration.current?.begun(password)
   }
 
   #decide(session: BackendSession, digest: PasswordDigest): Attempt {
     return this.#verdicts.await(session, digest, () => {
       this.#forgetPassword()
-      this.#endMigration('the old server takes the password back')
+      this.#migration.giveUp('the old server takes the password back')
     })
   }
 
-  /** One backend session; `given` undefined: the gateway's own; `isOwn`: with the password that polls. */
-  #start(
-    link: BackendLink,
-    given: Buffer | undefined,
-    priority: number,
-    isOwn: boolean,
-    stop?: AbortSignal,
-  ): BackendSession {
-    const migration = this.#migration
-    const stops = [stop, migration?.signal].filter((signal) => signal !== undefined)
-    const session = beginSession({
-      gateway: this.#gateway,
-      userId: this.userId,
-      link,
-      others: this.#links.all.flatMap((other) => (other === link ? [] : [other.backend])),
-      password: given,
-      priority,
-      isOwn,
-      migration,
-      stop: AbortSignal.any(stops),
-      readers: this.#readers,
-      hasClients: () => this.#clients.expected,
-      onNews: () => this.#tell(link),
-      onOver: () => this.plan(),
-    })
-    const done = session.done.then(
-      () => this.#migrate(),
-      (error: Error) => {
-        if (!this.#gateway.signal.aborted)
-          migration?.broke(`${this.#reasons()} (${error.message})`, this.#links.all, !link.stopped)
-        throw error
-      },
-    )
-    const settled = done.catch(() => {})
-    this.#sessions.add(settled)
-    settled.then(() => {
-      this.#sessions.delete(settled)
-      this.plan()
-    })
-    return { ...session, done }
-  }
-
-  /** MIG-05: the account, when all mail is here. */
+  /** Behind a session: the user is local, when all mail is here. */
   async #migrate(): Promise<void> {
-    try {
-      if ((await this.#migration?.look(this.#links.all, this.#password, () => this.plan())) !== true) return
-    } catch (error) {
-      // The mail is here; the next session tries again.
-      this.#log.log('err', 'the account of a migrated user could not be made', { reason: (error as Error).message })
-      this.#links.master.promptAt(this.#gateway.clock.monotonic() + accountRetryMs)
-      return
-    }
-    const [master, ...extra] = this.#links.all.map(({ backend }) => backend)
-    if (this.#migration?.isProvable === true)
-      this.#gateway.migrated({
-        userId: this.userId,
-        backends: { master: master!, extra },
-        password: this.#password,
-      })
-    this.#migration = undefined
+    const isMoved = await this.#migration.look(
+      () => this.#password,
+      () => this.plan(),
+    )
+    if (!isMoved) return
     this.#decider = 'account'
     this.#isLocal = !this.#gateway.pollsAccounts
     if (this.#isLocal || !this.#clients.expected) this.#forgetPassword()
@@ -413,7 +336,7 @@ export class GatewayUser {
 
   /** Whether there is a password to poll with, and somebody to poll for. */
   #polls({ backend }: BackendLink): boolean {
-    if (this.#isLocal || this.#isHeld) return false
+    if (this.#isLocal || this.#isReserved) return false
     if (!pollsAlone(backend)) return this.#password !== undefined
     return this.#isStanding || this.#clients.expected || this.isMigrating
   }
@@ -442,7 +365,7 @@ export class GatewayUser {
     if (nextMs === -Infinity) {
       agenda.set(this, Infinity)
       this.#forgetPassword()
-      this.#endMigration('no session with the old server is due any more')
+      this.#migration.giveUp('no session with the old server is due any more')
       this.#onGone()
     } else agenda.set(this, nextMs)
   }
@@ -451,7 +374,7 @@ export class GatewayUser {
   #keptUntilMs(): number {
     const keptMs = this.#verdicts.keptUntilMs(this.#links.master.allowedMs)
     if (keptMs > this.#gateway.clock.monotonic()) return keptMs
-    return this.#sessions.size + this.#asking > 0 ? Infinity : -Infinity
+    return this.#sessions.count + this.#asking > 0 ? Infinity : -Infinity
   }
 
   /** Does what is due. */
@@ -489,29 +412,13 @@ export class GatewayUser {
       if (!this.#polls(link) || link.dueMs > now) continue
       const password = pollPassword(link.backend, this.#password)
       if (link !== this.#links.master || this.#decider === 'account')
-        this.#start(link, password, priority, true).done.catch(() => {})
+        this.#sessions.begin(link, { password, priority, isOwn: true }).done.catch(() => {})
       else if (this.#verdicts.attempt === undefined) {
-        if (password === undefined) this.#pollAlone(link, priority)
-        else this.#decide(this.#start(link, password, priority, true), new PasswordDigest(password))
+        if (password === undefined) this.#sessions.pollAlone(link, priority)
+        else this.#decide(this.#sessions.begin(link, { password, priority, isOwn: true }), new PasswordDigest(password))
       }
       password?.fill(0)
     }
-  }
-
-  #pollAlone(link: BackendLink, priority: number): void {
-    const stop = new AbortController()
-    const { done } = this.#start(link, undefined, priority, true, stop.signal)
-    const over = done
-      .then(
-        () => {},
-        () => {},
-      )
-      .then(() => {
-        this.#ownPoll = undefined
-        // The login that it gave way to may be refused: then nothing else says when the next one is due.
-        if (stop.signal.aborted) link.prompt()
-      })
-    this.#ownPoll = { stop, over }
   }
 
   /** Messages that are announced, and that a client wants to read now. Throws AuthError, StoreError. */
@@ -544,7 +451,7 @@ export class GatewayUser {
 
   /** After the gateway's signal was aborted: resolves when nothing runs any more. */
   async stopped(): Promise<void> {
-    await Promise.all(this.#sessions)
+    await this.#sessions.over()
     this.#onDemand.close()
     this.#leave()
   }
