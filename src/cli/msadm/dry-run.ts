@@ -3,7 +3,8 @@ import type { AccountRecord } from '../../auth/accounts.ts'
 import type { DryRun, DryRunAnswer, DryRunRequest, ToldRisk } from '../../auth/migration-questions.ts'
 import { severalAtOnce } from '../../store/several.ts'
 import { CommandError } from './command.ts'
-import { type Run, refusalOf, timeoutMs, type User } from './migrating.ts'
+import { type Run, refusalOf, type User } from './migrating.ts'
+import { pullMs } from './ms-syncd.ts'
 import { durationText, octetsText } from './wave/words.ts'
 
 export interface DryRunOptions {
@@ -127,7 +128,7 @@ const ask = async ({ given, userId, password, properties }: User, { bus, signal 
     ...(password === undefined ? {} : { password: password.toString('base64') }),
   }
   try {
-    return (await bus.ask('ms_sync', request, { secret: true, timeoutMs, signal })) as DryRunAnswer
+    return (await bus.ask('ms_sync', request, { secret: true, timeoutMs: pullMs, signal })) as DryRunAnswer
   } catch (error) {
     signal.throwIfAborted()
     throw new CommandError(`ms_syncd: ${(error as Error).message}`)

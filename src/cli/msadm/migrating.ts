@@ -9,9 +9,8 @@ import { ownRootProperty } from '../../server/mail-store.ts'
 import { severalAtOnce } from '../../store/several.ts'
 import type { ListedAccount } from './accounts-file.ts'
 import { CommandError, type Context } from './command.ts'
+import { pullMs } from './ms-syncd.ts'
 
-/** A day: the largest mailbox over a slow line. */
-export const timeoutMs = 24 * 3_600_000
 const progressEveryMs = 1_000
 
 export type User = Pick<ListedAccount, 'given' | 'userId' | 'properties'> & { readonly password: Buffer | undefined }
@@ -31,7 +30,7 @@ const pull = (
   renumbered = false,
 ): Promise<MigrateAnswer> => {
   const progress = quiet ? undefined : follow(bus, userId, context)
-  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, properties, renumbered, signal }, timeoutMs)
+  return askToMigrate(bus.ask.bind(bus), { user: given, userId, password, properties, renumbered, signal }, pullMs)
     .catch(told(signal))
     .finally(() => progress?.stop())
 }

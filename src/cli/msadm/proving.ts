@@ -5,13 +5,15 @@ import type { UserId } from '../../base/ids.ts'
 import { certificatesName } from '../../certificate/certificates.ts'
 import type { ProofAnswer, ProofProgressAnswer, ProofRequest } from '../../certificate/questions.ts'
 import { SigningKey } from '../../certificate/signing-key.ts'
+import type { EventBus } from '../../events/types.ts'
 import { accountDirectory } from '../../store/names.ts'
 import { gatewayName } from '../../store/places.ts'
 import { connected } from '../event-bus.ts'
-import { CommandError, type Context } from './command.ts'
+import { secretOf, type UserAtOldServer } from './at-old-server.ts'
+import type { Context } from './command.ts'
+import { untilInterrupted } from './interrupt.ts'
+import { askMsSyncd, pullMs } from './ms-syncd.ts'
 
-/** A day: the largest mailbox over a slow line. */
-const timeoutMs = 24 * 3_600_000
 const progressEveryMs = 1_000
 
 /** Of all accounts; the key lies in it, too. */
@@ -28,19 +30,21 @@ export const signingKey = (context: Context): Promise<SigningKey> => {
 }
 
 /** Throws CommandError. */
-export const prove = async (
+export const prove = (
   type: ProofRequest['type'],
-  {
-    given,
-    userId,
-    password,
-  }: { readonly given: string; readonly userId: UserId; readonly password: Buffer | undefined },
+  user: UserAtOldServer,
   context: Context,
-): Promise<Extract<ProofAnswer, { ok: true }>> => {
-  const interrupted = new AbortController()
-  const interrupt = () => interrupted.abort(new CommandError('interrupted'))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-  await using bus = await connected(context.config, 'msadm')
+): Promise<Extract<ProofAnswer, { ok: true }>> =>
+  untilInterrupted('interrupted', async (signal) => {
+    await using bus = await connected(context.config, 'msadm')
+    const { given, userId } = user
+    using _ = follow(bus, userId, context)
+    const request: ProofRequest = { type, user: given, userId, ...secretOf(user) }
+    return await askMsSyncd<ProofAnswer>(bus, request, { timeoutMs: pullMs, signal })
+  })
+
+/** Shows how far it is. */
+const follow = (bus: EventBus, userId: UserId, context: Context): Disposable => {
   const show = context.showProgress(false)
   const ending = new AbortController()
   const look = async () => {
@@ -54,30 +58,18 @@ export const prove = async (
     const left = secondsLeft === undefined ? '' : `, about ${secondsLeft} s left`
     show?.(`${messages} of ${of} messages${octets === 0 ? '' : `, ${octets} octets`}${left}`)
   }
-  const follow = async () => {
+  const run = async () => {
     for (;;) {
       await systemClock.sleep(progressEveryMs, ending.signal)
       // The answer to the question itself tells what is wrong.
       await look().catch(() => {})
     }
   }
-  if (show !== undefined) follow().catch(() => {})
-  try {
-    const secret = password === undefined ? {} : { password: password.toString('base64') }
-    const request: ProofRequest = { type, user: given, userId, ...secret }
-    const answer = (await bus.ask('ms_sync', request, {
-      ...(password === undefined ? {} : { secret: true }),
-      timeoutMs,
-      signal: interrupted.signal,
-    })) as ProofAnswer
-    if (!answer.ok) throw new CommandError(answer.text)
-    return answer
-  } catch (error) {
-    if (error instanceof CommandError) throw error
-    throw new CommandError(`ms_syncd: ${(error as Error).message}`)
-  } finally {
-    ending.abort()
-    show?.('')
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt)
+  if (show !== undefined) run().catch(() => {})
+  return {
+    [Symbol.dispose]() {
+      ending.abort()
+      show?.('')
+    },
   }
 }

@@ -6,16 +6,8 @@ import { certificateHtml } from '../../../certificate/html.ts'
 import { indexCsv, indexHtml, newestCertificates, reasonsOf } from '../../../certificate/overview.ts'
 import { certificateLines, faultsOf, readHead } from '../../../certificate/reader.ts'
 import { CertificateError } from '../../../certificate/writer.ts'
-import {
-  type Command,
-  CommandError,
-  type Context,
-  canonical,
-  onlyUserId,
-  passwordOf,
-  readArguments,
-  UsageError,
-} from '../command.ts'
+import { userAtOldServer } from '../at-old-server.ts'
+import { type Command, CommandError, type Context, canonical, readArguments, UsageError } from '../command.ts'
 import { certificatesDirectory, directoryOf, prove, signingKey } from '../proving.ts'
 
 export const certificate: Command = {
@@ -62,12 +54,9 @@ Examples
       if (values.all === true) return await showAll(positionals, values, context)
       if (values.key === true) return await showKey(context)
       if (values.check !== undefined) return await check(values.check, context)
-      const given = onlyUserId(positionals)
-      const userId = canonical(given, context)
-      if (values.new === true) {
-        const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
-        await prove('migration-certify', { given, userId, password }, context)
-      }
+      const user = await userAtOldServer(positionals, values.p, context)
+      const { userId } = user
+      if (values.new === true) await prove('migration-certify', user, context)
       const file = (await certificatesIn(directoryOf(userId, context))).at(-1)
       if (file === undefined)
         throw new CommandError(`${userId} has no certificate; msadm certificate --new ${userId} makes one`)

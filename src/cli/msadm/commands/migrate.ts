@@ -2,7 +2,6 @@ import { connected } from '../../event-bus.ts'
 import { type Reading, readAccountsFile } from '../accounts-file.ts'
 import {
   type Command,
-  CommandError,
   type Context,
   canonical,
   checkNewUserId,
@@ -12,6 +11,7 @@ import {
   usable,
 } from '../command.ts'
 import { foreseeAll } from '../dry-run.ts'
+import { untilInterrupted } from '../interrupt.ts'
 import { migrateAll, migrateAnew, migrateOne, type User } from '../migrating.ts'
 import { aboutRecords, type Verb } from '../migration-records.ts'
 import { checkOwnRoot, readProperty } from './add.ts'
@@ -71,13 +71,10 @@ Examples
     const atOnce = readConnections(n)
     const one = f === undefined ? await namedUser(positionals, p, context) : undefined
     const several = f === undefined ? [] : await readAccountsFile(f, readingFor(context))
-    const interrupted = new AbortController()
     const goesOn = '; ms_syncd goes on with the pull, and makes the account when all is here: msadm migrate --list'
-    const interrupt = () => interrupted.abort(new CommandError(`interrupted${isDry ? '' : goesOn}`))
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-    try {
+    await untilInterrupted(`interrupted${isDry ? '' : goesOn}`, async (signal) => {
       await using bus = await connected(context.config, 'msadm')
-      const run = { bus, context, signal: interrupted.signal, quiet: values.q === true }
+      const run = { bus, context, signal, quiet: values.q === true }
       if (isDry)
         await foreseeAll(one === undefined ? several : [one], run, {
           atOnce,
@@ -86,9 +83,7 @@ Examples
         })
       else if (one !== undefined) await (anew ? migrateAnew(one, run) : migrateOne(one, run))
       else await migrateAll(several, run, atOnce, restart)
-    } finally {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt)
-    }
+    })
   },
 }
 

@@ -1,6 +1,7 @@
 import { systemClock } from '../../../base/clock.ts'
 import type { MoveProgress } from '../../../store/types.ts'
-import { type Command, CommandError, type Context, canonical, readArguments, UsageError } from '../command.ts'
+import { type Command, type Context, canonical, readArguments, UsageError } from '../command.ts'
+import { untilInterrupted } from '../interrupt.ts'
 
 const everyMs = 1000
 
@@ -54,13 +55,10 @@ Examples
     if (values.w !== undefined && !/^\d{1,4}$/.test(values.w))
       throw new UsageError('-w takes a number of seconds from 0 to 9999')
     const userId = canonical(given, context)
-    const interrupted = new AbortController()
-    const interrupt = () => interrupted.abort(new CommandError('interrupted; the mail is where it was'))
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-    try {
+    await untilInterrupted('interrupted; the mail is where it was', async (signal) => {
       const result = await context.store().move(userId, directory, {
         verify: values.V === true,
-        signal: interrupted.signal,
+        signal,
         ...(values.w !== undefined && { waitMs: Number(values.w) * 1000 }),
         ...(values.q !== true && { onProgress: reporter(context) }),
       })
@@ -68,8 +66,6 @@ Examples
       const copied = `${files} files, ${megabytes(octets)}; frozen for ${Math.ceil(frozenMs)} ms`
       context.print(`moved ${userId} from ${from} to ${to} (${copied})`, { userId, ...result })
       if (damaged > 0) context.note(`${damaged} messages were damaged before, and were moved as they are`)
-    } finally {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt)
-    }
+    })
   },
 }

@@ -7,19 +7,10 @@ import type {
   RollbackRequest,
 } from '../../../auth/rollback-questions.ts'
 import { connected } from '../../event-bus.ts'
-import {
-  type Command,
-  CommandError,
-  type Context,
-  canonical,
-  onlyUserId,
-  passwordOf,
-  readArguments,
-  UsageError,
-} from '../command.ts'
-
-/** A day: the largest mailbox over a slow line. */
-const timeoutMs = 24 * 3_600_000
+import { secretOf, userAtOldServer } from '../at-old-server.ts'
+import { type Command, CommandError, type Context, readArguments, UsageError } from '../command.ts'
+import { untilInterrupted } from '../interrupt.ts'
+import { askMsSyncd, pullMs } from '../ms-syncd.ts'
 
 /** docs/decisions/0276-the-way-back.md */
 export const rollback: Command = {
@@ -51,22 +42,14 @@ Examples
     const { p, 'dry-run': dryRun = false, 'leave-behind': leavesBehind = false, cancel = false } = values
     if (cancel && (p !== undefined || dryRun || leavesBehind)) throw new UsageError('--cancel takes no other switch')
     if (dryRun && leavesBehind) throw new UsageError('--dry-run changes nothing, so --leave-behind has no place there')
-    const userId = canonical(onlyUserId(positionals), context)
+    const user = await userAtOldServer(positionals, p, context)
+    const { userId } = user
     if (cancel) {
       const { state } = await ask({ type: 'rollback-cancel', userId }, context)
       return context.print(`${userId} stays here`, { userId, state })
     }
-    const password = p === undefined ? undefined : await passwordOf(p, context)
-    const answer = await ask(
-      {
-        type: 'rollback',
-        userId,
-        ...(password === undefined ? {} : { password: password.toString('base64') }),
-        ...(dryRun ? { dryRun } : {}),
-        ...(leavesBehind ? { leavesBehind } : {}),
-      },
-      context,
-    )
+    const how = { ...(dryRun ? { dryRun } : {}), ...(leavesBehind ? { leavesBehind } : {}) }
+    const answer = await ask({ type: 'rollback', userId, ...secretOf(user), ...how }, context)
     show(answer, context)
     if (!dryRun && answer.state !== 'rolled-back')
       throw new CommandError(
@@ -78,30 +61,14 @@ Examples
 type Done = Extract<RollbackAnswer, { readonly ok: true }>
 
 /** Throws CommandError. */
-const ask = async (request: RollbackRequest, context: Context): Promise<Done> => {
-  const interrupted = new AbortController()
-  const interrupt = () =>
-    interrupted.abort(
-      new CommandError('interrupted; ms_syncd goes on with what it began: msadm migrate --list tells how it ended'),
-    )
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-  await using bus = await connected(context.config, 'msadm')
-  const isSecret = request.type === 'rollback' && request.password !== undefined
-  try {
-    const answer = (await bus.ask('ms_sync', request, {
-      ...(isSecret ? { secret: true } : {}),
-      timeoutMs,
-      signal: interrupted.signal,
-    })) as RollbackAnswer
-    if (!answer.ok) throw new CommandError(answer.text)
-    return answer
-  } catch (error) {
-    if (error instanceof CommandError) throw error
-    throw new CommandError(`ms_syncd: ${(error as Error).message}`)
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt)
-  }
-}
+const ask = (request: RollbackRequest, { config }: Context): Promise<Done> =>
+  untilInterrupted(
+    'interrupted; ms_syncd goes on with what it began: msadm migrate --list tells how it ended',
+    async (signal) => {
+      await using bus = await connected(config, 'msadm')
+      return await askMsSyncd<RollbackAnswer>(bus, request, { timeoutMs: pullMs, signal })
+    },
+  )
 
 const show = (answer: Done, context: Context): void => {
   const { ok: _, ...told } = answer

@@ -4,17 +4,9 @@ import { certificatesIn } from '../../../certificate/certificates.ts'
 import { type Finding, findingTexts, type Verification } from '../../../certificate/finding.ts'
 import { faultsOf } from '../../../certificate/reader.ts'
 import { CertificateError } from '../../../certificate/writer.ts'
+import { userAtOldServer } from '../at-old-server.ts'
 import { compareWithCertificate } from '../certified.ts'
-import {
-  type Command,
-  CommandError,
-  type Context,
-  canonical,
-  onlyUserId,
-  passwordOf,
-  readArguments,
-  UsageError,
-} from '../command.ts'
+import { type Command, CommandError, type Context, readArguments, UsageError } from '../command.ts'
 import { directoryOf, prove, signingKey } from '../proving.ts'
 
 export const verifyMigration: Command = {
@@ -38,11 +30,9 @@ Examples
     })
     if (values.here === true && values.p !== undefined)
       throw new UsageError('--here asks no old server, and takes no -p')
-    const given = onlyUserId(positionals)
-    const userId = canonical(given, context)
-    if (values.here === true) return await verifyHere(userId, context)
-    const password = values.p === undefined ? undefined : await passwordOf(values.p, context)
-    const { file } = await prove('migration-verify', { given, userId, password }, context)
+    const user = await userAtOldServer(positionals, values.p, context)
+    if (values.here === true) return await verifyHere(user.userId, context)
+    const { file } = await prove('migration-verify', user, context)
     failOn(await show(file, context))
   },
 }

@@ -3,6 +3,7 @@ import { systemClock } from '../../../base/clock.ts'
 import type { EventBus } from '../../../events/types.ts'
 import { connected } from '../../event-bus.ts'
 import { type Command, CommandError, type Context, canonical, readArguments, UsageError } from '../command.ts'
+import { untilInterrupted } from '../interrupt.ts'
 import { timeOf } from '../time.ts'
 import { ask, type ChangingRequest } from '../wave/ask.ts'
 import { createWave, readPriority } from '../wave/create.ts'
@@ -84,17 +85,13 @@ const show = (takes: readonly Switch[], run: Verb['run']): Verb => ({ takes, run
 
 /** Throws CommandError when somebody failed. */
 const waitFor = async ({ bus, name, context, values }: Call, until: (wave: WaveSummary) => boolean): Promise<void> => {
-  const interrupted = new AbortController()
-  const interrupt = () => interrupted.abort(new CommandError('interrupted; ms_syncd goes on with it'))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-  try {
-    const wave = await follow(bus, name, context, until, { signal: interrupted.signal, quiet: values.q === true })
-    showSummary(wave, context)
-    if (wave.failed > 0)
-      throw new CommandError(`${wave.failed} of ${wave.members} users failed; msadm wave status ${name} tells why`)
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt)
-  }
+  const quiet = values.q === true
+  const wave = await untilInterrupted('interrupted; ms_syncd goes on with it', (signal) =>
+    follow(bus, name, context, until, { signal, quiet }),
+  )
+  showSummary(wave, context)
+  if (wave.failed > 0)
+    throw new CommandError(`${wave.failed} of ${wave.members} users failed; msadm wave status ${name} tells why`)
 }
 
 const verbs: Readonly<Record<string, Verb>> = {

@@ -1,7 +1,7 @@
 /** Asks ms_syncd about waves. */
 import type { WaveAnswers, WaveRequest } from '../../../auth/ms-syncd-waves.ts'
 import type { EventBus } from '../../../events/types.ts'
-import { CommandError } from '../command.ts'
+import { askMsSyncd } from '../ms-syncd.ts'
 
 const timeoutMs = 120_000
 
@@ -20,27 +20,9 @@ type Verb = WaveRequest['verb']
 export type ChangingRequest = Exclude<WaveRequest, { readonly verb: keyof AnswerOf }>
 export type Answer<V extends Verb> = V extends keyof AnswerOf ? AnswerOf[V] : WaveAnswers['changed']
 
-/** ms_syncd does not answer, which it may do later. */
-export class NotAsked extends CommandError {}
-
-/** Throws CommandError: refused, or NotAsked. */
-export const ask = async <R extends WaveRequest>(
-  bus: EventBus,
-  request: R,
-  secret = false,
-): Promise<Answer<R['verb']>> => {
-  const answer = (await bus
-    .ask('ms_sync', request, { timeoutMs, ...(secret ? { secret } : {}) })
-    .catch((error: Error) => {
-      throw new NotAsked(`ms_syncd: ${error.message}`)
-    })) as { readonly ok?: unknown; readonly text?: unknown }
-  if (answer.ok === true) return answer as Answer<R['verb']>
-  throw new CommandError(
-    typeof answer.text === 'string'
-      ? answer.text
-      : 'ms_syncd answers in a way that is not understood; it is of another version',
-  )
-}
+/** Throws CommandError: refused, or NotAnswered. */
+export const ask = <R extends WaveRequest>(bus: EventBus, request: R): Promise<Answer<R['verb']>> =>
+  askMsSyncd<Answer<R['verb']>>(bus, request, { timeoutMs }) as Promise<Answer<R['verb']>>
 
 /** All pages of an answer, one after the other. */
 export async function* pages<V extends 'plan' | 'status' | 'stragglers'>(

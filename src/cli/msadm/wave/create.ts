@@ -49,7 +49,7 @@ export const createWave = async (name: string, file: string, context: Context): 
     }
     const counts = { added: 0, known: 0 }
     for (const batch of batches(users)) {
-      const { added, known } = await ask(bus, { type: 'wave', verb: 'add', name, members: batch.map(memberOf) }, true)
+      const { added, known } = await ask(bus, { type: 'wave', verb: 'add', name, members: batch.map(memberOf) })
       counts.added += added
       counts.known += known
     }

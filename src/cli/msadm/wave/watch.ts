@@ -3,7 +3,8 @@ import type { WaveMember, WaveSummary } from '../../../auth/ms-syncd-waves.ts'
 import { systemClock } from '../../../base/clock.ts'
 import type { EventBus } from '../../../events/types.ts'
 import type { Context } from '../command.ts'
-import { ask, NotAsked } from './ask.ts'
+import { NotAnswered } from '../ms-syncd.ts'
+import { ask } from './ask.ts'
 import { amountText, durationText, octetsText, progressText, statesText } from './words.ts'
 
 const everyMs = 1_000
@@ -25,7 +26,7 @@ export const follow = async (
   try {
     for (;;) {
       const answer = await ask(bus, { type: 'wave', verb: 'status', name }).catch((error: unknown) => {
-        if (!(error instanceof NotAsked) || systemClock.monotonic() - answeredMs > awayMs) throw error
+        if (!(error instanceof NotAnswered) || systemClock.monotonic() - answeredMs > awayMs) throw error
       })
       if (answer === undefined) {
         await systemClock.sleep(everyMs, signal)
