@@ -83,3 +83,12 @@ export class RawPop3 implements AsyncDisposable {
     this.#socket.destroy()
   }
 }
+
+/** Of a maildrop, in a session of its own that reads every message. */
+export const uidlsOf = async (port: number, user: string, password: string): Promise<readonly string[]> => {
+  await using pop = await RawPop3.login(port, user, password)
+  const all: string[] = []
+  for await (const { uidl } of pop.messages()) all.push(uidl)
+  await pop.command('QUIT')
+  return all
+}

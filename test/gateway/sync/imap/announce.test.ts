@@ -1,7 +1,6 @@
 /** Messages of an old server are here before their bodies: docs/decisions/0025-announced-first.md */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { backendUrl } from '#gateway/backend/backend-url.ts'
-import { defaultLimits } from '#gateway/backend/types.ts'
 import { spareUids } from '#gateway/sync/imap/kept-uids.ts'
 import { directInjection } from '#gateway/sync/inject/direct.ts'
 import type { Injection } from '#gateway/sync/inject/injector.ts'
@@ -9,12 +8,10 @@ import { Setbacks } from '#gateway/sync/setbacks.ts'
 import { isStub } from '#gateway/sync/stub.ts'
 import { systemClock } from '#src/base/clock.ts'
 import type { Uid } from '#src/base/ids.ts'
-import { silentLog } from '#src/base/log.ts'
-import { openStore } from '#src/store/store.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 import { sampleMessages } from '../../../support/messages.ts'
-import { backendAt, Syncer, testStore, userId } from '../support.ts'
-import { MortalFs } from './mortal-fs.ts'
+import { backendAt, testStore, userId } from '../support.ts'
+import { passThroughKills } from './killed-passes.ts'
 import { type Both, bothSides } from './pass-support.ts'
 import { message, put, treeHere, treeThere } from './trees.ts'
 
@@ -252,24 +249,12 @@ it('killed at any call and begun again, everything is here once, under its UID',
   const root = await testStore()
   const account = root.store.account(userId)
   const both = await sided('kills')
-  let kills = 0
-  for (let isWhole = false, calls = 20; !isWhole; calls = Math.ceil(calls * 1.5)) {
-    const mortal = new MortalFs()
-    const death = new AbortController()
-    const dead = Promise.withResolvers<false>()
-    mortal.killAfter(calls, () => {
-      death.abort()
-      dead.resolve(false)
-    })
-    const own = openStore({ root: root.root, clock: systemClock, log: silentLog, fs: mortal.fs, onCommit: () => {} })
-    const backend = backendAt(dovecot.imapPort, { protocol: 'imap', mailbox: '', user: 'kills' })
-    const pass = new Syncer(own, backend, { limits: defaultLimits })
-      .sync({ ...policy, fetchSetSize: 20 }, { password: Buffer.from('secret'), signal: death.signal })
-      .then(() => true)
-    isWhole = await Promise.race([pass, dead.promise])
-    if (isWhole) await own.close()
-    else kills += 1
-  }
+  const kills = await passThroughKills(
+    root.root,
+    { imapPort: dovecot.imapPort, user: 'kills' },
+    { ...policy, fetchSetSize: 20 },
+    1.5,
+  )
   expect(kills).toBeGreaterThan(3)
   expect(await here({ account })).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
   expect(await treeHere({ account })).toEqual(await treeThere(both))

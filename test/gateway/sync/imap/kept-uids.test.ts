@@ -1,20 +1,17 @@
 /** Migration from real servers: UIDVALIDITY and UIDs here are those there, or a note tells why not. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { backendUrl } from '#gateway/backend/backend-url.ts'
-import { defaultLimits } from '#gateway/backend/types.ts'
 import { readUidsNotes, spareUids, type UidsNote } from '#gateway/sync/imap/kept-uids.ts'
 import { directInjection } from '#gateway/sync/inject/direct.ts'
 import type { SyncOnceRequest } from '#gateway/sync/sync-once.ts'
 import { systemClock } from '#src/base/clock.ts'
 
-import { silentLog } from '#src/base/log.ts'
-import { openStore } from '#src/store/store.ts'
 import type { Account } from '#src/store/types.ts'
 import { startCyrus } from '../../../support/cyrus.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 import { sampleMessages } from '../../../support/messages.ts'
-import { backendAt, Syncer, testStore, userId } from '../support.ts'
-import { MortalFs } from './mortal-fs.ts'
+import { backendAt, testStore, userId } from '../support.ts'
+import { passThroughKills } from './killed-passes.ts'
 import { type Both, bothSides } from './pass-support.ts'
 import { message, put, treeHere, treeThere } from './trees.ts'
 
@@ -228,24 +225,7 @@ it('MIG-03: killed at any call and begun again, the numbers are the backend’s'
   const both = await sided('kills')
   await both.other.mailboxOpen('INBOX')
   await both.other.messageDelete('3:9,400:420,899', { uid: true })
-  let kills = 0
-  for (let isWhole = false, calls = 20; !isWhole; calls = Math.ceil(calls * 1.3)) {
-    const mortal = new MortalFs()
-    const death = new AbortController()
-    const dead = Promise.withResolvers<false>()
-    mortal.killAfter(calls, () => {
-      death.abort()
-      dead.resolve(false)
-    })
-    const own = openStore({ root: root.root, clock: systemClock, log: silentLog, fs: mortal.fs, onCommit: () => {} })
-    const backend = backendAt(dovecot.imapPort, { protocol: 'imap', mailbox: '', user: 'kills' })
-    const pass = new Syncer(own, backend, { limits: defaultLimits })
-      .sync(policy, { password: Buffer.from('secret'), signal: death.signal })
-      .then(() => true)
-    isWhole = await Promise.race([pass, dead.promise])
-    if (isWhole) await own.close()
-    else kills += 1
-  }
+  const kills = await passThroughKills(root.root, { imapPort: dovecot.imapPort, user: 'kills' }, policy, 1.3)
   expect(kills).toBeGreaterThan(5)
   for (const path of ['INBOX', 'Archive'])
     expect(await numbersHere(account, path)).toEqual(await numbersThere(both, path))
