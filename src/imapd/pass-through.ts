@@ -6,8 +6,8 @@ import type { Completion } from './command.ts'
 import { ResponseBoundary } from './response-boundary.ts'
 import type { Session } from './session.ts'
 
-/** What is done with already, and what a word of ours in the middle could not be said in. RFC 4978 */
-const notOffered = /^(?:STARTTLS|LOGINDISABLED|AUTH=.*|SASL-IR|COMPRESS=.*)$/
+/** What is done with already, what a word of ours in the middle could not be said in (RFC 4978), and logins that would pass us by (RFC 8437 §8). */
+const notOffered = /^(?:STARTTLS|LOGINDISABLED|AUTH=.*|SASL-IR|COMPRESS=.*|UNAUTHENTICATE)$/
 
 /** The capabilities are the old server's, and so is every answer from here on. Throws AuthError. */
 export const passThrough = async (
