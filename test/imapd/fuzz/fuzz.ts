@@ -124,7 +124,7 @@ export class Fuzzer implements AsyncDisposable {
         from = at
       }
       for (let left = nudges; left > 0 && !isDone(wire, answer); left--)
-        await wire.send(`\r\n${answer} NOOP\r\n`, patienceMs)
+        await wire.send(`${answer} NOOP\r\n`, patienceMs)
       reason = this.#fault(wire, sent, tag, answer)
     } catch (error) {
       reason = (error as Error).message
