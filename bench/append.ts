@@ -3,13 +3,9 @@
  * connection each, in processes of their own; they take turns, into a new mailbox each time.
  */
 import { parseArgs } from 'node:util'
-import { openAccounts } from '#src/auth/accounts.ts'
-import { makeVerifiers } from '#src/auth/verifier.ts'
-import type { UserId } from '#src/base/ids.ts'
-import { treeCpuMs } from '#test/support/cpu.ts'
-import { startDovecot } from '#test/support/dovecot.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
-import { startWherry } from '#test/support/wherry.ts'
+import { password, startPair, user } from './imap-pair.ts'
+import { median } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
 
 const { values } = parseArgs({
@@ -22,7 +18,6 @@ const { values } = parseArgs({
 })
 const count = Number(values.count)
 const copies = Number(values.copies)
-const user = 'anna@example.org'
 const messages = [...benchMessages(values.set as MessageSet, count)].map((octets) => octets.toString('latin1'))
 const literal = (message: string) => ` {${message.length}+}\r\n${message}`
 
@@ -69,23 +64,12 @@ const rows: readonly Row[] = [
   { name: 'COPY 1:*', messages: copies, run: (client, box) => client.command(`COPY 1:* ${box}`) },
 ]
 
-await using gateway = await startWherry({
-  services: ['mseventd', 'imapd'],
-  options: { gateway_mode: false, thread_pool_min: 1, thread_pool_max: 1 },
-})
-await openAccounts(`${gateway.directory}/accounts`).add({
-  userId: user as UserId,
-  state: 'enabled',
-  verifiers: makeVerifiers(Buffer.from('secret')),
-  services: {},
-  properties: [],
-})
-await using dovecot = await startDovecot({ users: { [user]: 'secret' }, protocols: ['imap'] })
+await using pair = await startPair(() => [], { thread_pool_min: 1, thread_pool_max: 1 })
 
 /** With what COPY copies selected. */
 async function ready(port: number): Promise<RawImap> {
   const client = await RawImap.connect(port)
-  await client.login(user, 'secret')
+  await client.login(user, password)
   await client.command('CREATE source')
   for (let at = 0; at < copies; at += 500) {
     const batch = Array.from({ length: Math.min(500, copies - at) }, (_, index) => messages[(at + index) % count]!)
@@ -95,13 +79,7 @@ async function ready(port: number): Promise<RawImap> {
   return client
 }
 
-await using ours = await ready(gateway.imapPort)
-await using theirs = await ready(dovecot.imapPort)
-const targets = [
-  { client: ours, cpuMs: () => treeCpuMs(gateway.pid) },
-  { client: theirs, cpuMs: () => treeCpuMs(dovecot.pid) },
-]
-const median = (all: readonly number[]) => all.toSorted((a, b) => a - b)[all.length >> 1]!
+const targets = await Promise.all(pair.servers.map(async ({ port, cpuMs }) => ({ client: await ready(port), cpuMs })))
 
 process.stdout.write(
   `${count} messages (${values.set}), ${copies} copies; medians of ${values.repeat}\n\n` +
@@ -130,3 +108,4 @@ for (const row of rows) {
     `| ${row.name} | ${cells(own!)} | ${cells(others!)} | ${(others!.wall / own!.wall).toFixed(2)} times as fast |\n`,
   )
 }
+for (const { client } of targets) await client[Symbol.asyncDispose]()

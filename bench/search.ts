@@ -4,16 +4,9 @@
  * sends NOOP after NOOP: the longest wait tells how long a search keeps others.
  */
 import { parseArgs } from 'node:util'
-import { openAccounts } from '#src/auth/accounts.ts'
-import { makeVerifiers } from '#src/auth/verifier.ts'
-import { systemClock } from '#src/base/clock.ts'
-import type { UserId } from '#src/base/ids.ts'
-import { silentLog } from '#src/base/log.ts'
-import { openStore } from '#src/store/store.ts'
-import { treeCpuMs } from '#test/support/cpu.ts'
-import { startDovecot } from '#test/support/dovecot.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
-import { startWherry } from '#test/support/wherry.ts'
+import { password, startPair, user } from './imap-pair.ts'
+import { median } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
 
 const { values } = parseArgs({
@@ -25,7 +18,6 @@ const { values } = parseArgs({
 })
 const count = Number(values.count)
 const set = values.set as MessageSet
-const user = 'anna@example.org'
 const searches = [
   ['SUBJECT', 'SUBJECT "message 4242 "'],
   ['FROM', 'FROM "sender 42"'],
@@ -36,41 +28,9 @@ const searches = [
   ['flags and dates', 'UNSEEN SENTSINCE 1-Dec-2023'],
 ] as const
 
-await using gateway = await startWherry({
-  services: ['mseventd', 'imapd'],
-  options: { gateway_mode: false, thread_pool_min: 1, thread_pool_max: 1 },
-})
-await openAccounts(`${gateway.directory}/accounts`).add({
-  userId: user as UserId,
-  state: 'enabled',
-  verifiers: makeVerifiers(Buffer.from('secret')),
-  services: {},
-  properties: [],
-})
-await using dovecot = await startDovecot({ users: { [user]: 'secret' }, protocols: ['imap'] })
-
-async function fillWherry(): Promise<void> {
-  const store = openStore({ root: gateway.userDirectory, clock: systemClock, log: silentLog })
-  const account = store.account(user as UserId)
-  await account.ensure()
-  await using inbox = await account.open('INBOX')
-  const messages = benchMessages(set, count)
-  for (let at = 0; at < count; at += 500) {
-    await using delivery = inbox.deliver()
-    for (let added = 0; added < Math.min(500, count - at); added++) {
-      const octets = messages.next().value!
-      const sink = delivery.add({ internalDate: 1_700_000_000 + at })
-      await sink.write(octets)
-      await sink.end()
-    }
-    await delivery.commit()
-  }
-  await store.close()
-}
-
 async function selected(port: number): Promise<RawImap> {
   const client = await RawImap.connect(port)
-  await client.login(user, 'secret')
+  await client.login(user, password)
   await client.command('SELECT INBOX')
   return client
 }
@@ -96,16 +56,11 @@ async function longestWait(client: RawImap, work: Promise<unknown>): Promise<num
   return longestMs
 }
 
-await fillWherry()
-await dovecot.fill(user, benchMessages(set, count))
-await using ours = await selected(gateway.imapPort)
-await using other = await selected(gateway.imapPort)
-await using theirs = await selected(dovecot.imapPort)
-const targets = [
-  { client: ours, cpuMs: () => treeCpuMs(gateway.pid) },
-  { client: theirs, cpuMs: () => treeCpuMs(dovecot.pid) },
-]
-const median = (all: readonly number[]) => all.toSorted((a, b) => a - b)[all.length >> 1]!
+await using pair = await startPair(() => benchMessages(set, count), { thread_pool_min: 1, thread_pool_max: 1 })
+const targets = await Promise.all(
+  pair.servers.map(async ({ port, cpuMs }) => ({ client: await selected(port), cpuMs })),
+)
+await using other = await selected(pair.servers[0].port)
 const ms = (value: number) => value.toFixed(value < 100 ? 1 : 0)
 
 process.stdout.write(
@@ -137,3 +92,4 @@ for (const [name, keys] of searches) {
     `| ${name} | ${own!.found.split(' ').length - 2} | ${ms(own!.first)} | ${ms(own!.warm)} | ${ms(own!.cpu)} | ${ms(longestMs)} | ${ms(others!.first)} | ${ms(others!.warm)} | ${ms(others!.cpu)} | ${(others!.warm / own!.warm).toFixed(2)} times as fast |\n`,
   )
 }
+for (const { client } of targets) await client[Symbol.asyncDispose]()

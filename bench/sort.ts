@@ -4,24 +4,15 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { openAccounts } from '#src/auth/accounts.ts'
-import { makeVerifiers } from '#src/auth/verifier.ts'
-import { systemClock } from '#src/base/clock.ts'
-import type { UserId } from '#src/base/ids.ts'
-import { silentLog } from '#src/base/log.ts'
-import { openStore } from '#src/store/store.ts'
-import { startDovecot } from '#test/support/dovecot.ts'
 import { mulberry32 } from '#test/support/random.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
-import { startWherry } from '#test/support/wherry.ts'
+import { password, startPair, user } from './imap-pair.ts'
 import { median } from './measure.ts'
 
 const { values } = parseArgs({
   options: { count: { type: 'string', default: '10000' }, repeat: { type: 'string', default: '7' } },
 })
 const count = Number(values.count)
-const user = 'anna@example.org'
-const password = 'secret'
 const dayMs = 86_400_000
 
 /** Threads of some 8 messages, each an answer to any of those before; every 50th parent is not there. */
@@ -48,44 +39,14 @@ function* conversations(): Generator<Buffer> {
   }
 }
 
-await using wherry = await startWherry({
-  services: ['mseventd', 'imapd'],
-  options: { gateway_mode: false, failed_logins_per_minute: 0 },
-})
-const verifiers = makeVerifiers(Buffer.from(password))
-await openAccounts(`${wherry.directory}/accounts`).add({
-  userId: user as UserId,
-  state: 'enabled',
-  verifiers,
-  services: {},
-  properties: [],
-})
-{
-  await using store = openStore({ root: wherry.userDirectory, clock: systemClock, log: silentLog })
-  const account = store.account(user as UserId)
-  await account.ensure()
-  await using inbox = await account.open('INBOX')
-  let delivery = inbox.deliver()
-  let held = 0
-  for (const octets of conversations()) {
-    const sink = delivery.add({ internalDate: Math.floor(Date.now() / 1000) })
-    await sink.write(octets)
-    await sink.end()
-    if (++held % 500 !== 0) continue
-    await delivery.commit()
-    delivery = inbox.deliver()
-  }
-  await delivery.commit()
-}
-await using dovecot = await startDovecot({ users: { [user]: password }, protocols: ['imap'] })
-await dovecot.fill(user, conversations())
+await using pair = await startPair(conversations)
+const [wherry, dovecot] = pair.servers
 
 const open = async (port: number) => {
   const imap = await RawImap.connect(port)
   await imap.login(user, password)
   return imap
 }
-const ports = { wherry: wherry.imapPort, dovecot: dovecot.imapPort }
 const commands = [
   ...['SUBJECT', 'DATE', 'FROM', 'SIZE', 'ARRIVAL', 'DISPLAYFROM', 'REVERSE DATE SUBJECT'].map(
     (keys) => `SORT (${keys}) UTF-8 ALL`,
@@ -94,7 +55,7 @@ const commands = [
 ]
 console.log(`${count} messages; ms, medians of ${values.repeat}`)
 console.log('| command | Wherry | Dovecot | Wherry : Dovecot |\n| --- | --- | --- | --- |')
-const sessions = { wherry: await open(ports.wherry), dovecot: await open(ports.dovecot) }
+const sessions = { wherry: await open(wherry.port), dovecot: await open(dovecot.port) }
 const timed = async (imap: RawImap, command: string) => {
   const start = performance.now()
   await imap.command(command)
@@ -111,7 +72,7 @@ for (const command of commands) {
   row(command, median(times.wherry), median(times.dovecot))
 }
 
-const other = await open(ports.wherry)
+const other = await open(wherry.port)
 for (const command of [commands[0]!, commands[7]!]) {
   let longest = 0
   let asked = 0
