@@ -21,7 +21,7 @@ export async function writePieces({ output }: Pick<Session, 'output'>, pieces: I
   }
 }
 
-/** A result that could not be kept is empty. RFC 5182 §2.1 */
+/** A result that could not be kept is empty, but for what is BAD. RFC 5182 §2.1 */
 export async function forgettingOnFailure(
   session: Session,
   returned: ReturnOptions | undefined,
@@ -30,7 +30,8 @@ export async function forgettingOnFailure(
   try {
     await work()
   } catch (error) {
-    if (returned?.words.has('SAVE') === true) session.view.saved = []
+    const isBad = error instanceof Refusal && error.status === 'BAD'
+    if (returned?.words.has('SAVE') === true && !isBad) session.view.saved = []
     throw error
   }
 }
