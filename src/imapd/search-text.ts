@@ -6,27 +6,26 @@ import type { MessageText } from '../store/text-block.ts'
 import type { SearchedText } from '../store/text-cache.ts'
 import type { Mailbox, MessageRecord } from '../store/types.ts'
 
-const lineFeed = 10
-
 /** Texts that are looked for, folded, and their octets. */
 export type Wanted = ReadonlyMap<string, Buffer>
 
-/** A field that is looked for: how its lines begin, and what has to be in one; of an empty text the field alone is asked for. */
+/** A field that is looked for: its name in upper case, and what has to be in its values, octets in latin1; of an empty text the field alone is asked for. */
 export interface WantedField {
-  readonly start: Buffer
-  readonly octets: Buffer
+  readonly name: string
+  readonly octets: string
 }
 
 /** `name` in lower case, `text` folded. */
 export const wantedField = (name: string, text: string): WantedField => ({
-  start: Buffer.from(`\n${name.toUpperCase()}: `, 'latin1'),
-  octets: searchedOctets(text),
+  name: name.toUpperCase(),
+  octets: searchedOctets(text).toString('latin1'),
 })
 
 export class LookedInto {
   readonly #header: Buffer
   readonly #inHeaders: ReadonlySet<string>
   readonly #inBody: ReadonlySet<string>
+  #fields: ReadonlyMap<string, string> | undefined
 
   private constructor(header: Buffer, inHeaders: ReadonlySet<string>, inBody: ReadonlySet<string>) {
     this.#header = header
@@ -81,18 +80,27 @@ export class LookedInto {
     return new LookedInto(header, inHeaders, inBody)
   }
 
-  fieldHas({ start, octets }: WantedField): boolean {
-    const header = this.#header
-    for (let at = header.indexOf(start); at >= 0; at = header.indexOf(start, at + start.length)) {
-      if (octets.length === 0) return true
-      const end = header.indexOf(lineFeed, at + start.length)
-      if (header.subarray(at + start.length, end < 0 ? header.length : end).includes(octets)) return true
-    }
-    return false
+  fieldHas({ name, octets }: WantedField): boolean {
+    this.#fields ??= valuesByName(this.#header)
+    return this.#fields.get(name)?.includes(octets) ?? false
   }
 
   /** `text` is one of those that were looked for. */
   has(text: string, alsoInHeaders: boolean): boolean {
     return this.#inBody.has(text) || (alsoInHeaders && this.#inHeaders.has(text))
   }
+}
+
+/** Of a header as it is kept, the values of each name with NUL between them: read once, whatever number of fields a search asks for. */
+function valuesByName(header: Buffer): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  for (const line of header.toString('latin1').split('\n')) {
+    const colon = line.indexOf(': ')
+    if (colon < 0) continue
+    const name = line.slice(0, colon)
+    const before = fields.get(name)
+    const value = line.slice(colon + 2)
+    fields.set(name, before === undefined ? value : `${before}\0${value}`)
+  }
+  return fields
 }

@@ -1,4 +1,5 @@
 /** SEARCH over messages that are long or many, and of a client that goes away. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
 import { findMatches, scopeOf } from '#src/imapd/search.ts'
@@ -123,4 +124,19 @@ it('looks for no more matches than are told of', async () => {
   expect(opened).toBeLessThan(300)
   expect(await find([], { first: 99, last: 500 })).toHaveLength(100)
   expect((await find(['MIN'], { first: -1, last: -1 })).length).toBe(100)
+})
+
+it('finds fields of the longest header by thousands of keys without a stall', async () => {
+  const served = await serve()
+  await deliver(served.elsewhere, 'INBOX', [`${'X: y\r\n'.repeat(10_000)}X-Last: here\r\n\r\nbody\r\n`])
+  const peer = await served.enter()
+  await peer.command('s', 'SELECT INBOX')
+  await peer.command('c', 'SEARCH HEADER X none')
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  const keys = Array.from({ length: 2000 }, (_, index) => `NOT HEADER X n${index}`)
+  expect((await peer.command('q', `SEARCH ${keys.join(' ')} HEADER X-Last here HEADER X y`))[0]).toBe('* SEARCH 1')
+  delay.disable()
+  // A walk through all fields by each key takes seconds.
+  expect(delay.max / 1e6).toBeLessThan(1000)
 })
