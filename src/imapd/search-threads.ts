@@ -3,16 +3,20 @@
 import type { SearchKey } from '../proto/imap/search.ts'
 import type { ThreadAlgorithm } from '../proto/imap/thread-algorithm.ts'
 import { type Ordering, readColumns } from './order.ts'
+import { Refusal } from './replies.ts'
 import { Slice } from './slice.ts'
 import { threadPositions } from './thread.ts'
 import { rootsOf } from './threading/roots.ts'
+
+/** Far more than anybody asks for: each takes an octet for each message, and nested ones thread the mailbox again. */
+const maxThreadKeys = 20
 
 type ThreadKey = Extract<SearchKey, { key: 'INTHREAD' | 'THREADROOT' | 'THREADLEAF' | 'MESSAGEID' }>
 
 /** Which messages a key matches: 1 at their positions. */
 export type ThreadMarks = ReadonlyMap<ThreadKey, Uint8Array>
 
-/** Of all such keys in `key`, but for those that INTHREAD is about. `matches` answers the positions that match. */
+/** Of all such keys in `key`, but for those that INTHREAD is about. `matches` answers the positions that match. Throws Refusal. */
 export async function markThreads(
   session: Ordering,
   key: SearchKey,
@@ -21,6 +25,8 @@ export async function markThreads(
   const keys = [...threadKeysOf(key)]
   const marks = new Map<ThreadKey, Uint8Array>()
   if (keys.length === 0) return marks
+  if (countOf(keys) > maxThreadKeys)
+    throw new Refusal('NO', 'LIMIT', `At most ${maxThreadKeys} keys about threads or message ids in one search`)
   const slice = new Slice()
   const all: number[] = []
   for (let position = 0; position < session.view.exists; position += 1) {
@@ -57,6 +63,13 @@ function* threadKeysOf(key: SearchKey): Generator<ThreadKey, void, undefined> {
     case 'OR':
       for (const inner of key.keys) yield* threadKeysOf(inner)
   }
+}
+
+/** With those that INTHREAD is about. */
+function countOf(keys: readonly ThreadKey[]): number {
+  let count = keys.length
+  for (const key of keys) if (key.key === 'INTHREAD') count += countOf([...threadKeysOf(key.child)])
+  return count
 }
 
 async function withId(session: Ordering, all: readonly number[], id: string): Promise<Uint8Array> {
