@@ -36,12 +36,28 @@ export async function writeVanishedEarlier(
   output: Output,
   matchedUid = 0,
 ): Promise<void> {
-  const gone = common(view.goneSince(modSeq), rangesOf(view, set === savedResult ? view.saved : set), matchedUid)
-  for (const response of formatVanished(gone, true)) {
-    output.write(response)
-    await output.flow()
+  const slice = new Slice()
+  let gone: UidRange[] = []
+  const write = async () => {
+    for (const response of formatVanished(gone, true)) {
+      output.write(response)
+      await output.flow()
+    }
+    gone = []
   }
+  for (const range of common(
+    view.goneSince(modSeq),
+    rangesOf(view, set === savedResult ? view.saved : set),
+    matchedUid,
+  )) {
+    if (range !== undefined && gone.push(range) === toldTogether) await write()
+    if (slice.isOver()) await slice.next()
+  }
+  await write()
 }
+
+/** Some kilobytes. */
+const toldTogether = 1024
 
 const allUids: SequenceSet = [{ first: 1, last: star }]
 
@@ -57,8 +73,12 @@ function rangesOf(view: View, set: SequenceSet): readonly UidRange[] {
   )
 }
 
-/** What both have, above `after`. Both ascend. */
-function* common(some: Iterable<UidRange>, others: readonly UidRange[], after: number): Generator<UidRange, void> {
+/** What both have, above `after`; undefined behind each of `some`, which can be half a million. Both ascend. */
+function* common(
+  some: Iterable<UidRange>,
+  others: readonly UidRange[],
+  after: number,
+): Generator<UidRange | undefined, void> {
   let at = 0
   for (const { first, last } of some) {
     while (at < others.length && others[at]!.last < first) at++
@@ -67,6 +87,7 @@ function* common(some: Iterable<UidRange>, others: readonly UidRange[], after: n
       const high = Math.min(last, others[next]!.last) as Uid
       if (low <= high) yield { first: low, last: high }
     }
+    yield undefined
   }
 }
 
