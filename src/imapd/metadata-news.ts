@@ -5,7 +5,7 @@ import { formatMetadataNames } from '../proto/imap/metadata.ts'
 import { isShared, mayAnnotate } from './annotations.ts'
 import type { Session } from './session.ts'
 
-/** Mailboxes and the server together: a client that reads nothing for so long is told of those that it hears of first. */
+/** Entries of all mailboxes and of the server: a client that says nothing for so long is told of those that came first. Whoever has a mailbox can make others wait for news. */
 const maxWaiting = 1000
 
 export class MetadataNews implements Disposable {
@@ -13,6 +13,7 @@ export class MetadataNews implements Disposable {
   readonly #stop: () => void
   /** Entries by mailbox, as the user calls it. */
   #waiting = new Map<string, Set<string>>()
+  #count = 0
   /** Called when there is something. */
   onNews: (() => void) | undefined
 
@@ -22,8 +23,10 @@ export class MetadataNews implements Disposable {
       if (from === session || !(isShared(change.entry) || change.user === session.userId)) return
       const name = session.hierarchy.nameOf(change.tree, change.mailbox)
       const entries = this.#waiting.get(name) ?? new Set()
-      if (this.#waiting.size < maxWaiting) this.#waiting.set(name, entries)
-      entries.add(change.entry)
+      if (!entries.has(change.entry) && this.#count < maxWaiting) {
+        this.#waiting.set(name, entries.add(change.entry))
+        this.#count++
+      }
       this.onNews?.()
     })
   }
@@ -33,6 +36,7 @@ export class MetadataNews implements Disposable {
     if (this.#waiting.size === 0) return
     const waiting = this.#waiting
     this.#waiting = new Map()
+    this.#count = 0
     for (const [name, entries] of waiting)
       if (name === '' || (await this.#mayRead(name)))
         this.#session.output.write(formatMetadataNames(this.#session.spelling, name, entries))
