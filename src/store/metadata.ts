@@ -84,16 +84,21 @@ async function checkRoom(account: Account, what: Annotated, changes: ReadonlyMap
     throw new StoreError('limit', `Annotations of an account have at most ${maxAccountOctets} octets together`)
 }
 
-/** Those of mailboxes that can't be brought back any more. Only when there is no room: it looks at all mailboxes. */
+/**
+ * Those of mailboxes that can't be brought back any more. Only when there is no room: it looks at all mailboxes. Of one that is made meanwhile nothing is dropped, and
+ * where one is renamed or removed meanwhile nothing at all.
+ */
 async function dropOrphans(account: Account): Promise<void> {
+  const keys = [...(await account.entries(prefixes.here)).keys()]
   const living = new Set<string>((await account.removed()).map(({ mailboxId }) => mailboxId))
   const names = (await account.list()).flatMap(({ name, selectable }) => (selectable ? [name] : []))
+  let isCertain = true
   await severalAtOnce(names, looksAtOnce, async (name) => {
     const id = await account.findId(name)
-    if (id !== undefined) living.add(id)
+    if (id === undefined) isCertain = false
+    else living.add(id)
   })
-  const orphans = [...(await account.entries(prefixes.here)).keys()].filter(
-    (key) => !living.has(key.slice(prefixes.here.length).split(' ')[0]!),
-  )
+  if (!isCertain) return
+  const orphans = keys.filter((key) => !living.has(key.slice(prefixes.here.length).split(' ')[0]!))
   if (orphans.length > 0) await account.put(Object.fromEntries(orphans.map((key) => [key, undefined])))
 }

@@ -102,6 +102,15 @@ test('RFC 5464 §4.4.2: who enabled METADATA hears what others change, and nothi
   })
   imapd.bus.publish({ topic: 'metadata:', name: 'metadata', fields: { mailbox: '', entry: '/private/z', user: alice } })
   expect(await user('NOOP')).toEqual(['* METADATA "" /private/z', 'OK'])
+  // Others can't fill the memory of a session that says nothing.
+  for (let count = 0; count < 3000; count++) {
+    const fields = { mailbox: '', entry: `/private/n${count}`, user: alice }
+    imapd.bus.publish({ topic: 'metadata:', name: 'metadata', fields })
+  }
+  const [line = '', end] = await user('NOOP')
+  expect([line.split(' ').length, end]).toEqual([3 + 1000, 'OK'])
+  imapd.bus.publish({ topic: 'metadata:', name: 'metadata', fields: { mailbox: '', entry: '/private/z', user: alice } })
+  expect(await user('NOOP')).toEqual(['* METADATA "" /private/z', 'OK'])
 })
 
 test('RFC 5464 §4.3: limits on one value, on their number, and on all of an account, where mailboxes that are gone do not count', async () => {
@@ -130,11 +139,25 @@ test('RFC 5464 §4.3: limits on one value, on their number, and on all of an acc
     await account.remove('Short')
   }
   expect((await metadataOf(account, { place: 'here', id: (await account.findId('INBOX'))! })).size).toBe(1)
+  // A mailbox that is renamed while they are looked for keeps its own.
+  await account.create('Old')
+  const id = (await account.findId('Old'))!
+  await putMetadata(account, { place: 'here', id }, new Map([['/private/a', 'x'.repeat(16_384)]]))
+  const renaming = Object.create(account, {
+    list: {
+      value: async () => {
+        const before = await account.list()
+        if ((await account.findId('Old')) !== undefined) await account.rename('Old', 'New')
+        return before
+      },
+    },
+  }) as typeof account
   const elsewhere = async () => {
     for (let mailbox = 0; mailbox < 20; mailbox++) {
       const id = `${mailbox}` as MailboxId
-      await putMetadata(account, { place: 'elsewhere', id }, new Map([['/private/a', 'x'.repeat(16_384)]]))
+      await putMetadata(renaming, { place: 'elsewhere', id }, new Map([['/private/a', 'x'.repeat(16_384)]]))
     }
   }
   await expect(elsewhere()).rejects.toMatchObject({ kind: 'limit' })
+  expect((await metadataOf(account, { place: 'here', id })).size).toBe(1)
 })
