@@ -70,6 +70,18 @@ describe('QUOTA', () => {
     expect((await peer.command('e', `REPLACE 1 INBOX${append(7000)}`)).at(-1)).toMatch(/^e OK/)
     expect((await peer.command('f', `REPLACE * INBOX${append(9000)}`)).at(-1)).toMatch(/^f NO \[OVERQUOTA\]/)
     expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 9 10)')
+    // One that goes counts for one REPLACE, however many name it.
+    await peer.command('g', 'SELECT INBOX')
+    const peers = [peer, await enter(imapd), await enter(imapd)]
+    for (const each of peers) {
+      await each.command('s', 'SELECT INBOX')
+      each.write('r REPLACE * INBOX {7000}\r\n')
+      while (!(await each.line()).startsWith('+'));
+    }
+    for (const each of peers) each.write(`${message(7000)}\r\n`)
+    const ends = await Promise.all(peers.map(async (each) => (await each.until('r')).at(-1)!))
+    expect(ends.map((end) => end.slice(0, 4)).sort()).toEqual(['r NO', 'r NO', 'r OK'])
+    expect(await usage(peer)).toBe('* QUOTA user/anna@example.org (STORAGE 9 10)')
   })
 
   it('is nobody else’s business, and whether there is such a user neither', async () => {

@@ -211,6 +211,16 @@ test('ACL-05: a right that goes while a message comes is looked at again before 
   user.peer.write('Subject: x\r\n\r\nx\r\n\r\n')
   expect(await user.peer.line()).toMatch(/^x NO \[NOPERM\]/)
   expect(await owner('STATUS INBOX (MESSAGES)')).toEqual(['* STATUS INBOX (MESSAGES 0)', 'OK'])
+  // RFC 8508 §4.1: the same for those that REPLACE takes to remove the other one.
+  await owner(`SETACL INBOX ${alice} lrite`)
+  await owner(`APPEND INBOX ${message}`)
+  await user(`SELECT "Other Users/${bob}/INBOX"`)
+  user.peer.write('x REPLACE 1 "Other Users/bob@example.org/INBOX" {17}\r\n')
+  expect(await user.peer.line()).toMatch(/^\+/)
+  await owner(`SETACL INBOX ${alice} -e`)
+  user.peer.write('Subject: x\r\n\r\nx\r\n\r\n')
+  expect((await user.peer.until('x')).at(-1)).toMatch(/^x NO \[NOPERM\]/)
+  expect(await owner('STATUS INBOX (MESSAGES UIDNEXT)')).toEqual(['* STATUS INBOX (MESSAGES 1 UIDNEXT 2)', 'OK'])
 })
 
 test('MON-02: what is selected is shown by the name that its user calls it', async () => {
