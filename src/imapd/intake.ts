@@ -15,6 +15,10 @@ import type { Upload } from './upload.ts'
 
 /** Of one command. */
 const maxMessages = 100_000
+/** Different ones: a mailbox has no more keywords. */
+const maxKinds = 1000
+/** Flags of all messages, each as often as it is given. */
+const maxFlags = 1_000_000
 
 const nothing: Addition = { octets: 0, messages: 0 }
 
@@ -29,6 +33,9 @@ export class Intake {
   /** There was room for this. */
   #checked = nothing
   readonly #freed: Addition
+  /** Each once, in memory of its own: one that is cut out of its line would keep the whole line until the commit. */
+  readonly #flags = new Map<string, string>()
+  #flagCount = 0
   /** The message that comes. */
   #sink: MessageSink | undefined
   #sizeOctets = 0
@@ -87,8 +94,16 @@ export class Intake {
     this.#sizeOctets = 0
     this.#sink = this.#delivery.add({
       internalDate: internalDate ?? now,
-      flags: flags.filter(this.#target.keepsFlag),
+      flags: flags.filter(this.#target.keepsFlag).map((flag) => this.#held(flag)),
     })
+  }
+
+  #held(flag: string): string {
+    const held = this.#flags.get(flag) ?? Buffer.from(flag, 'latin1').toString('latin1')
+    this.#flags.set(held, held)
+    if (++this.#flagCount > maxFlags || this.#flags.size > maxKinds)
+      throw new Refusal('NO', 'LIMIT', `At most ${maxFlags} flags, of ${maxKinds} kinds, in one APPEND`)
+    return held
   }
 
   async #literal(upload: Upload, { isWhole, isUtf8 }: AppendStep & { step: 'literal' }): Promise<void> {

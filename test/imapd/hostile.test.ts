@@ -190,6 +190,18 @@ describe('APPEND', () => {
     peer.destroy()
   })
 
+  it('with more flags than a mailbox can have is refused before all of it has come', async () => {
+    const peer = await enter('ben@example.org')
+    const flags = (from: number) => Array.from({ length: 200 }, (_, index) => `keyword${from + index}`).join(' ')
+    const messages = [0, 200, 400, 600, 800].map((from) => ` (${flags(from)}) {1+}\r\nx`).join('')
+    await peer.command('c', 'CREATE Flags')
+    peer.write(`a APPEND Flags${messages} (onemore) {1}\r\n`)
+    expect(await peer.line()).toMatch(/^a NO \[LIMIT\]/)
+    expect((await peer.command('b', 'STATUS Flags (MESSAGES)'))[0]).toBe('* STATUS Flags (MESSAGES 0)')
+    await peer.command('d', 'DELETE Flags')
+    peer.destroy()
+  })
+
   it('cut off in the middle stores nothing', async () => {
     const peer = await enter('carl@example.org')
     peer.write('a APPEND INBOX {100+}\r\nSubject: half')
