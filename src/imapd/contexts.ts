@@ -30,6 +30,14 @@ export interface Followed {
   readonly criteria?: readonly SortCriterion[]
 }
 
+/** At positions. */
+export interface Results {
+  /** In the order of `criteria`, if there are any. */
+  readonly positions: readonly number[]
+  /** See `Matches`. */
+  readonly away: readonly number[]
+}
+
 interface Context {
   readonly uid: boolean
   readonly key: SearchKey
@@ -37,6 +45,8 @@ interface Context {
   /** Of a SORT. */
   readonly sorted: SortedResults | undefined
   matched: readonly UidRange[]
+  /** Whether they match is known when they have come: that alone changes no message. */
+  away: readonly UidRange[]
   /** All changes up to here were tried, and all messages up to this UID. */
   triedModSeq: ModSeq
   triedUid: Uid
@@ -54,12 +64,12 @@ export class Contexts {
     this.#byTag.delete(tag)
   }
 
-  /** Whose results are those at `positions` now, in the order of `criteria` if there are any. Says whether there is room for it. */
+  /** `results`: those of now. Says whether there is room for it. */
   add(
     { view, services }: Searching,
     { tag, uid }: Pick<Form, 'tag' | 'uid'>,
     { key, charset, criteria }: Followed,
-    positions: readonly number[],
+    { positions, away }: Results,
   ): boolean {
     if (this.#byTag.size >= maxContexts) return false
     this.#byTag.set(tag, {
@@ -71,6 +81,7 @@ export class Contexts {
         view,
         positions.toSorted((a, b) => a - b),
       ),
+      away: rangesAt(view, away),
       ...triedNow(view),
       triedAllAt: services.clock.monotonic(),
     })
@@ -112,7 +123,7 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
   // A message that comes or goes changes which threads others are in.
   const candidates =
     isTimed || namesThreads(context.key) ? [...view.positions(everything, true)] : await changedPositions(view, context)
-  const { positions } = await findMatches(session, context.key, context.charset, {
+  const { positions, away } = await findMatches(session, context.key, context.charset, {
     among: candidates,
     enough: Infinity,
   })
@@ -135,7 +146,8 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
     hasNews && context.sorted !== undefined
       ? await context.sorted.change(session, positionsOf(view, matched), new Set(gone), new Set(come))
       : { removed: anywhere(gone), added: anywhere(come) }
-  Object.assign(context, { ...tried, matched })
+  const others = withoutRanges(context.away, rangesAt(view, candidates))
+  Object.assign(context, { ...tried, matched, away: joinRanges([...others, ...rangesAt(view, away)]) })
   if (isTimed) context.triedAllAt = now
   if (!hasNews) return
   const told = context.sorted === undefined ? [...removed, ...added] : [...Array(view.exists).keys()]
@@ -166,11 +178,17 @@ const triedNow = (view: View): Pick<Context, 'triedModSeq' | 'triedUid'> => ({
   triedUid: view.exists === 0 ? (0 as Uid) : view.uidAt(view.exists - 1),
 })
 
-/** Those that changed, and those that the client has counted since. Ascending. */
-async function changedPositions(view: View, { triedModSeq, triedUid }: Context): Promise<readonly number[]> {
+/** Those that changed, those that have come, and those that the client has counted since. Ascending. */
+async function changedPositions(view: View, { triedModSeq, triedUid, away }: Context): Promise<readonly number[]> {
   const changed = await view.changedSince(triedModSeq, everything, true)
   const counted = triedUid >= 0xffffffff ? [] : view.positions([{ first: triedUid + 1, last: 0xffffffff }], true)
-  return [...new Set([...changed, ...counted])].sort((a, b) => a - b)
+  const come: number[] = []
+  const slice = new Slice()
+  for (const position of view.positions(away, true)) {
+    if (view.isHereAt(position)) come.push(position)
+    if (slice.isOver()) await slice.next()
+  }
+  return [...new Set([...changed, ...come, ...counted])].sort((a, b) => a - b)
 }
 
 /** `positions` ascend. */

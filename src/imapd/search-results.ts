@@ -5,7 +5,7 @@ import { formatSearch } from '../proto/imap/search.ts'
 import { formatEsearch, partOf, type ReturnOptions } from '../proto/imap/search-return.ts'
 import type { SequenceSet } from '../proto/imap/sequence-set.ts'
 import type { Form } from './command.ts'
-import type { Followed } from './contexts.ts'
+import type { Followed, Results } from './contexts.ts'
 import { Refusal } from './replies.ts'
 import type { Session } from './session.ts'
 import { Slice } from './slice.ts'
@@ -133,8 +133,8 @@ export function follow(
   form: Form,
   returned: ReturnOptions | undefined,
   followed: Followed,
-  positions: readonly number[],
+  results: Results,
 ): void {
-  if (updates(returned) && !session.view.contexts.add(session, form, followed, positions))
+  if (updates(returned) && !session.view.contexts.add(session, form, followed, results))
     session.untagged('NO', 'Results are not updated', `NOUPDATE "${form.tag}"`)
 }

@@ -52,7 +52,9 @@ const ascending = (a: number, b: number) => a - b
 export interface Matches {
   /** Ascending. */
   readonly positions: readonly number[]
-  /** Messages that would have to be looked into, and have not come from an old server. */
+  /** Of messages that would have to be looked into, and have not come from an old server. Ascending. */
+  readonly away: readonly number[]
+  /** As many, and those that a search for threads is about. */
   readonly unseen: number
 }
 
@@ -109,6 +111,7 @@ async function find(
   const { signal } = connection
   const asked: Asked = { names: new Set(), texts: new Map() }
   let unseen = 0
+  const away: number[] = []
   const threads = await markThreads(session, key, async (inner) => {
     const matches = await find(session, inner, charset, allOf(view), { looked: 0 })
     unseen = Math.max(unseen, matches.unseen)
@@ -128,14 +131,14 @@ async function find(
   for (const position of among) {
     const atOnce = test(position, unread)
     if (atOnce === true) found.push(position)
-    else if (atOnce === undefined && !isHere(view, position)) unseen += 1
+    else if (atOnce === undefined && !isHere(view, position)) away.push(position)
     else if (atOnce === undefined && open.push(position) === together) await settle()
     if (found.length >= enough) break
     progress.looked = position
     if (slice.isOver()) await slice.next()
   }
   await settle()
-  return { positions: found.sort(ascending), unseen }
+  return { positions: found.sort(ascending), away: away.sort(ascending), unseen: unseen + away.length }
 }
 
 /** By now. */

@@ -6,6 +6,7 @@ import { Contexts } from '#src/imapd/contexts.ts'
 import type { Searching } from '#src/imapd/search.ts'
 import { View } from '#src/imapd/view.ts'
 import type { SearchKey } from '#src/proto/imap/search.ts'
+import { announce } from '#test/store/actions.ts'
 import { deliverAll, freshInbox } from '#test/store/support.ts'
 import { deliver, serve, user } from './served.ts'
 
@@ -71,8 +72,13 @@ it('sees messages grow older, and tries again what could not be read', async () 
     { key: 'YOUNGER', seconds: 100 },
     { key: 'HEADER', field: 'subject', value: Buffer.from('one') },
   ]
-  contexts.add(session, { tag: 'age', uid: true }, { key: age!, charset: undefined }, [0])
-  contexts.add(session, { tag: 'subject', uid: true }, { key: subject!, charset: undefined }, [0])
+  contexts.add(session, { tag: 'age', uid: true }, { key: age!, charset: undefined }, { positions: [0], away: [] })
+  contexts.add(
+    session,
+    { tag: 'subject', uid: true },
+    { key: subject!, charset: undefined },
+    { positions: [0], away: [] },
+  )
   passedMs = 99_000
   await contexts.tellChanged(session)
   expect(told).toEqual([])
@@ -91,4 +97,28 @@ it('sees messages grow older, and tries again what could not be read', async () 
   told.length = 0
   await contexts.tellChanged(session)
   expect(told.join('')).toBe('* ESEARCH (TAG "subject") UID ADDTO (0 2)\r\n')
+})
+
+it('tries a message that had not come from an old server when it has', async () => {
+  const served = await serve()
+  await deliver(served.elsewhere, 'INBOX', ['Subject: own\r\n\r\n'])
+  await using elsewhere = await served.elsewhere.account(user).open('INBOX')
+  const announced = (origin: string) => ({ origin, internalDate: 1_600_000_000, sizeOctets: 20 })
+  await announce(elsewhere, [announced('old/1/1'), announced('old/1/2'), announced('old/1/3')])
+  const peer = await served.enter()
+  await peer.command('s', 'SELECT INBOX')
+  expect(await peer.command('u', 'UID SEARCH RETURN (UPDATE COUNT) SUBJECT x')).toContain(
+    '* ESEARCH (TAG "u") UID COUNT 0',
+  )
+  await peer.command('v', 'UID SEARCH RETURN (UPDATE COUNT) NOT SUBJECT x')
+  await deliverAll(elsewhere, [
+    { text: 'Subject: y\r\n\r\n', origin: 'old/1/1' },
+    { text: 'Subject: x\r\n\r\n', origin: 'old/1/2' },
+  ])
+  expect((await peer.command('n', 'NOOP')).filter((line) => line.startsWith('* ESEARCH'))).toEqual([
+    '* ESEARCH (TAG "u") UID ADDTO (0 3)',
+    '* ESEARCH (TAG "v") UID ADDTO (0 2)',
+  ])
+  await deliverAll(elsewhere, [{ text: 'Subject: x\r\n\r\n', origin: 'old/1/3' }])
+  expect((await peer.command('m', 'NOOP'))[0]).toBe('* ESEARCH (TAG "u") UID ADDTO (0 4)')
 })

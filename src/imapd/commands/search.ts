@@ -34,8 +34,8 @@ async function answer(session: Session, { charset, key, ...args }: SearchArgs, f
   if (charset !== undefined) requireCharset(charset)
   const withModSeq = namesModSeq(key)
   if (withModSeq) session.enable('CONDSTORE')
-  const { positions, unseen } = await findMatches(session, key, charset, scopeOf(view, returned))
+  const { positions, away, unseen } = await findMatches(session, key, charset, scopeOf(view, returned))
   await giveResults(session, 'SEARCH', form, returned, positions, withModSeq)
-  follow(session, form, returned, { key, charset }, positions)
+  follow(session, form, returned, { key, charset }, { positions, away })
   if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
 }
