@@ -398,7 +398,8 @@ export class Session {
 
   /** The row, when the command exists and may be given now. */
   #admitted(row: Command | undefined, form: Form): Command {
-    if (row === undefined || (form.uid && row.uid === undefined)) throw new Refusal('BAD', undefined, 'Unknown command')
+    if (row === undefined || (form.uid && row.uid === undefined))
+      throw new Refusal('BAD', undefined, 'Unknown command, CAPABILITY tells what there is')
     if (row.states.includes(this.state)) return row
     switch (this.state) {
       case 'not-authenticated':

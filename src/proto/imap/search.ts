@@ -82,6 +82,8 @@ export function readSearchArgs(input: TokenReader): SearchArgs {
 /** `charset 1*(SP search-key) CRLF`: what SORT and THREAD search by. RFC 5256 §5 rule search-criteria */
 export function readSearchCriteria(input: TokenReader): { readonly charset: string; readonly key: SearchKey } {
   const charset = input.astring('charset').toUpperCase()
+  // Often left out, since SEARCH needs none.
+  if (input.peek() === '') throw input.tokenFault('search-criteria', 'a charset such as UTF-8, and then a search key')
   input.sp()
   return { charset, key: readKeys(input) }
 }

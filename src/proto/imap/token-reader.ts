@@ -100,7 +100,8 @@ export class TokenReader {
 
   /** Exactly one space. */
   sp(): void {
-    if (!this.tryChar(' ')) throw this.fault('SP', 'a space')
+    if (this.tryChar(' ')) return
+    throw this.fault('SP', this.peek() === '' ? 'a space and a further argument' : 'a space')
   }
 
   /** The end of the command. */

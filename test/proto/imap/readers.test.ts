@@ -13,8 +13,10 @@ import { MailboxNameFault } from '#src/proto/imap/mailbox-name.ts'
 import { readNoArgs } from '#src/proto/imap/no-args.ts'
 import { readSearchArgs, type SearchKey } from '#src/proto/imap/search.ts'
 import { readSelectArgs } from '#src/proto/imap/select.ts'
+import { readSortArgs } from '#src/proto/imap/sort.ts'
 import { readStatusArgs } from '#src/proto/imap/status.ts'
 import { readStoreArgs } from '#src/proto/imap/store.ts'
+import { readThreadArgs } from '#src/proto/imap/thread.ts'
 import type { TokenReader } from '#src/proto/imap/token-reader.ts'
 import { argsOf, octets } from './receive.ts'
 
@@ -38,7 +40,7 @@ function faultOf(command: string, read: (args: TokenReader) => unknown): SyntaxF
 describe('what does not follow the grammar names rule and octet', () => {
   const rows: readonly (readonly [string, (args: TokenReader) => unknown, string])[] = [
     ['a NOOP ', readNoArgs, 'CRLF: expected the end of the command at octet 6'],
-    ['a SELECT', readMailboxArgs, 'SP: expected a space at octet 8'],
+    ['a SELECT', readMailboxArgs, 'SP: expected a space and a further argument at octet 8'],
     ['a SELECT  x', readMailboxArgs, 'mailbox: expected an atom, a quoted string or a literal at octet 9'],
     ['a SELECT x y', readMailboxArgs, 'CRLF: expected the end of the command at octet 10'],
     ['a SELECT "x', readMailboxArgs, 'mailbox: expected a closing quote on the same line at octet 10'],
@@ -48,7 +50,7 @@ describe('what does not follow the grammar names rule and octet', () => {
     ['a SELECT a%b', readMailboxArgs, 'CRLF: expected the end of the command at octet 10'],
     ['a SELECT caf\xe9', readMailboxArgs, 'CRLF: expected the end of the command at octet 12'],
     ['a LIST "" (x)', readListArgs, 'list-mailbox: expected a mailbox name, maybe with % or * at octet 10'],
-    ['a LOGIN x', readLoginArgs, 'SP: expected a space at octet 9'],
+    ['a LOGIN x', readLoginArgs, 'SP: expected a space and a further argument at octet 9'],
     ['a LOGIN {2+}\r\n\xff\xfe y', readLoginArgs, 'userid: expected UTF-8 at octet 8'],
     ['a AUTHENTICATE PLAIN YQ', readAuthenticateArgs, 'initial-resp: expected base64'],
     ['a COPY 0 x', readCopyArgs, 'sequence-set: expected message numbers such as 1:3,5 or * at octet 7'],
@@ -86,7 +88,7 @@ describe('what does not follow the grammar names rule and octet', () => {
     ['a FETCH 1 UID (VANISHED)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE beside VANISHED'],
     ['a FETCH 1 UID (FOO)', readFetchArgs, 'fetch-modifier: expected CHANGEDSINCE, PARTIAL or VANISHED at octet 15'],
     ['a STORE 1 (FOO 1) FLAGS ()', readStoreArgs, 'store-modifier: expected UNCHANGEDSINCE, once at octet 11'],
-    ['a ENABLE', readEnableArgs, 'SP: expected a space at octet 8'],
+    ['a ENABLE', readEnableArgs, 'SP: expected a space and a further argument at octet 8'],
     ['a ID "x"', readIdArgs, 'id-params-list: expected NIL or a list at octet 5'],
     ['a ID ("x")', readIdArgs, 'SP: expected a space at octet 9'],
     ['a FETCH 1 ()', readFetchArgs, 'fetch-att: expected a word at octet 11'],
@@ -121,6 +123,12 @@ describe('what does not follow the grammar names rule and octet', () => {
     ['a SEARCH KEYWORD \\Seen', readSearchArgs, 'flag-keyword: expected an atom'],
     ['a SEARCH UNRECENT', readSearchArgs, 'search-key: expected'],
     ['a SEARCH CHARSET', readSearchArgs, 'SP: expected a space'],
+    [
+      'a SORT (DATE) ALL',
+      readSortArgs,
+      'search-criteria: expected a charset such as UTF-8, and then a search key at octet 14',
+    ],
+    ['a THREAD REFS ALL', readThreadArgs, 'search-criteria: expected a charset such as UTF-8'],
     ['a APPEND x ("x") {1}', readAppend, 'flag: expected an atom'],
     [
       'a APPEND x "1-Jan-2020" {1}',

@@ -41,7 +41,7 @@ describe('CommandReceiver', () => {
       'fault a8 BAD - go on: CRLF: expected CR before LF',
       'fault * BAD - go on: literal: not allowed before tag and command',
       'fault a9 BAD - go on: literal8: "~{" is for messages and annotations only; send a literal that starts with "{"',
-      'fault a10 BAD - go on: SP: expected a space at octet 7',
+      'fault a10 BAD - go on: SP: expected a space and a further argument at octet 7',
       'command a11 LOGOUT []',
     ])
   })
