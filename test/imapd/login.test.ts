@@ -4,8 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mechanisms } from '#src/auth/sasl/offer.ts'
 import type { ConfigOverrides } from '#src/config/config.ts'
 import { options } from '#src/config/options.ts'
+import type { Circumstances } from '#src/imapd/command.ts'
+import { commands } from '#src/imapd/commands/index.ts'
+import { formatCapability } from '#src/proto/imap/response.ts'
 import { startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
@@ -41,6 +45,15 @@ describe('the greeting', () => {
     expect(ok).not.toMatch(/\bAUTH=/)
     // RFC 4314: of use behind the login only.
     expect(ok).toMatch(/ ACL RIGHTS=kxte\b/)
+  })
+
+  it('has room in 1,000 octets with every mechanism there is: some clients take no longer lines', () => {
+    const offer = { passwords: true, mechanisms: mechanisms.map(({ name }) => name) }
+    const always = { byAdministrator: true, gatewayMode: false, appendOctets: 268_435_456, offer }
+    const lineOf = (circumstances: Circumstances) =>
+      formatCapability([...commands.values()].flatMap((row) => row.capabilities?.(circumstances) ?? []))
+    for (const loggedIn of [false, true])
+      expect(lineOf({ ...always, loggedIn, canUpgrade: !loggedIn, isCompressed: false }).length).toBeLessThan(900)
   })
 
   it('RFC 2971 §7: logs what a client says of itself once, and not all of it', async () => {

@@ -142,7 +142,7 @@ const group: Option<Group | undefined> = custom<Group | undefined>(
     reload: 'live',
     repeatable: true,
     ldap: 'mboxGroup',
-    doc: 'A group of users for the rights on shared folders.',
+    doc: 'A group of users for the rights on shared folders. Members of `submit` may fetch what users authorised for submission (URLAUTH).',
   },
   {
     type: 'list',

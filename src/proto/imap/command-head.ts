@@ -8,6 +8,7 @@ import { type CommandText, TokenReader } from './token-reader.ts'
 export function readCommand(text: CommandText): Command {
   const args = new TokenReader(text)
   const tag = args.tag()
+  if (args.peek() === '') throw args.fault('command', 'a space and a command behind the tag')
   args.sp()
   const word = args.keyword('command')
   if (word !== 'UID') return { tag, name: word, uid: false, args }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { SyntaxFault } from '#src/base/errors.ts'
 import { AppendReader, readAppendMailbox } from '#src/proto/imap/append.ts'
 import { readAuthenticateArgs } from '#src/proto/imap/authenticate.ts'
+import { readCommand } from '#src/proto/imap/command-head.ts'
 import { readCopyArgs } from '#src/proto/imap/copy.ts'
 import { readEnableArgs } from '#src/proto/imap/enable.ts'
 import { readFetchArgs } from '#src/proto/imap/fetch.ts'
@@ -38,6 +39,12 @@ function faultOf(command: string, read: (args: TokenReader) => unknown): SyntaxF
 }
 
 describe('what does not follow the grammar names rule and octet', () => {
+  it('NOOP alone, which is a tag', () => {
+    expect(() => readCommand({ pieces: ['NOOP'], literals: [] })).toThrow(
+      'command: expected a space and a command behind the tag at octet 4',
+    )
+  })
+
   const rows: readonly (readonly [string, (args: TokenReader) => unknown, string])[] = [
     ['a NOOP ', readNoArgs, 'CRLF: expected the end of the command at octet 6'],
     ['a SELECT', readMailboxArgs, 'SP: expected a space and a further argument at octet 8'],
