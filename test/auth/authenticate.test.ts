@@ -168,7 +168,7 @@ describe('SCRAM', () => {
   })
 })
 
-describe('an authzid', () => {
+describe('IMAP-10: an authzid', () => {
   const admin = { admin_user: 'root' }
 
   it.each([

@@ -79,6 +79,16 @@ describe('reading ms.conf (LDAP-15)', () => {
     ).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1', 'fe80::1%eth0'])
   })
 
+  it('IMAP-01, IX-11: port 143 on all interfaces, 993 for IMAPS when it is enabled', () => {
+    expect(listenersOf(configOf(), 'imap')).toEqual([{ host: '', port: 143 }])
+    expect(listenersOf(configOf({ enable_imaps: true }), 'imaps')).toEqual([{ host: '', port: 993 }])
+    expect(configOf().get('enable_imaps')).toBe(false)
+  })
+
+  it('IMAP-14: use_mmap is taken, and what it is for is said', () => {
+    expect(findings('<use_mmap>false</use_mmap>').join()).toMatch(/use_mmap.*message files are streamed/)
+  })
+
   it('CAN-06 pairs hosts with ports', () => {
     const two = config(
       '<imap_host>192.0.2.1</imap_host><imap_port>1143</imap_port><imap_host>::1</imap_host><imap_port>2143</imap_port>',

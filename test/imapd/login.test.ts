@@ -28,8 +28,14 @@ beforeAll(() => {
 afterAll(() => rmSync(tlsDirectory, { recursive: true }))
 const tls = () => ({ tls_cert_file: join(tlsDirectory, 'cert.pem'), tls_key_file: join(tlsDirectory, 'key.pem') })
 
+/** Of the product's conformance list and the LEMONADE profile (RFC 4550), behind the login. */
+const promised =
+  'IMAP4rev1 LITERAL+ QUOTA IDLE NAMESPACE BINARY UNSELECT ACL UIDPLUS URLAUTH CATENATE CONDSTORE ESEARCH COMPRESS=DEFLATE WITHIN ENABLE QRESYNC SORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS LIST-EXTENDED CONTEXT=SEARCH CONTEXT=SORT ESORT SPECIAL-USE CREATE-SPECIAL-USE MOVE SEARCH=INTHREAD'.split(
+    ' ',
+  )
+
 describe('the greeting', () => {
-  it('tells the capabilities that the commands bring', async () => {
+  it('IMAP-11, IX-11: greets at once, and tells the capabilities that the commands bring', async () => {
     await using imapd = await startImapd([user])
     const peer = await Peer.open(imapd)
     const greeting = await peer.line()
@@ -43,6 +49,7 @@ describe('the greeting', () => {
     const [ok] = await peer.command('b', `LOGIN ${user} secret`)
     expect(ok).toMatch(/^b OK \[CAPABILITY IMAP4rev1 /)
     expect(ok).not.toMatch(/\bAUTH=/)
+    expect(/\[CAPABILITY ([^\]]*)\]/.exec(ok!)![1]!.split(' ')).toEqual(expect.arrayContaining(promised))
     // RFC 4314: of use behind the login only.
     expect(ok).toMatch(/ ACL RIGHTS=kxte\b/)
   })

@@ -19,7 +19,7 @@ afterAll(async () => {
 
 describe('four sessions on one mailbox', () => {
   for (const seed of seeds)
-    it(`IMAP-16: agree, seed ${seed} (commands at the same time)`, async () => {
+    it(`IMAP-16, IX-05: agree, seed ${seed} (commands at the same time)`, async () => {
       const servers = [first.as(user(seed)), first.as(user(seed)), second.as(user(seed))]
       const counts = await check({ servers, sessions: 4, messages: 20, commands: 240, roundsPerCheck: 12, seed })
       expect(counts.checkpoints).toBeGreaterThan(2)

@@ -37,7 +37,7 @@ describe('an idle session', () => {
     expect(await waiting.line()).toBe('i OK IDLE completed')
   })
 
-  it('P29: hears of it within ten seconds without events', async () => {
+  it('P29, IX-07: hears of it within ten seconds without events', async () => {
     vi.useFakeTimers({ toFake: ['setInterval'] })
     await using imapd = await startImapd([user])
     await using other = await imapd.twin()

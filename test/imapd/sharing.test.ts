@@ -40,7 +40,7 @@ const store = (imapd: RunningImapd) => {
   return opened
 }
 
-test('ACL-01, MST-03: what a user shares is seen below Other Users, in another process too', async () => {
+test('ACL-01, MST-03, IX-02: what a user shares is seen below Other Users, in another process too', async () => {
   const imapd = await start()
   const owner = await enter(imapd, bob)
   for (const name of ['Projects/One', 'Projects/Two', 'Secret']) await owner(`CREATE ${name}`)
@@ -292,7 +292,7 @@ const team = (...access: readonly ['user' | 'group', string, ...string[]][]) => 
   access: access.map(([kind, name, ...words]) => ({ kind, name, access: words })),
 })
 
-test('SHR-01, SHR-02, SHR-05, SHR-08, MST-18, IMAP-15: a shared root is there for those who may use it', async () => {
+test('SHR-01, SHR-02, SHR-05, SHR-08, MST-18, IMAP-15, IX-03, IX-04 (C-10): a shared root is there for those who may use it', async () => {
   const shared_root = team(
     ['group', 'anyone', 'read', 'write'],
     ['user', 'bob'],

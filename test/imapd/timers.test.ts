@@ -8,7 +8,7 @@ const user = 'anna@example.org'
 afterEach(() => void vi.useRealTimers())
 
 describe('an idle session', () => {
-  it('IMAP-04: is closed after imap_timeout minutes, IDLE or not', async () => {
+  it('IMAP-04, IX-08: is closed after imap_timeout minutes, IDLE or not', async () => {
     await using imapd = await startImapd([user], { imap_timeout: 45 })
     for (const last of ['NOOP', 'IDLE']) {
       const peer = await Peer.open(imapd)

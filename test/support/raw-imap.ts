@@ -73,8 +73,10 @@ export class RawImap implements AsyncDisposable {
     let text = ''
     const literals: Buffer[] = []
     for (;;) {
-      text += await this.#untilCrlf()
-      const literal = /\{(\d{1,10})\}$/.exec(text)
+      const piece = await this.#untilCrlf()
+      text += piece
+      // Behind a literal there may be nothing more.
+      const literal = /\{(\d{1,10})\}$/.exec(piece)
       if (literal === null) return { text, literals }
       const octets = Number(literal[1])
       await this.#need(octets)
