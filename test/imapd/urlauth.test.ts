@@ -72,8 +72,8 @@ describe('URLAUTH', () => {
       [url('INBOX;urlauth=anonymous'), 'BAD url'],
       [url('?ALL;urlauth=anonymous'), 'BAD url'],
       [url(`INBOX/;uid=1;urlauth=anonymous:internal:${'0'.repeat(32)}`), 'BAD url-rump: expected no token'],
-      [url('INBOX/;uid=1;urlauth=anonymous', 'mary%40example.org'), 'NO [NOPERM]'],
-      [url('Nowhere/;uid=1;urlauth=anonymous'), 'NO [NONEXISTENT]'],
+      [url('INBOX/;uid=1;urlauth=anonymous', 'mary%40example.org'), 'BAD The user'],
+      [url('Nowhere/;uid=1;urlauth=anonymous'), 'BAD The mailbox'],
     ])
       expect((await joe(`GENURLAUTH "${rump}" INTERNAL`)).at(-1), rump).toMatch(RegExp(`^x ${RegExp.escape(reply!)}`))
     expect((await joe(`GENURLAUTH "${url('INBOX/;uid=1;urlauth=anonymous')}" XSAMPLE`)).at(-1)).toMatch(
@@ -202,7 +202,7 @@ describe('URLAUTH', () => {
     expect(await fetched(submit, authorised)).toBe('{5}\r\nA: b\n')
     await joe(`DELETEACL Shared ${other}`)
     expect(await fetched(submit, authorised)).toBe('NIL')
-    expect((await mary(`GENURLAUTH "${rump}" INTERNAL`)).at(-1)).toMatch(/^x NO \[NONEXISTENT\]/)
+    expect((await mary(`GENURLAUTH "${rump}" INTERNAL`)).at(-1)).toMatch(/^x BAD The mailbox/)
   })
 
   it('another mailbox of the same name is another one', async () => {
