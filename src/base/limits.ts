@@ -41,3 +41,6 @@ export const mimeLimits = {
   /** Of all address fields of a message and of the messages in it. */
   messageAddresses: 50_000,
 } as const
+
+/** Octets of one annotation. RFC 5464 §4.1 wants 1024 at least. */
+export const maxMetadataOctets = 16_384

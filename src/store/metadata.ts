@@ -20,8 +20,6 @@ export interface Annotated {
 /** By entry, in lower case, e.g. '/private/comment'; octets in latin1. */
 export type Metadata = ReadonlyMap<string, string>
 
-/** Of one value. RFC 5464 §4.1 wants 1024 at least. */
-export const maxMetadataOctets = 16_384
 /** Of one mailbox, in one account. RFC 5464 §4.1 wants 10 at least. */
 const maxEntries = 100
 /** Of an account, all together: they are kept in memory with the rest of its log. */

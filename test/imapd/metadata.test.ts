@@ -122,6 +122,9 @@ test('RFC 5464 §4.3: limits on one value, on their number, and on all of an acc
   expect(await owner(`SETMETADATA INBOX (/private/a "b" /private/b ${text(16_385)})`)).toEqual([
     'NO [METADATA MAXSIZE 16384]',
   ])
+  // Whatever is too large even to be read.
+  expect(await owner(`SETMETADATA INBOX (/private/a ${text(200_000)})`)).toEqual(['NO [METADATA MAXSIZE 16384]'])
+  expect(await owner('SETMETADATA INBOX (/private/a {200000}')).toEqual(['NO [METADATA MAXSIZE 16384]'])
   const many = Array.from({ length: 100 }, (_, index) => `/shared/n${index} "x"`).join(' ')
   expect(await owner(`SETMETADATA INBOX (${many})`)).toEqual(['NO [METADATA TOOMANY]'])
   expect(await owner('GETMETADATA INBOX (/shared/n1)')).toEqual(['* METADATA INBOX (/shared/n1 NIL)', 'OK'])

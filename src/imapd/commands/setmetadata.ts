@@ -1,6 +1,6 @@
 /** SETMETADATA, RFC 5464 §4.3, RFC 7162 §3.2 */
+import { maxMetadataOctets } from '../../base/limits.ts'
 import { readSetMetadataArgs } from '../../proto/imap/metadata.ts'
-import { maxMetadataOctets } from '../../store/metadata.ts'
 import { type Annotations, annotationsOf } from '../annotations.ts'
 import { command, loggedIn } from '../command.ts'
 import { Refusal } from '../replies.ts'

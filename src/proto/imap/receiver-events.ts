@@ -50,7 +50,7 @@ export interface ReceiverFault {
   readonly tag: string | undefined
   readonly status: 'BAD' | 'NO'
   /** Response code without brackets. */
-  readonly code: 'TOOBIG' | undefined
+  readonly code: 'TOOBIG' | `METADATA MAXSIZE ${number}` | undefined
   /** For the client; names the rule. Holds nothing that the client sent. */
   readonly text: string
   /** Too much is to come: say BYE and close, nothing can be read from here any more. */

@@ -9,6 +9,7 @@
  */
 
 import { SyntaxFault } from '../../base/errors.ts'
+import { maxMetadataOctets } from '../../base/limits.ts'
 import { OctetQueue } from '../octet-queue.ts'
 import { findTag, readCommand } from './command-head.ts'
 import type { ReceiverLimits } from './limits.ts'
@@ -52,7 +53,7 @@ const wordsToCount = 8
 
 interface Refusal {
   readonly status: 'BAD' | 'NO'
-  readonly code: 'TOOBIG' | undefined
+  readonly code: ReceiverFault['code']
   readonly text: string
 }
 
@@ -264,10 +265,18 @@ export class CommandReceiver {
   }
 
   #refusalOfLiteral(literal: LiteralAnnouncement): Refusal | undefined {
-    if (literal.binary && !/^\S+ SETMETADATA /i.test(this.#pieces[0]!)) return binaryRefusal
+    const isAnnotation = /^\S+ SETMETADATA /i.test(this.#pieces[0]!)
+    if (literal.binary && !isAnnotation) return binaryRefusal
     const { literalOctets, literalsOctets, literals } = this.limits
     const bad = (text: string): Refusal => ({ status: 'BAD', code: undefined, text: `literal: ${text}` })
     if (this.#tag() === undefined) return bad('not allowed before tag and command')
+    // RFC 5464 §4.3. Smaller ones are weighed when all of the command is there.
+    if (isAnnotation && literal.sizeOctets > literalOctets)
+      return {
+        status: 'NO',
+        code: `METADATA MAXSIZE ${maxMetadataOctets}`,
+        text: `annotation is larger than ${maxMetadataOctets} octets`,
+      }
     if (literal.sizeOctets > literalOctets) return bad(`larger than ${literalOctets} octets`)
     if (this.#literalOctets + literal.sizeOctets > literalsOctets)
       return bad(`the command's literals are larger than ${literalsOctets} octets together`)
