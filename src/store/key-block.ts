@@ -14,6 +14,8 @@ export const keyBlockUids = 256
 export const maxKeyBlockOctets = 8 * 1024 * 1024
 /** A message whose keys are larger (hundreds of references) is threaded by its last ones. */
 const maxEntryOctets = 32 * 1024
+/** Of each text but the references, so that all of them leave room for some of those. Prepared, one character may be fifty octets. */
+const maxTextOctets = 4000
 
 const lengthAt = 4
 const digestAt = 8
@@ -27,7 +29,10 @@ const indexOf = Object.fromEntries(keyTexts.map((text, index) => [text, index]))
 
 /** `digest` in base64url. */
 export function keyEntry(digest: string, { texts, sentAt, isReply }: OrderKeys): Buffer {
-  const octets: Buffer[] = keyTexts.map((text) => Buffer.from(texts[text], isOctets(text) ? 'latin1' : 'utf8'))
+  const octets: Buffer[] = keyTexts.map((text) => {
+    const all = Buffer.from(texts[text], isOctets(text) ? 'latin1' : 'utf8')
+    return text === 'references' ? all : all.subarray(0, maxTextOctets)
+  })
   const others = octets.slice(0, -1).reduce((sum, { length }) => sum + length, textsAt)
   const references = octets.at(-1)!
   octets[octets.length - 1] = lastOf(references, Math.max(0, maxEntryOctets - others))

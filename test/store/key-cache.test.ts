@@ -110,3 +110,22 @@ it('bounds what one message takes', async () => {
   expect(kept.split('\0').at(-1)).toBe(`1999${'x'.repeat(50)}@example.org`)
   expect(kept).toMatch(/^1\d{3}x/)
 })
+
+it('keeps the keys of a message whose texts grow when they are prepared', async () => {
+  // One character that is 18 others to i;unicode-casemap.
+  const word = `=?utf-8?B?${Buffer.from('\ufdfa'.repeat(2000)).toString('base64')}?=`
+  const address = `"${'\u00e9'.repeat(1000)}" <a@b>`
+  const { account, inbox, root, store } = await freshInbox()
+  const text = `Subject: ${word}\r\nFrom: ${word} <a@b>\r\nTo: ${word} <a@b>\r\nCc: ${address}\r\nReferences: <r@s>\r\n\r\n`
+  await deliverAll(inbox, [{ text }, ...texts(10)])
+  const made = await keysOf(inbox)
+  await store.close()
+  const size = statSync(`${account.path}/INBOX/cache/keys-1.1`).size
+  const { fs, opened } = counting()
+  await using again = storeIn(root, { fs })
+  const reopened = await again.account(user).open('INBOX')
+  expect(await keysOf(reopened)).toEqual(made)
+  expect((await keysOf(reopened, 'references')).get(1)).toBe('r@s')
+  expect(opened).toEqual(['cache/keys'])
+  expect(statSync(`${account.path}/INBOX/cache/keys-1.1`).size).toBe(size)
+})
