@@ -91,10 +91,14 @@ export class Contexts {
   /** Before the client is told that these are gone: their numbers are still right. */
   async tellExpunged(session: Searching, expunged: readonly Expunged[]): Promise<void> {
     if (expunged.length === 0) return
+    const steps = new Slice(1)
     for (const [tag, context] of this.#byTag) {
+      if (steps.isOver()) await steps.next()
       const gone = expunged.filter(({ uid }) => isAmong(context.matched, uid)).toReversed()
       if (gone.length === 0) continue
+      if (steps.isOver()) await steps.next()
       context.matched = withoutRanges(context.matched, joinRanges(gone.map(({ uid }) => ({ first: uid, last: uid }))))
+      if (steps.isOver()) await steps.next()
       const numbers = new Map<Uid, number>(gone.map(({ number, uid }) => [uid, context.uid ? uid : number]))
       const placed = (await context.sorted?.remove(new Set(numbers.keys()))) ?? anywhere([...numbers.keys()])
       await writePieces(session, formatUpdate(tag, context.uid, numbered(placed, numbers), []))
@@ -103,9 +107,10 @@ export class Contexts {
 
   /** Behind what the client is told of messages that came or changed. What can't be read now is tried again the next time. */
   async tellChanged(session: Searching): Promise<void> {
+    const steps = new Slice(1)
     for (const [tag, context] of this.#byTag) {
       try {
-        await tellChanged(session, tag, context)
+        await tellChanged(session, tag, context, steps)
       } catch (error) {
         if (!(error instanceof StoreError)) throw error
         session.log.log('warning', 'changes to the results of a search can not be found out', { cause: error.message })
@@ -114,7 +119,8 @@ export class Contexts {
   }
 }
 
-async function tellChanged(session: Searching, tag: string, context: Context): Promise<void> {
+/** `steps`: each with all messages takes some ms, and lets others run behind it. */
+async function tellChanged(session: Searching, tag: string, context: Context, steps: Slice): Promise<void> {
   const { view, services } = session
   const now = services.clock.monotonic()
   const isTimed = namesTime(context.key) && now - context.triedAllAt >= timedMs
@@ -123,6 +129,7 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
   // A message that comes or goes changes which threads others are in.
   const candidates =
     isTimed || namesThreads(context.key) ? [...view.positions(everything, true)] : await changedPositions(view, context)
+  if (steps.isOver()) await steps.next()
   const { positions, away } = await findMatches(session, context.key, context.charset, {
     among: candidates,
     enough: Infinity,
@@ -137,8 +144,10 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
     if (!matching.has(position) && was) removed.push(position)
     if (slice.isOver()) await slice.next()
   }
+  if (steps.isOver()) await steps.next()
   const left = withoutRanges(context.matched, rangesAt(view, removed))
   const matched = joinRanges([...left, ...rangesAt(view, added)])
+  if (steps.isOver()) await steps.next()
   const hasNews = added.length + removed.length > 0
   const [gone, come] = [uidsAt(view, removed), uidsAt(view, added)]
   // Of what can't be put in order now nothing counts as told.
@@ -146,6 +155,7 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
     hasNews && context.sorted !== undefined
       ? await context.sorted.change(session, positionsOf(view, matched), new Set(gone), new Set(come))
       : { removed: anywhere(gone), added: anywhere(come) }
+  if (steps.isOver()) await steps.next()
   const others = withoutRanges(context.away, rangesAt(view, candidates))
   Object.assign(context, { ...tried, matched, away: joinRanges([...others, ...rangesAt(view, away)]) })
   if (isTimed) context.triedAllAt = now
@@ -154,6 +164,7 @@ async function tellChanged(session: Searching, tag: string, context: Context): P
   const numbers = new Map(
     told.map((position) => [view.uidAt(position), context.uid ? view.uidAt(position) : position + 1]),
   )
+  if (steps.isOver()) await steps.next()
   const lines = formatUpdate(tag, context.uid, numbered(update.removed, numbers), numbered(update.added, numbers))
   await writePieces(session, lines)
 }
