@@ -147,6 +147,10 @@ describe('reading ms.conf (LDAP-15)', () => {
       '<imap_host>/run/x</imap_host>',
       ':2: imap_host: "/run/x" is not a host name or address; valid is a host name, an IP address, or empty for all interfaces',
     ],
+    [
+      '<imap_server_admin>postmaster</imap_server_admin>',
+      ':2: imap_server_admin: "postmaster" is not a URI; valid is a URI, such as mailto:postmaster@example.org',
+    ],
     ['<domain\n x="1">a</domain>', ':3: domain: has an attribute x; valid is a domain name'],
     ['<domain>\n<b/></domain>', ':3: domain: has another element inside; valid is a domain name'],
     ['<domain>a</domain>\n<domain>b</domain>', ':3: domain: is set twice, first in line 2; remove one'],

@@ -37,13 +37,24 @@ export const ownOptions = {
     reload: 'restart',
     doc: 'How often a running service looks whether the directory (config_location) has another configuration; 0: only at SIGHUP. While the directory is away it is asked again each ldap_connect_retry_pause.',
   }),
-  imap_server_admin: string({
-    section: 'own',
-    valid: 'a URI, such as mailto:postmaster@example.org',
-    services: ['imapd'],
-    reload: 'live',
-    doc: 'How users reach the administrator: /shared/admin of the server in METADATA (RFC 5464).',
-  }),
+  imap_server_admin: custom<string | undefined>(
+    {
+      section: 'own',
+      default: undefined,
+      services: ['imapd'],
+      reload: 'live',
+      doc: 'How users reach the administrator: /shared/admin of the server in METADATA (RFC 5464).',
+    },
+    {
+      type: 'string',
+      valid: 'a URI, such as mailto:postmaster@example.org',
+      read: (element) => {
+        const uri = textOf(element)
+        if (!/^[a-z][a-z0-9+.-]*:[!-~]+$/i.test(uri)) throw new Invalid(`${quote(uri)} is not a URI`)
+        return uri
+      },
+    },
+  ),
   imap_server_comment: string({
     section: 'own',
     valid: 'text',

@@ -2,7 +2,12 @@
 import { type Found, Fuzzer } from './fuzz.ts'
 import { seeds } from './seeds.ts'
 
-const [seconds = 60, seed = Date.now() % 2 ** 31] = process.argv.slice(2).map(Number)
+const numbers = process.argv.slice(2).map(Number)
+if (numbers.some((value) => !Number.isInteger(value) || value < 1)) {
+  process.stderr.write('usage: npm run fuzz:imap -- [SECONDS [SEED]]\n')
+  process.exit(2)
+}
+const [seconds = 60, seed = Date.now() % 2 ** 31] = numbers
 const until = performance.now() + seconds * 1000
 await using fuzzer = await Fuzzer.open(seed)
 console.log(`seed ${seed}`)
