@@ -5,7 +5,8 @@ import type { Account } from '#src/store/types.ts'
 import { BackendError } from '../../backend/errors.ts'
 import type { ImapFlow } from '../../backend/imap/control.ts'
 import { printable } from '../../backend/reply-classifier.ts'
-import type { Rename, TreePlan } from './tree.ts'
+import { afterTurns, type Rename } from './renames.ts'
+import type { TreePlan } from './tree.ts'
 
 export interface BothSides {
   readonly control: ImapFlow
@@ -18,9 +19,9 @@ export interface Made {
   readonly pathsThere: ReadonlySet<string>
   /** Something was refused, and has to be tried again. */
   readonly refused: boolean
-  /** What still has its former name. */
-  readonly notRenamedHere: readonly Rename[]
-  readonly notRenamedThere: readonly Rename[]
+  /** One after the other, each by the name that it found; without those that were refused. */
+  readonly renamedHere: readonly Rename[]
+  readonly renamedThere: readonly Rename[]
 }
 
 export async function makeAndRename(
@@ -46,21 +47,22 @@ export async function makeAndRename(
       return false
     }
   }
-  const notRenamedHere: Rename[] = []
-  const notRenamedThere: Rename[] = []
-  for (const rename of plan.renameHere) {
-    const { from, to } = rename
-    if (!(await attempt('renamed here', from, () => account.rename(from, to)))) notRenamedHere.push(rename)
+  const renamedHere: Rename[] = []
+  const renamedThere: Rename[] = []
+  for (const { from: before, to } of plan.renameHere) {
+    const from = afterTurns(before, renamedHere, '/')
+    if (await attempt('renamed here', from, () => account.rename(from, to))) renamedHere.push({ from, to })
   }
   for (const name of plan.createHere) await attempt('made here', name, () => account.create(name))
   if (plan.renameThere.length + plan.createThere.length > 0) await announce()
-  for (const rename of plan.renameThere) {
-    const { from, to } = rename
+  for (const { from: before, to } of plan.renameThere) {
+    const from = afterTurns(before, renamedThere, delimiter)
     if (await attempt('renamed at the backend', from, () => control.mailboxRename(from, to))) {
+      renamedThere.push({ from, to })
       pathsThere.add(to)
       if (delimiter !== undefined)
         for (const { path } of plan.paired) if (path.startsWith(to + delimiter)) pathsThere.add(path)
-    } else notRenamedThere.push(rename)
+    }
   }
   for (const path of plan.createThere)
     if (await attempt('made at the backend', path, () => create(control, path))) pathsThere.add(path)
@@ -70,24 +72,24 @@ export async function makeAndRename(
     await attempt('subscribed at the backend', path, () => done(control.mailboxSubscribe(path)))
   for (const path of plan.unsubscribeThere)
     await attempt('unsubscribed at the backend', path, () => done(control.mailboxUnsubscribe(path)))
-  return { pathsThere, refused, notRenamedHere, notRenamedThere }
+  return { pathsThere, refused, renamedHere, renamedThere }
 }
 
 /** Levels below first: what has children stays as a level. Answers how many are gone. */
 export async function remove(
   { control, account, log }: BothSides,
-  plan: TreePlan,
+  { removeHere, removeThere }: Pick<TreePlan, 'removeHere' | 'removeThere'>,
   /** Nothing is in it that the other side has not seen. */
   isStill: { readonly there: (path: string) => Promise<boolean>; readonly here: (name: string) => Promise<boolean> },
 ): Promise<void> {
-  for (const path of deepestFirst(plan.removeThere)) {
+  for (const path of deepestFirst(removeThere)) {
     if (!(await isStill.there(path))) continue
     await control.mailboxDelete(path).catch((error: unknown) => {
       if (!control.usable) throw new BackendError('closed', 'the backend ended the session', { cause: error })
       log.log('warning', 'a mailbox could not be removed at the backend', { mailbox: path, reason: reasonOf(error) })
     })
   }
-  for (const name of deepestFirst(plan.removeHere)) {
+  for (const name of deepestFirst(removeHere)) {
     if (!(await isStill.here(name))) continue
     await account.remove(name).catch((error: unknown) => {
       if (!(error instanceof StoreError) || (error.kind !== 'not-found' && error.kind !== 'invalid')) throw error

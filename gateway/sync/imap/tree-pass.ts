@@ -10,7 +10,8 @@ import type { BackendMemory, KnownPair, MailboxMark, TreeMemory } from './memory
 import type { PassMark } from './observe.ts'
 import type { PassRequest } from './pass.ts'
 import { withRenamesFound } from './renamed.ts'
-import { afterRename, type MailboxHere, type Pair, planTree, type Rename, type TreePlan } from './tree.ts'
+import { afterTurns, inTurn, type Rename } from './renames.ts'
+import { type MailboxHere, type Pair, planTree, type TreePlan } from './tree.ts'
 
 export interface ListedPair extends KnownPair {
   readonly status: PassMark | undefined
@@ -58,7 +59,7 @@ export async function bringTreesIntoStep(
     { pairs: remembered.pairs, mailboxes: listedThere },
   )
   const before = { ...remembered, pairs }
-  const { here, elsewhere, levels } = await listHere(request, before.pairs, there)
+  const { here, elsewhere } = await listHere(request, before.pairs, there)
   const byPath = new Map(there.map((mailbox) => [mailbox.path, mailbox]))
   const byId = new Map(there.flatMap((mailbox) => (mailbox.id === undefined ? [] : [[mailbox.id, mailbox] as const])))
   const changedThere = new Set<string>()
@@ -70,11 +71,16 @@ export async function bringTreesIntoStep(
     there,
     here,
     occupied: elsewhere,
-    levels,
     subscribedHere: new Set(await account.subscriptions()),
     pairs: before.pairs,
     changedThere,
-    policy: { inboxOnly: policy.inboxOnly, prefix: policy.prefix, namespace, isOurs: policy.belonging.isOurs },
+    policy: {
+      inboxOnly: policy.inboxOnly,
+      pullOnly: policy.pullOnly,
+      prefix: policy.prefix,
+      namespace,
+      isOurs: policy.belonging.isOurs,
+    },
     suspicion: before.suspicion,
     now: Math.floor(clock.now() / 1000),
   })
@@ -85,19 +91,19 @@ export async function bringTreesIntoStep(
     })
   const sides = { control: session.control, account, log }
   const createThere = new Set(plan.createThere)
-  const announced = before.pairs.map((pair) => changing(pair, createThere, plan.renameThere, there[0]?.delimiter))
+  const delimiter = there[0]?.delimiter
+  const renameThere = inTurn(plan.renameThere, delimiter)
+  const announced = before.pairs.map((pair) => changing(pair, createThere, renameThere, delimiter))
   const remade = new Set(announced.flatMap(({ idHere, remade }) => (remade === true ? [idHere] : [])))
-  const made = await makeAndRename(sides, plan, there[0]?.delimiter, () =>
-    memory.put(new Map(), { ...before, pairs: announced }),
+  const made = await makeAndRename(sides, plan, delimiter, () => memory.put(new Map(), { ...before, pairs: announced }))
+  const formerPaths = namesInstead(
+    [...before.pairs, ...there].map(({ path }) => path),
+    { planned: inTurn(whole.renameThere, delimiter), done: made.renamedThere },
+    delimiter,
   )
-  const formerPaths = namesBefore(
-    before.pairs.map(({ path }) => path),
-    policy.pullOnly === true ? whole.renameThere : made.notRenamedThere,
-    there[0]?.delimiter,
-  )
-  const formerNames = namesBefore(
+  const formerNames = namesInstead(
     here.map(({ name }) => name),
-    made.notRenamedHere,
+    { planned: inTurn(plan.renameHere, '/'), done: made.renamedHere },
     '/',
   )
   const listed = new Map(listedThere.map((mailbox) => [mailbox.path, mailbox]))
@@ -127,10 +133,14 @@ export async function bringTreesIntoStep(
   }
   const agreed = paired.map(({ isListed, remade, ...pair }) => pair)
   const staying = new Set(agreed.map(({ idHere }) => idHere))
-  const gone = before.pairs.filter(({ idHere }) => !staying.has(idHere))
-  const removals = new Set([...plan.removeHere, ...whole.removeThere])
+  const removals = {
+    removeHere: plan.removeHere.map((name) => formerNames.get(name) ?? name),
+    removeThere: plan.removeThere.map((path) => formerPaths.get(path) ?? path),
+  }
   // What is still to be removed stays known until it is.
-  const leaving = gone.filter(({ path, name }) => removals.has(path) || removals.has(name))
+  const leaving = whole.leaving
+    .filter(({ idHere }) => !staying.has(idHere))
+    .map((pair) => ({ ...pair, path: formerPaths.get(pair.path) ?? pair.path }))
   const suspicion = plan.suspicion === undefined ? {} : { suspicion: plan.suspicion }
   const usesHere = paired.flatMap(({ path, name }) => {
     const use = listed.get(path)?.use
@@ -155,12 +165,13 @@ export async function bringTreesIntoStep(
       }
       const marks = new Map<string, MailboxMark | undefined>()
       for (const { path, idHere } of leaving) marks.set(path, await memory.mark(idHere))
-      await remove(sides, plan, {
+      await remove(sides, removals, {
         there: async (path) => isSeen(marks.get(path), await statusThere(session.control, path)),
         here: async (name) => !(await hasOwn(request.account, request.url, name)),
       })
+      const idsHere = new Set(here.map(({ id }) => id))
       // What was removed here, and stays there, would be made again if it were forgotten.
-      const kept = policy.pullOnly === true ? leaving.filter(({ path }) => whole.removeThere.includes(path)) : []
+      const kept = policy.pullOnly === true ? leaving.filter(({ idHere }) => !idsHere.has(idHere)) : []
       const forgotten = leaving.filter((pair) => !kept.includes(pair))
       await memory.put(new Map(forgotten.map(({ idHere }) => [idHere, undefined])), {
         pairs: [...agreed, ...kept],
@@ -199,30 +210,27 @@ function withRenamesKnown(memory: TreeMemory, there: Listing['mailboxes']): Tree
 function changing(
   pair: KnownPair,
   createThere: ReadonlySet<string>,
-  renameThere: TreePlan['renameThere'],
+  renameThere: readonly Rename[],
   delimiter: string | undefined,
 ): KnownPair {
   if (createThere.has(pair.path)) return { ...pair, remade: true }
-  for (const rename of renameThere) {
-    const path = afterRename(pair.path, rename, delimiter)
-    if (path !== undefined) return { ...pair, path, formerPath: pair.path }
-  }
-  return pair
+  const path = afterTurns(pair.path, renameThere, delimiter)
+  return path === pair.path ? pair : { ...pair, path, formerPath: pair.path }
 }
 
-/** By the names that renames would have given, which were refused. */
-function namesBefore(
+/** What is called otherwise than was planned, by the planned name: a rename was refused. Each by the name that it finds. */
+function namesInstead(
   names: readonly string[],
-  refused: readonly Rename[],
+  { planned, done }: { readonly planned: readonly Rename[]; readonly done: readonly Rename[] },
   delimiter: string | undefined,
 ): ReadonlyMap<string, string> {
-  const before = new Map<string, string>()
-  for (const rename of refused)
-    for (const name of names) {
-      const after = afterRename(name, rename, delimiter)
-      if (after !== undefined) before.set(after, name)
-    }
-  return before
+  if (planned.length === done.length) return new Map()
+  const instead = new Map<string, string>()
+  for (const name of names) {
+    const [wanted, actual] = [afterTurns(name, planned, delimiter), afterTurns(name, done, delimiter)]
+    if (wanted !== actual) instead.set(wanted, actual)
+  }
+  return instead
 }
 
 interface Named {
@@ -253,7 +261,6 @@ async function listHere(
 ): Promise<{
   readonly here: readonly MailboxHere[]
   readonly elsewhere: ReadonlySet<string>
-  readonly levels: ReadonlySet<string>
 }> {
   const { account, policy } = request
   const paths = new Set(there.map(({ path }) => path))
@@ -261,9 +268,7 @@ async function listHere(
   const paired = new Set(pairs.map(({ idHere }) => idHere))
   const here: MailboxHere[] = []
   const elsewhere = new Set<string>()
-  const levels = new Set<string>()
   for (const { name, selectable } of await account.list()) {
-    if (!selectable) levels.add(name)
     const id = selectable ? await idOf(account, name) : undefined
     if (id === undefined) continue
     const { isOurs, elsewhere: theirs } = policy.belonging
@@ -272,7 +277,7 @@ async function listHere(
       here.push({ name, id, hasOwn: missing.has(id) && (await hasOwn(request.account, request.url, name)) })
     else elsewhere.add(name)
   }
-  return { here, elsewhere, levels }
+  return { here, elsewhere }
 }
 
 /** Undefined when there is no such mailbox (any more). Notes its HIGHESTMODSEQ. */

@@ -11,6 +11,7 @@
 import type { MailboxId } from '#src/base/ids.ts'
 import { type NamePolicy, pairNames, pathThere, withMark } from './names.ts'
 import type { Suspicion } from './plan.ts'
+import { possibleRenames, type Rename } from './renames.ts'
 
 export interface MailboxThere {
   readonly path: string
@@ -46,29 +47,29 @@ export interface TreeInput {
   readonly here: readonly MailboxHere[]
   /** Names here of mailboxes that are other backends'. */
   readonly occupied: ReadonlySet<string>
-  /** Names here that are no mailboxes and have some below them: nothing can be renamed to such a name. */
-  readonly levels: ReadonlySet<string>
   readonly subscribedHere: ReadonlySet<string>
   readonly pairs: readonly Pair[]
   /** Paths there that changed since the last pass: something may be in them that was never seen here. */
   readonly changedThere: ReadonlySet<string>
-  readonly policy: NamePolicy & { readonly inboxOnly: boolean }
+  readonly policy: NamePolicy & {
+    readonly inboxOnly: boolean
+    /** Nothing of the plan is done there. */
+    readonly pullOnly?: boolean | undefined
+  }
   readonly suspicion: Suspicion | undefined
   /** Seconds since 1970. */
   readonly now: number
 }
 
-export interface Rename {
-  readonly from: string
-  readonly to: string
-}
-
 export interface TreePlan {
-  /** In this order: parents first, and what moves along with them is left out. */
+  /** In this order; what moves along with what is above it is left out. */
   readonly renameHere: readonly Rename[]
   readonly renameThere: readonly Rename[]
+  /** By the names that they have after the renames; last of all, when what is in the others was looked at. */
   readonly removeHere: readonly string[]
   readonly removeThere: readonly string[]
+  /** Those that are to be removed on either side, by their paths after the renames. */
+  readonly leaving: readonly Pair[]
   readonly createHere: readonly string[]
   readonly createThere: readonly string[]
   /** What stands for what when all that is done; of mailboxes that are made, the ids are missing. */
@@ -105,12 +106,16 @@ export function planTree(input: TreeInput): TreePlan {
   const missing = pairs.filter((pair) => find(pair) === undefined)
   const { believed, suspicion } = judge(missing.length, pairs.length, hasInbox, input)
 
-  const renameHere: Rename[] = []
-  const renameThere: Rename[] = []
-  const removeHere: string[] = []
-  const removeThere: string[] = []
-  const createThere: string[] = []
+  const wishesThere: Rename[] = []
+  const removedHere: Pair[] = []
+  const removedThere: { readonly pair: Pair; readonly name: string }[] = []
+  const remade: string[] = []
+  /** By their paths now; what was renamed on both sides keeps the backend's name. */
+  const renamedThere = new Set<string>()
+  /** What are one on both sides, by path and name before anything is renamed. */
   const agreed = new Map<string, string>()
+  /** Of them those that are not listed. */
+  const unlisted = new Map<string, string>()
   /** They probably stay although they are to be renamed. */
   const stuck = new Set<string>()
   const handledHere = new Set<MailboxId>()
@@ -120,73 +125,82 @@ export function planTree(input: TreeInput): TreePlan {
     const local = byIdHere.get(pair.idHere)
     if (local !== undefined) handledHere.add(local.id)
     if (remote !== undefined && local !== undefined) {
-      const renamedThere = remote.path !== pair.path
-      const target = renamedThere
-        ? undefined
-        : local.name !== pair.name
-          ? pathThere(local.name, delimiter, policy)
-          : undefined
-      // Nothing can be renamed to a place below itself: then the names differ.
-      const isBelow = delimiter !== undefined && target?.startsWith(remote.path + delimiter)
-      if (target !== undefined && !byPath.has(target) && isBelow !== true) {
-        renameThere.push({ from: remote.path, to: target })
-        agreed.set(target, local.name)
-        byPath.delete(remote.path)
-        if (pair.isStuck === true) stuck.add(remote.path)
-      } else if (!renamedThere) agreed.set(remote.path, local.name)
-    } else if (remote !== undefined && pair.name !== 'INBOX' && !changedThere.has(remote.path)) {
-      removeThere.push(remote.path)
-      byPath.delete(remote.path)
-    } else if (remote === undefined && local !== undefined) {
-      if (!believed) agreed.set(pair.path, local.name)
-      else if (local.hasOwn) {
-        createThere.push(pair.path)
-        agreed.set(pair.path, local.name)
-      } else removeHere.push(local.name)
+      agreed.set(remote.path, local.name)
+      if (remote.path !== pair.path) renamedThere.add(remote.path)
+      const isRenamedHere = remote.path === pair.path && local.name !== pair.name
+      const target = isRenamedHere ? pathThere(local.name, delimiter, policy) : undefined
+      if (target === undefined) continue
+      wishesThere.push({ from: remote.path, to: target })
+      if (pair.isStuck === true) stuck.add(remote.path)
+    } else if (remote !== undefined) {
+      if (pair.name !== 'INBOX' && !changedThere.has(remote.path)) removedHere.push({ ...pair, path: remote.path })
+    } else if (local !== undefined) {
+      if (believed && !local.hasOwn) removedThere.push({ pair, name: local.name })
+      else unlisted.set(pair.path, local.name)
+      if (believed && local.hasOwn) remade.push(pair.path)
     }
   }
-  // New names there, and new places of those that were renamed there.
-  const names = new Map(pairNames([...byPath.values()], agreed, policy, input.occupied))
-  const occupied = new Set([...input.occupied, ...input.levels, ...input.here.map(({ name }) => name)])
-  for (const pair of pairs) {
-    const remote = find(pair)
-    const local = byIdHere.get(pair.idHere)
-    const name = remote === undefined ? undefined : names.get(remote.path)
-    if (remote === undefined || local === undefined || name === undefined || name === local.name) continue
-    // Where something else has the name here, the two stay one under different names.
-    const isBelow = name.startsWith(`${local.name}/`)
-    if (occupied.has(name) || isBelow || local.name === 'INBOX') names.set(remote.path, local.name)
-    else {
-      renameHere.push({ from: local.name, to: name })
-      occupied.add(name)
-    }
+
+  const inThere = possibleRenames(wishesThere, [...byPath.keys(), ...unlisted.keys()], delimiter)
+  const pathAfter = (path: string) => inThere.after.get(path) ?? path
+  // What stands for another one here by now is not removed with the one that it stood for before.
+  const leavingThere = removedHere.filter(({ path }) => !agreed.has(path))
+  const removeThere = leavingThere.map(({ path }) => pathAfter(path))
+  const goneThere = new Set(removeThere)
+  const staying = there
+    .map((mailbox) => ({ ...mailbox, path: pathAfter(mailbox.path) }))
+    .filter(({ path }) => !goneThere.has(path))
+  const paths = new Set(staying.map(({ path }) => path))
+
+  // Where one that was renamed there would like to be here.
+  const inPlace = [...agreed].filter(([path]) => !renamedThere.has(path))
+  const kept = new Map(inPlace.map(([path, name]) => [pathAfter(path), name]))
+  const wanted = pairNames(staying, kept, policy, input.occupied)
+  const wishesHere = [...agreed].flatMap(([path, from]) => {
+    const to = wanted.get(pathAfter(path))
+    return to === undefined || to === from || from === 'INBOX' ? [] : [{ from, to }]
+  })
+  const inHere = possibleRenames(wishesHere, [...input.here.map(({ name }) => name), ...input.occupied], '/')
+  const nameAfter = (name: string) => inHere.after.get(name) ?? name
+
+  // Where something else has the name, the two stay one under different names; what is new makes way.
+  const known = new Map<string, string>()
+  const occupied = new Set([...input.occupied].map(nameAfter))
+  for (const [path, name] of agreed) known.set(pathAfter(path), nameAfter(name))
+  for (const [path, name] of unlisted) {
+    known.set(path, nameAfter(name))
+    if (!paths.has(path)) occupied.add(nameAfter(name))
   }
-  const renamed = new Set(renameHere.map(({ from }) => from))
-  const removed = new Set(removeHere)
-  const kept = new Set([
-    ...input.here.map(({ name }) => name).filter((name) => !removed.has(name) && !renamed.has(name)),
-    ...renameHere.map(({ to }) => to),
-  ])
-  const createHere = [...names.values()].filter((name) => !kept.has(name))
+  const names = pairNames(staying, known, policy, occupied)
   const taken = new Set(names.values())
+  const namesHere = new Set(input.here.map(({ name }) => nameAfter(name)))
+  // One that was made there in the place of another takes its place here.
+  const leaving = removedThere.filter(({ name }) => !taken.has(nameAfter(name)))
+  const paired = new Map([...known, ...names])
+  const createThere = [...remade]
   if (!policy.inboxOnly)
-    for (const { id, name } of input.here) {
+    for (const { id, name: before } of input.here) {
+      const name = nameAfter(before)
       if (handledHere.has(id) || taken.has(name)) continue
       const wanted = pathThere(name, delimiter, policy)
       if (wanted === undefined) continue
-      const isTaken = byPath.has(wanted) || agreed.has(wanted) || stuck.has(wanted)
-      const path = isTaken ? withMark(wanted, name) : wanted
-      if (byPath.has(path)) continue
+      // It waits until the one in its place there is removed; one that stays is the same from now on.
+      if (goneThere.has(wanted) && policy.pullOnly !== true) continue
+      const path = paired.has(wanted) || stuck.has(wanted) ? withMark(wanted, name) : wanted
+      if (paired.has(path)) continue
       createThere.push(path)
-      agreed.set(path, name)
+      paired.set(path, name)
     }
-  const paired = new Map([...agreed, ...names])
   return {
-    renameHere: outermost(renameHere, '/'),
-    renameThere: outermost(renameThere, delimiter),
-    removeHere,
+    renameHere: inHere.renames,
+    renameThere: inThere.renames,
+    removeHere: leaving.map(({ name }) => nameAfter(name)),
     removeThere,
-    createHere: createHere.sort(),
+    leaving: [
+      ...leavingThere.map((pair) => ({ ...pair, path: pathAfter(pair.path) })),
+      ...leaving.map(({ pair }) => pair),
+    ],
+    createHere: [...taken].filter((name) => !namesHere.has(name)).sort(),
     createThere: createThere.sort(),
     paired: Array.from(paired, ([path, name]) => ({ path, name })),
     ...subscriptions(input, paired, byPath),
@@ -235,20 +249,4 @@ function subscriptions(
     else plan[wanted ? 'subscribeThere' : 'unsubscribeThere'].push(path)
   }
   return plan
-}
-
-/** The name that a rename gives a mailbox: of its own, or of one above it. Undefined: none. RFC 9051 §6.3.6 */
-export function afterRename(name: string, { from, to }: Rename, delimiter: string | undefined): string | undefined {
-  const isMoved = name === from || (delimiter !== undefined && name.startsWith(from + delimiter))
-  return isMoved ? to + name.slice(from.length) : undefined
-}
-
-/** Without those that come about by the rename of a level above: children move along. RFC 9051 §6.3.6 */
-function outermost(renames: readonly Rename[], delimiter: string | undefined): Rename[] {
-  const kept: Rename[] = []
-  for (const rename of renames.toSorted((a, b) => a.from.length - b.from.length)) {
-    const implied = kept.some((above) => rename.to === afterRename(rename.from, above, delimiter))
-    if (!implied) kept.push(rename)
-  }
-  return kept
 }

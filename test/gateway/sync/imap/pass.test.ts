@@ -111,6 +111,26 @@ describe('an IMAP backend', () => {
     expect(await treeHere(both)).toEqual(await treeThere(both))
   })
 
+  it('what is renamed and removed below a mailbox that is renamed too is so on the other side, and nothing comes back', async () => {
+    const both = await fresh()
+    const { other, account } = both
+    for (const path of ['p', 'p/x', 'p/y', 'q', 'q/x', 'q/y']) {
+      await other.mailboxCreate(path)
+      await other.append(path, message(path))
+    }
+    await both.pass()
+    await other.mailboxRename('p', 'r')
+    await other.mailboxRename('r/x', 'r/z')
+    await other.mailboxDelete('r/y')
+    await account.rename('q', 's')
+    await account.rename('s/x', 's/z')
+    await account.remove('s/y')
+    expect(await both.pass()).toMatchObject({ fetched: 0, sent: 0 })
+    await both.pass()
+    expect(Object.keys(await treeThere(both)).sort()).toEqual(['INBOX', 'r', 'r/z', 's', 's/z'])
+    expect(await treeHere(both)).toEqual(await treeThere(both))
+  })
+
   it('a mailbox that was removed here goes there too, after messages moved into it and out of it', async () => {
     const both = await fresh()
     const { other, account } = both
