@@ -18,6 +18,10 @@ export interface OrderColumns {
   readonly unseen: number
 }
 
+/** Of one command's texts: ten times those of 100,000 ordinary messages. Behind it a text is told by its beginning, and references by the last one. */
+const roomOctets = 128 * 1024 * 1024
+const shortOctets = 64
+
 /** Whose messages are ordered, for a client that may go away meanwhile: then ConnectionLost is thrown. */
 export type Ordering = Pick<Session, 'view' | 'connection' | 'output' | 'untagged'>
 
@@ -45,6 +49,7 @@ async function read(
   const isReply = new Uint8Array(positions.length)
   const texts = new Map(wanted.map((text) => [text, [] as string[]]))
   let unseen = 0
+  let octets = 0
   for (const [index, position] of positions.entries()) {
     uids.push(view.uidAt(position))
     sentAt[index] = view.internalDateAt(position)
@@ -57,7 +62,12 @@ async function read(
       const uid = uids[index]!
       const has = keys.has(uid)
       if (!has && !record(index).isHere) unseen += 1
-      for (const [text, column] of texts) column.push(has ? keys.text(uid, text) : '')
+      for (const [text, column] of texts) {
+        const whole = has ? keys.text(uid, text) : ''
+        const kept = octets + whole.length > roomOctets ? shortened(text, whole) : whole
+        octets += kept.length
+        column.push(kept)
+      }
       if (has) {
         const date = keys.sentAt(uid)
         if (!Number.isNaN(date)) sentAt[index] = date
@@ -68,6 +78,12 @@ async function read(
     progress.read = end
   }
   return { texts, sentAt, isReply, unseen }
+}
+
+function shortened(text: KeyText, whole: string): string {
+  const from = text === 'references' ? whole.lastIndexOf('\0') + 1 : 0
+  // A copy: a piece of a string keeps all of it.
+  return Buffer.from(whole.slice(from, text === 'references' ? undefined : shortOctets), 'latin1').toString('latin1')
 }
 
 /** Where one index stands against another. */

@@ -1,9 +1,11 @@
 /** SORT and THREAD of very many messages, and of ones that mean ill. RFC 5256 §3 */
 import { describe, expect, it } from 'vitest'
 import type { Uid } from '#src/base/ids.ts'
-import type { Ordering } from '#src/imapd/order.ts'
+import { type Ordering, readColumns } from '#src/imapd/order.ts'
+import { Slice } from '#src/imapd/slice.ts'
 import { sortPositions } from '#src/imapd/sort.ts'
 import { threadPositions } from '#src/imapd/thread.ts'
+import { linkByReferences } from '#src/imapd/threading/links.ts'
 import type { OrderKeys } from '#src/mime/order-keys.ts'
 import { formatThreads } from '#src/proto/imap/thread.ts'
 import type { ThreadAlgorithm } from '#src/proto/imap/thread-algorithm.ts'
@@ -162,4 +164,46 @@ describe('references that mean ill', () => {
     )
     expect(text.match(/\d+/g)).toHaveLength(size)
   })
+})
+
+it('holds a bounded number of octets of texts, whatever the messages have', async () => {
+  const count = 256
+  const whole = { subject: 's'.repeat(100), references: `${'r\0'.repeat(500_000)}the last of the references` } as const
+  const keys = {
+    has: () => true,
+    text: (_: Uid, text: keyof typeof whole) => whole[text],
+    sentAt: () => 0,
+    isReply: () => false,
+  }
+  const session = {
+    view: {
+      uidAt: (position: number) => position + 1,
+      internalDateAt: () => 0,
+      mailbox: {
+        keys: async function* () {
+          yield { start: 0, end: count, keys }
+        },
+      },
+    },
+    connection: { signal: new AbortController().signal },
+  } as unknown as Ordering
+  const positions = Array.from({ length: count }, (_, index) => index)
+  const { texts } = await readColumns(session, positions, ['subject', 'references'], new Slice())
+  const [subjects, references] = [texts.get('subject')!, texts.get('references')!]
+  expect([subjects[0], references[0]]).toEqual([whole.subject, whole.references])
+  expect(references.at(-1)).toBe('the last of the references')
+  expect([...subjects, ...references].reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(
+    128 * 1024 * 1024,
+  )
+})
+
+it('makes a bounded number of dummies, and links what is there', async () => {
+  const messages = {
+    count: 3,
+    ids: ['a', 'b', 'c'],
+    references: ['x1\0x2\0x3\0x4', 'x5\0a', 'x6\0b\0x7'],
+    subjects: ['', '', ''],
+    isReply: new Uint8Array(3),
+  }
+  expect(await linkByReferences(messages, new Slice(), 3)).toEqual([5, 0, 1, -1, 3, 4])
 })

@@ -3,6 +3,8 @@
 import type { Slice } from '../slice.ts'
 import { none, type ThreadedMessages } from './messages.ts'
 
+/** Further ones are passed over: messages that only they would join stand alone. */
+const maxDummies = 1_000_000
 /** Steps of walks towards roots before others get their turn: a ms. */
 const stepsAtOnce = 200_000
 
@@ -10,7 +12,11 @@ const stepsAtOnce = 200_000
  * The parent of each node, or none: of the messages, and behind them of the dummies that stand for what is referred to and not among the
  * messages. There are no loops.
  */
-export async function linkByReferences({ count, ids, references }: ThreadedMessages, slice: Slice): Promise<number[]> {
+export async function linkByReferences(
+  { count, ids, references }: ThreadedMessages,
+  slice: Slice,
+  mostDummies = maxDummies,
+): Promise<number[]> {
   const parents: number[] = []
   const nodes = new Map<string, number>()
   for (let message = 0; message < count; message += 1) {
@@ -24,12 +30,14 @@ export async function linkByReferences({ count, ids, references }: ThreadedMessa
     let before = none
     for (const id of idsOf(references[message]!)) {
       let node = nodes.get(id)
-      if (node === undefined) {
+      if (node === undefined && parents.length < count + mostDummies) {
         node = parents.push(none) - 1
         nodes.set(id, node)
       }
-      if (before !== none && parents[node] === none) links.link(before, node)
-      before = node
+      if (node !== undefined) {
+        if (before !== none && parents[node] === none) links.link(before, node)
+        before = node
+      }
       if (links.steps > stepsAtOnce || slice.isOver()) {
         links.steps = 0
         await slice.next()
