@@ -462,11 +462,17 @@ export class StoredAccount implements Account {
     await this.create(target)
     await using inbox = await this.open('INBOX')
     await using mailbox = await this.open(target)
+    try {
+      await copyMetadata(this, inbox.id, mailbox.id)
+    } catch (error) {
+      // There may be no room for them twice: nothing has moved by now.
+      await this.remove(target)
+      throw error
+    }
     await inbox.moveTo(
       Array.from(inbox.messages, (message) => message.uid),
       mailbox,
     )
-    await copyMetadata(this, inbox.id, mailbox.id)
   }
 
   private async renameTree(source: string, target: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { UserId } from '#src/base/ids.ts'
+import { putMetadata } from '#src/store/metadata.ts'
 import { MemoryDisk } from './disk.ts'
 import { deliver, deliverAll, freshInbox, freshRoot, storeIn, textOf, uid, uids, user } from './support.ts'
 
@@ -154,6 +155,13 @@ describe('an account', () => {
     expect([...inbox.messages]).toEqual([])
     expect(await textOf(await account.open('old mail'), 2)).toBe('b')
     expect((await account.list()).map(({ name }) => name)).toEqual(['INBOX', 'INBOX/child', 'old mail'])
+    // RFC 5464 §4.1: the annotations would be there twice, and there is no room for that.
+    await deliver(inbox, 'c')
+    const many = Array.from({ length: 10 }, (_, index) => [`/private/n${index}`, 'x'.repeat(16_384)] as const)
+    await putMetadata(account, { place: 'here', id: inbox.id }, new Map(many))
+    await expect(account.rename('INBOX', 'older mail')).rejects.toMatchObject({ kind: 'limit' })
+    expect(inbox.messages.length).toBe(1)
+    expect(await account.findId('older mail')).toBe(undefined)
   })
 
   it('counts for STATUS', async () => {
