@@ -10,6 +10,7 @@ import { fold } from '../mime/fold.ts'
 import { splitFields } from '../mime/header.ts'
 import { findParameter } from '../mime/parameter.ts'
 import { decodeTransfer } from '../mime/transfer.ts'
+import { decodeTransferStream } from '../mime/transfer-stream.ts'
 import type { Part } from '../mime/types.ts'
 import { foldedValue } from './header-texts.ts'
 import type { MessageContent } from './types.ts'
@@ -75,26 +76,32 @@ function* partsOf(root: Part): Generator<Part, void, undefined> {
 
 /** A body's octets without its transfer encoding, in blocks that end with a line where lines are of any reasonable length. */
 async function* decodedBlocks(reader: Reader, part: Part): AsyncGenerator<Buffer, void, undefined> {
-  let encoded: Buffer = Buffer.alloc(0)
-  let decoded: Buffer = Buffer.alloc(0)
-  for (let at = part.bodyStart; at < part.end; at += blockOctets) {
-    const end = Math.min(at + blockOctets, part.end)
-    const isLast = end === part.end
-    const [lines, rest] = cutAtLine(joined(encoded, await reader.read(at, end)), isLast)
-    encoded = rest
-    const [whole, incomplete] = cutAtLine(joined(decoded, decodeTransfer(lines, part.encoding)), isLast)
-    decoded = incomplete
-    yield whole
+  // What is no longer than a block is worked on as a whole, in any charset.
+  if (part.end - part.bodyStart <= blockOctets) {
+    if (part.end > part.bodyStart) yield decodeTransfer(await reader.read(part.bodyStart, part.end), part.encoding)
+    return
   }
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const octets of decodeTransferStream(blocksOf(reader, part), part.encoding)) {
+    const [lines, incomplete] = cutAtLine(joined(rest, octets))
+    rest = incomplete
+    if (lines.length > 0) yield lines
+  }
+  if (rest.length > 0) yield rest
+}
+
+async function* blocksOf(reader: Reader, part: Part): AsyncGenerator<Buffer, void, undefined> {
+  for (let at = part.bodyStart; at < part.end; at += blockOctets)
+    yield await reader.read(at, Math.min(at + blockOctets, part.end))
 }
 
 const joined = (before: Buffer, octets: Buffer): Buffer =>
   before.length === 0 ? octets : Buffer.concat([before, octets])
 
 /** What is complete up to a line end, and what has to wait for more; nothing waits that is as long as a block. */
-function cutAtLine(octets: Buffer, isLast: boolean): [whole: Buffer, rest: Buffer] {
+function cutAtLine(octets: Buffer): [whole: Buffer, rest: Buffer] {
   const end = octets.lastIndexOf(10) + 1
-  if (isLast || octets.length - end >= blockOctets) return [octets, octets.subarray(octets.length)]
+  if (octets.length - end >= blockOctets) return [octets, octets.subarray(octets.length)]
   return [octets.subarray(0, end), octets.subarray(end)]
 }
 

@@ -17,7 +17,8 @@ it('finds texts of long messages, across what is read at once, and again', async
   const base64 = Buffer.from(`${lines(300_000, 'anything at all')}Schluß der Ansage`, 'latin1').toString('base64')
   const long = [
     `Subject: one\r\nX-Odd: Value\r\n\r\n${filler}a needle that stands where blocks meet\r\n${filler}the end\r\n`,
-    `Subject: two\r\nX-Odd: other\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\n${base64.replace(/.{76}/g, '$&\r\n')}\r\n`,
+    // Groups of four go on in the next line.
+    `Subject: two\r\nX-Odd: other\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\n${base64.replace(/.{74}/g, '$&\r\n')}\r\n`,
     'Subject: needle that stands\r\nX-Odd: value\r\n\r\nshort\r\n',
     // One line that is longer than a block.
     `Subject: four\r\n\r\n${'y'.repeat(262_144 - 5)}across a block${'y'.repeat(300_000)}\r\n`,
