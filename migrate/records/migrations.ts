@@ -153,15 +153,6 @@ export class Migrations implements Extension {
     return records.filter(({ certificateDue }) => certificateDue === true)
   }
 
-  /** Its wave is over without it: what is kept is destroyed, and the user's next login, or another wave, begins anew. */
-  async giveUp(userId: UserId, reason: string): Promise<void> {
-    await this.records.change(userId, (was) => {
-      if (was === undefined) return was
-      const { wave: _, ...failed } = this.#journal.to(was, 'failed', reason)
-      return this.#journal.withoutSecret(failed, reason)
-    })
-  }
-
   /** A user is to be moved later, as part of a wave. Throws StoreError. */
   async enrol({ userId, given, wave, password, properties }: Enrolment): Promise<void> {
     const sealed = password === undefined ? undefined : this.#passwords.keep(userId, password)
@@ -189,12 +180,14 @@ export class Migrations implements Extension {
     return { ...was, begun: now, state: 'waiting', since: now, counts: nothingCounted } as const
   }
 
-  /** Its wave goes on without it. Who is here has nothing to wait for any more; who is not begins at his next login, or when an operator says so. */
-  async leaveWave(userId: UserId, wave: string): Promise<void> {
+  /**
+   * Its wave is over, or goes on, without it; `why` is for the record and the log. Who is here has nothing to wait for any more; who is not begins at
+   * his next login, in another wave, or when an operator says so: not by itself, whatever right the gateway has at the old server.
+   */
+  async leaveWave(userId: UserId, wave: string, why: string): Promise<void> {
     await this.records.change(userId, (was) => {
       if (was?.wave !== wave) return was
       const { wave: _, ...left } = was
-      const why = `an operator took the user out of the wave ${wave}`
       if (left.state === 'migrated') return this.#journal.closed(left, why)
       if (isOver(left)) return left
       const rests = left.state === 'pulled' ? left : this.#journal.to(left, 'waiting', `${why}; ${needsPassword}`)

@@ -164,7 +164,7 @@ export class MemberWork {
     const { migrations } = this.#parts
     if (!live.hasRecord(userId)) return
     if (live.isHere(userId)) await migrations.close(userId)
-    else await migrations.giveUp(userId, `the wave ${live.wave.name} is closed`)
+    else await migrations.leaveWave(userId, live.wave.name, `the wave ${live.wave.name} is closed`)
     await live.refreshRecord(userId)
   }
 }

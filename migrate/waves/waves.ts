@@ -286,10 +286,11 @@ export class Waves {
       // From the list first: nobody begins with it any more. What is left when this ends here is done by the same command.
       if (isMember) await live.change({ members: live.wave.members.filter((member) => member.userId !== userId) })
       if (isMember || record?.wave === live.wave.name) {
-        work.stop(userId, `an operator took the user out of the wave ${name}`)
+        const why = `an operator took the user out of the wave ${name}`
+        work.stop(userId, why)
         await running.get(userId)?.done
         runner.retry(userId)
-        await migrations.leaveWave(userId, live.wave.name)
+        await migrations.leaveWave(userId, live.wave.name, why)
         await live.forget(userId)
         return { outcome: 'done', text: 'is taken out' }
       }

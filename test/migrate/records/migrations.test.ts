@@ -6,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { Migrations } from '#migrate/records/migrations.ts'
 import type { MigrationRecord } from '#migrate/records/record.ts'
 import { type Accounts, openAccounts } from '#src/auth/accounts.ts'
+import type { UserId } from '#src/base/ids.ts'
 import { makeUserDatabase, type UserDatabase } from '#src/config/backends.ts'
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import { anna, gatewayScene, type Scene } from '#test/gateway/ms_syncd/support.ts'
@@ -234,7 +235,8 @@ it('a backend that is away after a restart is asked again and again, and the rec
   await life.reaches('closed')
 })
 
-it('a user whose record names a master user is pulled without a password, and gets his account at his first login', async () => {
+/** The record of the user names a master user, who can pull without his password. */
+const stageOfMaster = async () => {
   const at = await stage()
   const users = makeUserDatabase(undefined, [
     {
@@ -259,6 +261,11 @@ it('a user whose record names a master user is pulled without a password, and ge
     at.backend.options.password = names.get(session) === 'anna' ? 'pw' : 'over-all'
     return usual()
   })
+  return { at, users }
+}
+
+it('a user whose record names a master user is pulled without a password, and gets his account at his first login', async () => {
+  const { at, users } = await stageOfMaster()
   await using life = await syncd(at, { users })
   const order = {
     userId: anna,
@@ -278,6 +285,29 @@ it('a user whose record names a master user is pulled without a password, and ge
   const account = await at.accounts.find(anna)
   expect(account?.properties).toContainEqual(['cn', 'Anna'])
   expect(await at.accounts.matches(anna, account, Buffer.from('pw'))).toBe(true)
+})
+
+it('who was not moved by his wave is not moved by itself afterwards, though a master user could', async () => {
+  const { at, users } = await stageOfMaster()
+  await using life = await syncd(at, { users })
+  const { migrations, scene } = life
+  const broken = 'someone@example.org' as UserId
+  for (const userId of [anna, broken])
+    await migrations.enrol({ userId, given: userId, wave: 'first', properties: [], password: undefined })
+  await migrations.leaveWave(broken, 'first', 'an operator took the user out')
+  await migrations.records.change(anna, (was) => was && { ...was, state: 'failed' })
+  await migrations.leaveWave(anna, 'first', 'the wave first is closed')
+  expect(await life.record()).toMatchObject({ state: 'waiting', reason: expect.stringContaining('first is closed') })
+  // Nobody can log in for this one: a look is over for it when it says so, and the one before it for all.
+  for (let looks = 0; looks < 2; looks += 1) {
+    await migrations.records.change(broken, (was) => was && { ...was, state: 'pulling' })
+    await scene.until(async () => {
+      scene.clock.turn(301)
+      return (await migrations.records.find(broken))?.state === 'failed'
+    })
+  }
+  expect((await life.record())?.state).toBe('waiting')
+  expect(at.backend.sessions).toBe(0)
 })
 
 it('questions are answered without secrets, and what is no question is left to others', async () => {
