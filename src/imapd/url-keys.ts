@@ -13,6 +13,8 @@ export const mechanism = 'INTERNAL'
 
 const prefix = 'urlauth/'
 const keyOctets = 32
+/** Of an account, which has them in memory; those of mailboxes that are gone stay until RESETKEY. */
+const maxKeys = 10_000
 /** Tells tokens by their algorithm: HMAC-SHA-256 of the rump URL. RFC 4467 §2.4.1 */
 const algorithm = '01'
 
@@ -31,10 +33,11 @@ export class UrlKeys {
     return id
   }
 
-  /** Makes a key where there is none. Throws StoreError. */
+  /** Makes a key where there is none. Throws StoreError; limit where there are too many. */
   async token(mailbox: MailboxId, rump: string): Promise<string> {
     const key = await this.#find(mailbox)
     if (key !== undefined) return tokenOf(key, rump)
+    await this.#checkRoom()
     // Another session may make one at the same moment: one of both is kept.
     await this.#account.update(prefix + mailbox, (value) => value ?? newKey())
     return tokenOf((await this.#find(mailbox)) ?? Buffer.alloc(0), rump)
@@ -42,6 +45,7 @@ export class UrlKeys {
 
   /** All URLs with the old one are void. */
   async reset(mailbox: MailboxId): Promise<void> {
+    if ((await this.#find(mailbox)) === undefined) await this.#checkRoom()
     await this.#account.put({ [prefix + mailbox]: newKey() })
   }
 
@@ -53,6 +57,11 @@ export class UrlKeys {
   /** Whether the token is that of the URL. */
   async isValid(mailbox: MailboxId, rump: string, token: string): Promise<boolean> {
     return isToken(await this.#find(mailbox), rump, token)
+  }
+
+  async #checkRoom(): Promise<void> {
+    if ((await this.#account.entries(prefix)).size >= maxKeys)
+      throw new StoreError('limit', `At most ${maxKeys} mailboxes have a key; RESETKEY without a mailbox removes all`)
   }
 
   async #find(mailbox: MailboxId): Promise<Buffer | undefined> {

@@ -2,7 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type RunningImapd, startImapd } from './support.ts'
+import { systemClock } from '#src/base/clock.ts'
+import type { UserId } from '#src/base/ids.ts'
+import { openStore } from '#src/store/store.ts'
+import { logTo, type RunningImapd, startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
 const [owner, submitter, other] = ['joe@example.org', 'submitserver@example.org', 'mary@example.org'] as const
@@ -203,6 +206,18 @@ describe('URLAUTH', () => {
     await joe(`DELETEACL Shared ${other}`)
     expect(await fetched(submit, authorised)).toBe('NIL')
     expect((await mary(`GENURLAUTH "${rump}" INTERNAL`)).at(-1)).toMatch(/^x BAD The mailbox/)
+  })
+
+  it('keys of mailboxes that are gone do not fill the account', async () => {
+    await submit('CREATE One')
+    await using store = openStore({ root: join(imapd.root, 'user'), clock: systemClock, log: logTo([]) })
+    const account = store.account(submitter as UserId)
+    await account.put(Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`urlauth/${index}`, 'a2V5'])))
+    const rump = url('One/;uid=1;urlauth=anonymous', 'submitserver%40example.org')
+    for (const command of [`GENURLAUTH "${rump}" INTERNAL`, 'RESETKEY One INTERNAL'])
+      expect((await submit(command)).at(-1)).toMatch(/^x NO \[LIMIT\]/)
+    expect((await submit('RESETKEY')).at(-1)).toMatch(/^x OK/)
+    await authorise(submit, rump)
   })
 
   it('another mailbox of the same name is another one', async () => {
