@@ -63,11 +63,13 @@ it('renames a tree of any size with the same few calls', async () => {
     const { root } = await withTree(size)
     const { fs, counts } = counting()
     await using store = storeIn(root, { fs })
-    await store.account(user).rename('tree', 'wood/pile')
-    calls.push(counts.all)
-    expect((await store.account(user).list()).filter(({ name }) => name.startsWith('wood/pile/')).length).toBe(
-      size + 10,
-    )
+    const account = store.account(user)
+    // Its own log is read once in a process: a rename looks there for what users said of mailboxes.
+    await account.get('anything')
+    const before = counts.all
+    await account.rename('tree', 'wood/pile')
+    calls.push(counts.all - before)
+    expect((await account.list()).filter(({ name }) => name.startsWith('wood/pile/')).length).toBe(size + 10)
   }
   expect(calls[1]).toBe(calls[0])
   expect(calls[0]).toBeLessThan(20)
