@@ -11,6 +11,7 @@ import { breath } from './breath.ts'
 import type { StoreContext } from './context.ts'
 import { unlessAbsent } from './fs.ts'
 import { KeyBlock, keyBlockUids, keyEntry, maxKeyBlockOctets, readKeyEntries } from './key-block.ts'
+import { sweepBlocks } from './sweep-blocks.ts'
 import { makeIfAbsent, parentOf } from './tree.ts'
 import type { KeyedMessages, KeyRun, MessageList, MessageRecord } from './types.ts'
 import { uniqueName } from './unique.ts'
@@ -63,19 +64,15 @@ export class KeyCache {
   }
 
   /** One whose messages are gone, or that has another shape, goes. */
-  async sweep(): Promise<void> {
-    const { fs, log } = this.context
-    const folder = `${this.mailbox.directory}/cache`
-    try {
-      for (const { name } of (await unlessAbsent(fs.list(folder))) ?? []) {
-        if (!name.startsWith(keyFilePrefix)) continue
-        const first = Number(keyBlockPattern.exec(name)?.[1] ?? Number.NaN) as Uid
-        if (Number.isNaN(first) || [...this.recordsOf(first)].length === 0)
-          await unlessAbsent(fs.remove(`${folder}/${name}`))
-      }
-    } catch (error) {
-      log.log('info', 'the cache of order keys was not swept', { folder, error: String(error) })
-    }
+  sweep(): Promise<void> {
+    const { messages, directory } = this.mailbox
+    const files = { prefix: keyFilePrefix, pattern: keyBlockPattern }
+    return sweepBlocks(
+      this.context,
+      `${directory}/cache`,
+      files,
+      (first) => messages.positionOf((first + keyBlockUids) as Uid) > messages.positionOf(first as Uid),
+    )
   }
 
   private async make(block: KeyBlock, records: readonly MessageRecord[]): Promise<void> {

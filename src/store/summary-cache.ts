@@ -11,6 +11,7 @@ import type { StoreContext } from './context.ts'
 import { codeOf, unlessAbsent } from './fs.ts'
 import { type HeaderTexts, headerTexts } from './header-texts.ts'
 import { blockUids, maxBlockOctets, SummaryBlock, summaryLine } from './summary-block.ts'
+import { sweepBlocks } from './sweep-blocks.ts'
 import { makeIfAbsent } from './tree.ts'
 import type { MessageList, MessageRecord } from './types.ts'
 import { uniqueName } from './unique.ts'
@@ -123,27 +124,18 @@ export class SummaryCache {
   }
 
   /** Removes blocks that have no message any more, or another shape, and what is dead of the others. */
-  async sweep(): Promise<void> {
-    const { fs, log } = this.context
-    const folder = `${this.directory()}/cache`
-    try {
-      for (const { name } of (await unlessAbsent(fs.list(folder))) ?? []) {
-        if (!name.startsWith(filePrefix)) continue
-        const path = `${folder}/${name}`
-        const first = Number(blockPattern.exec(name)?.[1] ?? Number.NaN)
-        const count = Number.isNaN(first) ? 0 : this.countOf(first)
-        if (count === 0) {
-          await unlessAbsent(fs.remove(path))
-          this.context.summaryBlocks.delete(path)
-        } else if (count < blockUids / 2) {
-          // Only messages that left can make much of it dead: lines are added to blocks that are looked at by whoever opens them.
-          const status = await unlessAbsent(fs.status(path))
-          if (status !== undefined && status.sizeOctets > count * ordinaryLineOctets) await this.load(first, path)
-        }
+  sweep(): Promise<void> {
+    const files = { prefix: filePrefix, pattern: blockPattern }
+    return sweepBlocks(this.context, `${this.directory()}/cache`, files, async (first, path) => {
+      const count = this.countOf(first)
+      if (count === 0) this.context.summaryBlocks.delete(path)
+      else if (count < blockUids / 2) {
+        // Only messages that left can make much of it dead: lines are added to blocks that are looked at by whoever opens them.
+        const status = await unlessAbsent(this.context.fs.status(path))
+        if (status !== undefined && status.sizeOctets > count * ordinaryLineOctets) await this.load(first, path)
       }
-    } catch (error) {
-      log.log('info', 'the summary cache was not swept', { folder, error: String(error) })
-    }
+      return count > 0
+    })
   }
 
   /** What is at hand without a wait. */

@@ -10,6 +10,7 @@ import type { StoreContext } from './context.ts'
 import { unlessAbsent } from './fs.ts'
 import { searchedText } from './searched-text.ts'
 import { blockUids } from './summary-block.ts'
+import { sweepBlocks } from './sweep-blocks.ts'
 import {
   type MessageText,
   maxTextBlockOctets,
@@ -74,19 +75,15 @@ export class TextCache {
   }
 
   /** Blocks that have no message any more, or another shape, go. */
-  async sweep(): Promise<void> {
-    const { fs, log } = this.context
-    const folder = `${this.mailbox.directory}/cache`
-    try {
-      for (const { name } of (await unlessAbsent(fs.list(folder))) ?? []) {
-        if (!name.startsWith(textFilePrefix)) continue
-        const first = Number(textBlockPattern.exec(name)?.[1] ?? Number.NaN)
-        if (Number.isNaN(first) || this.recordsOf(first).next().done === true)
-          await unlessAbsent(fs.remove(`${folder}/${name}`))
-      }
-    } catch (error) {
-      log.log('info', 'the text cache was not swept', { folder, error: String(error) })
-    }
+  sweep(): Promise<void> {
+    const { messages, directory } = this.mailbox
+    const files = { prefix: textFilePrefix, pattern: textBlockPattern }
+    return sweepBlocks(
+      this.context,
+      `${directory}/cache`,
+      files,
+      (first) => messages.positionOf((first + blockUids) as Uid) > messages.positionOf(first as Uid),
+    )
   }
 
   private async make(first: number, records: readonly MessageRecord[]): Promise<ReadonlyMap<string, SearchedText>> {
