@@ -4,7 +4,7 @@
 export type Extension = 'CONDSTORE' | 'QRESYNC' | 'UTF8=ACCEPT' | 'IMAP4rev2' | 'METADATA'
 
 /** Those that can be switched on, and what each switches on along with itself. */
-const offered: Readonly<Partial<Record<Extension, readonly Extension[]>>> = {
+const offered: Readonly<Record<Extension, readonly Extension[]>> = {
   CONDSTORE: [],
   QRESYNC: ['CONDSTORE'],
   IMAP4rev2: [],
@@ -22,7 +22,7 @@ export class Enabled {
   /** Answers those of them that were off. */
   add(extensions: readonly Extension[]): readonly Extension[] {
     const added = extensions.filter((extension) => !this.#on.has(extension))
-    for (const extension of added) for (const each of [extension, ...(offered[extension] ?? [])]) this.#on.add(each)
+    for (const extension of added) for (const each of [extension, ...offered[extension]]) this.#on.add(each)
     return [...new Set(added)]
   }
 }

@@ -310,9 +310,9 @@ class World {
   }
   private drop(side: Side, name: string): void {
     const id = idOf(this[side], name)
-    expect(id, `${name} is there to be removed`).toBeDefined()
+    if (id === undefined) throw new Error(`${name} is to be removed on side ${side}, and is not there`)
     expect(this.pairs.some(({ idThere, idHere }) => id === idThere || id === idHere)).toBe(false)
-    if (id !== undefined) this[side].delete(id)
+    this[side].delete(id)
   }
 }
 
