@@ -276,23 +276,26 @@ export class StoredAccount implements Account {
   }
 
   async put(values: Readonly<Record<string, unknown>>): Promise<void> {
-    const operations = Object.entries(values).map(([key, value]): Operation => {
-      const json: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value))
-      return json === undefined ? ['unset', key] : ['set', key, json as Json]
-    })
+    const operations = operationsOf(values)
+    // What is not known of here may be there.
+    if (operations.some(([word]) => word === 'unset')) await this.current()
     await this.commit((state) => operations.filter(([word, key]) => word === 'set' || state.values.has(key as string)))
   }
 
   async update(key: string, change: (value: unknown) => unknown): Promise<void> {
-    const done = this.updating.then(() =>
-      this.commit((state) => {
-        const before = state.values.get(key)
-        const after: unknown = change(before)
-        const json = after === undefined ? undefined : (JSON.parse(JSON.stringify(after)) as Json)
-        if (isDeepStrictEqual(json, before)) return []
-        return [json === undefined ? ['unset', key] : ['set', key, json]]
-      }),
-    )
+    await this.change((values) => ({ [key]: change(values.get(key)) }))
+  }
+
+  async change(plan: (values: ReadonlyMap<string, unknown>) => Readonly<Record<string, unknown>>): Promise<void> {
+    const done = this.updating.then(async () => {
+      // What `plan` refuses, or finds done already, must not be by what was known a while ago.
+      await this.current()
+      await this.commit(({ values }) =>
+        operationsOf(plan(values)).filter(([word, key, json]) =>
+          word === 'set' ? !isDeepStrictEqual(json, values.get(key as string)) : values.has(key as string),
+        ),
+      )
+    })
     this.updating = done.catch(() => {})
     await done
   }
@@ -499,6 +502,14 @@ export class StoredAccount implements Account {
     await fs.syncDirectory(parentOf(to))
     await fs.syncDirectory(parentOf(from))
   }
+}
+
+/** Undefined removes a value. */
+function operationsOf(values: Readonly<Record<string, unknown>>): readonly Operation[] {
+  return Object.entries(values).map(([key, value]) => {
+    const json: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value))
+    return json === undefined ? ['unset', key] : ['set', key, json as Json]
+  })
 }
 
 function isNotFound(error: unknown): boolean {

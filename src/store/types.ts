@@ -405,6 +405,11 @@ export interface Account {
   put(values: Readonly<Record<string, unknown>>): Promise<void>
   /** Changes one value, whoever else does the same: `change` makes the new one (undefined: none) of what is there, and is asked again when that changed. */
   update(key: string, change: (value: unknown) => unknown): Promise<void>
+  /**
+   * Changes values in one durable change set, whoever else does the same: `plan` makes the new ones (undefined: none) of all that are there, and is asked
+   * again when they changed. Throws what it throws, and nothing is changed.
+   */
+  change(plan: (values: ReadonlyMap<string, unknown>) => Readonly<Record<string, unknown>>): Promise<void>
 }
 
 /**

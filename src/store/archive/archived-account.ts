@@ -133,6 +133,10 @@ export class ArchivedAccount implements Account {
     throw archiveError()
   }
 
+  async change(): Promise<void> {
+    throw archiveError()
+  }
+
   private openArchived(name: string): Promise<ArchivedMailbox> {
     const directory = `${this.path}/${mailboxPath(name)}`
     return reading('Opening a mailbox', async () => {

@@ -87,9 +87,11 @@ export class LiveOrArchived implements Account {
   async put(values: Readonly<Record<string, unknown>>): Promise<void> {
     return (await this.there()).put(values)
   }
-
   async update(key: string, change: (value: unknown) => unknown): Promise<void> {
     return (await this.there()).update(key, change)
+  }
+  async change(...given: Parameters<Account['change']>): Promise<void> {
+    return (await this.there()).change(...given)
   }
 
   /** Throws StoreError unavailable while it can't be told. */
