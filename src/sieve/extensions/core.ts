@@ -1,0 +1,5 @@
+/** What every script may use without asking. RFC 5228 */
+
+import type { Extension } from '../language.ts'
+
+export const core: Extension = { capability: undefined }

@@ -1,0 +1,153 @@
+/** The message that scripts are run on: its header is read once a run, and edited here (RFC 5293). */
+
+import { mimeLimits } from '../base/limits.ts'
+import { decodeEncodedWords } from '../mime/encoded-word.ts'
+import { type Field, fieldValue, splitFields } from '../mime/header.ts'
+import type { Part } from '../mime/types.ts'
+import { addressText, fieldAddresses, type SieveAddress } from './address.ts'
+import type { EditedMessage, Envelope, SieveMessage } from './types.ts'
+
+/** A header field; what it says is worked out when somebody asks, and once. */
+export class HeaderField {
+  /** Lower case. */
+  readonly name: string
+  /** Octets in latin1, with its line end. */
+  readonly raw: string
+  #value: string | undefined
+  #text: string | undefined
+  #addresses: readonly string[] | undefined
+  #parsed: readonly SieveAddress[] | undefined
+
+  constructor({ name, raw }: Field) {
+    this.name = name
+    this.raw = raw
+  }
+
+  /** Unfolded octets in latin1. */
+  get value(): string {
+    this.#value ??= fieldValue(this)
+    return this.#value
+  }
+
+  /** Unfolded, decoded (RFC 2047), without white space around it. RFC 5228 §2.4.2.2, §5.7 */
+  get text(): string {
+    this.#text ??= decodeEncodedWords(this.value).trim()
+    return this.#text
+  }
+
+  /** Those that can be read. */
+  get addresses(): readonly SieveAddress[] {
+    this.#readAddresses()
+    return this.#parsed!
+  }
+
+  /** For `:all`: the addresses, or the text of the field where not all of it can be read. RFC 5228 §2.7.4 */
+  get addressTexts(): readonly string[] {
+    this.#readAddresses()
+    return this.#addresses!
+  }
+
+  #readAddresses(): void {
+    if (this.#parsed !== undefined) return
+    const { addresses, valid } = fieldAddresses(this.value)
+    this.#parsed = addresses
+    const texts = addresses.map(addressText)
+    this.#addresses = valid || this.text === '' ? texts : [...texts, this.text]
+  }
+}
+
+const noFields: readonly HeaderField[] = []
+
+export class RunningMessage {
+  readonly #original: SieveMessage
+  #fields: HeaderField[] | undefined
+  #byName: Map<string, HeaderField[]> | undefined
+  #structure: Promise<Part> | undefined
+  #isEdited = false
+  #edited: EditedMessage | undefined
+  #body: Buffer | undefined
+
+  constructor(original: SieveMessage) {
+    this.#original = original
+  }
+
+  get envelope(): Envelope {
+    return this.#original.envelope
+  }
+
+  get sizeOctets(): number {
+    return this.#original.sizeOctets
+  }
+
+  /** All, in their order. */
+  get fields(): readonly HeaderField[] {
+    this.#fields ??= splitFields(
+      Buffer.from(
+        this.#original.header.buffer,
+        this.#original.header.byteOffset,
+        this.#original.header.byteLength,
+      ).toString('latin1', 0, mimeLimits.headerOctets),
+    ).map((field) => new HeaderField(field))
+    return this.#fields
+  }
+
+  /** In their order; `name` without case. */
+  fieldsNamed(name: string): readonly HeaderField[] {
+    if (this.#byName === undefined) {
+      this.#byName = new Map()
+      for (const field of this.fields) {
+        const others = this.#byName.get(field.name)
+        if (others === undefined) this.#byName.set(field.name, [field])
+        else others.push(field)
+      }
+    }
+    return this.#byName.get(name.toLowerCase()) ?? noFields
+  }
+
+  /** Of the message as it came: edited header fields don't count there. */
+  structure(): Promise<Part> {
+    this.#structure ??= this.#original.structure()
+    return this.#structure
+  }
+
+  /** Octets [start, end) of the message as it came. */
+  read(start: number, end: number): Promise<Buffer> {
+    return this.#original.read(start, end)
+  }
+
+  /** `field`: with its line end, octets in latin1. */
+  addField(field: Field, last: boolean): void {
+    const fields = [...this.fields]
+    if (last) fields.push(new HeaderField(field))
+    else fields.unshift(new HeaderField(field))
+    this.#edit(fields)
+  }
+
+  removeFields(removed: ReadonlySet<HeaderField>): void {
+    if (removed.size > 0) this.#edit(this.fields.filter((field) => !removed.has(field)))
+  }
+
+  /** Instead of the octets behind the header. */
+  replaceBody(body: Buffer): void {
+    this.#body = body
+    this.#isEdited = true
+    this.#edited = undefined
+  }
+
+  /** undefined: it is as it came. */
+  get edited(): EditedMessage | undefined {
+    if (!this.#isEdited) return undefined
+    this.#edited ??= {
+      header: Buffer.from(`${this.fields.map(({ raw }) => raw).join('')}\r\n`, 'latin1'),
+      body: this.#body,
+    }
+    return this.#edited
+  }
+
+  #edit(fields: HeaderField[]): void {
+    this.#fields = fields
+    this.#byName = undefined
+    this.#isEdited = true
+    this.#edited = undefined
+  }
+}
