@@ -4,7 +4,7 @@ import LongFirst from './test/support/long-first.ts'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['./test/support/scratch.ts'],
+    globalSetup: ['./test/support/compiled.ts', './test/support/scratch.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Most wait for other processes and for the disk.
