@@ -2,16 +2,12 @@
 import { defaultDomain } from '#src/auth/user-id.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Config } from '#src/config/config.ts'
+import { submissionOf } from '#src/submission/settings.ts'
 import { ContentChecker } from '../sync/inject/cccp.ts'
 import { convertingInjection } from '../sync/inject/converting.ts'
 import { directInjection } from '../sync/inject/direct.ts'
 import type { Injection } from '../sync/inject/injector.ts'
 import { smtpInjection } from '../sync/inject/smtp.ts'
-import { Submission } from '../sync/inject/submission.ts'
-
-const connectMs = 30_000
-/** RFC 5321 §4.5.3.2.6: a server may take ten minutes behind the end of a message. */
-const idleMs = 600_000
 
 export const injectionOf = (config: Config, clock: Clock): Injection => {
   const next = withoutChecks(config, clock)
@@ -28,12 +24,6 @@ export const injectionOf = (config: Config, clock: Clock): Injection => {
 
 const withoutChecks = (config: Config, clock: Clock): Injection => {
   if (!config.get('smtp_injection')) return directInjection(clock)
-  const submission = new Submission({
-    host: config.get('submit_host'),
-    port: config.get('submit_port'),
-    sender: config.get('smtp_injection_sender') ?? `mssync@${defaultDomain(config, undefined)}`,
-    connectMs,
-    idleMs,
-  })
-  return smtpInjection(submission, clock)
+  const sender = config.get('smtp_injection_sender') ?? `mssync@${defaultDomain(config, undefined)}`
+  return smtpInjection({ submission: submissionOf(config), sender }, clock)
 }

@@ -4,7 +4,9 @@
  * the message is submitted again, and the mark keeps the second one out. docs/decisions/0200-submitted-messages-carry-a-mark.md
  */
 import type { Clock } from '#src/base/clock.ts'
+import { RemoteError } from '#src/base/errors.ts'
 import { markField, markKey } from '#src/delivery/mark.ts'
+import type { Submission } from '#src/submission/submission.ts'
 import type { BodySink } from '../../backend/types.ts'
 import { internalDateOf } from '../header.ts'
 import { type HeldMessage, Holding } from './held.ts'
@@ -13,15 +15,21 @@ import type { Incoming, Injection, Injector, Target } from './injector.ts'
 import { type Injected, Journal } from './journal.ts'
 import { Postponed } from './postponed.ts'
 import { Refused } from './refused.ts'
-import type { Submission } from './submission.ts'
 
-export const smtpInjection = (submission: Submission, clock: Clock): Injection => ({
-  into: (target) => new SmtpInjector(target, submission, clock),
+export interface SmtpInjectionParts {
+  readonly submission: Submission
+  /** MAIL FROM. */
+  readonly sender: string
+}
+
+export const smtpInjection = (parts: SmtpInjectionParts, clock: Clock): Injection => ({
+  into: (target) => new SmtpInjector(target, parts, clock),
 })
 
 class SmtpInjector implements Injector {
   readonly #target: Target
   readonly #submission: Submission
+  readonly #sender: string
   readonly #clock: Clock
   readonly #journal: Journal
   readonly #inFlight = new InFlight()
@@ -31,9 +39,10 @@ class SmtpInjector implements Injector {
   readonly #postponed: Postponed
   readonly #refused: Refused
 
-  constructor(target: Target, submission: Submission, clock: Clock) {
+  constructor(target: Target, { submission, sender }: SmtpInjectionParts, clock: Clock) {
     this.#target = target
     this.#submission = submission
+    this.#sender = sender
     this.#clock = clock
     this.#journal = new Journal(target.account, target.mailbox.id)
     this.#postponed = new Postponed(target.log)
@@ -92,6 +101,7 @@ class SmtpInjector implements Injector {
     const mark = { mailboxId: mailbox.id, origin, uidl, internalDate, flags: [...(flags ?? [])], submittedAt: now }
     const field = markField(mark, await this.#key)
     const verdict = await this.#submission.submit({
+      sender: this.#sender,
       recipient: account.userId,
       sizeOctets: field.length + held.sizeOctets,
       isEightBit: held.isEightBit,
@@ -100,6 +110,12 @@ class SmtpInjector implements Injector {
         yield* held.chunks()
       },
     })
+    // As with all others: it is about the sender, or the user for whom all of them are.
+    if (verdict.kind !== 'accepted' && verdict.about !== 'message')
+      throw new RemoteError(`the submission server takes no mail now (submit_host, submit_port): ${verdict.reply}`, {
+        retryable: true,
+        serverText: verdict.reply,
+      })
     if (verdict.kind === 'postponed') return this.#postponed.add(origin, 'the submission server', verdict.reply)
     this.#postponed.interrupt()
     if (verdict.kind === 'refused')

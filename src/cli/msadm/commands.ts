@@ -13,6 +13,7 @@ import { move } from './commands/move.ts'
 import { oauth } from './commands/oauth.ts'
 import { passwd } from './commands/passwd.ts'
 import { path } from './commands/path.ts'
+import { queue } from './commands/queue.ts'
 import { quota } from './commands/quota.ts'
 import { ren } from './commands/ren.ts'
 import { rollback } from './commands/rollback.ts'
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   oauth,
   passwd,
   path,
+  queue,
   quota,
   ren,
   rollback,

@@ -2,7 +2,7 @@
 import { Invalid, optionsOf, quote, textOf } from '../option.ts'
 import { daemons, everything } from './services.ts'
 
-const { boolean, choice, custom, integer, path, string } = optionsOf('ms_options')
+const { boolean, choice, custom, integer, password, path, string } = optionsOf('ms_options')
 
 /** Hours in which a backend host is left alone. */
 export interface QuietSpan {
@@ -61,6 +61,19 @@ export const ownOptions = {
     services: ['imapd'],
     reload: 'live',
     doc: 'A note to all users: /shared/comment of the server in METADATA (RFC 5464).',
+  }),
+  submit_user: string({
+    section: 'own',
+    valid: 'a user name',
+    services: ['lmtpd', 'ms_syncd'],
+    reload: 'live',
+    doc: 'User name for the submission server (SMTP AUTH). Unless submit_host is this machine, it has to offer STARTTLS with a certificate that verifies: nothing is submitted otherwise.',
+  }),
+  submit_password: password({
+    section: 'own',
+    services: ['lmtpd', 'ms_syncd'],
+    reload: 'live',
+    doc: 'Password for submit_user.',
   }),
   migration_keep: custom<readonly KeptBeside[]>(
     {

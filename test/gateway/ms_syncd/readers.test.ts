@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { Readers } from '#gateway/ms_syncd/readers.ts'
 import { AuthError } from '#src/base/errors.ts'
-import { TurnedClock } from './support.ts'
+import { TurnedClock } from '#test/support/turned-clock.ts'
 
 /** A pull that rests until `rested` says so. */
 function pull(readers: Readers, signal = new AbortController().signal) {

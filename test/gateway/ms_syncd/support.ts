@@ -3,7 +3,6 @@
 import { BackendProfiles } from '#gateway/backend/profile.ts'
 import type { MigrationAccounts } from '#gateway/ms_syncd/account-maker.ts'
 import { Gateway } from '#gateway/ms_syncd/gateway.ts'
-import type { Clock } from '#src/base/clock.ts'
 import { RemoteError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log, LogFields } from '#src/base/log.ts'
@@ -11,37 +10,9 @@ import { type Backend, makeUserDatabase, type UserDatabase } from '#src/config/b
 import { type ConfigOverrides, configOf } from '#src/config/config.ts'
 import { matching } from '#src/events/subscriptions.ts'
 import type { EventBus, MailEvent, Presence } from '#src/events/types.ts'
+import { TurnedClock } from '#test/support/turned-clock.ts'
 import { quick } from '../backend/maildrop.ts'
 import { type TestStore, testStore } from '../sync/support.ts'
-
-/** Wall clock and deadlines move only when a test says so. */
-export class TurnedClock implements Clock {
-  #now = Date.parse('2026-11-22T12:00:00Z')
-  readonly #sleeps = new Set<{ readonly at: number; readonly wake: () => void }>()
-  now = () => this.#now
-  monotonic = () => this.#now
-  sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason)
-      const sleep = {
-        at: this.#now + ms,
-        wake: () => {
-          this.#sleeps.delete(sleep)
-          resolve()
-        },
-      }
-      this.#sleeps.add(sleep)
-      signal?.addEventListener('abort', () => {
-        this.#sleeps.delete(sleep)
-        reject(signal.reason)
-      })
-    })
-
-  turn(seconds: number): void {
-    this.#now += seconds * 1_000
-    for (const sleep of [...this.#sleeps]) if (sleep.at <= this.#now) sleep.wake()
-  }
-}
 
 /** One process's view of an event bus on which everybody else is the test. */
 export class TestBus implements EventBus {

@@ -11,7 +11,8 @@ import { makeUserDatabase } from '#src/config/backends.ts'
 import { configOf } from '#src/config/config.ts'
 import { accountDirectory } from '#src/store/names.ts'
 import { type ScriptedMessage, scriptedPop3 } from '#test/support/pop3-script.ts'
-import { anna, gatewayScene, TurnedClock } from '../../gateway/ms_syncd/support.ts'
+import { TurnedClock } from '#test/support/turned-clock.ts'
+import { anna, gatewayScene } from '../../gateway/ms_syncd/support.ts'
 
 const message = (n: number): ScriptedMessage => ({
   uidl: `id${n}`,

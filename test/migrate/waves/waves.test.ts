@@ -20,7 +20,8 @@ import { makeUserDatabase } from '#src/config/backends.ts'
 import { configOf } from '#src/config/config.ts'
 import type { Json } from '#src/events/types.ts'
 import { scriptedPop3 } from '#test/support/pop3-script.ts'
-import { gatewayScene, TurnedClock } from '../../gateway/ms_syncd/support.ts'
+import { TurnedClock } from '#test/support/turned-clock.ts'
+import { gatewayScene } from '../../gateway/ms_syncd/support.ts'
 
 const dayMs = 86_400_000
 const idOf = (name: string) => `${name}@example.org` as UserId

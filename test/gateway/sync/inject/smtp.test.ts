@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { smtpInjection } from '#gateway/sync/inject/smtp.ts'
-import { Submission } from '#gateway/sync/inject/submission.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { RemoteError } from '#src/base/errors.ts'
 import { deliver } from '#src/delivery/deliver.ts'
 import type { Store } from '#src/store/types.ts'
+import { Submission } from '#src/submission/submission.ts'
 import { startExim } from '#test/support/exim.ts'
 import { scriptedPop3 } from '#test/support/pop3-script.ts'
 import { scriptedSmtp } from '#test/support/smtp-script.ts'
@@ -22,8 +22,10 @@ const octets = (n: number) =>
   )
 const maildrop = (count: number) =>
   scriptedPop3({ messages: Array.from({ length: count }, (_, n) => ({ uidl: `u${n}`, octets: octets(n) })) })
-const submissionTo = (port: number) =>
-  new Submission({ host: '127.0.0.1', port, sender: 'mssync@example.org', connectMs: 2_000, idleMs: 2_000 })
+const submissionTo = (port: number) => ({
+  submission: new Submission({ host: '127.0.0.1', port, connectMs: 2_000, idleMs: 2_000 }),
+  sender: 'mssync@example.org',
+})
 
 const gatewayWith = (store: Store, pop3Port: number, smtpPort: number) => {
   const syncer = new Syncer(store, backendAt(pop3Port))

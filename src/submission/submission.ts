@@ -1,24 +1,27 @@
 /**
  * The submission server: a few connections that all users share, kept as long as there is something to hand over. nodemailer's connection speaks
- * SMTP (PIPELINING, 8BITMIME, SIZE, SMTPUTF8, STARTTLS). RFC 5321, RFC 6409
+ * SMTP (PIPELINING, 8BITMIME, SIZE, SMTPUTF8, STARTTLS, AUTH). RFC 5321, RFC 6409
  */
 import { once } from 'node:events'
+import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import SmtpConnection from 'nodemailer/lib/smtp-connection'
-import { RemoteError } from '#src/base/errors.ts'
+import { RemoteError } from '../base/errors.ts'
 
 export interface SubmissionSettings {
   readonly host: string
   readonly port: number
-  /** MAIL FROM. */
-  readonly sender: string
+  /** Undefined: the server knows us by our address. docs/decisions/0351-a-name-at-the-submission-server.md */
+  readonly login?: { readonly user: string; password(): string } | undefined
   readonly connectMs: number
   /** Without any octet from the server. */
   readonly idleMs: number
 }
 
 export interface Submitted {
-  /** A user id: a mail address. */
+  /** MAIL FROM; empty for the null reverse-path. */
+  readonly sender: string
+  /** A mail address; a user id is one. */
   readonly recipient: string
   readonly sizeOctets: number
   readonly isEightBit: boolean
@@ -28,10 +31,11 @@ export interface Submitted {
 export type Verdict =
   /** The server answers for it now. */
   | { readonly kind: 'accepted' }
-  /** This message, for good. */
-  | { readonly kind: 'refused'; readonly reply: string }
-  /** This message, for now. */
-  | { readonly kind: 'postponed'; readonly reply: string }
+  /** Refused for good, postponed for now. `about`: what is wrong with it. */
+  | { readonly kind: 'refused' | 'postponed'; readonly about: Subject; readonly reply: string }
+
+/** `sender`: it, or us. */
+export type Subject = 'message' | 'sender' | 'recipient'
 
 const mostConnections = 8
 const perConnection = 1_000
@@ -47,16 +51,12 @@ export class Submission {
     this.#settings = settings
   }
 
-  get sender(): string {
-    return this.#settings.sender
-  }
-
-  /** Throws RemoteError when the server can't be reached, or takes no mail at all from us or for this recipient. */
+  /** Throws RemoteError when the server can't be reached, or takes no mail at all from us now. */
   async submit(message: Submitted): Promise<Verdict> {
     for (;;) {
       const connection = await this.#acquire()
       const isReused = connection.used > 0
-      const result = await connection.send(this.#settings.sender, message)
+      const result = await connection.send(message)
       if (connection.isUsable && connection.used < perConnection) this.#release(connection)
       else this.#drop(connection)
       if (!(result instanceof RemoteError)) return result
@@ -133,7 +133,8 @@ class Connection {
   }
 
   /** Throws RemoteError. */
-  static async open({ host, port, connectMs, idleMs }: SubmissionSettings): Promise<Connection> {
+  static async open({ host, port, login, connectMs, idleMs }: SubmissionSettings): Promise<Connection> {
+    const isProven = login !== undefined && !isThisMachine(host)
     const smtp = new SmtpConnection({
       host,
       port,
@@ -142,9 +143,9 @@ class Connection {
       greetingTimeout: connectMs,
       dnsTimeout: connectMs,
       socketTimeout: idleMs,
-      opportunisticTLS: true,
-      // No secret is sent: encryption without proof is better than none. RFC 7435
-      tls: { rejectUnauthorized: false },
+      ...(isProven ? { requireTLS: true } : { opportunisticTLS: true }),
+      // Where no secret is sent, encryption without proof is better than none. RFC 7435
+      tls: { rejectUnauthorized: isProven },
     })
     const server = `${host}:${port}`
     const failed = once(smtp, 'error').then(([error]) => {
@@ -153,7 +154,9 @@ class Connection {
     const ended = once(smtp, 'end').then(() => {
       throw unavailable(server, new Error('it closes the connection'))
     })
-    const connected = new Promise<void>((resolve) => smtp.connect(() => resolve()))
+    const connected = new Promise<void>((resolve) => smtp.connect(() => resolve())).then(() => {
+      if (login !== undefined) return loggedIn(smtp, login, server)
+    })
     await Promise.race([connected, failed, ended]).finally(() => {
       for (const lost of [failed, ended]) lost.catch(() => {})
     })
@@ -161,14 +164,14 @@ class Connection {
   }
 
   /** A RemoteError as its answer: there is no verdict about this message. */
-  async send(sender: string, message: Submitted): Promise<Verdict | RemoteError> {
+  async send(message: Submitted): Promise<Verdict | RemoteError> {
     clearTimeout(this.#rest)
     this.used++
     this.lostBefore = false
     const octets = Readable.from(message.chunks(), { objectMode: false })
     const failure = await new Promise<SmtpFailure | undefined>((resolve) => {
       const envelope = {
-        from: sender,
+        from: message.sender === '' ? (false as const) : envelopeAddress(message.sender),
         to: [envelopeAddress(message.recipient)],
         size: message.sizeOctets,
         use8BitMime: message.isEightBit,
@@ -215,6 +218,24 @@ class Connection {
   }
 }
 
+/** Throws RemoteError. */
+async function loggedIn(
+  smtp: SmtpConnection,
+  { user, password }: NonNullable<SubmissionSettings['login']>,
+  server: string,
+): Promise<void> {
+  const failure = await new Promise<SmtpFailure | undefined>((resolve) =>
+    smtp.login({ user, pass: password() }, (error) => resolve(error ?? undefined)),
+  )
+  if (failure === undefined) return
+  smtp.close()
+  throw unavailable(server, failure)
+}
+
+/** What is sent to it passes no network. */
+const isThisMachine = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+
 type SmtpFailure = Error & {
   code?: string | undefined
   command?: string | undefined
@@ -222,13 +243,17 @@ type SmtpFailure = Error & {
   responseCode?: number | undefined
 }
 
-/** What was said about this message; undefined when it was about the sender, the recipient or the connection. */
+/** What was said about this message; undefined when it was about the connection. */
 function verdictOf({ code, command, responseCode, message, response }: SmtpFailure): Verdict | undefined {
+  // 421: the server goes away, whatever was asked. RFC 5321 §3.8
+  if (responseCode === 421 || (code !== 'EENVELOPE' && code !== 'EMESSAGE')) return undefined
+  // No answer of the server: an address that nodemailer itself takes for none (command API), or a connection that was lost.
+  if (code === 'EENVELOPE' && responseCode === undefined && command !== 'API') return undefined
   const reply = printable(response ?? message)
+  const kind = responseCode !== undefined && responseCode < 500 ? 'postponed' : 'refused'
   // 552: too large for this server. RFC 1870 §6.1
-  if (code === 'EENVELOPE' && command === 'MAIL FROM' && responseCode === 552) return { kind: 'refused', reply }
-  if (code !== 'EMESSAGE') return undefined
-  return { kind: responseCode !== undefined && responseCode < 500 ? 'postponed' : 'refused', reply }
+  if (code === 'EMESSAGE' || (command === 'MAIL FROM' && responseCode === 552)) return { kind, about: 'message', reply }
+  return { kind, about: command === 'RCPT TO' || /^Invalid recipient/.test(message) ? 'recipient' : 'sender', reply }
 }
 
 function unavailable(server: string, { message, response }: SmtpFailure): RemoteError {
@@ -243,9 +268,10 @@ function printable(text: string): string {
 }
 
 /** A local part that is no dot-atom goes in quotes. RFC 5321 §4.1.2 */
-function envelopeAddress(userId: string): string {
-  const at = userId.lastIndexOf('@')
-  const local = userId.slice(0, at)
-  if (/^[\w!#$%&'*+/=?^`{|}~\u0080-\uffff-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\uffff-]+)*$/.test(local)) return userId
-  return `"${local.replace(/["\\]/g, '\\$&')}"${userId.slice(at)}`
+function envelopeAddress(address: string): string {
+  const at = address.lastIndexOf('@')
+  const local = address.slice(0, at)
+  if (/^"(?:[^"\\]|\\.)*"$/.test(local)) return address
+  if (/^[\w!#$%&'*+/=?^`{|}~\u0080-\uffff-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\uffff-]+)*$/.test(local)) return address
+  return `"${local.replace(/["\\]/g, '\\$&')}"${address.slice(at)}`
 }
