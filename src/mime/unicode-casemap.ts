@@ -38,7 +38,7 @@ const digraphs = ['\u01c4\u01c5\u01c6', '\u01c7\u01c8\u01c9', '\u01ca\u01cb\u01c
 const withIotaBelow = /^[\u1f80-\u1f87\u1f90-\u1f97\u1fa0-\u1fa7\u1fb3\u1fc3\u1ff3]$/
 
 /** The simple titlecase mapping of UnicodeData.txt: one character for one. */
-function titleCase(char: string): string {
+export function titleCase(char: string): string {
   if (hasNoOtherTitleCase.test(char)) return char
   const digraph = digraphs.find((forms) => forms.includes(char))
   if (digraph !== undefined) return digraph.charAt(1)

@@ -130,12 +130,10 @@ export interface CompileContext {
 
 /** Compares the values that a test has found with its keys. */
 export interface Matching {
-  /** True as soon as one value matches one key. Takes long lists in pieces. */
+  /** True as soon as one value matches one key. Takes long lists in pieces. With `counts` it compares the number of values. */
   any(values: readonly string[], run: Run): Answer<boolean>
-  /** `:count`: `any` would be asked with the number of values, which is what this is for. RFC 5231 §4.2 */
+  /** `:count`: not the values are compared, but how many there are. RFC 5231 §4.2 */
   readonly counts: boolean
-  /** Of `counts`. */
-  count(found: number, run: Run): Answer<boolean>
 }
 
 export interface MatchType {
@@ -220,6 +218,12 @@ export interface Run {
   setVariable(name: string, value: string): void
   /** The match variables from 0. RFC 5229 §3.2 */
   matched(groups: readonly string[]): void
+  /** '' beyond what was matched. */
+  matchVariable(index: number): string
+  /** From here on the name means the variable that all scripts share, in the script that is run now. RFC 6609 §3.4 */
+  shareVariable(name: string): void
+  sharedVariable(name: string): string
+  setSharedVariable(name: string, value: string): void
   /** Whether the script that is run now has asked for it (`require`, a successful `ihave`). */
   has(capability: string): boolean
   enable(capabilities: readonly string[]): void

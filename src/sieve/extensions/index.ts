@@ -1,6 +1,6 @@
 /** Every extension that there is. Each file has its own; a new one gets a line here. */
 
 import type { Extension } from '../language.ts'
-import { core } from './core.ts'
+import { core, envelope, fileinto } from './core.ts'
 
-export const extensions: readonly Extension[] = [core]
+export const extensions: readonly Extension[] = [core, envelope, fileinto]
