@@ -21,6 +21,11 @@ interface Range {
   readonly end: number
 }
 
+/** What was read before its turn. */
+interface Ahead extends Range {
+  readonly octets: Buffer
+}
+
 /** A section's octets, on their way. */
 export interface Body {
   readonly sizeOctets: number
@@ -35,7 +40,7 @@ const aheadOctets = 64 * 1024
 
 /** What one session may hold of messages that it does not write yet. */
 export class Budget {
-  #leftOctets = 256 * 1024
+  #leftOctets = 512 * 1024
 
   /** Says whether the octets may be held; then they are to be given back. */
   take(octets: number): boolean {
@@ -55,7 +60,7 @@ export class Prepared implements AsyncDisposable {
   readonly sizeOctets: number
   /** Where that is read from which was not read ahead. */
   readonly #content: MessageContent | undefined
-  readonly #ahead: readonly (Range & { readonly octets: Buffer })[]
+  readonly #ahead: Ahead | undefined
   readonly #release: () => void
   /** The header that was picked from last, by where it starts. */
   #header: { readonly start: number; readonly split: SplitHeader } | undefined
@@ -64,7 +69,7 @@ export class Prepared implements AsyncDisposable {
     summary: MessageSummary | undefined,
     sizeOctets: number,
     content: MessageContent | undefined,
-    ahead: readonly (Range & { readonly octets: Buffer })[],
+    ahead: Ahead | undefined,
     release: () => void,
   ) {
     this.summary = summary
@@ -85,22 +90,19 @@ export class Prepared implements AsyncDisposable {
     const parsed = needsSummary || sections.some(({ section }) => !isWhole(section))
     const summary = parsed ? await mailbox.summary(record) : undefined
     if (summary !== undefined && sections.every(({ section }) => isCached(summary, section)))
-      return new Prepared(summary, record.sizeOctets, undefined, [], () => {})
-    const content = await mailbox.content(record)
-    const { sizeOctets } = content
+      return new Prepared(summary, record.sizeOctets, undefined, undefined, () => {})
+    const { sizeOctets } = record
     const uncached = sections.filter(({ section }) => summary === undefined || !isCached(summary, section))
-    const wanted = merged(uncached.flatMap((item) => wantedRange(summary, sizeOctets, item) ?? []))
-    const octets = wanted.reduce((sum, { start, end }) => sum + end - start, 0)
-    if (octets > aheadOctets || !budget.take(octets)) return new Prepared(summary, sizeOctets, content, [], () => {})
-    const release = () => budget.giveBack(octets)
+    const range = hull(uncached.flatMap((item) => wantedRange(summary, sizeOctets, item) ?? []))
+    const held = range.end - range.start
+    if (held > aheadOctets || !budget.take(held))
+      return new Prepared(summary, sizeOctets, await mailbox.content(record), undefined, () => {})
+    const release = () => budget.giveBack(held)
     try {
-      const ahead = []
-      for (const { start, end } of wanted) ahead.push({ start, end, octets: await readWhole(content, start, end) })
-      await content[Symbol.asyncDispose]()
-      return new Prepared(summary, sizeOctets, undefined, ahead, release)
+      const octets = await mailbox.part(record, range.start, range.end)
+      return new Prepared(summary, sizeOctets, undefined, { ...range, octets }, release)
     } catch (error) {
       release()
-      await content[Symbol.asyncDispose]()
       throw error
     }
   }
@@ -156,8 +158,9 @@ export class Prepared implements AsyncDisposable {
   }
 
   #readAhead({ start, end }: Range): Buffer | undefined {
-    const ahead = this.#ahead.find((one) => one.start <= start && end <= one.end)
-    return ahead?.octets.subarray(start - ahead.start, end - ahead.start)
+    const ahead = this.#ahead
+    if (ahead === undefined || start < ahead.start || end > ahead.end) return undefined
+    return ahead.octets.subarray(start - ahead.start, end - ahead.start)
   }
 
   async #split(range: Range): Promise<SplitHeader> {
@@ -213,15 +216,10 @@ function cut(octets: Buffer, partial: Partial | undefined): Buffer {
 
 const held = (octets: Buffer): Body => ({ sizeOctets: octets.length, chunks: octets.length === 0 ? [] : [octets] })
 
-/** The same octets, each in one range only; ascending. */
-function merged(ranges: readonly Range[]): readonly Range[] {
-  const all: { start: number; end: number }[] = []
-  for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {
-    const before = all.at(-1)
-    if (before !== undefined && start <= before.end) before.end = Math.max(before.end, end)
-    else all.push({ start, end })
-  }
-  return all
+/** From the first octet of any to the last. */
+function hull(ranges: readonly Range[]): Range {
+  if (ranges.length === 0) return { start: 0, end: 0 }
+  return { start: Math.min(...ranges.map(({ start }) => start)), end: Math.max(...ranges.map(({ end }) => end)) }
 }
 
 async function readWhole(content: MessageContent, start: number, end: number): Promise<Buffer> {

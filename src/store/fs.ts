@@ -6,6 +6,8 @@
 
 import fs from 'node:fs'
 import { StoreError } from '../base/errors.ts'
+import { type FilePart, PartReaders } from './part-readers.ts'
+import { regularFlags, sizeOfRegular } from './regular-file.ts'
 
 export interface DirectoryEntry {
   readonly name: string
@@ -63,6 +65,8 @@ export interface StoreFs {
   /** Adds octets at the end of a derived file, made when absent. Not durable. */
   append(path: string, octets: Uint8Array): Promise<void>
   read(path: string): Promise<Buffer>
+  /** Octets [start, start + length), fewer only at the end, and the size of the file: at most 64 KiB, cheap when many are asked for at once. */
+  readPart(path: string, start: number, length: number): Promise<FilePart>
   open(path: string): Promise<OpenFile>
   /** Put if absent: gives the file a second name. EEXIST when somebody was first. */
   link(from: string, to: string): Promise<void>
@@ -132,10 +136,8 @@ export async function unlessAbsent<T>(attempt: Promise<T>): Promise<T | undefine
   }
 }
 
-const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_DSYNC, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_DSYNC, O_APPEND } = fs.constants
 const newFile = O_CREAT | O_EXCL | O_WRONLY
-/** A FIFO or device in the place of a message must neither hang nor be followed. */
-const readOnly = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
 /** Of everything in the store; the umask may take from them. */
 export const fileMode = 0o600
 export const directoryMode = 0o700
@@ -287,17 +289,21 @@ class ReadFile implements OpenFile {
 }
 
 async function openFile(path: string): Promise<OpenFile> {
-  const fd = await openFor(path, readOnly)
+  const fd = await openFor(path, regularFlags)
+  return new ReadFile(fd, sizeOfRegular(fd, path))
+}
+
+/** By the pool. */
+async function readPart(path: string, start: number, length: number): Promise<FilePart> {
+  const file = await openFile(path)
   try {
-    // The open has just asked for these: they are at hand, on a network file system too.
-    const stats = fs.fstatSync(fd)
-    if (stats.isFile()) return new ReadFile(fd, stats.size)
-    throw Object.assign(new Error(`EINVAL: ${path} is not a regular file`), { code: 'EINVAL' })
-  } catch (error) {
-    closeNow(fd)
-    throw error
+    return { sizeOctets: file.sizeOctets, octets: await file.read(start, length) }
+  } finally {
+    await file.close()
   }
 }
+
+const partReaders = new PartReaders(({ path, start, length }) => readPart(path, start, length))
 
 const entriesAtOnce = 1024
 
@@ -334,6 +340,7 @@ export const nodeFs: StoreFs = {
     }
   },
   open: openFile,
+  readPart: (path, start, length) => partReaders.read(path, start, length),
   read: async (path) => {
     const file = await openFile(path)
     try {

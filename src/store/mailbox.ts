@@ -399,6 +399,10 @@ export class OpenMailbox implements Mailbox {
     return this.reader.content(record)
   }
 
+  part(record: MessageRecord, start: number, end: number): Promise<Buffer> {
+    return this.reader.part(record, start, end)
+  }
+
   summary(record: MessageRecord): Promise<MessageSummary> {
     return this.reader.summary(record)
   }

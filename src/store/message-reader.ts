@@ -3,7 +3,7 @@
 import { StoreError } from '../base/errors.ts'
 import type { Uid } from '../base/ids.ts'
 import type { MessageSummary } from '../mime/types.ts'
-import { FileContent, summaryOf } from './content.ts'
+import { openContent, partOf, summaryOf, WrongSize } from './content.ts'
 import type { StoreContext } from './context.ts'
 import { codeOf, storeError } from './fs.ts'
 import type { HeaderTexts } from './header-texts.ts'
@@ -57,24 +57,12 @@ export class MessageReader {
     }
   }
 
-  async content(wanted: MessageRecord): Promise<MessageContent> {
-    const record = wanted.isHere ? wanted : await this.brought(wanted)
-    const path = `${this.mailbox.directory}/msg/${record.file}`
-    try {
-      const content = new FileContent(await this.context.fs.open(path))
-      if (content.sizeOctets === record.sizeOctets) return content
-      await content[Symbol.asyncDispose]()
-      throw this.damaged(record, `has ${content.sizeOctets} octets instead of ${record.sizeOctets}`)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') {
-        await this.mailbox.refresh()
-        if (this.mailbox.byUid(record.uid) === undefined)
-          throw new StoreError('expunged', 'The message was expunged', { cause: error })
-        throw this.damaged(record, 'is missing')
-      }
-      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw this.damaged(record, 'is no file')
-      throw storeError(error, 'Opening a message')
-    }
+  content(record: MessageRecord): Promise<MessageContent> {
+    return this.reading(record, (path, size) => openContent(this.context.fs, path, size))
+  }
+
+  part(record: MessageRecord, start: number, end: number): Promise<Buffer> {
+    return this.reading(record, (path, size) => partOf(this.context.fs, path, size, start, end))
   }
 
   async summary(wanted: MessageRecord): Promise<MessageSummary> {
@@ -114,6 +102,24 @@ export class MessageReader {
     await this.summaries.sweep()
     await this.keyCache.sweep()
     await this.searchedTexts.sweep()
+  }
+
+  /** `read` reads the file; its failures are told as those of the message. */
+  private async reading<T>(wanted: MessageRecord, read: (path: string, sizeOctets: number) => Promise<T>): Promise<T> {
+    const record = wanted.isHere ? wanted : await this.brought(wanted)
+    try {
+      return await read(`${this.mailbox.directory}/msg/${record.file}`, record.sizeOctets)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') {
+        await this.mailbox.refresh()
+        if (this.mailbox.byUid(record.uid) === undefined)
+          throw new StoreError('expunged', 'The message was expunged', { cause: error })
+        throw this.damaged(record, 'is missing')
+      }
+      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw this.damaged(record, 'is no file')
+      if (error instanceof WrongSize) throw this.damaged(record, error.message)
+      throw storeError(error, 'Reading a message')
+    }
   }
 
   /** As it is now that its octets are here. Throws StoreError expunged, away. */

@@ -287,6 +287,8 @@ export interface Mailbox extends AsyncDisposable {
   claimRecent(): Promise<{ readonly after: Uid; readonly upTo: Uid }>
   /** Throws StoreError: damaged, expunged (file already gone), away, unavailable. */
   content(record: MessageRecord): Promise<MessageContent>
+  /** Octets [start, end), at most 64 KiB and all within the message; those of many messages asked for at once come cheap. Throws as `content`. */
+  part(record: MessageRecord, start: number, end: number): Promise<Buffer>
   /** From the derived cache, else by one pass over the file, then cached. */
   summary(record: MessageRecord): Promise<MessageSummary>
   /**

@@ -281,6 +281,11 @@ export class MemoryDisk {
           this.addTo(file, [octets])
         }),
       read: (path) => pass('read', path, () => Buffer.from(this.file(path).octets)),
+      readPart: (path, start, length) =>
+        pass('readPart', path, () => {
+          const { octets } = this.file(path)
+          return { sizeOctets: octets.length, octets: Buffer.from(octets.subarray(start, start + length)) }
+        }),
       open: (path) => pass('open', path, () => this.openFile(path, pass)),
       link: (from, to) => pass('link', to, () => this.link(from, to), from),
       rename: (from, to) => pass('rename', to, () => this.rename(from, to), from),

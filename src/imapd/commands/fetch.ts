@@ -21,10 +21,10 @@ import { writeVanishedEarlier } from '../resync.ts'
 import type { Session } from '../session.ts'
 import { Slice } from '../slice.ts'
 
-/** Messages that are read ahead of the one being written. */
-const readAhead = 8
+/** Messages that are read together, while those before them are written. */
+const readTogether = 16
 /** Messages that are fetched from an old server together: the page of a list that a client shows. */
-const broughtAtOnce = 50
+const broughtAtOnce = 48
 /** Body sections of one command: far more than a message has parts that anybody looks at. */
 const maxSections = 1000
 
@@ -146,10 +146,13 @@ class Answer {
     try {
       for (const together of inGroups(positions)) {
         await this.#bring(together)
-        for (const position of together) {
-          waiting.push({ position, outcome: this.#prepare(position) })
-          if (waiting.length > readAhead) await this.#one(waiting.shift()!)
-          if (this.#slice.isOver()) await this.#slice.next()
+        for (let at = 0; at < together.length; at += readTogether) {
+          for (const position of together.slice(at, at + readTogether))
+            waiting.push({ position, outcome: this.#prepare(position) })
+          while (waiting.length > readTogether) {
+            await this.#one(waiting.shift()!)
+            if (this.#slice.isOver()) await this.#slice.next()
+          }
         }
       }
       while (waiting.length > 0) await this.#one(waiting.shift()!)

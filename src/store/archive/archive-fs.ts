@@ -24,6 +24,7 @@ export function archiveFs(fs: StoreFs): StoreFs {
     // What is there stays there.
     syncDirectory: async () => {},
     read: (path) => fs.read(path),
+    readPart: (path, start, length) => fs.readPart(path, start, length),
     open: (path) => fs.open(path),
     list: (path) => fs.list(path),
     listInPieces: (path) => fs.listInPieces(path),

@@ -3,7 +3,7 @@
 import { StoreError } from '../../base/errors.ts'
 import type { MailboxId, ModSeq, Uid } from '../../base/ids.ts'
 import type { MessageSummary } from '../../mime/types.ts'
-import { FileContent, summaryOf } from '../content.ts'
+import { openContent, partOf, summaryOf, WrongSize } from '../content.ts'
 import type { StoreContext } from '../context.ts'
 import { codeOf, storeError, unlessAbsent } from '../fs.ts'
 import type { HeaderTexts } from '../header-texts.ts'
@@ -121,22 +121,12 @@ export class ArchivedMailbox implements Mailbox {
   /** Nobody brings anything into an archive. */
   async bring(): Promise<void> {}
 
-  async content(record: MessageRecord): Promise<MessageContent> {
-    if (!record.isHere) throw new StoreError('away', stillAway)
-    try {
-      const content = new FileContent(await this.context.fs.open(`${this.directory}/msg/${record.file}`))
-      if (content.sizeOctets === record.sizeOctets) return content
-      await content[Symbol.asyncDispose]()
-      throw damaged(record, `has ${content.sizeOctets} octets instead of ${record.sizeOctets}`)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') {
-        const { fs } = this.context
-        if ((await unlessAbsent(fs.status(`${this.directory}/log`))) !== undefined) throw damaged(record, 'is missing')
-        throw new StoreError('unavailable', 'The archive is not there any more; mount it again', { cause: error })
-      }
-      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw damaged(record, 'is no file')
-      throw storeError(error, 'Opening a message')
-    }
+  content(record: MessageRecord): Promise<MessageContent> {
+    return this.reading(record, (path) => openContent(this.context.fs, path, record.sizeOctets))
+  }
+
+  part(record: MessageRecord, start: number, end: number): Promise<Buffer> {
+    return this.reading(record, (path) => partOf(this.context.fs, path, record.sizeOctets, start, end))
   }
 
   keys(messages: KeyedMessages): AsyncIterable<KeyRun> {
@@ -214,6 +204,23 @@ export class ArchivedMailbox implements Mailbox {
   async close(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** `read` reads the file; its failures are told as those of the message. */
+  private async reading<T>(record: MessageRecord, read: (path: string) => Promise<T>): Promise<T> {
+    if (!record.isHere) throw new StoreError('away', stillAway)
+    try {
+      return await read(`${this.directory}/msg/${record.file}`)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') {
+        const { fs } = this.context
+        if ((await unlessAbsent(fs.status(`${this.directory}/log`))) !== undefined) throw damaged(record, 'is missing')
+        throw new StoreError('unavailable', 'The archive is not there any more; mount it again', { cause: error })
+      }
+      if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ELOOP') throw damaged(record, 'is no file')
+      if (error instanceof WrongSize) throw damaged(record, error.message)
+      throw storeError(error, 'Reading a message')
+    }
+  }
 }
 
 function damaged(record: MessageRecord, how: string): StoreError {
