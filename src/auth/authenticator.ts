@@ -191,7 +191,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   }
 
   return {
-    offer: (channel) => offerOf(config, channel),
+    offer: (channel, service) => offerOf(config, channel, service),
     login: ({ user, password, ...place }) =>
       recorded(
         place,
@@ -209,7 +209,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
         async (admit) => {
           const { mechanism: name, ask: askClient, initial, channel } = request
           const mechanism = mechanisms.find((known) => known.name === name)
-          const offered = offerOf(config, channel).mechanisms
+          const offered = offerOf(config, channel, request.service).mechanisms
           if (mechanism === undefined || !offered.includes(name)) throw notOffered(config, request)
           const isAbout = (given: string) => {
             user = given
@@ -261,8 +261,8 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
   }
 }
 
-const notOffered = (config: Config, { mechanism, channel }: SaslRequest): AuthError =>
-  channel === undefined && offeredOverTls(config, mechanism)
+const notOffered = (config: Config, { mechanism, channel, service }: SaslRequest): AuthError =>
+  channel === undefined && offeredOverTls(config, mechanism, service)
     ? new AuthError('privacy-required', 'no TLS')
     : new AuthError('no-mechanism', `${mechanism.slice(0, 20)} is not offered`)
 

@@ -53,8 +53,8 @@ export interface Login {
 
 /** Decides who somebody is: by the embedded accounts, or (gateway mode) by asking ms_syncd, which asks the backend. */
 export interface Authenticator {
-  /** What a client may log in with now. */
-  offer(channel: Channel | undefined): Offer
+  /** What a client may log in with now. Services other than `sieve` have commands of their own for passwords. */
+  offer(channel: Channel | undefined, service?: LoginPlace['service']): Offer
   /** Throws AuthError. Logs the result, good or bad; nobody else needs to. AUTH-14 */
   login(request: LoginRequest): Promise<Login>
   /** Runs a SASL mechanism to its end. Throws AuthError; SyntaxFault; what `ask` throws. Logs as `login` does. */

@@ -13,7 +13,7 @@ export interface MailEvent {
 
 /** A client connection or a service, shown by msstat for as long as it is announced. */
 export interface Presence {
-  readonly service: 'imap' | 'pop3' | 'lmtp' | 'gw'
+  readonly service: 'imap' | 'pop3' | 'lmtp' | 'sieve' | 'gw'
   /** Absent for a service itself. */
   readonly sessionId?: string
   /** Empty before authentication. */

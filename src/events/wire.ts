@@ -136,7 +136,7 @@ export function decodeEvent(payload: Buffer): MailEvent {
   return { topic: text(value.topic, 'topic', MAX_TOPIC_CHARS), name: text(value.name, 'name', 64), fields }
 }
 
-const services: ReadonlySet<string> = new Set<Presence['service']>(['imap', 'pop3', 'lmtp', 'gw'])
+const services: ReadonlySet<string> = new Set<Presence['service']>(['imap', 'pop3', 'lmtp', 'sieve', 'gw'])
 const presenceTexts = ['sessionId', 'user', 'clientAddress', 'activity', 'mailbox'] as const
 
 /** The parts of a presence that are there; JSON leaves out those set back to undefined, null stands for them. */

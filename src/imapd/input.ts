@@ -3,34 +3,17 @@
 import { preAuthLimits, type ReceiverLimits } from '../proto/imap/limits.ts'
 import { CommandReceiver } from '../proto/imap/receiver.ts'
 import type { ReceiverEvent } from '../proto/imap/receiver-events.ts'
+import { ClientOctets } from '../server/client-octets.ts'
 import type { Output } from '../server/output.ts'
 import type { ClientConnection } from '../server/types.ts'
 import { Refusal } from './replies.ts'
 
-/** The client is gone: nothing can be told to it any more. */
-export class Disconnected extends Error {
-  override readonly name = 'Disconnected'
-}
-
-/** The session is to end, for the reason that is the message. */
-export class Stopping extends Error {
-  override readonly name = 'Stopping'
-  constructor({ reason }: AbortSignal) {
-    super(reason instanceof Error ? reason.message : 'the service is stopping')
-  }
-}
-
 export class Input {
-  readonly #connection: ClientConnection
-  readonly #output: Output
-  #interrupt: (reason: Error) => void = () => {}
+  readonly #octets: ClientOctets
   #receiver = new CommandReceiver(preAuthLimits)
 
   constructor(connection: ClientConnection, output: Output) {
-    this.#connection = connection
-    this.#output = output
-    const { stopping } = connection
-    stopping.addEventListener('abort', () => this.#interrupt(new Stopping(stopping)), { once: true })
+    this.#octets = new ClientOctets(connection, output)
   }
 
   /** Octets received behind the last event. */
@@ -53,10 +36,7 @@ export class Input {
     for (;;) {
       const event = this.#receiver.next()
       if (event !== undefined) return event
-      this.#output.flush()
-      const octets = await this.#read()
-      if (octets === undefined) throw new Disconnected('closed by the client')
-      this.#receiver.push(octets)
+      this.#receiver.push(await this.#octets.next())
     }
   }
 
@@ -82,13 +62,5 @@ export class Input {
   /** Declines the announced message literal, or what is still to come of the command. */
   refuse(): void {
     this.#receiver.refuse()
-  }
-
-  #read(): Promise<Buffer | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
-    this.#interrupt = reject
-    if (this.#connection.stopping.aborted) reject(new Stopping(this.#connection.stopping))
-    else this.#connection.read().then(resolve, reject)
-    return promise
   }
 }

@@ -1,29 +1,16 @@
 /** Joins a connection to the line reader. */
 import { LineReader } from '../proto/pop3/line-reader.ts'
+import { ClientOctets } from '../server/client-octets.ts'
 import type { Output } from '../server/output.ts'
 import type { ClientConnection } from '../server/types.ts'
 
-/** The client is gone: nothing can be told to it any more. */
-export class Disconnected extends Error {
-  override readonly name = 'Disconnected'
-}
-
-/** The daemon is stopping. */
-export class Stopping extends Error {
-  override readonly name = 'Stopping'
-}
-
 /** The client's lines, one after the other. */
 export class Input {
-  readonly #connection: ClientConnection
-  readonly #output: Output
-  #interrupt: (reason: Error) => void = () => {}
+  readonly #octets: ClientOctets
   #lines = new LineReader()
 
   constructor(connection: ClientConnection, output: Output) {
-    this.#connection = connection
-    this.#output = output
-    connection.stopping.addEventListener('abort', () => this.#interrupt(new Stopping('stopping')), { once: true })
+    this.#octets = new ClientOctets(connection, output)
   }
 
   /** Octets received behind the last line. */
@@ -49,18 +36,7 @@ export class Input {
     for (;;) {
       const line = this.#lines.next()
       if (line !== undefined) return line
-      this.#output.flush()
-      const octets = await this.#read()
-      if (octets === undefined) throw new Disconnected('closed by the client')
-      this.#lines.push(octets)
+      this.#lines.push(await this.#octets.next())
     }
-  }
-
-  #read(): Promise<Buffer | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
-    this.#interrupt = reject
-    if (this.#connection.stopping.aborted) reject(new Stopping('stopping'))
-    else this.#connection.read().then(resolve, reject)
-    return promise
   }
 }

@@ -55,7 +55,7 @@ const maxNameOctets = 512
 const maxAccountOctets = 4_194_304
 
 /**
- * The name in its one spelling, RFC 5804 §1.6: normalised as RFC 5198 §2 wants. Throws StoreError invalid for what is no name, too-big for one that is too
+ * The name in its one spelling, RFC 5804 §1.6: normalised as RFC 5198 §2 wants. Throws StoreError invalid for what is no name, or a too long one.
  * long.
  */
 export function scriptName(name: string): string {
@@ -64,7 +64,7 @@ export function scriptName(name: string): string {
   if (!normal.isWellFormed() || /[\p{Cc}\u2028\u2029]/u.test(normal))
     throw new StoreError('invalid', 'The name of a script has no control characters or line separators')
   if (Buffer.byteLength(normal) > maxNameOctets)
-    throw new StoreError('too-big', `The name of a script has at most ${maxNameOctets} octets of UTF-8`)
+    throw new StoreError('invalid', `The name of a script has at most ${maxNameOctets} octets of UTF-8`)
   return normal
 }
 

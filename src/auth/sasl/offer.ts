@@ -2,6 +2,7 @@
 import type { Config } from '../../config/config.ts'
 import { readsClearPasswords, usesDirectory } from '../../config/directory.ts'
 import { takesTokens } from '../token-users.ts'
+import type { LoginPlace } from '../types.ts'
 import { oauthBearer, xoauth2 } from './bearer.ts'
 import { external } from './external.ts'
 import { cramMd5, digestMd5 } from './md5.ts'
@@ -36,7 +37,7 @@ export interface Offer {
  * strength of a session is that of TLS, and every max_ssf is kept. Entries of a directory have perhaps the
  * password, which the embedded accounts don't have, and no keys for SCRAM, unless they are made from it (AUTH-04, AUTH-08).
  */
-export const offerOf = (config: Config, channel: Channel | undefined): Offer => {
+export const offerOf = (config: Config, channel: Channel | undefined, service?: LoginPlace['service']): Offer => {
   const strong = (channel?.ssf ?? 0) >= config.get('min_ssf')
   const passwords = strong && (channel !== undefined || !config.get('login_disabled'))
   const usable = (uses: Mechanism['uses']): boolean => {
@@ -60,12 +61,15 @@ export const offerOf = (config: Config, channel: Channel | undefined): Offer => 
     usable(mechanism.uses) &&
     (mechanism.binds !== true || channel?.binds === true) &&
     listed(config, mechanism)
-  return { passwords, mechanisms: config.get('gateway_mode') ? [] : mechanisms.filter(may).map(({ name }) => name) }
+  // GW-13: the backend needs the password, which LOGIN, and USER and PASS, bring. ManageSieve has no such command.
+  const bringsPassword = ({ uses }: Mechanism) => service === 'sieve' && uses === 'password'
+  const offered = config.get('gateway_mode') ? mechanisms.filter(bringsPassword) : mechanisms
+  return { passwords, mechanisms: offered.filter(may).map(({ name }) => name) }
 }
 
 /** Whether the mechanism would be offered on a connection with the best TLS. */
-export const offeredOverTls = (config: Config, name: string): boolean =>
-  offerOf(config, bestTls).mechanisms.includes(name)
+export const offeredOverTls = (config: Config, name: string, service?: LoginPlace['service']): boolean =>
+  offerOf(config, bestTls, service).mechanisms.includes(name)
 
 const bestTls: Channel = { ssf: 256, binds: true, binding: () => undefined, clientNames: [] }
 

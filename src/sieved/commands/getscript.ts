@@ -1,0 +1,16 @@
+/** GETSCRIPT name. RFC 5804 §2.9 */
+import { formatString } from '../../proto/managesieve/response.ts'
+import type { Command } from '../command.ts'
+
+export const getscript: Command = {
+  word: 'GETSCRIPT',
+  states: ['user'],
+  async run({ scripts, output }, args) {
+    const name = args.text('a name')
+    args.end()
+    const text = await scripts.get(name)
+    output.write(formatString(text))
+    output.write('\r\n')
+    return {}
+  },
+}
