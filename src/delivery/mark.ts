@@ -20,7 +20,7 @@ export interface Mark {
   readonly submittedAt: number
 }
 
-const fieldName = 'X-Wherry-Injected'
+export const markFieldName = 'X-Wherry-Injected'
 const keyName = 'injection key'
 const lineCharacters = 72
 
@@ -45,7 +45,7 @@ export function markField({ mailboxId, origin, uidl, internalDate, flags, submit
     JSON.stringify({ v: 1, m: mailboxId, o: origin, u: uidl, d: internalDate, f: flags, t: submittedAt }),
   ).toString('base64url')
   const pieces = `${payload}.${sign(payload, key)}`.match(new RegExp(`.{1,${lineCharacters}}`, 'g'))!
-  return Buffer.from(`${fieldName}:\r\n ${pieces.join('\r\n ')}\r\n`)
+  return Buffer.from(`${markFieldName}:\r\n ${pieces.join('\r\n ')}\r\n`)
 }
 
 /** The first valid mark of a header, and the header without it; undefined when there is none. */
@@ -54,7 +54,7 @@ export function readMark(header: Buffer, key: Buffer): { readonly mark: Mark; re
   let at = 0
   for (const field of splitFields(text)) {
     const end = at + field.raw.length
-    const mark = field.name === fieldName.toLowerCase() ? verified(fieldValue(field), key) : undefined
+    const mark = field.name === markFieldName.toLowerCase() ? verified(fieldValue(field), key) : undefined
     if (mark !== undefined) return { mark, rest: Buffer.concat([header.subarray(0, at), header.subarray(end)]) }
     at = end
   }

@@ -26,7 +26,8 @@ export interface Transaction {
   readonly sender: string
   /** Of MAIL FROM, by upper-case keyword; '' for one without a value. */
   readonly parameters: ReadonlyMap<string, string>
-  readonly trace: Trace
+  /** Undefined for one that has its trace fields already: nothing is added. */
+  readonly trace: Trace | undefined
   /** Seconds since 1970. */
   readonly receivedAt: number
   readonly recipients: readonly Recipient[]
@@ -126,6 +127,8 @@ export interface Tracked {
   readonly owner: string
   /** Any text; only a digest of it is kept. */
   readonly key: string
+  /** What `list` tells of it. */
+  readonly shown?: string
   /** Seconds for which it counts; undefined: for `duplicate_history` days. */
   readonly seconds?: number
 }
@@ -136,4 +139,13 @@ export interface MessageTrack {
   find(kind: TrackedKind, owner: string, key: string): Promise<number | undefined>
   /** Notes them as of now, again also where they are there. Durable when resolved. */
   add(tracked: readonly Tracked[]): Promise<void>
+  /** Those that count now and that something is shown of. */
+  list(kind: TrackedKind, owner: string): AsyncIterable<Shown>
+  close(): Promise<void>
+}
+
+export interface Shown {
+  /** Seconds since 1970. */
+  readonly at: number
+  readonly text: string
 }

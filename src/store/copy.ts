@@ -13,7 +13,7 @@ import { sortedUids } from './uid-set.ts'
 import { uniqueName } from './unique.ts'
 
 /** Reasons why the file system can't give a file a second name: other partition, too many names, not offered at all. */
-const unlinkable: readonly (string | undefined)[] = ['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']
+export const unlinkable: readonly (string | undefined)[] = ['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']
 
 /**
  * Gives the files of those that are there new names in the target and commits them there, as copies of what the source has. Files that are named but don't get

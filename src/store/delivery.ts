@@ -5,7 +5,7 @@
  * gets named is swept later.
  */
 
-import { createHash, hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
 import type { StoreContext } from './context.ts'
 import { storeError } from './fs.ts'
 import { checkNumbers, checkOrigin, messageFileName } from './message-file.ts'
@@ -23,16 +23,31 @@ export interface Arrived {
   readonly message: NewMessage
 }
 
-export class ArrivingMessage implements MessageSink {
+/** One message of a delivery. */
+export interface Arriving {
   readonly message: NewMessage
-  readonly flags: readonly Flag[]
   /** Its origin is known already: the octets are not kept. */
   readonly duplicateOf: OriginState | undefined
   /** Once complete; its file may still be on its way to the disk. */
-  arrived: Arrived | undefined
+  readonly arrived: Arrived | undefined
+  /** It has ended and is kept. */
+  readonly isComplete: boolean
   /** Resolves when the file that `arrived` tells of has its turn at the disk. */
-  begun: Promise<void> = Promise.resolve()
+  readonly begun: Promise<void>
   /** Resolves when the file has its name, or never gets one, which `settled` then tells. */
+  readonly named: Promise<void>
+  /** Resolves when the file is durable (its name is not yet); of an aborted message no failure counts. */
+  settled(): Promise<void>
+  /** Takes back what was written, as well as can be. */
+  remove(): Promise<void>
+}
+
+export class ArrivingMessage implements Arriving, MessageSink {
+  readonly message: NewMessage
+  readonly flags: readonly Flag[]
+  readonly duplicateOf: OriginState | undefined
+  arrived: Arrived | undefined
+  begun: Promise<void> = Promise.resolve()
   named: Promise<void> = Promise.resolve()
   private readonly context: StoreContext
   private readonly directory: string
@@ -41,7 +56,7 @@ export class ArrivingMessage implements MessageSink {
   private sizeOctets = 0
   /** What was collected. */
   private pieces: Uint8Array[] = []
-  private poured: PouredFile | undefined
+  private poured: { readonly file: PouredFile; readonly hash: Hash } | undefined
   /** Everything asked of the disk so far. */
   private work: Promise<void> = Promise.resolve()
   private failure: unknown
@@ -70,11 +85,12 @@ export class ArrivingMessage implements MessageSink {
     if (this.duplicateOf !== undefined || chunk.length === 0) return
     if (this.poured === undefined && this.sizeOctets <= inMemoryOctets) return addPiece(this.pieces, chunk)
     if (this.poured === undefined) {
-      this.poured = new PouredFile(this.context, `${this.directory}/tmp/${uniqueName()}`)
-      for (const piece of this.pieces) this.follow(this.poured.add(piece))
+      const file = new PouredFile(this.context, `${this.directory}/tmp/${uniqueName()}`)
+      this.poured = { file, hash: createHash('sha256') }
+      for (const piece of this.pieces) this.pour(this.poured, piece)
       this.pieces = []
     }
-    this.follow(this.poured.add(chunk))
+    this.pour(this.poured, chunk)
     return this.context.slots.room()
   }
 
@@ -99,18 +115,15 @@ export class ArrivingMessage implements MessageSink {
     return this.remove()
   }
 
-  /** It has ended and is kept. */
   get isComplete(): boolean {
     return this.arrived !== undefined && !this.aborted
   }
 
-  /** Resolves when the file is durable (its name is not yet); of an aborted message no failure counts. */
   async settled(): Promise<void> {
     if (this.aborted) await this.work.catch(() => {})
     else await this.work
   }
 
-  /** Takes back what was written, as well as can be. */
   async remove(): Promise<void> {
     const { fs } = this.context
     this.ended = true
@@ -119,7 +132,7 @@ export class ArrivingMessage implements MessageSink {
     this.arrived = undefined
     this.pieces = []
     if (file !== undefined) await fs.remove(`${this.directory}/msg/${file}`).catch(() => {})
-    await this.poured?.remove()
+    await this.poured?.file.remove()
   }
 
   private async writeCollected(begun: () => void, named: () => void): Promise<void> {
@@ -142,12 +155,15 @@ export class ArrivingMessage implements MessageSink {
     }
   }
 
-  private async finishPoured(poured: PouredFile): Promise<void> {
-    let arrived: Arrived | undefined
-    await poured.finish((digest) => {
-      arrived = this.name(digest)
-      return this.pathOf(arrived)
-    })
+  private pour({ file, hash }: { readonly file: PouredFile; readonly hash: Hash }, piece: Uint8Array): void {
+    hash.update(piece)
+    this.follow(file.add(piece))
+  }
+
+  private async finishPoured({ file, hash }: { readonly file: PouredFile; readonly hash: Hash }): Promise<void> {
+    await file.finish()
+    const arrived = this.name(hash.digest('base64url'))
+    await this.context.fs.rename(file.path, this.pathOf(arrived))
     this.poured = undefined
     this.arrived = arrived
   }
@@ -181,13 +197,13 @@ function digestOf(pieces: readonly Uint8Array[]): string {
 }
 
 /** Waits for all files, then tells the first failure. */
-export async function settleAll(messages: readonly ArrivingMessage[]): Promise<void> {
+export async function settleAll(messages: readonly Arriving[]): Promise<void> {
   for (const result of await Promise.allSettled(messages.map((message) => message.settled())))
     if (result.status === 'rejected') throw result.reason
 }
 
 /** What the store did with a message that it kept, or why it didn't. */
-export function fate(message: ArrivingMessage, outcome: Delivered | undefined): Delivered {
+export function fate(message: Arriving, outcome: Delivered | undefined): Delivered {
   if (message.duplicateOf !== undefined) return { duplicateOf: message.duplicateOf }
   return outcome ?? { aborted: true }
 }

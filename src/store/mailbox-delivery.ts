@@ -1,14 +1,17 @@
 import { StoreError } from '../base/errors.ts'
+import type { Uid } from '../base/ids.ts'
 import type { StoreContext } from './context.ts'
-import { ArrivingMessage, fate, settleAll } from './delivery.ts'
+import { type Arriving, ArrivingMessage, fate, settleAll } from './delivery.ts'
 import type { OpenMailbox } from './mailbox.ts'
-import type { Delivered, Delivery, MessageSink, NewMessage } from './types.ts'
+import { SharedArrival } from './shared-arrival.ts'
+import { StoredShared } from './shared-message.ts'
+import type { Delivered, Delivery, MessageSink, NewMessage, SharedMessage } from './types.ts'
 
 /** One delivery of any number of messages to one mailbox. */
 export class MailboxDelivery implements Delivery {
   private readonly context: StoreContext
   private readonly mailbox: OpenMailbox
-  private readonly messages: ArrivingMessage[] = []
+  private readonly messages: Arriving[] = []
   private over = false
 
   constructor(context: StoreContext, mailbox: OpenMailbox) {
@@ -17,23 +20,35 @@ export class MailboxDelivery implements Delivery {
   }
 
   add(message: NewMessage): MessageSink {
-    if (this.over) throw new Error('the delivery is over')
     const { context, mailbox } = this
-    const known = message.origin === undefined ? undefined : mailbox.known(message.origin)
-    const announced = known?.present === true ? mailbox.announcedAs(known.uid) : undefined
-    const flags = mailbox.canonicalFlags(message.flags ?? [])
-    const arriving =
-      announced === undefined
-        ? new ArrivingMessage(context, mailbox.directory, message, flags, known)
-        : new ArrivingMessage(context, mailbox.directory, { ...message, ...announced }, flags, undefined)
+    const { now, flags, known } = this.expected(message)
+    const arriving = new ArrivingMessage(context, mailbox.directory, now, flags, known)
     this.messages.push(arriving)
     return arriving
+  }
+
+  addShared(message: NewMessage, shared: SharedMessage): void {
+    if (!(shared instanceof StoredShared)) throw new Error('the message is of another store')
+    const { context, mailbox } = this
+    const { now, flags, known } = this.expected(message)
+    this.messages.push(new SharedArrival(context, mailbox.directory, now, flags, known, shared))
+  }
+
+  /** The message as it comes into the mailbox, and what the mailbox knows of its origin unless that was only announced. */
+  private expected(message: NewMessage) {
+    if (this.over) throw new Error('the delivery is over')
+    const { mailbox } = this
+    const flags = mailbox.canonicalFlags(message.flags ?? [])
+    const known = message.origin === undefined ? undefined : mailbox.known(message.origin)
+    const announced = known?.present === true ? mailbox.announcedAs(known.uid) : undefined
+    if (announced === undefined) return { now: message, flags, known }
+    return { now: { ...message, ...announced }, flags, known: undefined }
   }
 
   async commit(): Promise<readonly Delivered[]> {
     if (this.over) throw new Error('the delivery is over')
     this.over = true
-    const complete: ArrivingMessage[] = []
+    const complete: Arriving[] = []
     try {
       // The name of a large message is known when all of it is on the disk; a small one gets there beside the change set.
       const unnamed = this.messages.filter(({ arrived }) => arrived === undefined)
@@ -62,27 +77,44 @@ export class MailboxDelivery implements Delivery {
     }
   }
 
-  private commitAll(complete: readonly ArrivingMessage[], durable: Promise<void>): Promise<readonly Delivered[]> {
-    return this.mailbox.commit({
+  private commitAll(complete: readonly Arriving[], durable: Promise<void>): Promise<readonly Delivered[]> {
+    const { mailbox } = this
+    const repeats = new Map<Arriving, Uid>()
+    return mailbox.commit({
       files: {
-        folder: `${this.mailbox.directory}/msg`,
+        folder: `${mailbox.directory}/msg`,
         named: Promise.all(complete.map(({ named }) => named)),
         durable,
       },
-      plan: () =>
-        this.mailbox.plans.additions(
-          complete.map((arriving) => {
-            const { file, flags, message } = arriving.arrived!
-            return { file, flags, origin: message.origin, uidl: message.uidl, uid: message.uid }
-          }),
-        ),
+      plan: () => {
+        repeats.clear()
+        return mailbox.plans.additions(this.toAdd(complete, repeats))
+      },
       done: (outcomes) => {
-        const fates = new Map(complete.map((message, index) => [message, outcomes[index]?.delivered]))
+        const added = complete.filter((arriving) => !repeats.has(arriving))
+        const fates = new Map<Arriving, Delivered | undefined>(
+          added.map((message, index) => [message, outcomes[index]?.delivered]),
+        )
+        for (const [message, repeatOf] of repeats) fates.set(message, { repeatOf })
         for (const [message, delivered] of fates)
-          if (delivered !== undefined && 'duplicateOf' in delivered) void message.remove()
+          if (delivered !== undefined && !('uid' in delivered)) void message.remove()
         return this.messages.map((message) => fate(message, fates.get(message)))
       },
     })
+  }
+
+  /** One after another, each when those before it are planned. Notes those that were handed over before. */
+  private *toAdd(complete: readonly Arriving[], repeats: Map<Arriving, Uid>) {
+    for (const arriving of complete) {
+      const handed = arriving instanceof SharedArrival ? arriving.handed : undefined
+      const uid = handed === undefined ? undefined : this.mailbox.plans.handedBefore(handed)
+      if (uid !== undefined) {
+        repeats.set(arriving, uid)
+        continue
+      }
+      const { file, flags, message } = arriving.arrived!
+      yield { file, flags, origin: message.origin, uidl: message.uidl, uid: message.uid }
+    }
   }
 
   /** Duplicates of what is known by the hash of its origin alone tell the origin. */
@@ -109,7 +141,7 @@ export class MailboxDelivery implements Delivery {
 }
 
 /** Those without come last. */
-const givenUid = ({ message }: ArrivingMessage): number => message.uid ?? 2 ** 32
+const givenUid = ({ message }: Arriving): number => message.uid ?? 2 ** 32
 
 function succeeds(work: Promise<void>): Promise<boolean> {
   return work.then(

@@ -5,6 +5,7 @@ import type { Uid } from '../base/ids.ts'
 import type { Announcement } from './announcement.ts'
 import type { Operation } from './change-set.ts'
 import { FlagPlans } from './flag-change.ts'
+import { type Handed, handedBefore } from './handed.ts'
 import type { MailboxState } from './mailbox-state.ts'
 import { type Addition, operations } from './operations.ts'
 import type { Flag, GivenUids } from './types.ts'
@@ -24,6 +25,8 @@ export class MailboxPlans {
   /** What the plans so far do: origins and UIDs that they add, UIDs that they bring back. */
   private readonly arriving = new Set<string>()
   private readonly returning = new Set<Uid>()
+  /** What they add that somebody handed over, by the unique part of its name, and the UID that it gets. */
+  private readonly handed = new Map<string, Uid>()
   private nextUid = 1 as Uid
   private keptBelow = 1 as Uid
 
@@ -37,6 +40,7 @@ export class MailboxPlans {
     this.flags.clear()
     this.arriving.clear()
     this.returning.clear()
+    this.handed.clear()
     this.nextUid = this.state().uidNext
     this.keptBelow = this.state().keptBelow
   }
@@ -45,6 +49,13 @@ export class MailboxPlans {
   *additions(messages: Iterable<Omit<Addition, 'uid'> & { readonly uid: Uid | undefined }>): Iterable<Operation> {
     const savedDate = this.seconds()
     for (const message of messages) yield operations.add({ ...message, uid: this.planUid(message) }, savedDate)
+  }
+
+  /** Of the message that was handed over before as this one is; undefined: none was, and this one is about to be added. */
+  handedBefore(handed: Handed): Uid | undefined {
+    const uid = this.handed.get(handed.unique) ?? handedBefore(handed, this.state(), this.seconds())
+    if (uid === undefined) this.handed.set(handed.unique, this.freeUid())
+    return uid
   }
 
   /** One that is known costs a UID: nobody gets it. `sets`: the announcement's, as the mailbox spells them. */

@@ -2,7 +2,6 @@
  * A message that is too large to be collected, on its way into a file in `tmp/`. What arrives while one write is under way goes together
  * into the next, so a slow disk makes larger writes, not more of them.
  */
-import { createHash } from 'node:crypto'
 import type { StoreContext } from './context.ts'
 import type { NewFile } from './fs.ts'
 
@@ -23,7 +22,6 @@ export class PouredFile {
   readonly path: string
   private readonly context: StoreContext
   private readonly file: Promise<NewFile>
-  private readonly hash = createHash('sha256')
   /** No write was asked for these yet. */
   private pieces: Uint8Array[] = []
   /** Everything asked of the disk so far. */
@@ -38,7 +36,6 @@ export class PouredFile {
 
   /** Takes the next octets; nobody may change them afterwards. Resolves when they are written; `slots.room()` tells when to go on. */
   add(piece: Uint8Array): Promise<void> {
-    this.hash.update(piece)
     this.context.slots.hold(piece.length)
     const asked = this.pieces.length > 0
     addPiece(this.pieces, piece)
@@ -46,13 +43,17 @@ export class PouredFile {
     return this.work
   }
 
-  /** Makes the content durable and gives the file its name, which `name` makes from the digest (SHA-256, base64url). */
-  async finish(name: (digest: string) => string): Promise<void> {
-    const { fs, slots } = this.context
+  /** Resolves when everything that was added is written. */
+  written(): Promise<void> {
+    return this.work
+  }
+
+  /** Makes the content durable. */
+  async finish(): Promise<void> {
+    const { slots } = this.context
     await this.work
     const file = await this.file
     await slots.run(() => file.finish())
-    await fs.rename(this.path, name(this.hash.digest('base64url')))
   }
 
   /** Takes the file back, as well as can be. */

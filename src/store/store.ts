@@ -21,9 +21,20 @@ import { Places } from './places.ts'
 import { RecentlyUsed } from './recently-used.ts'
 import { MailboxRegistry } from './registry.ts'
 import { renameAccount } from './rename-account.ts'
+import { StoredShared } from './shared-message.ts'
 import { StoredSharers } from './sharers.ts'
 import { Slots } from './slots.ts'
-import type { Account, Bring, CommitNotice, MoveOptions, MoveResult, Sharers, Store, TreeNotice } from './types.ts'
+import type {
+  Account,
+  Bring,
+  CommitNotice,
+  MoveOptions,
+  MoveResult,
+  SharedMessage,
+  Sharers,
+  Store,
+  TreeNotice,
+} from './types.ts'
 
 export interface StoreOptions {
   /** Directory of the accounts; made, with the levels above it, when the first account is. */
@@ -152,6 +163,16 @@ class MdirStore implements Store {
       this.trees.set(path, tree)
     }
     return tree
+  }
+
+  share({
+    memoryOctets,
+    near,
+  }: {
+    readonly memoryOctets: number
+    readonly near: () => Promise<Account>
+  }): SharedMessage {
+    return new StoredShared(this.context, { memoryOctets, folder: async () => `${(await near()).path}/tmp` })
   }
 
   async *accounts(): AsyncIterable<UserId> {

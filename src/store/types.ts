@@ -114,6 +114,11 @@ export interface NewMessage {
    * any other message does; `Delivered` tells. None above 4026531840 is taken. Within a delivery those with given UIDs come first, ascending.
    */
   readonly uid?: Uid
+  /**
+   * What all attempts to hand this message over have in common, and nothing else, for a shared one: when it came into this mailbox in the last five days, it is
+   * not stored again. docs/decisions/0365-a-retry-is-stored-once.md
+   */
+  readonly handed?: string
 }
 
 /** Announced messages that somebody wants to read now. */
@@ -134,6 +139,22 @@ export interface GivenUids {
   readonly uidNext: Uid
 }
 
+/**
+ * One message for any number of mailboxes, of which every partition keeps one copy. Its octets come once and can be read back until it is disposed,
+ * which is when nobody adds it any more.
+ */
+export interface SharedMessage extends AsyncDisposable {
+  readonly sizeOctets: number
+  /** Resolves or returns when more may be written. The chunk is not copied: nobody may change it afterwards. */
+  write(chunk: Uint8Array): void | Promise<void>
+  /** The message is complete: it can be read, and added to deliveries. */
+  end(): Promise<void>
+  /** Octets [start, end); fewer only at the end of the message. */
+  read(start: number, end: number): Promise<Buffer>
+  /** The same in chunks of at most 64 KiB. */
+  stream(start?: number, end?: number): AsyncIterable<Buffer>
+}
+
 /** Takes one message's octets. */
 export interface MessageSink {
   /** Resolves or returns when more may be written. The chunk is not copied: nobody may change it afterwards. */
@@ -149,11 +170,15 @@ export type Delivered =
   | { readonly uid: Uid }
   /** The origin is in the mailbox, or departed and not forgotten: nothing was stored. */
   | { readonly duplicateOf: OriginState }
+  /** It was handed over before: nothing was stored. The other one has, or had, this UID. */
+  | { readonly repeatOf: Uid }
   | { readonly aborted: true }
 
 /** Messages being written to one mailbox. None is visible before `commit`; all become visible in one change set. */
 export interface Delivery extends AsyncDisposable {
   add(message: NewMessage): MessageSink
+  /** Adds one that has ended, and that goes to other mailboxes as well. */
+  addShared(message: NewMessage, shared: SharedMessage): void
   /** Makes files, directory and change set durable, then resolves. All or nothing. */
   commit(): Promise<readonly Delivered[]>
   /** Removes what was written. Also done by disposal without commit. */
@@ -486,6 +511,8 @@ export interface Store extends AsyncDisposable {
   tree(name: string, directory: string): Account
   /** Kept in the home. */
   readonly sharers: Sharers
+  /** A message above so many octets goes to a file beside the mail of the account, asked for when there is one. */
+  share(options: { readonly memoryOctets: number; readonly near: () => Promise<Account> }): SharedMessage
   /**
    * Moves an account to another root while it is in use. Throws StoreError not-found, already-exists (it is there), in-use (somebody else is
    * moving it), unavailable, the signal's reason: then the account is where it was.

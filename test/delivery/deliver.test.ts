@@ -6,20 +6,21 @@ import { type Clock, systemClock } from '#src/base/clock.ts'
 import { StoreError } from '#src/base/errors.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
-import { type DeliveryParts, deliver } from '#src/delivery/deliver.ts'
 import { type Mark, markField, markKey, readMark } from '#src/delivery/mark.ts'
 import { openStore } from '#src/store/store.ts'
-import type { Account, MessageRecord } from '#src/store/types.ts'
+import type { Account, MessageRecord, Store } from '#src/store/types.ts'
+import { deliverTo } from '#test/support/deliver-to.ts'
 
 const message = 'Subject: hello\r\nFrom: bea@example.org\r\n\r\ntext\r\n'
 const userId = 'anna@example.org' as UserId
 
-const testAccount = async (): Promise<{ account: Account } & AsyncDisposable> => {
+const testAccount = async (): Promise<{ store: Store; account: Account } & AsyncDisposable> => {
   const root = await mkdtemp(join(tmpdir(), 'delivery-'))
   const store = openStore({ root, clock: systemClock, log: silentLog })
   const account = store.account(userId)
   await account.ensure()
   return {
+    store,
     account,
     [Symbol.asyncDispose]: async () => {
       await store.close()
@@ -61,20 +62,24 @@ const travelled = (field: Buffer, text = message): string =>
     .toString('latin1')
     .replace(/\r\n (?=.)/g, '\r\n\t ')}X-Spam-Status: No\r\n${text}`.replaceAll('\r\n', '\n')
 
-const freely: DeliveryParts = { clock: systemClock, adding: (_, work) => work() }
+const inPlace = (mailbox: string, uid: number) => ({ kind: 'stored', places: [{ mailbox, uid }] })
 
 describe('a message without a mark', () => {
   it('goes into the inbox, with CRLF, however its octets come', async () => {
     await using test = await testAccount()
     for (const octets of [1, 2, 7, 1_000])
-      await deliver(test.account, pieces(`From x Tue Nov 14\n${message.replaceAll('\r\n', '\n')}\r`, octets), freely)
+      await deliverTo(
+        test.store,
+        test.account,
+        pieces(`From x Tue Nov 14\n${message.replaceAll('\r\n', '\n')}\r`, octets),
+      )
     expect((await stored(test.account)).map(({ text }) => text)).toEqual(Array(4).fill(`${message}\r`))
   })
 
   it('one that has no end of a header, or is empty, too', async () => {
     await using test = await testAccount()
-    await deliver(test.account, pieces('Subject: only this'), freely)
-    await deliver(test.account, pieces(''), freely)
+    await deliverTo(test.store, test.account, pieces('Subject: only this'))
+    await deliverTo(test.store, test.account, pieces(''))
     expect((await stored(test.account)).map(({ text }) => text)).toEqual(['Subject: only this', ''])
   })
 })
@@ -86,7 +91,7 @@ describe('GW-23: a message that was submitted comes back', () => {
     const { mailboxId } = await test.account.status('Work')
     const text = travelled(markField(await markFor(test.account, { mailboxId }), await markKey(test.account)))
     await test.account.remove('Work')
-    expect(await deliver(test.account, pieces(text), freely)).toMatchObject({ mailbox: 'INBOX' })
+    expect(await deliverTo(test.store, test.account, pieces(text))).toEqual(inPlace('INBOX', 1))
     const [{ record } = { record: undefined }] = await stored(test.account)
     expect(record?.origin).toBeUndefined()
     expect(record?.internalDate).toBe(1_700_000_000)
@@ -96,7 +101,7 @@ describe('GW-23: a message that was submitted comes back', () => {
     await using test = await testAccount()
     const mark = await markFor(test.account)
     const text = travelled(markField(mark, await markKey(test.account)))
-    expect(await deliver(test.account, pieces(text, 50), freely)).toEqual({ mailbox: 'INBOX', uid: 1 })
+    expect(await deliverTo(test.store, test.account, pieces(text, 50))).toEqual(inPlace('INBOX', 1))
     const [{ record, text: octets } = { record: undefined, text: '' }] = await stored(test.account)
     expect(record).toMatchObject({ origin: mark.origin, uidl: 'x1', internalDate: mark.internalDate })
     expect([...record!.flags].sort()).toEqual(['$Label', '\\Seen'])
@@ -109,32 +114,32 @@ describe('GW-23: a message that was submitted comes back', () => {
     await using test = await testAccount()
     const key = await markKey(test.account)
     const text = travelled(markField(await markFor(test.account), key))
-    await deliver(test.account, pieces(text), freely)
+    await deliverTo(test.store, test.account, pieces(text))
     const again = travelled(markField(await markFor(test.account), key), message.replace('hello', '[SPAM] hello'))
-    expect(await deliver(test.account, pieces(again), freely)).toEqual({ mailbox: 'INBOX', isRepeated: true })
+    expect(await deliverTo(test.store, test.account, pieces(again))).toEqual({ kind: 'duplicate', mailbox: 'INBOX' })
     await using inbox = await test.account.open('INBOX')
     await inbox.expunge([inbox.messages.at(0)!.uid], 'client')
-    expect(await deliver(test.account, pieces(again), freely)).toEqual({ mailbox: 'INBOX', isRepeated: true })
+    expect(await deliverTo(test.store, test.account, pieces(again))).toEqual({ kind: 'duplicate', mailbox: 'INBOX' })
     expect(inbox.byOrigin('pop://anna@pop.example.org/u:x1')).toMatchObject({ present: false, cause: 'client' })
   })
 
   it('QUO-06: is not refused when the user is over quota, as what is fetched is not; a message without a mark is', async () => {
     await using test = await testAccount()
-    const full: DeliveryParts = {
-      clock: systemClock,
-      adding: () => Promise.reject(new StoreError('over-quota', 'full')),
-    }
+    const full = { adding: () => Promise.reject(new StoreError('over-quota', 'full')) }
     const text = travelled(markField(await markFor(test.account), await markKey(test.account)))
-    await expect(deliver(test.account, pieces(message), full)).rejects.toMatchObject({ kind: 'over-quota' })
-    expect(await deliver(test.account, pieces(text), full)).toEqual({ mailbox: 'INBOX', uid: 1 })
+    expect(await deliverTo(test.store, test.account, pieces(message), full)).toMatchObject({
+      kind: 'failed',
+      reply: 452,
+    })
+    expect(await deliverTo(test.store, test.account, pieces(text), full)).toEqual(inPlace('INBOX', 1))
   })
 
   it('weeks later it is one that somebody sent on: another message', async () => {
     await using test = await testAccount()
     const text = travelled(markField(await markFor(test.account), await markKey(test.account)))
-    await deliver(test.account, pieces(text), freely)
+    await deliverTo(test.store, test.account, pieces(text))
     const later: Clock = { ...systemClock, now: () => Date.now() + 30 * 86_400_000 }
-    expect(await deliver(test.account, pieces(text), { ...freely, clock: later })).toEqual({ mailbox: 'INBOX', uid: 2 })
+    expect(await deliverTo(test.store, test.account, pieces(text), { clock: later })).toEqual(inPlace('INBOX', 2))
     expect((await stored(test.account)).map(({ record }) => record.origin)).toEqual([
       'pop://anna@pop.example.org/u:x1',
       undefined,
@@ -148,10 +153,10 @@ describe('GW-23: a message that was submitted comes back', () => {
     const key = await markKey(test.account)
     await test.account.rename('Old', 'New')
     const first = travelled(markField(await markFor(test.account, { mailboxId }), key))
-    expect(await deliver(test.account, pieces(first), freely)).toEqual({ mailbox: 'New', uid: 1 })
+    expect(await deliverTo(test.store, test.account, pieces(first))).toEqual(inPlace('New', 1))
     await test.account.remove('New')
     const second = travelled(markField(await markFor(test.account, { mailboxId, origin: 'pop://a/u:2' }), key))
-    expect(await deliver(test.account, pieces(second), freely)).toEqual({ mailbox: 'INBOX', uid: 1 })
+    expect(await deliverTo(test.store, test.account, pieces(second))).toEqual(inPlace('INBOX', 1))
   })
 
   it("with somebody else's mark, or one that was changed, it is an ordinary message", async () => {
@@ -162,7 +167,7 @@ describe('GW-23: a message that was submitted comes back', () => {
     const foreign = markField(mark, await markKey(other.account)).toString()
     const changed = right.replace(/ (.)/, (_, letter) => ` ${letter === 'A' ? 'B' : 'A'}`)
     for (const field of [foreign, changed, 'X-Wherry-Injected: \r\n', 'X-Wherry-Injected: a.b.c\r\n'])
-      await deliver(test.account, pieces(field + message), freely)
+      await deliverTo(test.store, test.account, pieces(field + message))
     expect((await stored(test.account)).map(({ record }) => record.origin)).toEqual(Array(4).fill(undefined))
     const key = await markKey(test.account)
     const after = readMark(Buffer.from(`${foreign}${changed}${right}${message}`), key)

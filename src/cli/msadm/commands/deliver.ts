@@ -1,7 +1,10 @@
 import { systemClock } from '../../../base/clock.ts'
 import { StoreError } from '../../../base/errors.ts'
 import type { UserId } from '../../../base/ids.ts'
+import { silentLog } from '../../../base/log.ts'
 import { deliver as deliverTo } from '../../../delivery/deliver.ts'
+import type { Fate, Recipient } from '../../../delivery/types.ts'
+import { delivererOf, openTrack } from '../../../server/delivery.ts'
 import { findSharedAddress, type SharedAddress } from '../../../sharing/delivery-address.ts'
 import { sharingOf } from '../../../sharing/sharing.ts'
 import { sharedFoldersPrefix } from '../../../sharing/trees.ts'
@@ -24,20 +27,26 @@ export const deliver: Command = {
   run: async (args, context) => {
     const given = onlyUserId(readArguments(args, {}).positionals)
     const shared = findSharedAddress(sharingOf(context.config), given)
-    if (shared !== undefined) return await inSharedFolder(shared, context)
+    if (shared !== undefined) return await inSharedFolder(given, shared, context)
     const userId = canonical(given, context)
     const account = context.store().account(userId)
-    await answering(context, async () => {
-      if (!(await account.exists())) throw new CommandError(`${userId} has no mail here`, noUser)
-      await needHere(userId, context)
-      const handed = await deliverTo(account, context.input, {
-        clock: systemClock,
-        adding: (octets, work) => context.quotas.adding(account, { octets, messages: 1 }, work),
-      })
-      const { mailbox } = handed
-      if ('uid' in handed) context.print(`${mailbox}: ${handed.uid}`, { userId, mailbox, uid: handed.uid })
-      else context.print(`${mailbox}: a message that is there`, { userId, mailbox, repeated: true })
+    const exists = await account.exists().catch((error: unknown) => {
+      if (error instanceof StoreError) throw new CommandError(error.message, tryAgain)
+      throw error
     })
+    if (!exists) throw new CommandError(`${userId} has no mail here`, noUser)
+    await needHere(userId, context)
+    const fate = await handOver(context, {
+      address: given,
+      userId,
+      account,
+      mailbox: 'INBOX',
+      adding: (octets, work) => context.quotas.adding(account, { octets, messages: 1 }, work),
+    })
+    if (fate.kind === 'duplicate')
+      context.print(`${fate.mailbox}: a message that is there`, { userId, mailbox: fate.mailbox, repeated: true })
+    if (fate.kind !== 'stored') return
+    for (const { mailbox, uid } of fate.places) context.print(`${mailbox}: ${uid}`, { userId, mailbox, uid })
   },
 }
 
@@ -53,27 +62,28 @@ async function needHere(userId: UserId, context: Context): Promise<void> {
 }
 
 /** LMTP-10. No quota counts it: SHR-09 */
-async function inSharedFolder({ tree, mailbox }: SharedAddress, context: Context): Promise<void> {
-  await answering(context, async () => {
-    const name = sharedFoldersPrefix + tree.name
-    const account = context.store().tree(name, tree.directory)
-    await account.ensure()
-    const adding = <T>(_: number, work: () => Promise<T>) => work()
-    const handed = await deliverTo(account, context.input, { clock: systemClock, mailbox, adding })
-    const full = handed.mailbox === 'INBOX' ? name : `${name}/${handed.mailbox}`
-    if ('uid' in handed) context.print(`${full}: ${handed.uid}`, { mailbox: full, uid: handed.uid })
-  })
+async function inSharedFolder(address: string, { tree, mailbox }: SharedAddress, context: Context): Promise<void> {
+  const name = sharedFoldersPrefix + tree.name
+  const account = context.store().tree(name, tree.directory)
+  const fate = await handOver(context, { address, userId: undefined, account, mailbox, adding: (_, work) => work() })
+  if (fate.kind !== 'stored') return
+  for (const { mailbox: placed, uid } of fate.places) {
+    const full = placed === 'INBOX' ? name : `${name}/${placed}`
+    context.print(`${full}: ${uid}`, { mailbox: full, uid })
+  }
 }
 
-async function answering({ config }: Context, work: () => Promise<void>): Promise<void> {
+/** Throws CommandError for a message that is not stored. */
+async function handOver(context: Context, recipient: Omit<Recipient, 'parameters' | 'detail'>): Promise<Fate> {
+  const parts = { config: () => context.config, store: context.store(), clock: systemClock, log: silentLog }
+  const track = openTrack(parts)
   try {
-    await work()
-  } catch (error) {
+    const whole: Recipient = { ...recipient, parameters: new Map(), detail: undefined }
+    const fate = await deliverTo(delivererOf(parts, track), whole, context.input, systemClock)
     // QUO-06, LMTP-04
-    if (error instanceof StoreError && error.kind === 'over-quota' && !config.get('over_quota_temp_error'))
-      throw new CommandError(error.message, refused)
-    if (error instanceof StoreError || 'code' in (error as Error))
-      throw new CommandError((error as Error).message, tryAgain)
-    throw error
+    if (fate.kind === 'failed') throw new CommandError(fate.text, fate.reply < 500 ? tryAgain : refused)
+    return fate
+  } finally {
+    await track.close()
   }
 }

@@ -10,8 +10,8 @@ import type { Injection } from '#gateway/sync/inject/injector.ts'
 import { Journal } from '#gateway/sync/inject/journal.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { configOf } from '#src/config/config.ts'
-import { deliver } from '#src/delivery/deliver.ts'
 import type { Mailbox } from '#src/store/types.ts'
+import { deliverTo } from '#test/support/deliver-to.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 import { type ScriptedSmtp, scriptedSmtp } from '#test/support/smtp-script.ts'
 import { testStore, userId } from '../support.ts'
@@ -28,11 +28,9 @@ afterAll(() => dovecot.stop())
 const submittingTo = ({ port }: ScriptedSmtp): Injection =>
   injectionOf(configOf({ smtp_injection: true, submit_host: '127.0.0.1', submit_port: port }), systemClock)
 
-const comesBack = async ({ account }: Both, text: string) => {
-  async function* octets() {
-    yield Buffer.from(`Received: from gw\r\n\tby mx.example.org; Tue, 14 Nov 2023 22:13:20 +0000\r\n${text}`, 'latin1')
-  }
-  await deliver(account, octets(), { clock: systemClock, adding: (_, work) => work() })
+const comesBack = async ({ store, account }: Both, text: string) => {
+  const trace = 'Received: from gw\r\n\tby mx.example.org; Tue, 14 Nov 2023 22:13:20 +0000\r\n'
+  await deliverTo(store, account, Buffer.from(trace + text, 'latin1'))
 }
 
 /** Without what the way added. */

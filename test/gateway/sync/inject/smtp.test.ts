@@ -7,9 +7,9 @@ import { describe, expect, it, vi } from 'vitest'
 import { smtpInjection } from '#gateway/sync/inject/smtp.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { RemoteError } from '#src/base/errors.ts'
-import { deliver } from '#src/delivery/deliver.ts'
 import type { Store } from '#src/store/types.ts'
 import { Submission } from '#src/submission/submission.ts'
+import { deliverTo } from '#test/support/deliver-to.ts'
 import { startExim } from '#test/support/exim.ts'
 import { scriptedPop3 } from '#test/support/pop3-script.ts'
 import { scriptedSmtp } from '#test/support/smtp-script.ts'
@@ -35,14 +35,8 @@ const gatewayWith = (store: Store, pop3Port: number, smtpPort: number) => {
   return { sync: (policy = {}) => syncer.sync(policy, { injection }) }
 }
 
-const comesBack = (store: Store, message: Buffer | string) =>
-  deliver(
-    store.account(userId),
-    (async function* () {
-      yield Buffer.from(message as string, 'latin1')
-    })(),
-    { clock: systemClock, adding: (_, work) => work() },
-  )
+const comesBack = (store: Store, message: string) =>
+  deliverTo(store, store.account(userId), Buffer.from(message, 'latin1'))
 const subjects = async (store: Store) =>
   (await contents(store)).map((message) => /^Subject: (.*)\r$/m.exec(message.toString('latin1'))?.[1])
 
