@@ -36,6 +36,17 @@ export class Beliefs implements Iterable<readonly [uid: Uid, flags: Flags | unde
   told(uid: Uid, flags: Flags): void {
     const before = this.before(uid)
     if (before === undefined || !sameFlags(before, flags)) this.#told.set(uid, flags)
+    else this.#told.delete(uid)
+  }
+
+  /** The command is over, and nobody told of the messages that it did not concern. `now`: flags of those that are there. */
+  settle(now: (uid: Uid) => Flags | undefined): void {
+    for (const uid of [...this.#owed, ...this.#assumed]) {
+      const flags = now(uid)
+      if (flags !== undefined) this.told(uid, flags)
+    }
+    this.#owed = []
+    this.#assumed = []
   }
 
   /** By the last announcements; undefined for a message that they did not know. */

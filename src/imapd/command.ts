@@ -51,6 +51,8 @@ export interface CommandDefinition<Args> {
   readonly holdsNumbers?: true
   /** The same for the form with UID, where it names sequence numbers. RFC 7162 §3.2.10.2 */
   holdsNumbersByUid?(args: Args): boolean
+  /** It takes messages out itself, of which its client is told whatever else it wants to hear of. RFC 5465 §3.1 */
+  readonly expunges?: true
   /**
    * Looks at the selected mailbox for what others did, before it runs. 'if-possible': a store that doesn't answer is no reason to
    * fail. Without it the command does not need the mailbox, and a mailbox that is gone does not disturb it.

@@ -5,12 +5,14 @@
 
 import { StoreError } from '../base/errors.ts'
 import type { ModSeq, Uid } from '../base/ids.ts'
+import type { FetchItem } from '../proto/imap/fetch.ts'
 import { namesThreads, namesTime, type SearchKey } from '../proto/imap/search.ts'
 import { formatUpdate, type PlacedNumbers } from '../proto/imap/search-return.ts'
 import { resolveSequenceNumbers, type SequenceSet, savedResult, star } from '../proto/imap/sequence-set.ts'
 import type { SortCriterion } from '../proto/imap/sort.ts'
 import type { UidRange } from '../store/types.ts'
 import { isAmong, joinRanges, withoutRanges } from '../store/uid-set.ts'
+import type { Fresh } from './announce.ts'
 import type { Form } from './command.ts'
 import { findMatches, type Searching } from './search.ts'
 import { writePieces } from './search-results.ts'
@@ -28,6 +30,8 @@ export interface Followed {
   readonly key: SearchKey
   readonly charset: string | undefined
   readonly criteria?: readonly SortCriterion[]
+  /** What is told of a message that comes and is among the results. RFC 5465 §7 */
+  readonly items?: readonly FetchItem[] | undefined
 }
 
 /** At positions. */
@@ -42,6 +46,7 @@ interface Context {
   readonly uid: boolean
   readonly key: SearchKey
   readonly charset: string | undefined
+  readonly items: readonly FetchItem[]
   /** Of a SORT. */
   readonly sorted: SortedResults | undefined
   matched: readonly UidRange[]
@@ -68,7 +73,7 @@ export class Contexts {
   add(
     { view, services }: Searching,
     { tag, uid }: Pick<Form, 'tag' | 'uid'>,
-    { key, charset, criteria }: Followed,
+    { key, charset, criteria, items = [] }: Followed,
     { positions, away }: Results,
   ): boolean {
     if (this.#byTag.size >= maxContexts) return false
@@ -76,6 +81,7 @@ export class Contexts {
       uid,
       key: asOfNow(key, view),
       charset,
+      items,
       sorted: criteria && new SortedResults(criteria, uidsAt(view, positions)),
       matched: rangesAt(
         view,
@@ -106,11 +112,11 @@ export class Contexts {
   }
 
   /** Behind what the client is told of messages that came or changed. What can't be read now is tried again the next time. */
-  async tellChanged(session: Searching): Promise<void> {
+  async tellChanged(session: Searching, fresh?: Fresh): Promise<void> {
     const steps = new Slice(1)
     for (const [tag, context] of this.#byTag) {
       try {
-        await tellChanged(session, tag, context, steps)
+        await tellChanged(session, tag, context, steps, fresh)
       } catch (error) {
         if (!(error instanceof StoreError)) throw error
         session.log.log('warning', 'changes to the results of a search can not be found out', { cause: error.message })
@@ -120,7 +126,13 @@ export class Contexts {
 }
 
 /** `steps`: each with all messages takes some ms, and lets others run behind it. */
-async function tellChanged(session: Searching, tag: string, context: Context, steps: Slice): Promise<void> {
+async function tellChanged(
+  session: Searching,
+  tag: string,
+  context: Context,
+  steps: Slice,
+  fresh: Fresh | undefined,
+): Promise<void> {
   const { view, services } = session
   const now = services.clock.monotonic()
   const isTimed = namesTime(context.key) && now - context.triedAllAt >= timedMs
@@ -165,6 +177,8 @@ async function tellChanged(session: Searching, tag: string, context: Context, st
     told.map((position) => [view.uidAt(position), context.uid ? view.uidAt(position) : position + 1]),
   )
   if (steps.isOver()) await steps.next()
+  // RFC 5465 §7: before the ESEARCH response
+  await fresh?.tell(added, context.items)
   const lines = formatUpdate(tag, context.uid, numbered(update.removed, numbers), numbered(update.added, numbers))
   await writePieces(session, lines)
 }

@@ -8,6 +8,8 @@ import { runDaemon } from '../server/daemon.ts'
 import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
 import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
+import type { CommitNotice, TreeNotice } from '../store/types.ts'
+import { MailNews } from './mail-news.ts'
 import { MetadataChanges } from './metadata-changes.ts'
 import { Session } from './session.ts'
 import { settingsOf } from './settings.ts'
@@ -17,7 +19,12 @@ export const imapd: Daemon = { name: 'imapd', workers: 'per-core', start }
 async function start(runtime: Runtime): Promise<RunningDaemon> {
   const { config, log, clock, events } = runtime
   let settings = settingsOf(config)
-  const store = openMailStore({ ...runtime, bring: bringFromMsSyncd(runtime.events) })
+  const mailNews = new MailNews(events, log)
+  const own = {
+    onCommit: (notice: CommitNotice) => mailNews.onCommit(notice),
+    onTree: (notice: TreeNotice) => mailNews.onTree(notice),
+  }
+  const store = openMailStore({ ...runtime, bring: bringFromMsSyncd(runtime.events), own })
   const authenticator = createAuthenticator({ config, log, clock, ask: events.ask.bind(events), bus: events })
   const services = {
     settings: () => settings,
@@ -26,6 +33,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     events,
     store,
     quotas: store.quotas,
+    mailNews,
     metadataChanges: new MetadataChanges(events),
     authenticator,
   }

@@ -8,6 +8,11 @@ import type { Session } from './session.ts'
 /** Entries of all mailboxes and of the server: a client that says nothing for so long is told of those that came first. Whoever has a mailbox can make others wait for news. */
 const maxWaiting = 1000
 
+/** Who asked by NOTIFY is told what he asked for. RFC 5465 §5.6, §5.7 */
+const wantsMetadata = ({ interest }: Session, name: string): boolean =>
+  interest === undefined ||
+  (name === '' ? interest.has('ServerMetadataChange') : interest.wants('MailboxMetadataChange', name))
+
 export class MetadataNews implements Disposable {
   readonly #session: Session
   readonly #stop: () => void
@@ -22,6 +27,7 @@ export class MetadataNews implements Disposable {
     this.#stop = session.services.metadataChanges.listen((change, from) => {
       if (from === session || !(isShared(change.entry) || change.user === session.userId)) return
       const name = session.hierarchy.nameOf(change.tree, change.mailbox)
+      if (!wantsMetadata(session, name)) return
       const entries = this.#waiting.get(name) ?? new Set()
       if (!entries.has(change.entry) && this.#count < maxWaiting) {
         this.#waiting.set(name, entries.add(change.entry))

@@ -135,6 +135,7 @@ export function follow(
   followed: Followed,
   results: Results,
 ): void {
-  if (updates(returned) && !session.view.contexts.add(session, form, followed, results))
+  const asked = { ...followed, items: returned?.items }
+  if (updates(returned) && !session.view.contexts.add(session, form, asked, results))
     session.untagged('NO', 'Results are not updated', `NOUPDATE "${form.tag}"`)
 }

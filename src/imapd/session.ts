@@ -9,8 +9,10 @@ import { StoreError } from '../base/errors.ts'
 import type { UserId } from '../base/ids.ts'
 import type { Log } from '../base/log.ts'
 import type { Announcement, EventBus } from '../events/types.ts'
+import type { FetchItem } from '../proto/imap/fetch.ts'
 import { authenticatedLimits, preAuthLimits } from '../proto/imap/limits.ts'
 import type { NameSpelling } from '../proto/imap/mailbox-name.ts'
+import type { NotifyArgs } from '../proto/imap/notify.ts'
 import type { ReceiverEvent, ReceiverFault } from '../proto/imap/receiver-events.ts'
 import { capabilityCode, formatContinuation, formatStatusResponse } from '../proto/imap/response.ts'
 import { Disconnected, Stopping } from '../server/client-octets.ts'
@@ -23,11 +25,16 @@ import type { Right } from '../sharing/rights.ts'
 import type { Account, Mailbox, Store } from '../store/types.ts'
 import { announce, writeHighestModSeq } from './announce.ts'
 import type { Circumstances, Command, Completion, Form, StateName } from './command.ts'
+import { giveItems } from './commands/fetch.ts'
 import { commands } from './commands/index.ts'
 import { Enabled, type Extension } from './enabled.ts'
 import { Input } from './input.ts'
+import type { MailNews, TreeNews } from './mail-news.ts'
 import type { MetadataChanges } from './metadata-changes.ts'
 import { MetadataNews } from './metadata-news.ts'
+import type { Interest } from './notify/interest.ts'
+import { Notifier } from './notify/notifier.ts'
+import { pushUntil } from './push.ts'
 import { failureOf, Refusal } from './replies.ts'
 import type { Settings } from './settings.ts'
 import { Upload } from './upload.ts'
@@ -43,6 +50,7 @@ export interface Services {
   readonly store: Store
   readonly quotas: Quotas
   readonly metadataChanges: MetadataChanges
+  readonly mailNews: MailNews
   readonly authenticator: Authenticator
 }
 
@@ -51,6 +59,9 @@ const badCommands = { beforeLogin: 3, afterLogin: 20 }
 const failedLogins = 3
 /** Pause after the first refused login, doubled with each more. */
 const refusalPauseMs = 250
+
+/** NOTIFY NONE */
+const nothingAsked: NotifyArgs = { status: false, groups: [], namesOthers: false }
 
 /** Whoever is logged in. */
 interface User {
@@ -77,6 +88,8 @@ export class Session {
   /** That the selected mailbox belongs to. */
   #viewed: Account | undefined
   #metadataNews: MetadataNews | undefined
+  /** What the client asked for by NOTIFY, since it did. */
+  #notifier: Notifier | undefined
   #open = true
   #isIdentified = false
   #badCommands = 0
@@ -170,7 +183,7 @@ export class Session {
   async run(): Promise<void> {
     try {
       this.untagged('OK', 'Wherry ready', capabilityCode(this.capabilities))
-      while (this.#open) await this.#handle(await this.input.next())
+      while (this.#open) await this.#handle(await this.#next())
     } catch (error) {
       this.#endOf(error)
     } finally {
@@ -207,8 +220,7 @@ export class Session {
   async unauthenticate(): Promise<void> {
     await this.unselect()
     this.enabled = new Enabled()
-    this.#metadataNews?.[Symbol.dispose]()
-    this.#metadataNews = undefined
+    this.#forgetNews()
     this.log.log('info', 'logout', { user: this.userId })
     this.#user = undefined
     this.#viewed = undefined
@@ -302,11 +314,49 @@ export class Session {
     this.output.write(formatStatusResponse(undefined, status, text, code))
   }
 
-  /** Tells what happened in the selected mailbox. */
-  async announce(mayExpunge: boolean, withUid = false): Promise<void> {
-    // RFC 9051 §7.5.2: with UID always.
-    if (this.#view !== undefined) await announce(this, { mayExpunge, withUid: withUid || this.isRev2 })
+  /** Tells what happened. `expunged`: the client did that itself, and awaits to be told of it. */
+  async announce(mayExpunge: boolean, withUid = false, expunged = false): Promise<void> {
+    const interest = this.interest?.selected
+    if (this.#view !== undefined)
+      await announce(this, {
+        mayExpunge: mayExpunge && (expunged || interest?.messages !== false),
+        // RFC 9051 §7.5.2, RFC 5465 §5.1: with UID always.
+        withUid: withUid || this.isRev2 || interest !== undefined,
+        interest,
+      })
     await this.#metadataNews?.tell()
+    if ((await this.#notifier?.tell()) === 'overflow') {
+      this.untagged('OK', 'More happens than can be told, nothing is told any more', 'NOTIFICATIONOVERFLOW')
+      this.notify(await Notifier.begin(this, nothingAsked))
+    }
+  }
+
+  /** What the client asked for by NOTIFY; undefined before it did. */
+  get interest(): Interest | undefined {
+    return this.#notifier?.interest
+  }
+
+  /** From now on the client is told of this, in place of what was before. RFC 5465 §3.1 */
+  notify(notifier: Notifier): void {
+    this.#notifier?.[Symbol.dispose]()
+    this.#notifier = notifier
+    this.#followMetadata()
+  }
+
+  /** What this session did itself is not told to its client. RFC 5465 §5. Names: canonical, as the user calls the mailbox. */
+  didItself(change: TreeNews | { readonly addedTo: string; readonly messages: number }): void {
+    if ('addedTo' in change) this.#notifier?.addedByItself(change.addedTo, change.messages)
+    else this.#notifier?.changedByItself(change)
+  }
+
+  /** Of messages of the selected mailbox that have just come, what the client asked for beforehand. */
+  async tellItems(positions: readonly number[], items: readonly FetchItem[]): Promise<void> {
+    try {
+      if (positions.length > 0) await giveItems(this, positions, items)
+    } catch (error) {
+      if (endsSession(error)) throw error
+      failureOf(error, this.log)
+    }
   }
 
   /** Switches extensions on; answers those that were off. The first time that the client shows that it knows MODSEQs, it is told how far it is. RFC 7162 §3.1 */
@@ -316,18 +366,54 @@ export class Session {
     if (this.#view !== undefined && this.enabled.has('CONDSTORE') && !knewModSeqs)
       writeHighestModSeq(this.#view, this.output)
     if (this.#view !== undefined) this.#view.tellsRecent = !this.isRev2
-    // What others do to annotations is told from now on. RFC 5464 §4.1
-    if (this.enabled.has('METADATA')) this.#metadataNews ??= new MetadataNews(this)
+    this.#followMetadata()
     return added
   }
 
-  /** Calls `wake` when there is news of annotations, until the answer is called. */
-  onMetadata(wake: () => void): () => void {
-    const news = this.#metadataNews
-    if (news !== undefined) news.onNews = wake
+  /** Calls `wake` when there is news of anything but the selected mailbox, until the answer is called. */
+  onNews(wake: () => void): () => void {
+    const all = [this.#metadataNews, this.#notifier].filter((news) => news !== undefined)
+    for (const news of all) news.onNews = wake
     return () => {
-      if (news !== undefined) news.onNews = undefined
+      for (const news of all) news.onNews = undefined
     }
+  }
+
+  /** What others do to annotations is told from now on, or not any more. RFC 5464 §4.1, RFC 5465 §5.6 */
+  #followMetadata(): void {
+    const { interest } = this
+    const isWanted =
+      interest === undefined
+        ? this.enabled.has('METADATA')
+        : interest.has('MailboxMetadataChange') || interest.has('ServerMetadataChange')
+    if (isWanted) this.#metadataNews ??= new MetadataNews(this)
+    else this.#forgetMetadata()
+  }
+
+  #forgetMetadata(): void {
+    this.#metadataNews?.[Symbol.dispose]()
+    this.#metadataNews = undefined
+  }
+
+  #forgetNews(): void {
+    this.#forgetMetadata()
+    this.#notifier?.[Symbol.dispose]()
+    this.#notifier = undefined
+  }
+
+  /** Whatever the client sends next. Who asked for it by NOTIFY is told what happens meanwhile. */
+  async #next(): Promise<ReceiverEvent> {
+    const event = this.input.next()
+    if (this.interest?.isEmpty !== false) return await event
+    try {
+      await pushUntil(this, event, this.interest.selected.expunges)
+    } catch (error) {
+      // Whoever ends the session does not wait for it; others tell what there is with the next answer.
+      event.catch(() => {})
+      if (endsSession(error)) throw error
+      failureOf(error, this.log)
+    }
+    return await event
   }
 
   async #handle(event: ReceiverEvent): Promise<void> {
@@ -365,7 +451,7 @@ export class Session {
       mayExpunge = !holdsNumbers
       if (row?.looks !== undefined) await this.#look(row.looks)
       completion = await run(this)
-      await this.announce(mayExpunge, form.uid)
+      await this.announce(mayExpunge, form.uid, row?.expunges)
     } catch (error) {
       if (!this.connection.signal.aborted && !endsSession(error)) {
         await this.announce(mayExpunge, form.uid)
@@ -450,7 +536,7 @@ export class Session {
     } catch (error) {
       this.log.log('warning', 'session did not close cleanly', { cause: String(error) })
     }
-    this.#metadataNews?.[Symbol.dispose]()
+    this.#forgetNews()
     this.#presence.withdraw()
     if (this.#user !== undefined) this.log.log('info', 'logout', { user: this.#user.id })
   }

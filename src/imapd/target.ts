@@ -1,6 +1,7 @@
 /** The mailbox that APPEND, COPY and MOVE write to. */
 
 import { StoreError } from '../base/errors.ts'
+import type { Uid } from '../base/ids.ts'
 import type { Addition } from '../server/quotas.ts'
 import type { Account, Flag, Mailbox } from '../store/types.ts'
 import { Refusal } from './replies.ts'
@@ -11,6 +12,8 @@ export interface Target {
   /** To be closed by the caller. */
   readonly mailbox: Mailbox
   readonly account: Account
+  /** These messages are there now: the session put them there. */
+  put(uids: readonly Uid[]): void
   /** Whether a message keeps the flag there. RFC 4314 §4 */
   keepsFlag(flag: Flag): boolean
   /** For an early answer: `adding` decides. Throws StoreError over-quota. */
@@ -23,11 +26,15 @@ export interface Target {
 export async function openTarget(session: Session, name: string): Promise<Target> {
   const { hierarchy, services } = session
   try {
-    const { account, local, rights, rightsOn, isShared } = await hierarchy.permit(name, 'i')
+    const { name: canonical, account, local, rights, rightsOn, isShared } = await hierarchy.permit(name, 'i')
     const { quotas } = services
     return {
       mailbox: await account.open(local),
       account,
+      put: (uids) => {
+        if (session.isSelected(account, local)) session.view.notePutItself(uids)
+        session.didItself({ addedTo: canonical, messages: uids.length })
+      },
       keepsFlag: (flag) => rights.has(rightFor(flag)),
       // SHR-09
       checkRoom: async (addition) => (isShared ? undefined : quotas.check(account, addition)),

@@ -44,6 +44,8 @@ export interface Announcements {
   /** New EXISTS and RECENT, when messages arrived or the session's \Recent messages changed in number. */
   readonly exists: number | undefined
   readonly recent: number | undefined
+  /** How many of the messages that `exists` counts had been counted before. */
+  readonly before: number
   /** Positions (sequence number - 1) whose flags differ from what the client believes. Ascending. */
   readonly flags: readonly number[]
   /** Others whose MODSEQ is not the one that the client was told. Ascending; none unless asked for. */
@@ -59,9 +61,21 @@ const nothing: Announcements = {
   flagLists: false,
   expunged: [],
   exists: undefined,
+  before: 0,
   recent: undefined,
   flags: [],
   modSeqs: [],
+}
+
+/** What the client wants to hear of. */
+export interface Telling {
+  readonly mayExpunge: boolean
+  /** The client follows MODSEQs. */
+  readonly withModSeqs: boolean
+  /** Of messages that came. */
+  readonly arrivals: boolean
+  /** Of flags that others changed. */
+  readonly changes: boolean
 }
 
 /** How a view is opened. */
@@ -125,6 +139,8 @@ export class View {
   #rights: Rights = allRights
   #rightsTold: Rights = allRights
   readonly #rightsOn: ViewOptions['rightsOn']
+  /** Until they are announced. */
+  readonly #putItself = new Set<Uid>()
 
   private constructor(mailbox: Mailbox, { readOnly, rightsOn }: ViewOptions) {
     this.mailbox = mailbox
@@ -323,6 +339,19 @@ export class View {
     await this.#absorb()
   }
 
+  /** The client put these messages here itself: it is told of no more than that they are there. RFC 5465 §5.2 */
+  notePutItself(uids: readonly Uid[]): void {
+    for (const uid of uids) this.#putItself.add(uid)
+  }
+
+  putItself(uid: Uid): boolean {
+    return this.#putItself.has(uid)
+  }
+
+  forgetPutItself(): void {
+    this.#putItself.clear()
+  }
+
   /** The client awaits these messages' flags (STORE). `uids` ascend. */
   oweFlags(uids: readonly Uid[]): void {
     this.#beliefs.owe(uids)
@@ -352,30 +381,33 @@ export class View {
 
   /**
    * Everything the client doesn't know yet; from here on it counts as told, so it must be written before anything else.
-   * Without `mayExpunge` gone messages stay as ghosts. `withModSeqs`: the client follows MODSEQs.
+   * Without `mayExpunge` gone messages stay as ghosts. What it does not want to hear of stays untold until it does. RFC 5465 §3.1
    */
-  async announcements(mayExpunge: boolean, withModSeqs: boolean): Promise<Announcements> {
+  async announcements({ mayExpunge, withModSeqs, arrivals, changes }: Telling): Promise<Announcements> {
     if (!(await this.#mayTell())) return nothing
     await this.#absorb()
-    if (this.#arrivals > 0) {
+    if (arrivals && this.#arrivals > 0) {
       await this.#claim()
       await this.#absorb()
     }
     const expunged = mayExpunge ? await this.#bury() : []
     const before = this.#exists
-    const grew = this.#admit()
+    const grew = arrivals && this.#admit()
     const recentChanged = this.#recentCount !== this.#recentTold
     this.#recentTold = this.#recentCount
-    const flagLists = this.mailbox.keywords.size !== this.#keywordsTold || this.#rightsTold !== this.#rights
+    const hasNewFlags = this.mailbox.keywords.size !== this.#keywordsTold
+    const flagLists = this.#rightsTold !== this.#rights || hasNewFlags
     this.#keywordsTold = this.mailbox.keywords.size
     this.#rightsTold = this.#rights
-    const flags = await this.#changedFlags(before)
-    const modSeqs = withModSeqs ? await this.#changedModSeqs(before, flags) : []
-    this.#tellFlags()
+    const flags = await this.#changedFlags(before, changes)
+    const modSeqs = withModSeqs ? await this.#changedModSeqs(before, flags, changes) : []
+    if (changes) this.#tellFlags()
+    else this.#settleFlags()
     return {
       flagLists,
       expunged,
       exists: grew ? this.#exists : undefined,
+      before,
       recent: grew || recentChanged ? this.#recentCount : undefined,
       flags,
       modSeqs,
@@ -509,8 +541,8 @@ export class View {
     return true
   }
 
-  /** Of the first `count` messages. */
-  async #changedFlags(count: number): Promise<readonly number[]> {
+  /** Of the first `count` messages; without `changes` only what a command of the client asks for. */
+  async #changedFlags(count: number, changes: boolean): Promise<readonly number[]> {
     const list = this.#list
     const end = count - this.#ghosts.count
     const positions: number[] = []
@@ -521,7 +553,8 @@ export class View {
         positions.push(this.#ghosts.positionOf(index))
     }
     // The mailbox may know more by now: what is still as it was told is passed over.
-    for (const uid of this.#since === this.#toldSince ? [] : this.mailbox.delta(this.#toldSince).updated()) {
+    const isNews = changes && this.#since !== this.#toldSince
+    for (const uid of isNews ? this.mailbox.delta(this.#toldSince).updated() : []) {
       if (!this.#beliefs.has(uid)) look(uid, this.#beliefs.before(uid))
       if (slice.isOver()) await slice.next()
     }
@@ -534,13 +567,14 @@ export class View {
   }
 
   /** Of the first `count` messages, but for those whose flags are told and those that it knows. `flags` ascend. */
-  async #changedModSeqs(count: number, flags: readonly number[]): Promise<readonly number[]> {
+  async #changedModSeqs(count: number, flags: readonly number[], changes: boolean): Promise<readonly number[]> {
     const list = this.#list
     const end = count - this.#ghosts.count
     const told = new Set(flags)
     const found = new Set<number>()
     const slice = new Slice()
-    const updated = this.#since === this.#toldSince ? [] : this.mailbox.delta(this.#toldSince).updated()
+    const isNews = changes && this.#since !== this.#toldSince
+    const updated = isNews ? this.mailbox.delta(this.#toldSince).updated() : []
     for (const [uids, since] of [
       [this.#modSeqsOwed, 0],
       [updated, this.#toldSince],
@@ -553,6 +587,16 @@ export class View {
         if (slice.isOver()) await slice.next()
       }
     return [...found].sort((a, b) => a - b)
+  }
+
+  /** The client knows those flags that its command was about; of the others it knows what it knew. */
+  #settleFlags(): void {
+    this.#isBehind = this.#since !== this.#toldSince
+    this.#modSeqsOwed = []
+    this.#beliefs.settle((uid) => {
+      const index = this.#list.positionOf(uid)
+      return this.#list.length > index && this.#list.uidAt(index) === uid ? this.#list.flagsAt(index) : undefined
+    })
   }
 
   /** The client knows all flags as they are in `#list`. */

@@ -4,6 +4,7 @@
  */
 
 import { StoreError } from '../base/errors.ts'
+import type { MailEvent } from '../events/types.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -23,8 +24,8 @@ export class Watch implements Disposable {
 
   constructor(session: Session) {
     this.#session = session
-    this.#stop.push(session.onMetadata(() => this.wake()))
-    if (session.state !== 'selected') return
+    this.#stop.push(session.onNews(() => this.wake()))
+    if (session.state !== 'selected' || session.interest?.selected.messages === false) return
     const { events } = session.services
     const look = () => this.#look()
     const { mailbox } = session.view
@@ -36,7 +37,10 @@ export class Watch implements Disposable {
       this.wake()
     }
     this.#stop.push(mailbox.onChange(changed))
-    this.#stop.push(events.subscribe([session.topic], look, look))
+    const heard = ({ name, fields }: MailEvent) => {
+      if (name !== 'mailbox' || fields.mailbox === mailbox.name) look()
+    }
+    this.#stop.push(events.subscribe([session.topic], heard, look))
     const timer = setInterval(look, lookMs)
     this.#stop.push(() => clearInterval(timer))
   }

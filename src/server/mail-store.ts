@@ -34,6 +34,9 @@ export interface MailStore extends Store {
   reload(config: Config): void
 }
 
+/** What this process does to mail, beside the event channel, by which it does not hear itself. */
+export type OwnNotices = Required<Pick<StoreOptions, 'onCommit' | 'onTree'>>
+
 /** For every daemon that reads or writes mail. Close it after the last session. */
 export const openMailStore = ({
   config,
@@ -41,7 +44,9 @@ export const openMailStore = ({
   clock,
   events,
   bring,
-}: Pick<Runtime, 'config' | 'log' | 'clock' | 'events'> & Pick<StoreOptions, 'bring'>): MailStore => {
+  own,
+}: Pick<Runtime, 'config' | 'log' | 'clock' | 'events'> &
+  Pick<StoreOptions, 'bring'> & { readonly own?: OwnNotices }): MailStore => {
   let current = config
   const accounts = openAccountSource({ config, log, clock })
   const store = openStore({
@@ -50,10 +55,18 @@ export const openMailStore = ({
     clock,
     ...(bring === undefined ? {} : { bring }),
     undeleteDays: () => current.get('undelete_days'),
-    onCommit: ({ userId, mailbox, added, updated, expunged }) =>
-      events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields: { mailbox, added, updated, expunged } }),
-    onTree: ({ userId, change, mailbox }) =>
-      events.publish({ topic: `mbox:${userId}`, name: 'tree', fields: { mailbox, change } }),
+    onCommit: (notice) => {
+      const { userId, mailbox, highestModSeq: modseq, added, updated, expunged } = notice
+      const fields = { mailbox, added, updated, expunged, modseq }
+      events.publish({ topic: `mbox:${userId}`, name: 'mailbox', fields })
+      own?.onCommit(notice)
+    },
+    onTree: (notice) => {
+      const { userId, change, mailbox, to } = notice
+      const fields = { mailbox, change, ...(to === undefined ? {} : { to }) }
+      events.publish({ topic: `mbox:${userId}`, name: 'tree', fields })
+      own?.onTree(notice)
+    },
   })
   const reload = (next: Config) => {
     accounts.reload(next)

@@ -167,18 +167,20 @@ export class Hierarchy {
     return await aclOf(account, await idIn(account, local))
   }
 
-  /** Throws SyntaxFault for an identifier that can be nobody. */
-  async changeAcl(given: string, identifier: string, change: RightsChange): Promise<void> {
+  /** Answers where it is. Throws SyntaxFault for an identifier that can be nobody. */
+  async changeAcl(given: string, identifier: string, change: RightsChange): Promise<Place> {
     const who = this.identifierOf(identifier)
-    const { account, local } = await this.permit(given, 'a')
-    await changeAcl(this.#store, account.userId, local, who, change)
+    const place = await this.permit(given, 'a')
+    await changeAcl(this.#store, place.account.userId, place.local, who, change)
+    return place
   }
 
-  /** Throws SyntaxFault. */
-  async deleteAcl(given: string, identifier: string): Promise<void> {
+  /** Answers where it is. Throws SyntaxFault. */
+  async deleteAcl(given: string, identifier: string): Promise<Place> {
     const who = this.identifierOf(identifier)
-    const { account, local } = await this.permit(given, 'a')
-    await deleteAcl(this.#store, account.userId, local, who)
+    const place = await this.permit(given, 'a')
+    await deleteAcl(this.#store, place.account.userId, place.local, who)
+    return place
   }
 
   /** As lists have it; a user id without a domain is one of the user's own. Throws SyntaxFault. */
@@ -205,6 +207,29 @@ export class Hierarchy {
     return [...mailboxes.union(levels)]
       .sort((a, b) => (a < b ? -1 : 1))
       .map((name) => ({ name, selectable: mailboxes.has(name), hasChildren: levels.has(name) }))
+  }
+
+  /** What the user may do with a mailbox now; nothing where he can't see one. */
+  async rightsAt(given: string): Promise<Rights> {
+    try {
+      return (await this.permit(given)).rights
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'not-found') return noRights
+      throw error
+    }
+  }
+
+  /** Accounts and shared trees that what has this name, or lies below it, may belong to, whatever the user may see of them. `name`: canonical. */
+  async accountsAt(name: string): Promise<readonly Account[]> {
+    if (!isReserved(name)) return [this.#own]
+    const isAtOrBelow = (top: string) => `${name}/`.startsWith(top) || top.startsWith(`${name}/`)
+    const trees: Tree[] = this.#shared().filter(({ nameOf }) => isAtOrBelow(`${nameOf('INBOX')}/`))
+    if (`${name}/` === otherUsersPrefix) trees.push(...(await this.#otherUsers()))
+    else if (name.startsWith(otherUsersPrefix)) {
+      const tree = await this.#otherUser(ownerIn(`${name}/`))
+      if (tree !== undefined) trees.push(tree)
+    }
+    return trees.map(({ account }) => account)
   }
 
   #ownPlace(name: string): Place {

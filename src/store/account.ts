@@ -24,7 +24,7 @@ import { Residence } from './residence.ts'
 import { severalAtOnce } from './several.ts'
 import { expectAt, expectRename } from './special-use.ts'
 import { Statuses } from './statuses.ts'
-import { hasMailbox, listMailboxes, makeDirectories, makeIfAbsent, parentOf } from './tree.ts'
+import { findMailbox, hasMailbox, listMailboxes, makeDirectories, makeIfAbsent, parentOf } from './tree.ts'
 import type {
   Account,
   GivenUids,
@@ -158,6 +158,15 @@ export class StoredAccount implements Account {
     return await this.doing('Reading a mailbox', () => this.statuses.of(canonical, this.directoryOf(canonical)))
   }
 
+  async find(name: string): Promise<MailboxEntry | undefined> {
+    const canonical = canonicalName(name)
+    return await this.doing('Looking for a mailbox', async () => {
+      const found = await findMailbox(this.context.fs, canonical, this.directoryOf(canonical))
+      if (found === undefined) await this.residence.check()
+      return found
+    })
+  }
+
   async findId(name: string): Promise<MailboxId | undefined> {
     const canonical = canonicalName(name)
     try {
@@ -245,7 +254,7 @@ export class StoredAccount implements Account {
     if (source === 'INBOX') return await this.emptyInboxInto(target)
     await expectRename(this, source, target)
     await this.doing('Renaming a mailbox', () => this.renameTree(source, target))
-    this.tell('renamed', source)
+    this.tell('renamed', source, target)
   }
 
   async subscriptions(): Promise<readonly string[]> {
@@ -300,9 +309,9 @@ export class StoredAccount implements Account {
     await done
   }
 
-  private tell(change: TreeNotice['change'], mailbox: string): void {
+  private tell(change: TreeNotice['change'], mailbox: string, to?: string): void {
     try {
-      this.onTree({ userId: this.userId, change, mailbox })
+      this.onTree({ userId: this.userId, change, mailbox, ...(to === undefined ? {} : { to }) })
     } catch (error) {
       const incident = { user: this.userId, mailbox, error: error instanceof Error ? error.stack : String(error) }
       this.context.log.log('err', 'a listener to an account failed', incident)

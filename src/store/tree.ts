@@ -89,6 +89,14 @@ export async function listMailboxes(fs: StoreFs, account: string): Promise<Mailb
   return names.map((name) => ({ name, selectable: selectable.has(name), hasChildren: levels.has(name) }))
 }
 
+/** One entry of `listMailboxes`; undefined where there is none of this name. */
+export async function findMailbox(fs: StoreFs, name: string, directory: string): Promise<MailboxEntry | undefined> {
+  const { selectable, children } = await readLevel(fs, { name, directory })
+  let hasChildren = false
+  for (const child of children) if (await hasMailbox(fs, child.name, child.directory)) hasChildren = true
+  return selectable || hasChildren ? { name, selectable, hasChildren } : undefined
+}
+
 const inOrder = (name: string) => (name === 'INBOX' ? '' : name)
 
 /** There is a mailbox of this name, or below it: what `listMailboxes` would show, without looking at everything. */

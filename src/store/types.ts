@@ -398,6 +398,8 @@ export interface Account {
   list(): Promise<readonly MailboxEntry[]>
   open(name: string): Promise<Mailbox>
   status(name: string): Promise<MailboxStatus>
+  /** One entry of `list`; undefined where there is none. */
+  find(name: string): Promise<MailboxEntry | undefined>
   /** For one question about names, whatever state the mailbox is in; undefined where there is none. */
   findId(name: string): Promise<MailboxId | undefined>
   /**
@@ -467,6 +469,8 @@ export interface TreeNotice {
   readonly change: 'created' | 'removed' | 'restored' | 'renamed' | 'subscribed' | 'unsubscribed'
   /** As it was called before. */
   readonly mailbox: string
+  /** Of 'renamed': as it is called now. */
+  readonly to?: string
 }
 
 export interface MoveOptions {

@@ -88,7 +88,7 @@ it('sees messages grow older, and tries again what could not be read', async () 
   told.length = 0
   contexts.cancel('age')
   await deliverAll(inbox, [{ text: 'Subject: one and one\r\n\r\n' }])
-  await view.announcements(true, false)
+  await view.announcements({ mayExpunge: true, withModSeqs: false, arrivals: true, changes: true })
   const texts = inbox.headerTexts
   inbox.headerTexts = () => Promise.reject(new StoreError('unavailable', 'not now'))
   await contexts.tellChanged(session)

@@ -23,7 +23,7 @@ async function failing() {
   })
   await deliver(served.elsewhere, 'INBOX', [message])
   await deliver(served.elsewhere, 'Other', [message])
-  const look = () => served.bus.publish({ topic: `mbox:${user}`, name: 'changed', fields: {} })
+  const look = () => served.bus.hear({ topic: `mbox:${user}`, name: 'changed', fields: {} })
   const failedLook = async () => {
     const before = looks.failed
     look()
@@ -134,7 +134,7 @@ describe('a mailbox that another session deleted', () => {
     two.write('i IDLE\r\n')
     expect(await two.line()).toBe('+ idling')
     await one.command('c', 'DELETE lists')
-    imapd.bus.publish({ topic: `mbox:${user}`, name: 'changed', fields: {} })
+    imapd.bus.hear({ topic: `mbox:${user}`, name: 'changed', fields: {} })
     expect(await two.line()).toBe('* BYE The selected mailbox was deleted')
     await two.closed()
   })

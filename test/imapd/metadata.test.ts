@@ -100,16 +100,16 @@ test('RFC 5464 §4.4.2: who enabled METADATA hears what others change, and nothi
   expect(imapd.bus.published.filter(({ topic }) => topic === `metadata:${bob}`).at(-1)).toMatchObject({
     fields: { mailbox: 'Plans', entry: '/shared/x', user: alice },
   })
-  imapd.bus.publish({ topic: 'metadata:', name: 'metadata', fields: { mailbox: '', entry: '/private/z', user: alice } })
+  imapd.bus.hear({ topic: 'metadata:', name: 'metadata', fields: { mailbox: '', entry: '/private/z', user: alice } })
   expect(await user('NOOP')).toEqual(['* METADATA "" /private/z', 'OK'])
   // Others can't fill the memory of a session that says nothing.
   for (let count = 0; count < 3000; count++) {
     const fields = { mailbox: '', entry: `/private/n${count}`, user: alice }
-    imapd.bus.publish({ topic: 'metadata:', name: 'metadata', fields })
+    imapd.bus.hear({ topic: 'metadata:', name: 'metadata', fields })
   }
   const [line = '', end] = await user('NOOP')
   expect([line.split(' ').length, end]).toEqual([3 + 1000, 'OK'])
-  imapd.bus.publish({ topic: 'metadata:', name: 'metadata', fields: { mailbox: '', entry: '/private/z', user: alice } })
+  imapd.bus.hear({ topic: 'metadata:', name: 'metadata', fields: { mailbox: '', entry: '/private/z', user: alice } })
   expect(await user('NOOP')).toEqual(['* METADATA "" /private/z', 'OK'])
 })
 

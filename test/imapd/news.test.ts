@@ -30,7 +30,7 @@ describe('an idle session', () => {
     await delivering.command('a', `APPEND INBOX ${message}`)
     const event = other.bus.published.find(({ topic }) => topic === `mbox:${user}`)
     expect(event).toMatchObject({ fields: { mailbox: 'INBOX', added: 1 } })
-    imapd.bus.publish(event!)
+    imapd.bus.hear(event!)
     expect(await waiting.line()).toBe('* 1 EXISTS')
     expect(await waiting.line()).toBe('* 1 RECENT')
     waiting.write('done\r\n')

@@ -8,6 +8,7 @@ import type { Authenticator } from '#src/auth/types.ts'
 import { type Clock, systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { configOf } from '#src/config/config.ts'
+import { MailNews } from '#src/imapd/mail-news.ts'
 import { MetadataChanges } from '#src/imapd/metadata-changes.ts'
 import { Session } from '#src/imapd/session.ts'
 import { settingsOf } from '#src/imapd/settings.ts'
@@ -61,6 +62,7 @@ export async function serve({ clock = systemClock, mailbox, connection: wire }: 
       accounts: { find: async () => undefined, put: async () => {} },
       clock: systemClock,
     }),
+    mailNews: new MailNews(bus, log),
     metadataChanges: new MetadataChanges(bus),
     authenticator,
   }

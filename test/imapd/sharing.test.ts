@@ -246,7 +246,7 @@ test('a session that idles in a mailbox of another user is told what comes, unti
   const other = await imapd.twin()
   onTestFinished(() => other.stop())
   await (await enter(other, bob))(`APPEND INBOX ${message}`)
-  imapd.bus.publish({ topic: `mbox:${bob}`, name: 'mailbox', fields: { mailbox: 'INBOX' } })
+  imapd.bus.hear({ topic: `mbox:${bob}`, name: 'mailbox', fields: { mailbox: 'INBOX' } })
   expect(await user.peer.line()).toBe('* 1 EXISTS')
   expect(await user.peer.line()).toBe('* 1 RECENT')
   await owner(`SETACL INBOX -${alice} l`)

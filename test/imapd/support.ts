@@ -98,7 +98,7 @@ export const logTo = (records: LogRecord[], bound: LogFields = {}): Log => ({
   child: (fields) => logTo(records, { ...bound, ...fields }),
 })
 
-/** An event channel within this process: what is published reaches its subscribers and stays to be looked at. */
+/** The event channel as one process sees it: what it publishes stays to be looked at, what others publish is given to `hear`. */
 export class MemoryBus implements EventBus {
   connected = true
   readonly published: MailEvent[] = []
@@ -107,6 +107,10 @@ export class MemoryBus implements EventBus {
 
   publish(event: MailEvent): void {
     this.published.push(event)
+  }
+
+  /** Another process published it. */
+  hear(event: MailEvent): void {
     if (this.connected)
       for (const { topics, onEvent } of this.#subscribers) if (topics.includes(event.topic)) onEvent(event)
   }

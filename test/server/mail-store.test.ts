@@ -36,7 +36,7 @@ it('openMailStore keeps mail in userdir, knows ENVELOPEs and publishes each comm
   expect(published.at(-1)).toEqual({
     topic: 'mbox:joe@example.org',
     name: 'mailbox',
-    fields: { mailbox: 'INBOX', added: 1, updated: 0, expunged: 0 },
+    fields: { mailbox: 'INBOX', added: 1, updated: 0, expunged: 0, modseq: 2 },
   })
   rmSync(userdir, { recursive: true })
 })

@@ -22,6 +22,8 @@ export const append = command({
     const intake = new Intake(session, target, delivery, upload)
     await intake.read(args)
     tellNormalised(session, [], name, name)
-    return { code: formatAppendUid(mailbox.uidValidity, await intake.commit()) }
+    const uids = await intake.commit()
+    target.put(uids)
+    return { code: formatAppendUid(mailbox.uidValidity, uids) }
   },
 })

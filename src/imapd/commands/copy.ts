@@ -30,6 +30,7 @@ export const copy = command({
     const addition = { octets: await octetsOf(source, uids), messages: uids.length }
     const copied = target.adding(addition, () => source.copyTo(uids, opened, { keepsFlag }))
     const result = await accompanied(session, copied)
+    target.put(result.pairs.map(([, uid]) => uid))
     return result.pairs.length === 0 ? undefined : { code: formatCopyUid(result.uidValidity, result.pairs) }
   },
 })
@@ -38,6 +39,7 @@ export const move = command({
   name: 'MOVE',
   states: selected,
   uid: true,
+  expunges: true,
   looks: 'always',
   capabilities: () => ['MOVE'],
   parse: readCopyArgs,
@@ -54,11 +56,12 @@ export const move = command({
       ? move()
       : target.adding({ octets: await octetsOf(source, uids), messages: uids.length }, move)
     const result = await accompanied(session, moved)
+    target.put(result.pairs.map(([, uid]) => uid))
     // Before the EXPUNGE responses, so that the client knows where the messages went. RFC 6851 §4.3
     if (result.pairs.length === 0) return undefined
     session.untagged('OK', 'Moved', formatCopyUid(result.uidValidity, result.pairs))
     if (!session.enabled.has('CONDSTORE')) return undefined
-    await session.announce(true, uid)
+    await session.announce(true, uid, true)
     // RFC 6851 §4.4
     return { code: highestModSeqCode(session.view) }
   },

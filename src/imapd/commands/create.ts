@@ -19,6 +19,7 @@ export const create = command({
     const uses = assignableUses(given)
     if (uses.length > 0) await expectFree(session, mailbox, uses)
     const id = await hierarchy.create(mailbox)
+    session.didItself({ change: 'created', mailbox: canonicalName(mailbox) })
     // Another session may have removed it by now.
     if (id === undefined) return undefined
     if (uses.length > 0)
@@ -27,6 +28,7 @@ export const create = command({
       } catch (error) {
         // RFC 6154 §3: without its use it is not made.
         await hierarchy.remove(mailbox)
+        session.didItself({ change: 'removed', mailbox: canonicalName(mailbox) })
         throw error
       }
     tellNormalised(session, [], mailbox, mailbox)

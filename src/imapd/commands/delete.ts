@@ -8,7 +8,8 @@ export const del = command({
   states: loggedIn,
   parse: readMailboxArgs,
   async run(session, { mailbox }) {
-    const { account, local } = await session.hierarchy.remove(mailbox)
+    const { name, account, local } = await session.hierarchy.remove(mailbox)
+    session.didItself({ change: 'removed', mailbox: name })
     if (session.state === 'selected' && session.isSelected(account, local)) await session.unselect()
     tellNormalised(session, ['\\NonExistent'], mailbox, mailbox)
     return undefined

@@ -7,7 +7,8 @@ export const deleteacl = command({
   states: loggedIn,
   parse: readIdentifierArgs,
   async run(session, { mailbox, identifier }) {
-    await session.hierarchy.deleteAcl(mailbox, identifier)
+    const { account, local } = await session.hierarchy.deleteAcl(mailbox, identifier)
+    session.services.mailNews.rightsChanged(account.userId, local)
     return undefined
   },
 })

@@ -12,6 +12,7 @@ export const expunge = command({
   name: 'EXPUNGE',
   states: selected,
   uid: true,
+  expunges: true,
   looks: 'always',
   capabilities: () => ['UIDPLUS'],
   parse(args, { uid }) {
@@ -25,7 +26,7 @@ export const expunge = command({
     const expunged = await mailbox.expunge(uids, 'client')
     if (expunged.length === 0 || !session.enabled.has('QRESYNC')) return undefined
     // The code speaks of what was told before it.
-    await session.announce(true, uid)
+    await session.announce(true, uid, true)
     return { code: highestModSeqCode(session.view) }
   },
 })

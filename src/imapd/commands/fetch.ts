@@ -57,6 +57,15 @@ export const fetch = command({
   },
 })
 
+/** What the client asked for beforehand of messages that come: each named with its UID. RFC 5465 §5.2 */
+export async function giveItems(
+  session: Session,
+  positions: readonly number[],
+  items: readonly FetchItem[],
+): Promise<void> {
+  await new Answer(session, items, true).give(positions)
+}
+
 /** Of positions of the same set, ascending, those that lie in a part of it. RFC 9394 §3.4 */
 const within = (positions: readonly number[], part: readonly number[]): readonly number[] =>
   positions.filter((position) => part.length > 0 && position >= part[0]! && position <= part.at(-1)!)

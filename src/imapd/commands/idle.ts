@@ -2,9 +2,9 @@
 import { readNoArgs } from '../../proto/imap/no-args.ts'
 import { formatContinuation } from '../../proto/imap/response.ts'
 import { command, loggedIn } from '../command.ts'
+import { pushUntil } from '../push.ts'
 import { Refusal } from '../replies.ts'
 import { endsSession, type Session } from '../session.ts'
-import { Watch } from '../watch.ts'
 
 export const idle = command({
   name: 'IDLE',
@@ -26,19 +26,8 @@ export const idle = command({
 
 /** Pushes news until the client's line is there. */
 async function tellUntil(session: Session, line: Promise<Buffer>): Promise<void> {
-  using watch = new Watch(session)
-  let ended = false
-  const wake = () => {
-    ended = true
-    watch.wake()
-  }
-  line.then(wake, wake)
   try {
-    while (!ended) {
-      await session.announce(true)
-      session.output.flush()
-      await watch.news()
-    }
+    await pushUntil(session, line, true)
   } catch (error) {
     // The answer has to wait for the line: nobody else may read it. Only the end of the session can't.
     if (!endsSession(error)) await line

@@ -27,6 +27,7 @@ import { lsub } from './lsub.ts'
 import { myrights } from './myrights.ts'
 import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
+import { notify } from './notify.ts'
 import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
 import { replace } from './replace.ts'
@@ -78,6 +79,7 @@ const rows: readonly Command[] = [
   myrights,
   namespace,
   noop,
+  notify,
   rename,
   replace,
   resetkey,

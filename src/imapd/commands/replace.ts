@@ -14,6 +14,7 @@ export const replace = command({
   name: 'REPLACE',
   states: selected,
   uid: true,
+  expunges: true,
   looks: 'always',
   capabilities: () => ['REPLACE'],
   parse: (args, { upload }) => ({ replaced: readReplaced(args), mailbox: readAppendMailbox(args), args, upload }),
@@ -36,6 +37,7 @@ export const replace = command({
     session.writable('t', 'e')
     if (source.byUid(old) === undefined) throw gone()
     const added = await intake.commit()
+    target.put(added)
     try {
       // Of several who replace the same message, one does.
       if ((await source.expunge([old], 'client')).length === 0) throw gone()
@@ -47,7 +49,7 @@ export const replace = command({
     // Before the EXPUNGE response, so that the client knows what came instead. RFC 8508 §4.3
     session.untagged('OK', 'Replaced', formatAppendUid(mailbox.uidValidity, added))
     if (!session.enabled.has('QRESYNC')) return undefined
-    await session.announce(true, uid)
+    await session.announce(true, uid, true)
     return { code: highestModSeqCode(session.view) }
   },
 })

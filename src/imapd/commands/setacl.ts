@@ -11,7 +11,8 @@ export const setacl = command({
     return { ...given, rights: parseRights(rights) }
   },
   async run(session, { mailbox, identifier, mode, rights }) {
-    await session.hierarchy.changeAcl(mailbox, identifier, { mode, rights })
+    const { account, local } = await session.hierarchy.changeAcl(mailbox, identifier, { mode, rights })
+    session.services.mailNews.rightsChanged(account.userId, local)
     return undefined
   },
 })

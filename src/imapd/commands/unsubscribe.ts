@@ -1,5 +1,6 @@
 /** UNSUBSCRIBE, RFC 3501 §6.3.7 */
 import { readMailboxArgs } from '../../proto/imap/mailbox-args.ts'
+import { canonicalName } from '../../store/names.ts'
 import { command, loggedIn } from '../command.ts'
 
 export const unsubscribe = command({
@@ -8,6 +9,7 @@ export const unsubscribe = command({
   parse: readMailboxArgs,
   async run(session, { mailbox }) {
     await session.account.unsubscribe(mailbox)
+    session.didItself({ change: 'unsubscribed', mailbox: canonicalName(mailbox) })
     return undefined
   },
 })

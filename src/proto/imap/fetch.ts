@@ -1,6 +1,6 @@
 /** FETCH's arguments. RFC 9051 §6.4.5, RFC 3501 §6.4.5, §9 rules fetch, fetch-att; RFC 8474 §7, RFC 8514 §5, RFC 3516 §7, RFC 8970 §6 rule fetch-att; RFC 4466 §2.4 fetch-modifier; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3 */
 
-import { type PartialRange, readPartialRange } from './search-return.ts'
+import { type PartialRange, readPartialRange } from './partial-range.ts'
 import { formatSection, type Partial, readPartial, readSection, readSectionBinary, type Section } from './section.ts'
 import type { MessageSet } from './sequence-set.ts'
 import type { TokenReader } from './token-reader.ts'
@@ -95,8 +95,17 @@ export function readFetchArgs(input: TokenReader): FetchArgs {
     input.peek() === '(' ? input.parenthesised('fetch-att', () => readFetchAtt(input)) : readMacroOrAtt(input)
   const modifiers = input.tryChar(' ') ? readModifiers(input) : {}
   input.end()
-  if (modifiers.changedSince === undefined) return { set, items: distinct(items), ...modifiers }
-  return { set, items: distinct([...items, { item: 'MODSEQ' }]), ...modifiers }
+  if (modifiers.changedSince === undefined) return { set, items: distinctItems(items), ...modifiers }
+  return { set, items: distinctItems([...items, { item: 'MODSEQ' }]), ...modifiers }
+}
+
+/** Behind the opening parenthesis: `fetch-att *(SP fetch-att) ")"`; each response name once. RFC 5465 §8 */
+export function readFetchAtts(input: TokenReader): readonly FetchItem[] {
+  const items: FetchItem[] = []
+  do items.push(readFetchAtt(input))
+  while (input.tryChar(' '))
+  input.char(')', 'fetch-atts')
+  return distinctItems(items)
 }
 
 function readModifiers(input: TokenReader): FetchModifiers {
@@ -201,7 +210,7 @@ function readPreviewModifiers(input: TokenReader): boolean {
 const originOf = (partial: Partial | undefined) => (partial === undefined ? '' : `<${partial.offsetOctets}>`)
 
 /** One item of each response name; BODY[x] wins over BODY.PEEK[x], as its effect is asked for; likewise BINARY[x]. */
-function distinct(items: readonly FetchItem[]): readonly FetchItem[] {
+export function distinctItems(items: readonly FetchItem[]): readonly FetchItem[] {
   const byName = new Map<string, FetchItem>()
   for (const item of items) {
     const name = nameOf(item)

@@ -1,22 +1,20 @@
 /** RETURN options of SEARCH and its kin, and their ESEARCH response. RFC 4466 §2.6, RFC 4731 §3.1, §3.2, RFC 5182 §2.4, RFC 5267 §4, RFC 9394 §3.1 */
 
+import { type FetchItem, readFetchAtts } from './fetch.ts'
+import { type PartialRange, readPartialRange } from './partial-range.ts'
 import { formatNumbersInPieces } from './sequence-set.ts'
 import { type ThreadAlgorithm, threadAlgorithmOf } from './thread-algorithm.ts'
 import type { TokenReader } from './token-reader.ts'
 
 const words = ['ALL', 'CONTEXT', 'COUNT', 'MAX', 'MIN', 'SAVE', 'UPDATE'] as const
 
-/** Results that PARTIAL names: the first is 1; counted from the end: -1 is the last. Either end may be the larger one; both have one sign. */
-export interface PartialRange {
-  readonly first: number
-  readonly last: number
-}
-
 export interface ReturnOptions {
   /** ALL where the client named nothing. */
   readonly words: ReadonlySet<(typeof words)[number]>
   /** Not together with ALL. */
   readonly partial: PartialRange | undefined
+  /** Of messages that come and are among the results, with UPDATE. RFC 5465 §7 */
+  readonly items?: readonly FetchItem[] | undefined
   /** What INTHREAD and its kin go by. draft-ietf-morg-inthread-01 */
   readonly threading?: ThreadAlgorithm | undefined
 }
@@ -28,6 +26,7 @@ export function readReturnOptions(input: TokenReader): ReturnOptions | undefined
   const chosen = new Set<(typeof words)[number]>()
   let partial: PartialRange | undefined
   let threading: ThreadAlgorithm | undefined
+  let items: readonly FetchItem[] | undefined
   const option = () => {
     const name = input.keyword('search-return-opt')
     if (name === 'PARTIAL') {
@@ -44,22 +43,13 @@ export function readReturnOptions(input: TokenReader): ReturnOptions | undefined
     const known = words.find((word) => word === name)
     if (known === undefined) throw input.tokenFault('search-return-opt', `one of ${words.join(', ')}, PARTIAL`)
     chosen.add(known)
+    if (known === 'UPDATE' && (input.tryString(' (') || input.tryString('('))) items = readFetchAtts(input)
   }
   input.parenthesised('search-return-opts', option, { empty: true })
   // RFC 9394 §3.1
   if (partial !== undefined && chosen.has('ALL')) throw input.fault('search-return-opts', 'either ALL or PARTIAL')
   if (partial === undefined && chosen.size === 0) chosen.add('ALL')
-  return { words: chosen, partial, threading }
-}
-
-/** `1:500`, `-1:-100` */
-export function readPartialRange(input: TokenReader): PartialRange {
-  const end = () => (input.tryChar('-') ? -input.nzNumber('partial-range') : input.nzNumber('partial-range'))
-  const first = end()
-  input.char(':', 'partial-range')
-  const last = end()
-  if (first > 0 !== last > 0) throw input.tokenFault('partial-range', 'both ends counted from the same side')
-  return { first, last }
+  return { words: chosen, partial, threading, items }
 }
 
 /** How many results from either end are told of or kept; undefined: all. RFC 4731 §3.1, RFC 5182 §2.4, RFC 9394 §3.2 */

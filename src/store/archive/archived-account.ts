@@ -8,7 +8,7 @@ import { findLogId } from '../epochs.ts'
 import { storeError } from '../fs.ts'
 import { MailboxState } from '../mailbox-state.ts'
 import { accountDirectory, canonicalName, mailboxPath } from '../names.ts'
-import { listMailboxes } from '../tree.ts'
+import { findMailbox, listMailboxes } from '../tree.ts'
 import type { Account, Mailbox, MailboxEntry, MailboxStatus, RemovedMailbox, Usage } from '../types.ts'
 import { archiveError } from './archive-fs.ts'
 import { type ArchivedLog, readArchivedLog } from './archived-log.ts'
@@ -54,6 +54,12 @@ export class ArchivedAccount implements Account {
 
   async status(name: string): Promise<MailboxStatus> {
     return (await this.openArchived(canonicalName(name))).status()
+  }
+
+  find(name: string): Promise<MailboxEntry | undefined> {
+    const canonical = canonicalName(name)
+    const directory = `${this.path}/${mailboxPath(canonical)}`
+    return reading('Looking for a mailbox', () => findMailbox(this.context.fs, canonical, directory))
   }
 
   async findId(name: string): Promise<MailboxId | undefined> {

@@ -45,6 +45,9 @@ export class LiveOrArchived implements Account {
   async status(name: string): Promise<MailboxStatus> {
     return (await this.there()).status(name)
   }
+  async find(name: string): Promise<MailboxEntry | undefined> {
+    return (await this.there()).find(name)
+  }
   async findId(name: string): Promise<MailboxId | undefined> {
     return (await this.there()).findId(name)
   }

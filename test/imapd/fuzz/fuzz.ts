@@ -10,6 +10,7 @@ import type { Authenticator } from '#src/auth/types.ts'
 import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { configOf } from '#src/config/config.ts'
+import { MailNews } from '#src/imapd/mail-news.ts'
 import { MetadataChanges } from '#src/imapd/metadata-changes.ts'
 import { Session } from '#src/imapd/session.ts'
 import { settingsOf } from '#src/imapd/settings.ts'
@@ -65,6 +66,7 @@ export class Fuzzer implements AsyncDisposable {
       log,
       clock: systemClock,
       events,
+      mailNews: new MailNews(events, log),
       metadataChanges: new MetadataChanges(events),
       store: openStore({ root: join(directory, 'user'), clock: systemClock, log }),
       quotas: createQuotas({
