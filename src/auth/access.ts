@@ -6,9 +6,10 @@ import type { DomainRule } from '../config/options/domain-rules.ts'
 import type { Access, ServiceAccess, ServiceName } from '../config/options/domains.ts'
 import { canonicalDomain, canonicalUserId, defaultDomain, domainOf } from './user-id.ts'
 
-/** The user's own rule, else the server's, else the one for services without a rule. */
-export const serviceAccess = (config: Config, service: ServiceName, own: ServiceAccess = {}): Access =>
-  own[service] ?? config.get('accessible_services')[service] ?? config.get('default_new_service_access')
+/** The user's own rule, else the server's, else the one for services without a rule, as `lmtp` is. */
+export const serviceAccess = (config: Config, service: ServiceName | 'lmtp', own: ServiceAccess = {}): Access =>
+  (service === 'lmtp' ? undefined : (own[service] ?? config.get('accessible_services')[service])) ??
+  config.get('default_new_service_access')
 
 /** The rule of the user's domain. */
 export const findDomainRule = (config: Config, userId: UserId): DomainRule | undefined =>

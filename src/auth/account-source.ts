@@ -55,6 +55,7 @@ export const openAccountSource = (parts: AccountSourceParts): AccountSource => {
 
   return {
     find: (userId) => source.accounts.find(userId),
+    findByAddress: (address) => source.accounts.findByAddress(address),
     matches: (userId, account, password) => source.accounts.matches(userId, account, password),
     clearPassword: (account) => source.accounts.clearPassword(account),
     add: (account, password) => source.accounts.add(account, password),

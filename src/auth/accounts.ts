@@ -6,6 +6,7 @@ import type { UserId } from '../base/ids.ts'
 import { recordDirectory } from '../base/record-directory.ts'
 import type { ServiceAccess } from '../config/options/domains.ts'
 import { readAccount, writeAccount } from './account-file.ts'
+import { createAddressIndex } from './address-index.ts'
 import { createHashPool, type HashPool } from './hash-pool.ts'
 import { decoy, type Verifiers } from './verifier.ts'
 
@@ -30,6 +31,8 @@ export interface AccountRecord {
 export interface Accounts {
   /** The record's `userId` may be spelled otherwise than the one asked for: the account is known by the record's. */
   find(userId: UserId): Promise<AccountRecord | undefined>
+  /** The account that an address is one of (`mailLocalAddress`), or that has this id in other letters' case. Throws StoreError unavailable, also when it is one of several. LMTP-09 */
+  findByAddress(address: string): Promise<AccountRecord | undefined>
   /** Whether it is the password of an account that `find` gave; as much work where it gave none. Throws AuthError unavailable when too many wait. */
   matches(userId: UserId, account: AccountRecord | undefined, password: Buffer): Promise<boolean>
   /** The password of an account that `find` gave, where it is stored in clear. AUTH-04 Throws StoreError unavailable. */
@@ -62,9 +65,17 @@ export const openAccounts = (directory: string, hashPool: HashPool = createHashP
     const octets = await records.read(fileName(userId))
     return octets === undefined ? undefined : readAccount(octets, join(directory, fileName(userId)))
   }
+  const list = async function* () {
+    for await (const { path, octets } of records.list()) yield readAccount(octets, path)
+  }
+  const addresses = createAddressIndex(directory, list)
   const noAccount = (userId: UserId) => named('not-found', `there is no account ${userId}`)
   return {
     find,
+    findByAddress: async (address) => {
+      const userId = await addresses.find(address)
+      return userId === undefined ? undefined : find(userId)
+    },
     matches: (_, account, password) => hashPool.verify(password, account?.verifiers?.scrypt ?? decoy),
     clearPassword: () => undefined,
     add: async (account, password) =>
@@ -88,9 +99,7 @@ export const openAccounts = (directory: string, hashPool: HashPool = createHashP
       await records.remove(fileName(from)).catch(noAccount(from))
     },
     remove: (userId) => records.remove(fileName(userId)).catch(noAccount(userId)),
-    async *list() {
-      for await (const { path, octets } of records.list()) yield readAccount(octets, path)
-    },
+    list,
     close: async () => {},
   }
 }

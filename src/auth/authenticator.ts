@@ -96,7 +96,9 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     const userId = canonical(user, place.localAddress, config)
     const timeoutMs = config.get('backend_fast_login') ? fastLoginTimeoutMs : wholeSyncTimeoutMs
     const [migrates, syncs] = [config.get('auto_migrate'), config.get('sync_mode')]
-    const asksBackend = (config.get('gateway_mode') || migrates) && password !== undefined
+    // A mail server logs in with an account of its own, which has nothing to be moved or synchronised.
+    const isUser = service !== 'lmtp'
+    const asksBackend = isUser && (config.get('gateway_mode') || migrates) && password !== undefined
     // Whoever has an account is decided here; whether there is one is not told.
     const hasAccount = !asksBackend || ((migrates || syncs) && isDecisive(await accounts.find(userId), migrates))
     if (ask !== undefined && asksBackend && !hasAccount) {
@@ -109,7 +111,7 @@ export const createAuthenticator = (parts: AuthenticatorParts): ReloadableAuthen
     }
     const account = await (password === undefined ? users.proven(userId) : checked(userId, password, place))
     const acting = await actingAs(proof, account, place)
-    if (ask !== undefined && syncs) {
+    if (ask !== undefined && syncs && isUser) {
       const own = acting === account.userId
       const admitted = { user: own ? user : acting, userId: acting, password: own ? password : undefined }
       await tellAdmitted(ask, admitted, timeoutMs, place.signal, log)

@@ -6,8 +6,8 @@ import type { Offer } from './sasl/offer.ts'
 
 /** Where somebody wants to log in, and from where. */
 export interface LoginPlace {
-  /** Service name of `accessible_services` and `msadm service`. */
-  readonly service: 'imap' | 'pop' | 'sieve'
+  /** Service name of `accessible_services` and `msadm service`; `lmtp` for mail servers that hand mail over. */
+  readonly service: 'imap' | 'pop' | 'sieve' | 'lmtp'
   readonly localAddress: string
   readonly remoteAddress: string
   /** For the record of the login: id of the connection, and whether TLS is active on it. */

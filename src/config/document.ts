@@ -10,6 +10,7 @@ import { fileOptions } from './options/files.ts'
 import { gatewayOptions } from './options/gateway.ts'
 import { generalOptions } from './options/general.ts'
 import { listenerOptions } from './options/listeners.ts'
+import { lmtpOptions } from './options/lmtp.ts'
 import { loginOauthOptions } from './options/login-oauth.ts'
 import { ownOptions } from './options/own.ts'
 import { recordRows } from './options/records.ts'
@@ -32,6 +33,7 @@ const chapters: readonly (readonly [string, Partial<typeof options>])[] = [
   ['Own options', ownOptions],
   ['Own options: domains', domainRuleOptions],
   ['Own options: access tokens of clients', loginOauthOptions],
+  ['Own options: LMTP', lmtpOptions],
 ]
 
 /** Text that Markdown shows as it is. */

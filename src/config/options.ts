@@ -11,6 +11,7 @@ import { fileOptions } from './options/files.ts'
 import { gatewayOptions } from './options/gateway.ts'
 import { generalOptions } from './options/general.ts'
 import { listenerOptions } from './options/listeners.ts'
+import { lmtpOptions } from './options/lmtp.ts'
 import { loginOauthOptions } from './options/login-oauth.ts'
 import { ownOptions } from './options/own.ts'
 import { saslOptions } from './options/sasl.ts'
@@ -31,6 +32,7 @@ export const options = {
   ...ownOptions,
   ...domainRuleOptions,
   ...loginOauthOptions,
+  ...lmtpOptions,
 }
 
 /** An element of ms.conf; the ones inside `sasl` go by their plain names too, except `sasl/tls_cipher_list`. */

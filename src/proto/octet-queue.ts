@@ -53,6 +53,11 @@ export class OctetQueue {
     return this.#remove(Math.min(first.length, maxOctets))
   }
 
+  /** What `take` would give, left where it is. */
+  peek(): Buffer | undefined {
+    return this.#chunks[0]
+  }
+
   /** Exactly `octets` octets in one piece; that many must be there. */
   takeExactly(octets: number): Buffer {
     if (octets > this.#length) throw new RangeError(`${octets} octets wanted of ${this.#length}`)

@@ -31,6 +31,8 @@ export interface ConnectionLimits {
 
 export interface ConnectionOptions {
   readonly id: string
+  /** It came by a Unix socket. */
+  readonly isLocal: boolean
   readonly log: Log
   readonly limits: ConnectionLimits
   readonly maxNetBufferOctets: number
@@ -88,6 +90,10 @@ export class SocketConnection implements ClientConnection {
     this.#highWaterOctets = Math.min(batchOctets, Math.ceil(options.maxNetBufferOctets / 2))
     this.#socket = socket
     this.#attach()
+  }
+
+  get isLocal(): boolean {
+    return this.#options.isLocal
   }
 
   get channel(): Channel | undefined {

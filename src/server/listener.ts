@@ -1,6 +1,6 @@
 /** Sockets that clients come in by. CAN-06, CAN-07 */
 import { once } from 'node:events'
-import { chmod, lstat, unlink } from 'node:fs/promises'
+import { chmod, chown, lstat, unlink } from 'node:fs/promises'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import type { Log } from '../base/log.ts'
 import type { Listener } from '../config/listeners.ts'
@@ -24,6 +24,14 @@ export interface ListenOptions {
   readonly exclusive: boolean
   readonly log: Log
   readonly onSocket: (socket: Socket) => void
+  /** Whom a Unix socket is given to; undefined: it stays with whoever made it. */
+  readonly socketOwner?: SocketOwner | undefined
+}
+
+/** Who may connect to a Unix socket: this user, and this group. */
+export interface SocketOwner {
+  readonly uid: number
+  readonly gid: number
 }
 
 export interface OpenListener {
@@ -45,7 +53,7 @@ export async function listen(options: ListenOptions): Promise<OpenListener> {
     options.onSocket,
   )
   try {
-    if ('path' in listener) await openPath(server, listener.path)
+    if ('path' in listener) await openPath(server, listener.path, options.socketOwner)
     else {
       const { host, port } = listener
       if (shared && exclusive && port !== 0) await probe(host, port)
@@ -96,7 +104,7 @@ async function probe(host: string, port: number): Promise<void> {
 }
 
 /** A socket that a killed process left behind is replaced; a living one, or another kind of file, is an error. */
-async function openPath(server: Server, path: string): Promise<void> {
+async function openPath(server: Server, path: string, owner: SocketOwner | undefined): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found && !found.isSocket()) throw new ListenError(`${path} is in the way and is not a socket; remove it`)
   if (found) {
@@ -106,6 +114,15 @@ async function openPath(server: Server, path: string): Promise<void> {
   server.listen({ path, backlog })
   await once(server, 'listening')
   await chmod(path, 0o660)
+  if (owner !== undefined)
+    await chown(path, owner.uid, owner.gid).catch((cause: NodeJS.ErrnoException) => {
+      throw new ListenError(
+        `can't give the socket ${path} to another user (${cause.code}); that takes root at the start`,
+        {
+          cause,
+        },
+      )
+    })
 }
 
 async function answers(path: string): Promise<boolean> {

@@ -40,6 +40,16 @@ export function findUser(name: string): User | undefined {
   return found.get(name)
 }
 
+/** Number of a group of this system; undefined when there is none of that name. */
+export function findGroup(name: string): number | undefined {
+  try {
+    const entry = execFileSync('getent', ['group', name], { stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+    return Number(entry.split(':')[2])
+  } catch {
+    return undefined
+  }
+}
+
 /** Whom to change to; undefined for a process that isn't root, or stays it because ms_user is root or missing. */
 function another(config: Config): User | undefined {
   const name = config.get('ms_user')

@@ -11,7 +11,7 @@ import { type Config, findingAt, placeOf } from '../config/config.ts'
 import { type ListenerService, listenersOf } from '../config/listeners.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { type ConnectionLimits, SocketConnection } from './connection.ts'
-import { listen, type OpenListener } from './listener.ts'
+import { listen, type OpenListener, type SocketOwner } from './listener.ts'
 import { asRoot } from './ms-user.ts'
 import { sharedTicketKeys } from './ticket-keys.ts'
 import { endsAt, loadTls, TlsError, type TlsMaterial } from './tls.ts'
@@ -23,6 +23,8 @@ export interface ClientService {
   readonly plain?: ListenerService
   /** Listeners that begin with a TLS handshake. */
   readonly tls?: ListenerService
+  /** Whom Unix sockets are given to. */
+  readonly socketOwner?: SocketOwner | undefined
   /** Sent to a client that is one too many before it is closed: a whole line, '* BYE …\r\n'. */
   readonly refusal: string
   /** Runs a session to its end. The connection is closed afterwards, if it is not yet. */
@@ -92,9 +94,11 @@ class Clients implements RunningClients {
         if (service === undefined) continue
         for (const listener of listenersOf(this.#config, service)) {
           if ('path' in listener && !firstWorker) continue
-          const onSocket = (socket: Socket) => this.#accept(socket, service === tls)
+          const isLocal = 'path' in listener
+          const onSocket = (socket: Socket) => this.#accept(socket, { implicitTls: service === tls, isLocal })
           const place = placeOf(this.#config, `${service}_port`, `${service}_host`)
-          const options = { service, listener, place, shared: sharedPorts, exclusive, log, onSocket }
+          const { socketOwner } = this.#service
+          const options = { service, listener, place, shared: sharedPorts, exclusive, log, onSocket, socketOwner }
           open.push(await asRoot(() => listen(options)))
         }
       }
@@ -151,7 +155,10 @@ class Clients implements RunningClients {
     }
   }
 
-  #accept(socket: Socket, implicitTls: boolean): void {
+  #accept(
+    socket: Socket,
+    { implicitTls, isLocal }: { readonly implicitTls: boolean; readonly isLocal: boolean },
+  ): void {
     // A client that is gone by now has no address any more.
     socket.on('error', () => {})
     const admitted = this.#admission.admit(socket.remoteAddress)
@@ -164,9 +171,10 @@ class Clients implements RunningClients {
     // IMAP-05: an option of IMAP alone.
     const keepAliveMinutes = this.#service.plain === 'imap' ? this.#config.get('tcp_keepalive') : 0
     if (keepAliveMinutes > 0) socket.setKeepAlive(true, keepAliveMinutes * minuteMs)
-    const acceptor = socket.remotePort === undefined ? undefined : this.#acceptor
+    const acceptor = isLocal ? undefined : this.#acceptor
     const connection = new SocketConnection(socket, {
       id: `${hostname()}.${process.pid}.${startedAt}.${++connectionCount}`,
+      isLocal,
       log: this.#runtime.log,
       limits: this.#limits,
       maxNetBufferOctets: this.#config.get('max_net_buffer'),

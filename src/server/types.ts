@@ -13,6 +13,8 @@ export interface ClientConnection {
   readonly id: string
   readonly remoteAddress: string
   readonly localAddress: string
+  /** It came by a Unix socket: whoever may open that is on this machine. */
+  readonly isLocal: boolean
   /** The TLS that is active; undefined: none is. */
   readonly channel: Channel | undefined
   /** STARTTLS/STLS can be offered: a certificate is configured and TLS is not active yet. */

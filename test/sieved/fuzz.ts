@@ -132,6 +132,7 @@ class Wire {
       id: 'fuzz',
       remoteAddress: '192.0.2.1',
       localAddress: '192.0.2.2',
+      isLocal: false,
       channel: undefined,
       canUpgrade,
       isCompressed: false,

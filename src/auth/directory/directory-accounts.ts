@@ -10,6 +10,7 @@ import {
   Change,
   type Client,
   type Entry,
+  EqualityFilter,
   ResultCodeError,
   type SearchOptions,
 } from 'ldapts'
@@ -17,6 +18,7 @@ import { StoreError } from '../../base/errors.ts'
 import type { UserId } from '../../base/ids.ts'
 import type { DirectorySettings } from '../../config/directory.ts'
 import type { AccountRecord, Accounts } from '../accounts.ts'
+import { addressProperty } from '../address-index.ts'
 import { addContainer, addDomain, findDomain } from './domains.ts'
 import {
   type DirectoryAccount,
@@ -89,6 +91,25 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
     return account?.record
   }
 
+  const findByAddress = async (address: string): Promise<AccountRecord | undefined> => {
+    const base = settings.searchSuffix ?? settings.mappingSuffix ?? ''
+    const named = new EqualityFilter({ attribute: addressProperty, value: address })
+    const filter = new AndFilter({ filters: [userFilter(settings), named] })
+    const options: SearchOptions = { scope: 'sub', filter, attributes: loginAttributes(settings), sizeLimit: 2 }
+    try {
+      const { searchEntries } = await pool.ask((client) => client.search(base, options))
+      const [entry, another] = searchEntries
+      if (another !== undefined)
+        throw new StoreError(
+          'unavailable',
+          `the directory has several entries with ${address}; leave it to one of them`,
+        )
+      return entry === undefined ? undefined : readEntry(entry, settings)?.record
+    } catch (error) {
+      throw asStoreError(error, `the user directory, below ${base}`)
+    }
+  }
+
   const change = async (userId: UserId, make: (client: Client) => Promise<void>): Promise<void> => {
     try {
       await pool.ask(make, 'change')
@@ -112,6 +133,7 @@ export const openDirectoryAccounts = (settings: DirectorySettings, parts: PoolPa
 
   return {
     find,
+    findByAddress,
     matches: async (userId, account, password) => {
       if (password.length === 0) return false
       const known = account === undefined ? undefined : found.get(account)

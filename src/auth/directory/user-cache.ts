@@ -155,6 +155,7 @@ export const rememberingAccounts = (parts: RememberingParts): Accounts => {
   return {
     clearPassword,
     find,
+    findByAddress: (address) => accounts.findByAddress(address),
     matches,
     add: (account, password) => forgotten(account.userId, accounts.add(account, password)),
     put: (account, password, without) => forgotten(account.userId, accounts.put(account, password, without)),

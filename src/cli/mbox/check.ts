@@ -98,6 +98,7 @@ const listenersIn = (config: Config): Readonly<Record<ServiceName, readonly List
   mseventd: ['msevent'],
   imapd: config.get('enable_imaps') ? ['imap', 'imaps'] : ['imap'],
   pop3d: config.get('enable_pop3s') ? ['pop3', 'pop3s'] : ['pop3'],
+  lmtpd: ['lmtp'],
   sieved: ['sieve'],
   ms_syncd: [],
   msadmind: [],

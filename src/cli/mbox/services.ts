@@ -4,10 +4,10 @@ import { resolve } from 'node:path'
 import { defaultConfigFile } from '../../config/ms-conf.ts'
 
 /** In the order of their start: the others connect to mseventd. */
-export const serviceNames = ['mseventd', 'imapd', 'pop3d', 'sieved', 'ms_syncd', 'msadmind'] as const
+export const serviceNames = ['mseventd', 'imapd', 'pop3d', 'lmtpd', 'sieved', 'ms_syncd', 'msadmind'] as const
 export type ServiceName = (typeof serviceNames)[number]
 
-/** Until `mbox enable` or `mbox disable` says otherwise. ms_syncd and msadmind have to be asked for. */
+/** Until `mbox enable` or `mbox disable` says otherwise. The others have to be asked for. */
 const enabledAtFirst: readonly ServiceName[] = ['mseventd', 'imapd', 'pop3d', 'sieved']
 
 const root = resolve(import.meta.dirname, '../../..')

@@ -32,8 +32,9 @@ export const usage = `mbox: the services of Wherry
   mbox help
 
   -c FILE   configuration file (default /etc/isode/ms.conf)
-  SERVICE   ${serviceNames.join(', ')}; ms_syncd, the gateway's, and
-            msadmind, which removes old mail that nobody can bring back, are enabled by hand
+  SERVICE   ${serviceNames.join(', ')};
+            lmtpd, which takes mail in, ms_syncd, the gateway's, and msadmind, which removes old mail that nobody
+            can bring back, are enabled by hand
 
 Examples
   mbox -c etc/ms.conf check-config && mbox -c etc/ms.conf run

@@ -7,7 +7,6 @@ export const deliveryOptions = {
   duplicate_suppression: boolean({
     section: '2.2.10.1',
     default: false,
-    later: 'lmtpd',
     services: ['lmtpd'],
     reload: 'live',
     ldap: 'mboxDuplicateSuppression',
@@ -16,7 +15,6 @@ export const deliveryOptions = {
   lmtp_autocreate: boolean({
     section: '2.2.10.2',
     default: true,
-    later: 'lmtpd',
     services: ['lmtpd'],
     reload: 'live',
     ldap: 'mboxLmtpAutocreate',
@@ -25,7 +23,6 @@ export const deliveryOptions = {
   msgtrack_db: path({
     section: '2.2.10.3',
     default: '/var/isode/ms/msg_track.db',
-    later: 'lmtpd',
     services: ['lmtpd', 'msadm'],
     reload: 'restart',
     ldap: 'mboxMessageTrackDatabase',
@@ -35,7 +32,6 @@ export const deliveryOptions = {
     section: '2.2.10.4',
     default: 7,
     unit: 'days',
-    later: 'lmtpd',
     services: ['lmtpd'],
     reload: 'live',
     ldap: 'mboxDuplicateHistory',
@@ -46,7 +42,6 @@ export const deliveryOptions = {
     default: 2048,
     unit: 'KB',
     min: 1,
-    later: 'lmtpd',
     services: ['lmtpd'],
     reload: 'live',
     doc: 'Memory for a message being received; the rest goes to disk.',

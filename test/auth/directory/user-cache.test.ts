@@ -34,6 +34,10 @@ class Source implements Accounts {
     this.#ask()
     return this.users.get(userId)?.record
   }
+  async findByAddress(address: string) {
+    this.#ask()
+    return this.users.get(address)?.record
+  }
   async matches(userId: UserId, account: AccountRecord | undefined, password: Buffer) {
     this.#ask()
     return account !== undefined && this.users.get(userId)?.password === password.toString()

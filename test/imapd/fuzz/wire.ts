@@ -5,6 +5,7 @@ export class Wire implements ClientConnection {
   readonly id: string
   readonly remoteAddress = '127.0.0.1'
   readonly localAddress = '127.0.0.1'
+  readonly isLocal = false
   readonly channel = undefined
   readonly canUpgrade = true
   isCompressed = false
