@@ -46,6 +46,26 @@ export function sentTime(value: string): number | undefined {
   return (day * dayMs) / 1000 + time - zoneSeconds(zone ?? '')
 }
 
+/**
+ * The moment and the zone that it is written in, of a value that begins with a whole date-time of RFC 5322 §3.3 (and §4.3). undefined for anything else: a day that there is not, an hour
+ * without minutes, a zone of which nobody knows what it is.
+ */
+export function readDateTime(value: string): { readonly seconds: number; readonly zoneMinutes: number } | undefined {
+  const match = dateTime.exec(withoutComments(value))
+  if (match === null) return undefined
+  const [, day, monthName, year, hours, minutes, seconds = '0', zone] = match
+  const month = monthOf(monthName!)
+  const days = month === undefined ? undefined : dayNumber(fullYear(year!), month, Number(day))
+  const isTime = Number(hours) < 24 && Number(minutes) < 60 && Number(seconds) <= 60
+  if (days === undefined || !isTime) return undefined
+  const time = (Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)
+  const offset = zoneSeconds(zone!)
+  return { seconds: (days * dayMs) / 1000 + time - offset, zoneMinutes: offset / 60 }
+}
+
+const dateTime =
+  /^ (?:[a-z]{3,9} ?,? )?(\d{1,2}) ([a-z]{3,9}) (\d{2,4}) (\d{1,2}) ?: ?(\d{2})(?: ?: ?(\d{2}))? ([+-]\d{4}|[a-z]{1,5})(?= |$)/i
+
 /** Time and zone, between them maybe the year (asctime). White space may stand anywhere (RFC 5322 §4.3), and some write dots for colons. */
 const clock =
   / (\d{1,2}) ?[:.] ?(\d{2})(?: ?[:.] ?(\d{2})(?!\d))?(?: \d{4}(?= |$))?(?: ?([+-]\d{4}|[a-z]{1,9})(?= |$))?/i

@@ -1,6 +1,6 @@
 /** Which actions may stand beside one another, and which are the same. RFC 5228 §2.10, RFC 5429 §2.4 */
 
-import type { Action } from './types.ts'
+import type { Action, FileintoAction, KeepAction } from './types.ts'
 
 /** Refusing a message and delivering or answering it exclude one another. */
 const refusals: ReadonlySet<Action['type']> = new Set(['reject', 'ereject'])
@@ -60,15 +60,9 @@ function placeOf(action: Action): string | undefined {
   }
 }
 
-/** One copy with the flags of both. */
+/** One copy, and the flags that were said last. RFC 5232 §3 */
 function merge(first: Action, second: Action): Action {
-  if (
-    !('flags' in second) ||
-    second.flags === undefined ||
-    !('flags' in first || first.type === 'keep' || first.type === 'fileinto')
-  )
-    return first
-  const known = first.flags ?? []
-  const more = second.flags.filter((flag) => !known.some((other) => other.toLowerCase() === flag.toLowerCase()))
-  return more.length === 0 && first.flags !== undefined ? first : { ...first, flags: [...known, ...more] }
+  const isStored = (action: Action): action is KeepAction | FileintoAction =>
+    action.type === 'keep' || action.type === 'fileinto'
+  return isStored(first) && isStored(second) && second.flags !== undefined ? { ...first, flags: second.flags } : first
 }

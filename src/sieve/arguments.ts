@@ -361,9 +361,11 @@ class Reader {
       )
       return
     }
-    const keys = this.#into.findTexts(this.#spec.positional!.at(-1)!.name)!
+    const keys = this.#into.findTexts(this.#spec.positional!.at(-1)!.name)
+    if (keys === undefined) return
+    const keysOf = 'keysOf' in this.#spec ? this.#spec.keysOf : undefined
     try {
-      this.#into.matching = makeMatching({ type, comparator: this.#comparator, operator: this.#operator, keys })
+      this.#into.matching = makeMatching({ type, comparator: this.#comparator, operator: this.#operator, keys, keysOf })
     } catch (error) {
       if (!(error instanceof BadKey)) throw error
       this.#error(keys.position, error.message)

@@ -1,7 +1,7 @@
 /** Commands to closures. Extensions check their own arguments; here is what holds for all commands: names, require and ihave, if and its kin. */
 
 import { type ArgumentContext, readArguments } from './arguments.ts'
-import type { Namespace, Run, Test } from './language.ts'
+import type { Extension, Namespace, Run, Test } from './language.ts'
 import { scriptLimits } from './limits.ts'
 import type { Node } from './syntax.ts'
 import type { Block, Position, Script, ScriptProblem, Statement } from './types.ts'
@@ -29,7 +29,6 @@ export class Compiler implements ArgumentContext {
   readonly vocabulary: Vocabulary
   readonly errors: ScriptProblem[] = []
   readonly warnings: ScriptProblem[] = []
-  readonly notes = new Map<string, unknown>()
   readonly #required = new Map<string, Position>()
   readonly #used = new Set<string>()
   /** Set while a command or test is compiled that has to fail when it is run, because `ihave` leaves open whether it may be used. RFC 5463 §4 */
@@ -86,6 +85,10 @@ export class Compiler implements ArgumentContext {
   unknown({ line, column }: Position, text: string): void {
     if (this.#required.has('ihave')) this.#fault ??= { line, column, text }
     else this.error({ line, column }, text)
+  }
+
+  extension(capability: string): Extension | undefined {
+    return this.vocabulary.extensions.get(capability)
   }
 
   namespace(name: string): Namespace | undefined {

@@ -4,7 +4,7 @@
  */
 
 import type { RunningMessage } from './message.ts'
-import type { Action, Block, Environment, Position, Script, SieveMessage } from './types.ts'
+import type { Action, Block, Compiled, Environment, Position, Script, SieveMessage } from './types.ts'
 
 /** What asks the environment answers by a promise, everything else at once: a promise for each of a thousand tests would cost more than they do. */
 export type Answer<T> = T | Promise<T>
@@ -62,6 +62,10 @@ interface Spec {
   readonly tags?: readonly TagSpec[]
   /** What the command is followed by: one test, or a list in parentheses. */
   readonly tests?: 'one' | 'list'
+  /** Takes a match type and a comparator; the last positional argument holds the keys. */
+  readonly matches?: true
+  /** Takes an address part. */
+  readonly addressParts?: true
 }
 
 export interface CommandSpec extends Spec {
@@ -70,10 +74,8 @@ export interface CommandSpec extends Spec {
 }
 
 export interface TestSpec extends Spec {
-  /** Takes a match type and a comparator; the last positional argument holds the keys. */
-  readonly matches?: true
-  /** Takes an address part. */
-  readonly addressParts?: true
+  /** What keys a key stands for; itself by default. */
+  readonly keysOf?: (key: string) => readonly string[]
   compile(given: Arguments, context: CompileContext): Test
 }
 
@@ -124,8 +126,10 @@ export interface CompileContext {
   warn(position: Position, text: string): void
   /** Whether the script may use it. */
   has(capability: string): boolean
-  /** Declares a name that the extension keeps between commands of one compilation. */
-  readonly notes: Map<string, unknown>
+  /** What there is under the name, required or not. */
+  extension(capability: string): Extension | undefined
+  /** The variables that this beginning of a name means, if the script may use them. */
+  namespace(name: string): Namespace | undefined
 }
 
 /** Compares the values that a test has found with its keys. */
@@ -199,6 +203,10 @@ export interface Run {
   cancelImplicitKeep(): void
   /** Runs the block next. */
   enter(block: Block): void
+  /** What is remembered of scripts that were compiled before is used. */
+  compile(octets: Uint8Array): Compiled
+  /** Included scripts that are being run, the innermost last. */
+  readonly callers: readonly string[]
   /** Runs the script's commands next, with variables of its own; `leave` (and its end) come back. */
   call(script: Script, name: string): void
   /** Ends the innermost called script, or everything. RFC 6609 §3.3 */
@@ -218,8 +226,7 @@ export interface Run {
   setVariable(name: string, value: string): void
   /** The match variables from 0. RFC 5229 §3.2 */
   matched(groups: readonly string[]): void
-  /** '' beyond what was matched. */
-  matchVariable(index: number): string
+  readonly matchVariables: readonly string[]
   /** From here on the name means the variable that all scripts share, in the script that is run now. RFC 6609 §3.4 */
   shareVariable(name: string): void
   sharedVariable(name: string): string

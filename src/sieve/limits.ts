@@ -36,6 +36,8 @@ export const runLimits = {
   matchVariables: 99,
   /** Of the bodies that the `body` tests of a run look at. */
   bodyOctets: 4 * 1024 * 1024,
+  /** Of one part of it. */
+  partOctets: 1024 * 1024,
   /** Of a regular expression; counted repetitions are unrolled. */
   regexInstructions: 5_000,
 } as const

@@ -12,6 +12,7 @@ export interface MatchingParts {
   readonly comparator: Comparator
   readonly operator: string | undefined
   readonly keys: Texts
+  readonly keysOf: ((key: string) => readonly string[]) | undefined
 }
 
 /** Throws `BadKey` when one of the constant keys is one. */
@@ -33,8 +34,9 @@ class KeyMatching implements Matching {
   constructor(parts: MatchingParts) {
     this.#parts = parts
     this.counts = parts.type.counts === true
-    const { constant } = parts.keys
-    if (constant === undefined) return
+    const { constant: given } = parts.keys
+    if (given === undefined) return
+    const constant = this.#keys(given)
     if (parts.type.name === 'is') this.#folded = new Set(constant.map((key) => parts.comparator.fold(key)))
     else this.#matchers = constant.map((key) => this.#matcher(key))
   }
@@ -103,11 +105,16 @@ class KeyMatching implements Matching {
   #variableMatchers(run: Run): readonly Matcher[] {
     const { keys } = this.#parts
     try {
-      return keys.of(run).map((key) => this.#matcher(key))
+      return this.#keys(keys.of(run)).map((key) => this.#matcher(key))
     } catch (error) {
       if (error instanceof BadKey) return run.fail(keys.position, error.message)
       throw error
     }
+  }
+
+  #keys(given: readonly string[]): readonly string[] {
+    const { keysOf } = this.#parts
+    return keysOf === undefined ? given : given.flatMap(keysOf)
   }
 
   #matcher(key: string): Matcher {

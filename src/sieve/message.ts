@@ -79,6 +79,15 @@ export class RunningMessage {
     return this.#original.sizeOctets
   }
 
+  /** Whether an empty line ends its header. */
+  get hasBody(): boolean {
+    const { header } = this.#original
+    const last = header.length - 1
+    if (header[last] !== 10) return false
+    const before = header[last - 1] === 13 ? last - 2 : last - 1
+    return before < 0 || header[before] === 10
+  }
+
   /** All, in their order. */
   get fields(): readonly HeaderField[] {
     this.#fields ??= splitFields(

@@ -2,11 +2,22 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { cancelsKeep, conflict, withAction } from './actions.ts'
+import { compileCached } from './cache.ts'
 import { extensions } from './extensions/index.ts'
 import type { Run } from './language.ts'
 import { runLimits } from './limits.ts'
 import { RunningMessage } from './message.ts'
-import type { Action, Block, Environment, Outcome, Position, Script, ScriptProblem, SieveMessage } from './types.ts'
+import type {
+  Action,
+  Block,
+  Compiled,
+  Environment,
+  Outcome,
+  Position,
+  Script,
+  ScriptProblem,
+  SieveMessage,
+} from './types.ts'
 
 /**
  * The scripts one after the other: the next is run as long as the message is still kept (implicitly or by `keep`), and then decides about the keep anew. Never rejects for what a
@@ -246,8 +257,19 @@ class Runner implements Run {
     this.#scope.matched = groups
   }
 
-  matchVariable(index: number): string {
-    return this.#scope.matched[index] ?? ''
+  get matchVariables(): readonly string[] {
+    return this.#scope.matched
+  }
+
+  compile(octets: Uint8Array): Compiled {
+    return compileCached(octets)
+  }
+
+  get callers(): readonly string[] {
+    const names: string[] = []
+    for (const { scope } of this.#frames)
+      if (scope.name !== undefined && scope.name !== names.at(-1)) names.push(scope.name)
+    return names
   }
 
   has(capability: string): boolean {

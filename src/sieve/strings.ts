@@ -132,7 +132,7 @@ function expand(pieces: readonly Piece[], run: Run): string {
   for (const piece of pieces) {
     if (typeof piece === 'string') text += piece
     else if ('variable' in piece) text += run.variable(piece.variable)
-    else if ('match' in piece) text += run.matchVariable(piece.match)
+    else if ('match' in piece) text += run.matchVariables[piece.match] ?? ''
     else text += piece.namespace.get(piece.name, run) ?? ''
     if (text.length > scriptLimits.stringCharacters) {
       text = text.slice(0, scriptLimits.stringCharacters)

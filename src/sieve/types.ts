@@ -175,8 +175,8 @@ export interface Outcome {
 export interface Environment {
   /** Milliseconds since 1970. */
   readonly now: number
-  /** East of Greenwich; of dates without a zone of their own. Default 0. */
-  readonly zoneOffsetMinutes?: number | undefined
+  /** East of Greenwich: where the user is, at that time. Default 0. */
+  zoneOffsetMinutes?(atMs: number): number
   /** Items of the `environment` test by lower-case name, '' where an item is known to be nothing. RFC 5183 §4 */
   readonly items?: Readonly<Record<string, string>> | undefined
   /** Further redirects are left out with a warning. Default 5. */

@@ -75,7 +75,7 @@ export const core: Extension = {
         const select = selectFields(given)
         return (run) =>
           given.matching.any(
-            names.of(run).flatMap((name) => select(run.message.fieldsNamed(name)).map(({ text }) => text)),
+            select(names.of(run).flatMap((name) => run.message.fieldsNamed(name))).map(({ text }) => text),
             run,
           )
       },
@@ -93,10 +93,9 @@ export const core: Extension = {
         const select = selectFields(given)
         return (run) => {
           const values: string[] = []
-          for (const name of names.of(run))
-            for (const field of select(run.message.fieldsNamed(name)))
-              if (given.addressPart === all) values.push(...field.addressTexts)
-              else values.push(...partsOf(field.addresses, given.addressPart, run))
+          for (const field of select(names.of(run).flatMap((name) => run.message.fieldsNamed(name))))
+            if (given.addressPart === all) values.push(...field.addressTexts)
+            else values.push(...partsOf(field.addresses, given.addressPart, run))
           return given.matching.any(values, run)
         }
       },
@@ -140,6 +139,9 @@ export const envelope: Extension = {
     },
   ],
 }
+
+/** RFC 5228 §2.4.2.4; `strings.ts` does it. */
+export const encodedCharacter: Extension = { capability: 'encoded-character', changesGrammar: true }
 
 export const fileinto: Extension = {
   capability: 'fileinto',
