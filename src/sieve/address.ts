@@ -39,8 +39,9 @@ export function outboundAddress(given: string): SieveAddress | undefined {
     return undefined
   const found = { localPart: text(address.mailbox!), domain: text(address.host) }
   // The reader forgives what follows an address; an address that mail is sent to has nothing behind it.
-  const plain = given.trim()
-  const isWhole = plain.endsWith('>') || plain.endsWith(')') || plain.endsWith(addressText(found))
+  const plain = given.replace(/[ \t]+/g, '')
+  const isWhole =
+    plain.endsWith('>') || plain.endsWith(')') || plain.endsWith(addressText(found).replace(/[ \t]+/g, ''))
   return isWhole && isDomain(found.domain) && found.localPart !== '' ? found : undefined
 }
 

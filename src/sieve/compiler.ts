@@ -173,7 +173,7 @@ export class Compiler implements ArgumentContext {
         this.error(node, `"${name}" takes one test: join several with allof (…) or anyof (…)`)
       if (node.block === undefined) this.error(node, `"${name}" needs a block in braces { } behind it`)
       branches.push({
-        test: test === undefined ? () => true : this.#test(test),
+        test: test === undefined || name === 'else' ? () => true : this.#test(test),
         block: this.#block(node.block ?? []),
       })
     }
@@ -198,7 +198,7 @@ export class Compiler implements ArgumentContext {
     }
     const outer = this.#begin()
     const isUsable = this.uses(entry.capability, { line, column }, `"${name}"`)
-    const tests = node.tests.map((test) => this.#test(test))
+    const tests = entry.spec.tests === undefined ? [] : node.tests.map((test) => this.#test(test))
     const isBlockRight = (entry.spec.block === true) === (node.block !== undefined)
     if (!isBlockRight)
       this.error(
@@ -223,7 +223,8 @@ export class Compiler implements ArgumentContext {
     const name = node.name.toLowerCase()
     const entry = this.vocabulary.tests.get(name)
     const outer = this.#begin()
-    const tests = node.tests.map((test) => this.#test(test))
+    const tests =
+      entry !== undefined && entry.spec.tests === undefined ? [] : node.tests.map((test) => this.#test(test))
     let compiled: Test = () => false
     if (entry === undefined) {
       const text = this.vocabulary.commands.has(name)

@@ -61,9 +61,10 @@ function decodeCharacters(text: string, given: Position, context: StringContext)
     else
       for (const digits of numbers) {
         const code = Number.parseInt(digits, 16)
-        if (code <= 0x10ffff && (code < 0xd800 || code > 0xdfff)) pieces.push(Buffer.from(String.fromCodePoint(code)))
-        else
+        const isCharacter = code <= 0x10ffff && (code < 0xd800 || code > 0xdfff)
+        if (!isCharacter)
           context.error(given, `"\${unicode:${digits.slice(0, 20)}}" is no character: use 0 to D7FF or E000 to 10FFFF`)
+        pieces.push(Buffer.from(isCharacter ? String.fromCodePoint(code) : match[0]))
       }
   }
   if (end === 0) return text
@@ -140,5 +141,6 @@ function expand(pieces: readonly Piece[], run: Run): string {
     }
   }
   run.spend(1 + (text.length >> 6))
-  return text
+  // Octets of a character that came from two places are one again.
+  return text.isWellFormed() ? text : textOf(octetsOf(text))
 }
