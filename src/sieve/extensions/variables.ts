@@ -1,7 +1,7 @@
 /** Named texts. RFC 5229; strings with variables in them are `strings.ts`. */
 
 import { asciiUpper } from '../comparators.ts'
-import type { Arguments, CompileContext, Extension, TagSpec, Text } from '../language.ts'
+import type { CompileContext, Extension, TagSpec, Text } from '../language.ts'
 import { runLimits } from '../limits.ts'
 import { splitNamespace } from '../strings.ts'
 import { octetsOf } from '../text.ts'
@@ -37,7 +37,7 @@ export const variables: Extension = {
       compile(given, context) {
         const value = given.text('value')
         const chosen = modifiers.filter(({ name }) => given.has(name))
-        const target = setter(given, given.text('name'), context)
+        const target = setter(given.text('name'), context)
         return (run) => {
           let text = value.of(run)
           for (const { apply } of chosen) text = apply(text)
@@ -68,14 +68,14 @@ export const variables: Extension = {
 
 type Setter = (run: Parameters<Text['of']>[0], value: string) => void
 
-function setter({ position }: Arguments, name: Text, context: CompileContext): Setter | undefined {
+function setter(name: Text, context: CompileContext): Setter | undefined {
   const text = (name.constant ?? '').toLowerCase()
   const [space, rest] = splitNamespace(text, context)
   if (space !== undefined) {
     const namespace = context.namespace(space)!
     if (namespace.set !== undefined && isVariableName(rest)) return (run, value) => namespace.set!(rest, value, run)
     context.error(
-      position,
+      name.position,
       `"${text.slice(0, 80)}" can't be set: ${namespace.set === undefined ? 'it can only be read' : 'it is no name'}`,
     )
     return undefined
