@@ -18,6 +18,7 @@ import { quota } from './commands/quota.ts'
 import { ren } from './commands/ren.ts'
 import { rollback } from './commands/rollback.ts'
 import { service } from './commands/service.ts'
+import { sieve } from './commands/sieve.ts'
 import { undelete } from './commands/undelete.ts'
 import { verify } from './commands/verify.ts'
 import { verifyMigration } from './commands/verify-migration.ts'
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   ren,
   rollback,
   service,
+  sieve,
   undelete,
   verify,
   verifyMigration,
