@@ -22,6 +22,7 @@ const peers: Readonly<Record<string, string>> = {
   bindfs: 'bindfs',
   fusermount3: 'fuse3',
   rsync: 'rsync',
+  'sieve-connect': 'sieve-connect',
   slapd: 'slapd libsasl2-modules',
   ldapsearch: 'ldap-utils',
   zsh: 'zsh',
