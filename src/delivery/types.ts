@@ -70,6 +70,10 @@ export interface Placing {
   readonly create: boolean
   /** Stands in the place of the message's header, its empty line included. RFC 5293 */
   readonly header?: Buffer
+  /** Stands in the place of what follows the header. RFC 5703 */
+  readonly body?: Buffer
+  /** Whose mailbox it is, where it is not the recipient's: he may put messages there. No quota of his counts it. SV-05 */
+  readonly account?: Account
 }
 
 /** What is to be done with one recipient's message. */
