@@ -22,7 +22,10 @@ export interface Composed {
 
 export async function compose({ fields, date, messageId, body }: Composed): Promise<Buffer> {
   const root = new MimeNode('type' in body ? body.type : undefined, options)
-  for (const [key, value] of fields) root.addHeader(key, value)
+  for (const [key, value] of fields) {
+    const isDone = !encoded.test(key) && /^[\x20-\x7e]*$/.test(value)
+    root.addHeader(key, isDone ? { prepared: true, foldLines: true, value } : value)
+  }
   root.setHeader({ Date: date, 'Message-ID': `<${messageId}>` })
   if ('entity' in body) {
     const entity = Buffer.from(body.entity.replace(/\r?\n/g, '\r\n'))
@@ -38,6 +41,9 @@ export async function compose({ fields, date, messageId, body }: Composed): Prom
     }
   return root.build()
 }
+
+/** Those that hold addresses, ids, or text for people. In the others quotes are a part of what a program reads. */
+const encoded = /^(?:from|sender|reply-to|to|cc|in-reply-to|references|subject|comments|keywords)$/i
 
 const options = { newline: 'win', disableFileAccess: true, disableUrlAccess: true } as const
 

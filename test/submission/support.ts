@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Log, type LogFields, type Severity, silentLog } from '#src/base/log.ts'
+import type { Log, LogFields, Severity } from '#src/base/log.ts'
 import { Queue } from '#src/submission/queue.ts'
 import { type Outgoing, Spool } from '#src/submission/spool.ts'
 import { Submission } from '#src/submission/submission.ts'
@@ -25,12 +25,14 @@ export interface Logged {
   readonly fields: LogFields | undefined
 }
 
-export function rememberingLog(): Log & { readonly records: Logged[] } {
-  const records: Logged[] = []
+export function rememberingLog(
+  records: Logged[] = [],
+  more: LogFields = {},
+): Log & { readonly records: readonly Logged[] } {
   return {
-    ...silentLog,
     records,
-    log: (severity, text, fields) => void records.push({ severity, message: text, fields }),
+    log: (severity, message, fields) => void records.push({ severity, message, fields: { ...more, ...fields } }),
+    child: (fields) => rememberingLog(records, { ...more, ...fields }),
   }
 }
 
