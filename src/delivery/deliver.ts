@@ -3,16 +3,16 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import type { Deliverer, Fate, Recipient } from './types.ts'
 
-/** `octets`: with CRLF or LF, and with the trace fields. Resolves when what the fate tells of is durable. */
+/** `sender`: the reverse-path. `octets`: with CRLF or LF, and with the trace fields. Resolves when what the fate tells of is durable. */
 export async function deliver(
   deliverer: Deliverer,
   recipient: Recipient,
   octets: AsyncIterable<Uint8Array>,
-  clock: Clock,
+  { clock, sender = '' }: { readonly clock: Clock; readonly sender?: string | undefined },
 ): Promise<Fate> {
   await using incoming = deliverer.begin({
     id: randomBytes(8).toString('hex'),
-    sender: '',
+    sender,
     parameters: new Map(),
     trace: undefined,
     receivedAt: Math.floor(clock.now() / 1_000),

@@ -29,10 +29,11 @@ export interface PlacerParts {
   readonly duplicates: { readonly of: Duplicates; readonly messageId: string } | undefined
 }
 
-interface Target {
+interface Target extends Pick<Placing, 'header' | 'body'> {
   readonly mailbox: Mailbox
   readonly flags: Set<string>
-  readonly header: Buffer | undefined
+  /** The recipient's quota counts it. */
+  readonly isOwn: boolean
 }
 
 /** Why a mailbox can't be used that a filter names: the message goes into the inbox. */
@@ -55,8 +56,10 @@ export class Placer {
       if (first === undefined) return { kind: 'discarded' }
       const all = [...targets.values()]
       const work = () => Promise.all(all.map((target) => this.storeIn(target, message ?? { internalDate: receivedAt })))
+      const own = all.filter(({ isOwn }) => isOwn).length
       // What was fetched is in the backend's mailbox, and would be fetched for ever: quotas are not for it.
-      const uids = message === undefined ? await recipient.adding(shared.sizeOctets * all.length, work) : await work()
+      const isCounted = message === undefined && own > 0
+      const uids = isCounted ? await recipient.adding(shared.sizeOctets * own, work) : await work()
       const places = all.flatMap(({ mailbox }, index) => {
         const uid = uids[index]
         return uid === undefined ? [] : [{ mailbox: mailbox.name, uid }]
@@ -69,25 +72,29 @@ export class Placer {
 
   /** Once for each mailbox, whatever names it was given. RFC 5228 §2.10.3 */
   private async aim(placing: Placing, targets: Map<string, Target>): Promise<void> {
-    const mailbox = await this.open(placing)
+    const { mailbox, isOwn } = await this.open(placing)
+    const { flags, header, body } = placing
     const known = targets.get(mailbox.id)
     if (known === undefined) {
-      targets.set(mailbox.id, { mailbox, flags: new Set(placing.flags), header: placing.header })
+      const edited = { ...(header === undefined ? {} : { header }), ...(body === undefined ? {} : { body }) }
+      targets.set(mailbox.id, { mailbox, isOwn, flags: new Set(flags), ...edited })
       return
     }
-    for (const flag of placing.flags) known.flags.add(flag)
+    for (const flag of flags) known.flags.add(flag)
     await mailbox.close()
   }
 
-  private async open({ mailbox: name, create }: Placing): Promise<Mailbox> {
+  private async open({ mailbox: name, create, account: other }: Placing) {
     const { account, userId } = this.parts.recipient
     try {
-      if (name !== 'INBOX') return await (create ? openOrCreate(account, name) : account.open(name))
+      if (other !== undefined) return { mailbox: await other.open(name), isOwn: false }
+      if (name !== 'INBOX')
+        return { mailbox: await (create ? openOrCreate(account, name) : account.open(name)), isOwn: true }
     } catch (error) {
       // Also one that was removed a moment ago, and a name that no mailbox can have.
       if (!(error instanceof StoreError) || !unusable.includes(error.kind)) throw error
     }
-    return await openInbox(account, this.parts.autocreate || userId === undefined)
+    return { mailbox: await openInbox(account, this.parts.autocreate || userId === undefined), isOwn: true }
   }
 
   /** Undefined: the mailbox has, or had, the message. */
@@ -99,9 +106,9 @@ export class Placer {
     return await duplicates.of.once(owner, `${target.mailbox.id} ${duplicates.messageId}`, add)
   }
 
-  private async add({ mailbox, flags, header }: Target, message: NewMessage): Promise<Uid | undefined> {
+  private async add({ mailbox, flags, header, body }: Target, message: NewMessage): Promise<Uid | undefined> {
     const { shared, original } = this.parts
-    await using edited = header === undefined ? undefined : await this.withHeader(header)
+    await using edited = header === undefined ? undefined : await this.edited(header, body)
     const octets = edited ?? shared
     const plain = { ...message, flags }
     const { handed } = original
@@ -122,12 +129,13 @@ export class Placer {
     return hash.digest('base64url') === digest
   }
 
-  private async withHeader(header: Buffer): Promise<SharedMessage> {
+  private async edited(header: Buffer, body: Buffer | undefined): Promise<SharedMessage> {
     const { store, shared, headerOctets, recipient } = this.parts
     const edited = store.share({ memoryOctets: editedInMemory, near: async () => recipient.account })
     try {
       await edited.write(header)
-      for await (const chunk of shared.stream(headerOctets)) await edited.write(chunk)
+      if (body !== undefined) await edited.write(body)
+      else for await (const chunk of shared.stream(headerOctets)) await edited.write(chunk)
       await edited.end()
       return edited
     } catch (error) {
@@ -137,7 +145,7 @@ export class Placer {
   }
 }
 
-/** Of a message whose header was edited: above it goes to the disk as it is made. */
+/** Of a message that was edited: above it goes to the disk as it is made. */
 const editedInMemory = 262_144
 
 async function deliver(mailbox: Mailbox, message: NewMessage, octets: SharedMessage) {

@@ -5,6 +5,7 @@ import type { MigrationList } from '../auth/migration-questions.ts'
 import type { UserId } from '../base/ids.ts'
 import { runDaemon } from '../server/daemon.ts'
 import { delivererOf, openTrack } from '../server/delivery.ts'
+import { createFilter } from '../server/filter.ts'
 import { openMailStore } from '../server/mail-store.ts'
 import { serveClients } from '../server/serve.ts'
 import type { Daemon, RunningDaemon, Runtime } from '../server/types.ts'
@@ -34,7 +35,8 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
   const recipients = createRecipients({ config, accounts, store, quotas: store.quotas, isGivenBack })
   const parts = { config: () => inForce, store, clock, log }
   const track = openTrack(parts)
-  const deliverer = delivererOf(parts, track)
+  const sieve = createFilter({ ...parts, config, accounts, track })
+  const deliverer = delivererOf(parts, track, sieve.filter)
   const services = { settings: () => settings, log, clock, events, recipients, deliverer, authenticator }
   const clients = await serveClients(runtime, {
     plain: 'lmtp',
@@ -42,10 +44,12 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
     refusal: '421 4.3.2 too many connections, try again later\r\n',
     serve: (connection) => new Session(connection, services).run(),
   })
+  sieve.start()
   return {
     addresses: clients.addresses,
     async stop(graceMs) {
       await clients.stop(graceMs)
+      await sieve.stop(graceMs)
       await track.close()
       await store.close()
       await accounts.close()
@@ -57,6 +61,7 @@ async function start(runtime: Runtime): Promise<RunningDaemon> {
       accounts.reload(next)
       store.reload(next)
       recipients.reload(next)
+      sieve.reload(next)
       inForce = next
       settings = settingsOf(next)
       return restart

@@ -61,7 +61,7 @@ export const deliverTo = (
     testDeliverer(store, { clock }),
     recipientOf(account, recipient),
     Buffer.isBuffer(octets) ? once(octets) : octets,
-    clock,
+    { clock },
   )
 
 async function* once(octets: Buffer) {

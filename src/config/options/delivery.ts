@@ -49,7 +49,6 @@ export const deliveryOptions = {
   enable_sieve: boolean({
     section: '2.2.11.1',
     default: true,
-    later: 'Sieve',
     services: ['lmtpd'],
     reload: 'live',
     ldap: 'mboxEnableSieve',
@@ -93,20 +92,18 @@ export const deliveryOptions = {
     ldap: 'mboxConnectors',
     doc: 'Port of the submission server.',
   }),
-  global_sieve_script: string({
+  global_sieve_script: path({
     section: '2.2.11.5',
-    valid: 'the path of a Sieve script',
-    later: 'Sieve',
+    documentedAs: 'string',
     services: ['lmtpd'],
     reload: 'live',
     ldap: 'mboxActiveScript',
-    doc: "Script run on every message before the user's own.",
+    doc: "File of the Sieve script that is run on every message before the user's own; those that it includes lie beside it, as NAME.sieve. A change counts from the next message on.",
   }),
   sieve_maxredirects: integer({
     section: '2.2.11.6',
     default: 5,
     min: 0,
-    later: 'Sieve',
     services: ['lmtpd'],
     reload: 'live',
     doc: 'Redirections that one script run may do.',
@@ -114,7 +111,6 @@ export const deliveryOptions = {
   sieve_redirect_sender: string({
     section: '2.2.11.7',
     valid: 'a mail address',
-    later: 'Sieve',
     services: ['lmtpd'],
     reload: 'live',
     doc: 'MAIL FROM of redirected mail in the modes 0 and 1.',
@@ -124,7 +120,6 @@ export const deliveryOptions = {
     default: 3,
     min: 0,
     max: 3,
-    later: 'Sieve',
     services: ['lmtpd'],
     reload: 'live',
     doc: 'MAIL FROM of redirected mail: 0 sieve_redirect_sender, 1 the same with +owner, 2 the original, 3 the original with +sieve.',

@@ -159,5 +159,7 @@ function trackInMemory(clock: TurnedClock): MessageTrack {
       for (const { kind, owner, key, seconds = 7 * 86_400 } of tracked)
         known.set(JSON.stringify([kind, owner, key]), { at: now(), until: now() + seconds })
     },
+    async *list() {},
+    close: async () => {},
   }
 }
