@@ -18,6 +18,8 @@ const lf = 10
 const cr = 13
 const dash = 45
 const nothing = Buffer.alloc(0)
+const countedOctets = 8 * 1024
+const dashesOnNewLine = Buffer.from('\n--')
 
 /** What is kept of a line whose chunk ends before it does: enough for a delimiter, "--" on both sides. */
 const lineStartOctets = mimeLimits.boundaryOctets + 4
@@ -105,9 +107,8 @@ export class Scanner {
     const { length } = octets
     this.#chunk = octets
     this.#headerFrom = 0
-    let from = 0
-    for (let to = 0; to < length; to++) {
-      if (octets[to] !== lf) continue
+    let from = this.#passBody(octets, 0)
+    for (let to = octets.indexOf(lf, from); to >= 0; to = octets.indexOf(lf, from)) {
       this.#nextIndex = to + 1
       if (this.#lineOctets === 0) {
         this.#lineIndex = from
@@ -116,7 +117,7 @@ export class Scanner {
         this.#keepLineStart(0, to)
         this.#splitLine(1, this.#lineLast === cr ? 2 : 1)
       }
-      from = to + 1
+      from = this.#passBody(octets, to + 1)
     }
     if (this.#inHeader) {
       this.#addToHeader(from)
@@ -135,6 +136,18 @@ export class Scanner {
     while (this.#inHeader) this.#endHeader()
     while (this.#levels.length > 0) this.#close(this.#offset, this.#lineCount)
     return this.#root
+  }
+
+  /** Passes all whole lines from `from` on that belong to a body and can't be delimiters; answers where it came to. They are most of a message. */
+  #passBody(octets: Buffer, from: number): number {
+    if (this.#inHeader || this.#lineOctets > 0 || (octets[from] === dash && octets[from + 1] === dash)) return from
+    const before = octets.indexOf(dashesOnNewLine, from)
+    const to = (before >= 0 ? before : octets.lastIndexOf(lf)) + 1
+    if (to <= from) return from
+    this.#offset += to - from
+    this.#lineCount += countLines(octets, from, to)
+    this.#breakBefore = to - from > 1 && octets[to - 2] === cr ? 2 : 1
+    return to
   }
 
   #keepLineStart(from: number, to: number): void {
@@ -262,4 +275,14 @@ export class Scanner {
     if (this.#lineIndex < 0) this.#header = this.#header.slice(0, this.#headerAtLine)
     else this.#addToHeader(this.#lineIndex)
   }
+}
+
+/** In short strings, where looking for an octet costs the least. */
+function countLines(octets: Buffer, from: number, to: number): number {
+  let count = 0
+  for (let start = from; start < to; start += countedOctets) {
+    const text = octets.toString('latin1', start, Math.min(to, start + countedOctets))
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count += 1
+  }
+  return count
 }
