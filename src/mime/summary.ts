@@ -33,24 +33,35 @@ export const SUMMARY_FIELDS: readonly string[] = [
 const summaryFields: ReadonlySet<string> = new Set(SUMMARY_FIELDS)
 
 /**
- * Of a whole message. Of a header longer than `mimeLimits.headerOctets` the fields behind the limit are missing: whoever needs them
- * (`root.bodyStart` tells) reads the message.
+ * Makes the summary of a message while its octets pass, in memory that does not depend on their number. Of a header longer than `mimeLimits.headerOctets` the fields
+ * behind the limit are missing: whoever needs them (`root.bodyStart` tells) reads the message.
  */
+export class Summarizer {
+  readonly #scanner = new Scanner()
+
+  /** The chunk is not kept. */
+  push(chunk: Uint8Array): void {
+    this.#scanner.push(chunk)
+  }
+
+  /** The message is complete. */
+  end(): MessageSummary {
+    const root = this.#scanner.end()
+    const fields = this.#scanner.fields.filter(({ name }) => summaryFields.has(name))
+    return { root, fields: fields.map(({ name, raw }) => [name, raw] as const) }
+  }
+}
+
+/** Of a whole message. */
 export function summarize(octets: Uint8Array): MessageSummary {
-  const scanner = new Scanner()
-  scanner.push(octets)
-  return finish(scanner)
+  const summarizer = new Summarizer()
+  summarizer.push(octets)
+  return summarizer.end()
 }
 
-/** The same, in memory that does not depend on the size of the message. */
+/** Of one that comes in chunks. */
 export async function summarizeStream(chunks: AsyncIterable<Uint8Array>): Promise<MessageSummary> {
-  const scanner = new Scanner()
-  for await (const chunk of chunks) scanner.push(chunk)
-  return finish(scanner)
-}
-
-function finish(scanner: Scanner): MessageSummary {
-  const root = scanner.end()
-  const fields = scanner.fields.filter(({ name }) => summaryFields.has(name))
-  return { root, fields: fields.map(({ name, raw }) => [name, raw] as const) }
+  const summarizer = new Summarizer()
+  for await (const chunk of chunks) summarizer.push(chunk)
+  return summarizer.end()
 }

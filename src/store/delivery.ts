@@ -6,6 +6,8 @@
  */
 
 import { createHash, type Hash, hash } from 'node:crypto'
+import { Summarizer } from '../mime/summary.ts'
+import type { MessageSummary } from '../mime/types.ts'
 import type { StoreContext } from './context.ts'
 import { storeError } from './fs.ts'
 import { checkNumbers, checkOrigin, messageFileName } from './message-file.ts'
@@ -19,6 +21,8 @@ const inMemoryOctets = 256 * 1024
 /** A message that is complete, but in no log yet. */
 export interface Arrived {
   readonly file: string
+  /** For the derived cache, where it was made as the octets passed. */
+  readonly made: { readonly digest: string; readonly summary: MessageSummary } | undefined
   readonly flags: readonly Flag[]
   readonly message: NewMessage
 }
@@ -54,6 +58,7 @@ export class ArrivingMessage implements Arriving, MessageSink {
   private ended = false
   private aborted = false
   private sizeOctets = 0
+  private readonly summarizer = new Summarizer()
   /** What was collected. */
   private pieces: Uint8Array[] = []
   private poured: { readonly file: PouredFile; readonly hash: Hash } | undefined
@@ -83,6 +88,7 @@ export class ArrivingMessage implements Arriving, MessageSink {
     if (this.failure !== undefined) throw this.failure
     this.sizeOctets += chunk.length
     if (this.duplicateOf !== undefined || chunk.length === 0) return
+    this.summarizer.push(chunk)
     if (this.poured === undefined && this.sizeOctets <= inMemoryOctets) return addPiece(this.pieces, chunk)
     if (this.poured === undefined) {
       const file = new PouredFile(this.context, `${this.directory}/tmp/${uniqueName()}`)
@@ -175,7 +181,7 @@ export class ArrivingMessage implements Arriving, MessageSink {
   private name(digest: string): Arrived {
     const { internalDate, origin } = this.message
     const file = messageFileName({ internalDate, origin, digest, sizeOctets: this.sizeOctets, unique: uniqueName() })
-    return { file, flags: this.flags, message: this.message }
+    return { file, made: { digest, summary: this.summarizer.end() }, flags: this.flags, message: this.message }
   }
 
   /** The failure is told by the next write and by whoever waits; nobody has to. */

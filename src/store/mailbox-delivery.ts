@@ -98,6 +98,10 @@ export class MailboxDelivery implements Delivery {
         for (const [message, repeatOf] of repeats) fates.set(message, { repeatOf })
         for (const [message, delivered] of fates)
           if (delivered !== undefined && !('uid' in delivered)) void message.remove()
+          else if (delivered !== undefined && message.arrived?.made !== undefined) {
+            const { digest, summary } = message.arrived.made
+            mailbox.keepSummary({ uid: delivered.uid, digest }, summary)
+          }
         return this.messages.map((message) => fate(message, fates.get(message)))
       },
     })

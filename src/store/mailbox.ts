@@ -422,6 +422,11 @@ export class OpenMailbox implements Mailbox {
     return this.reader.preview(record, options)
   }
 
+  /** Of a message that has come just now. */
+  keepSummary(message: Pick<MessageRecord, 'uid' | 'digest'>, summary: MessageSummary): void {
+    this.reader.keepSummary(message, summary)
+  }
+
   texts(records: readonly MessageRecord[]): AsyncIterable<readonly (readonly [MessageRecord, SearchedText])[]> {
     return this.reader.texts(records)
   }

@@ -73,6 +73,10 @@ export class MessageReader {
     })
   }
 
+  keepSummary(message: Pick<MessageRecord, 'uid' | 'digest'>, summary: MessageSummary): void {
+    this.summaries.keep(message, summary)
+  }
+
   keys(messages: KeyedMessages): AsyncIterable<KeyRun> {
     return this.keyCache.runs(messages)
   }

@@ -51,7 +51,6 @@ export class MailboxRegistry {
     entry.idleOctets = mailboxOctets + messageOctets * mailbox.weight
     this.idleOctets += entry.idleOctets
     this.idle.add(entry)
-    await mailbox.flush()
     this.trim()
   }
 

@@ -38,7 +38,7 @@ export class SharedArrival implements Arriving {
     const file = messageFileName({ internalDate, origin, digest, sizeOctets, unique })
     this.path = `${directory}/msg/${file}`
     if (duplicateOf !== undefined) return
-    this.arrived = { file, flags, message }
+    this.arrived = { file, made: undefined, flags, message }
     this.coming = shared.place(this.path)
   }
 

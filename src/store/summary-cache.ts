@@ -79,7 +79,7 @@ export class SummaryCache {
   }
 
   /** Keeps more of a message than was known. */
-  keep({ digest, uid }: MessageRecord, summary: MessageSummary): void {
+  keep({ digest, uid }: Pick<MessageRecord, 'uid' | 'digest'>, summary: MessageSummary): void {
     this.add(firstOf(uid), digest, summary)
   }
 

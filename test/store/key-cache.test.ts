@@ -1,10 +1,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { expect, it, vi } from 'vitest'
 import type { KeyText } from '#src/mime/order-keys.ts'
-import { nodeFs, type StoreFs } from '#src/store/fs.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import { MemoryDisk } from './disk.ts'
-import { deliverAll, freshInbox, storeIn, uid, uids, user } from './support.ts'
+import { deliverAll, freshInbox, storeIn, tellingReads, uid, uids, user } from './support.ts'
 
 const texts = (count: number) =>
   Array.from({ length: count }, (_, index) => ({
@@ -26,13 +25,9 @@ const expected = (count: number, first = 0) =>
 
 function counting() {
   const opened: string[] = []
-  const fs: StoreFs = {
-    ...nodeFs,
-    open: (path) => {
-      if (/\/(cache|msg)\//.test(path)) opened.push(path.replace(/.*\/(cache|msg)\/([a-z]*).*/, '$1/$2'))
-      return nodeFs.open(path)
-    },
-  }
+  const fs = tellingReads((path) => {
+    if (/\/(cache|msg)\//.test(path)) opened.push(path.replace(/.*\/(cache|msg)\/([a-z]*).*/, '$1/$2'))
+  })
   return { fs, opened }
 }
 

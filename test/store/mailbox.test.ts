@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
@@ -389,7 +389,11 @@ describe('a mailbox', () => {
 
   it('reads a large message in pieces to summarise it', async () => {
     const reads: number[] = []
-    const { inbox } = await freshInbox({
+    const { inbox, root, store, account } = await freshInbox()
+    await deliver(inbox, `Subject: large\r\n\r\n${'line\r\n'.repeat(200_000)}`)
+    await store.close()
+    rmSync(`${account.path}/INBOX/cache`, { recursive: true })
+    await using again = storeIn(root, {
       fs: {
         ...nodeFs,
         open: async (path) => {
@@ -405,10 +409,10 @@ describe('a mailbox', () => {
         },
       },
     })
-    await deliver(inbox, `Subject: large\r\n\r\n${'line\r\n'.repeat(200_000)}`)
-    expect((await inbox.summary(inbox.messages.at(0)!)).root).toMatchObject({ lines: 200_000, bodyStart: 18 })
-    expect(reads.length).toBeGreaterThan(10)
-    expect(Math.max(...reads)).toBeLessThanOrEqual(65_536)
+    const mailbox = await again.account(user).open('INBOX')
+    expect((await mailbox.summary(mailbox.messages.at(0)!)).root).toMatchObject({ lines: 200_000, bodyStart: 18 })
+    expect(reads.length).toBeGreaterThan(8)
+    expect(Math.max(...reads)).toBeLessThanOrEqual(131_072)
   })
 
   it('tells a copy to a mailbox without its folder from a message that is gone', async () => {

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { expect, it, vi } from 'vitest'
 import type { MessageSummary } from '#src/mime/types.ts'
-import { nodeFs, type StoreFs } from '#src/store/fs.ts'
+import { nodeFs } from '#src/store/fs.ts'
 import { RecentlyUsed } from '#src/store/recently-used.ts'
 import { SummaryBlock, summaryLine } from '#src/store/summary-block.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import { MemoryDisk } from './disk.ts'
-import { deliverAll, freshInbox, storeIn, uids, user } from './support.ts'
+import { deliverAll, freshInbox, storeIn, tellingReads, uids, user } from './support.ts'
 
 const subject = (index: number) => `number ${index}`
 const texts = (count: number) =>
@@ -23,14 +23,10 @@ async function summarizeAll(mailbox: Mailbox): Promise<void> {
 /** Counts the files opened, by folder. */
 function counting() {
   const opened = { cache: 0, msg: 0 }
-  const fs: StoreFs = {
-    ...nodeFs,
-    open: (path) => {
-      if (path.includes('/cache/')) opened.cache += 1
-      if (path.includes('/msg/')) opened.msg += 1
-      return nodeFs.open(path)
-    },
-  }
+  const fs = tellingReads((path) => {
+    if (path.includes('/cache/')) opened.cache += 1
+    if (path.includes('/msg/')) opened.msg += 1
+  })
   return { fs, opened }
 }
 
@@ -41,6 +37,17 @@ async function withSummaries(count: number) {
   await store.close()
   return { root, cache: `${account.path}/INBOX/cache` }
 }
+
+it('knows the summary of a message before anybody asks: it was made while the message came', async () => {
+  const { inbox, root, store } = await freshInbox()
+  const large = `Subject: ${subject(3)}\r\n\r\n${'x'.repeat(300_000)}`
+  await deliverAll(inbox, [...texts(3), { text: large }])
+  await store.close()
+  const { fs, opened } = counting()
+  await using again = storeIn(root, { fs })
+  await summarizeAll(await again.account(user).open('INBOX'))
+  expect(opened).toEqual({ cache: 1, msg: 0 })
+})
 
 it('MDIR-05: reads one file for 256 messages, and none of the messages', async () => {
   const { root } = await withSummaries(600)

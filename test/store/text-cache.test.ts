@@ -5,7 +5,7 @@ import { maxTextBlockOctets, readTextEntries } from '#src/store/text-block.ts'
 import type { SearchedText } from '#src/store/text-cache.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import { MemoryDisk } from './disk.ts'
-import { deliverAll, freshInbox, storeIn, uids, user } from './support.ts'
+import { deliverAll, freshInbox, storeIn, tellingReads, uids, user } from './support.ts'
 
 const mails = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ text: `Subject: number ${index}\r\n\r\nbody of ${index}\r\n` }))
@@ -26,14 +26,10 @@ async function checkAll(mailbox: Mailbox): Promise<void> {
 
 function counting() {
   const opened = { texts: 0, msg: 0 }
-  const fs: StoreFs = {
-    ...nodeFs,
-    open: (path) => {
-      if (path.includes('/texts-')) opened.texts += 1
-      if (path.includes('/msg/')) opened.msg += 1
-      return nodeFs.open(path)
-    },
-  }
+  const fs = tellingReads((path) => {
+    if (path.includes('/texts-')) opened.texts += 1
+    if (path.includes('/msg/')) opened.msg += 1
+  })
   return { fs, opened }
 }
 
