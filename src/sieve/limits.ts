@@ -17,9 +17,9 @@ export const scriptLimits = {
 
 export const runLimits = {
   /** Default of `Environment.maxSteps`: about a second of one processor. */
-  steps: 20_000_000,
+  steps: 5_000_000,
   /** Steps before others get their turn of the event loop. */
-  turnSteps: 100_000,
+  turnSteps: 20_000,
   actions: 32,
   redirects: 5,
   warnings: 20,
@@ -37,7 +37,13 @@ export const runLimits = {
   /** Of the bodies that the `body` tests of a run look at. */
   bodyOctets: 4 * 1024 * 1024,
   /** Of one part of it. */
-  partOctets: 1024 * 1024,
+  partOctets: 256 * 1024,
+  /** Of one header field, as tests see it. */
+  fieldOctets: 64 * 1024,
+  /** Of the header; fields behind are not seen, and stay as they are. */
+  headerOctets: 512 * 1024,
+  /** Header fields that are looked at in one turn of the event loop. */
+  turnFields: 200,
   /** Of a regular expression; counted repetitions are unrolled. */
   regexInstructions: 5_000,
 } as const

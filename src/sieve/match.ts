@@ -105,7 +105,9 @@ class KeyMatching implements Matching {
   #variableMatchers(run: Run): readonly Matcher[] {
     const { keys } = this.#parts
     try {
-      return this.#keys(keys.of(run)).map((key) => this.#matcher(key))
+      const given = this.#keys(keys.of(run))
+      run.spend(given.length * 20)
+      return given.map((key) => this.#matcher(key))
     } catch (error) {
       if (error instanceof BadKey) return run.fail(keys.position, error.message)
       throw error

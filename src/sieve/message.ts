@@ -1,10 +1,10 @@
 /** The message that scripts are run on: its header is read once a run, and edited here (RFC 5293). */
 
-import { mimeLimits } from '../base/limits.ts'
 import { decodeEncodedWords } from '../mime/encoded-word.ts'
 import { type Field, fieldValue, splitFields } from '../mime/header.ts'
 import type { Part } from '../mime/types.ts'
 import { addressText, fieldAddresses, type SieveAddress } from './address.ts'
+import { runLimits } from './limits.ts'
 import type { EditedMessage, Envelope, SieveMessage } from './types.ts'
 
 /** A header field; what it says is worked out when somebody asks, and once. */
@@ -25,7 +25,11 @@ export class HeaderField {
 
   /** Unfolded octets in latin1. */
   get value(): string {
-    this.#value ??= fieldValue(this)
+    this.#value ??= fieldValue(
+      this.raw.length <= runLimits.fieldOctets
+        ? this
+        : { name: this.name, raw: `${this.raw.slice(0, runLimits.fieldOctets)}\n` },
+    )
     return this.#value
   }
 
@@ -63,6 +67,8 @@ export class RunningMessage {
   #fields: HeaderField[] | undefined
   #byName: Map<string, HeaderField[]> | undefined
   #structure: Promise<Part> | undefined
+  /** Behind the fields that are looked at: the empty line, and before it what is beyond the limit. */
+  #rest = '\r\n'
   #isEdited = false
   #edited: EditedMessage | undefined
   #body: Buffer | undefined
@@ -90,13 +96,7 @@ export class RunningMessage {
 
   /** All, in their order. */
   get fields(): readonly HeaderField[] {
-    this.#fields ??= splitFields(
-      Buffer.from(
-        this.#original.header.buffer,
-        this.#original.header.byteOffset,
-        this.#original.header.byteLength,
-      ).toString('latin1', 0, mimeLimits.headerOctets),
-    ).map((field) => new HeaderField(field))
+    this.#fields ??= this.#readFields()
     return this.#fields
   }
 
@@ -147,10 +147,18 @@ export class RunningMessage {
   get edited(): EditedMessage | undefined {
     if (!this.#isEdited) return undefined
     this.#edited ??= {
-      header: Buffer.from(`${this.fields.map(({ raw }) => raw).join('')}\r\n`, 'latin1'),
+      header: Buffer.from(`${this.fields.map(({ raw }) => raw).join('')}${this.#rest}`, 'latin1'),
       body: this.#body,
     }
     return this.#edited
+  }
+
+  #readFields(): HeaderField[] {
+    const { header } = this.#original
+    const text = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
+    const end = text.length > runLimits.headerOctets ? lastFieldEnd(text, runLimits.headerOctets) : text.length
+    if (end < text.length) this.#rest = text.slice(end)
+    return splitFields(text.slice(0, end)).map((field) => new HeaderField(field))
   }
 
   #edit(fields: HeaderField[]): void {
@@ -159,4 +167,14 @@ export class RunningMessage {
     this.#isEdited = true
     this.#edited = undefined
   }
+}
+
+/** Behind the last field that ends before `limit`; 0: none does. */
+function lastFieldEnd(header: string, limit: number): number {
+  for (let lf = header.lastIndexOf('\n', limit); lf >= 0; lf = header.lastIndexOf('\n', lf - 1)) {
+    const next = header.charCodeAt(lf + 1)
+    if (next !== 32 && next !== 9) return lf + 1
+    if (lf === 0) break
+  }
+  return 0
 }

@@ -2,8 +2,10 @@
 
 import { addressText, envelopeAddress, outboundAddress, type SieveAddress } from '../address.ts'
 import { asciiCasemap, octet } from '../comparators.ts'
-import type { AddressPart, Answer, Extension, Run, Test } from '../language.ts'
+import type { AddressPart, Answer, Arguments, Extension, Matching, Run, Test } from '../language.ts'
+import { runLimits } from '../limits.ts'
 import { contains, is, matches } from '../match-types.ts'
+import type { HeaderField } from '../message.ts'
 import { selectFields } from '../selection.ts'
 
 const all: AddressPart = { name: 'all', of: (address) => addressText(address) }
@@ -73,11 +75,10 @@ export const core: Extension = {
       compile(given) {
         const names = given.texts('header-names')
         const select = selectFields(given)
-        return (run) =>
-          given.matching.any(
-            select(names.of(run).flatMap((name) => run.message.fieldsNamed(name))).map(({ text }) => text),
-            run,
-          )
+        return (run) => {
+          const fields = select(names.of(run).flatMap((name) => run.message.fieldsNamed(name)))
+          return matchValues(fields, (field) => [field.text], given, run)
+        }
       },
     },
     {
@@ -92,11 +93,11 @@ export const core: Extension = {
             context.error(name.position, `"${name.constant}" holds no addresses: test it with "header"`)
         const select = selectFields(given)
         return (run) => {
-          const values: string[] = []
-          for (const field of select(names.of(run).flatMap((name) => run.message.fieldsNamed(name))))
-            if (given.addressPart === all) values.push(...field.addressTexts)
-            else values.push(...partsOf(field.addresses, given.addressPart, run))
-          return given.matching.any(values, run)
+          const fields = select(names.of(run).flatMap((name) => run.message.fieldsNamed(name)))
+          const { addressPart } = given
+          const valuesOf = (field: HeaderField) =>
+            addressPart === all ? field.addressTexts : partsOf(field.addresses, addressPart, run)
+          return matchValues(fields, valuesOf, given, run)
         }
       },
     },
@@ -190,6 +191,34 @@ const isEnvelopePart = (part: string) => /^(?:from|to)$/i.test(part)
 function partsOf(addresses: readonly SieveAddress[], part: AddressPart, run: Run): string[] {
   const separator = run.environment.detailSeparator ?? '+'
   return addresses.flatMap((address) => part.of(address, separator) ?? [])
+}
+
+/** What the fields hold against the keys; with pauses where there are very many. */
+function matchValues(
+  fields: readonly HeaderField[],
+  valuesOf: (field: HeaderField) => readonly string[],
+  { matching }: Arguments,
+  run: Run,
+): Answer<boolean> {
+  run.spend(fields.length)
+  if (fields.length === 1) return matching.any(valuesOf(fields[0]!), run)
+  if (fields.length <= runLimits.turnFields) return matching.any(fields.flatMap(valuesOf), run)
+  return matchManyValues(fields, valuesOf, matching, run)
+}
+
+async function matchManyValues(
+  fields: readonly HeaderField[],
+  valuesOf: (field: HeaderField) => readonly string[],
+  matching: Matching,
+  run: Run,
+): Promise<boolean> {
+  const values: string[] = []
+  for (let at = 0; at < fields.length; at += runLimits.turnFields) {
+    for (const field of fields.slice(at, at + runLimits.turnFields))
+      for (const value of valuesOf(field)) values.push(value)
+    await run.breathe()
+  }
+  return matching.any(values, run)
 }
 
 function negation(test: Test): Test {

@@ -26,7 +26,7 @@ export const editheader: Extension = {
           context.error(name.position, badName(name.constant))
         return (run) => {
           const field = checkedName(name, run)
-          run.spend(10)
+          run.spend(10 + (run.message.fields.length >> 3))
           run.message.addField(
             { name: field.toLowerCase(), raw: encodedField(field, value.of(run)) },
             given.has('last'),
@@ -51,7 +51,7 @@ export const editheader: Extension = {
         return (run) => {
           const field = checkedName(name, run)
           if (neverDeleted.has(field.toLowerCase())) return undefined
-          run.spend(10)
+          run.spend(10 + (run.message.fields.length >> 3))
           const fields = select(run.message.fieldsNamed(field))
           if (!hasPatterns) return run.message.removeFields(new Set(fields))
           return removeMatching(fields, (text) => given.matching.any([text], run), run)

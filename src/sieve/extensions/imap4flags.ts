@@ -84,14 +84,21 @@ function change(
   if (name === undefined)
     return (run) => {
       const state = internal(run)
-      state.flags = apply(state.flags, validFlags(list.of(run)))
+      const flags = validFlags(list.of(run))
+      run.spend(state.flags.length + flags.length)
+      state.flags = apply(state.flags, flags)
     }
   if (!context.has('variables'))
     context.error(name.position, 'flags in a variable need the extension "variables": add require "variables";')
   else if (!isVariableName(name.constant ?? ''))
     context.error(name.position, `"${name.constant}" is no name of a variable: ${nameRule}`)
   const lower = (name.constant ?? '').toLowerCase()
-  return (run) => run.setVariable(lower, apply(words(run.variable(lower)), validFlags(list.of(run))).join(' '))
+  return (run) => {
+    const before = words(run.variable(lower))
+    const flags = validFlags(list.of(run))
+    run.spend(before.length + flags.length)
+    run.setVariable(lower, apply(before, flags).join(' '))
+  }
 }
 
 function checkVariables(names: Texts, context: CompileContext): void {

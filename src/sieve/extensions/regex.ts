@@ -8,8 +8,8 @@ import { compileRegex, type Program } from '../regex/program.ts'
 import { BadRegex } from '../regex/syntax.ts'
 
 /** Steps of the machine that cost as much as one of a script. */
-const stepsPerStep = 8
-const stepsPerTurn = 100_000
+const stepsPerStep = 4
+const stepsPerTurn = 50_000
 
 export const regex: Extension = {
   capability: 'regex',

@@ -14,6 +14,8 @@ export interface Program {
   readonly instructions: readonly Instruction[]
   /** Without the whole. */
   readonly groups: number
+  /** 1 for the characters of US-ASCII that a match can begin with; undefined: any, or none at all. */
+  readonly first: Uint8Array | undefined
 }
 
 /** `foldCase`: letters of both cases are the same; `all`: not only those of US-ASCII. Throws `BadRegex`. */
@@ -95,7 +97,35 @@ export function compileRegex(pattern: string, foldCase: 'none' | 'ascii' | 'all'
   write(expression)
   put({ op: 'save', slot: 1 })
   put({ op: 'match' })
-  return { instructions, groups }
+  return { instructions, groups, first: firstCharacters(instructions) }
+}
+
+function firstCharacters(instructions: readonly Instruction[]): Uint8Array | undefined {
+  const first = new Uint8Array(128)
+  const seen = new Set<number>()
+  const left = [0]
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    if (seen.has(at)) continue
+    seen.add(at)
+    const instruction = instructions[at]!
+    switch (instruction.op) {
+      case 'set':
+        for (let code = 0; code < 128; code++) first[code]! |= instruction.ascii[code]!
+        break
+      case 'jump':
+        left.push(instruction.to)
+        break
+      case 'split':
+        left.push(instruction.first, instruction.second)
+        break
+      case 'save':
+        left.push(at + 1)
+        break
+      default:
+        return undefined
+    }
+  }
+  return first
 }
 
 function withBothCases(set: CharacterSet, foldCase: 'none' | 'ascii' | 'all'): CharacterSet {
