@@ -54,6 +54,9 @@ interface Found {
   readonly record: AccountRecord | undefined
 }
 
+/** What an account has that is not made yet. */
+const nothing = { messages: 0, octets: 0 }
+
 /** RFC 5233 §3 */
 const separator = '+'
 
@@ -95,7 +98,8 @@ export const createRecipients = ({ config, accounts, store, quotas, isGivenBack 
     const { userId, detail } = found
     const account = store.account(userId)
     await mustTakeMail(found, account)
-    if (await account.exists()) await quotas.check(account, { octets: asked.sizeOctets ?? 0, messages: 1 })
+    const counted = (await account.exists()) ? account : { userId, usage: async () => nothing }
+    await quotas.check(counted, { octets: asked.sizeOctets ?? 0, messages: 1 })
     return {
       address: asked.address,
       parameters: asked.parameters,

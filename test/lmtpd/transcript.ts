@@ -5,7 +5,8 @@
  *     C: NOOP                                   the client sends a line; lines behind one another leave together
  *     C+: text                                  the same without CR LF
  *     S: 250 2.0.0 ...                          the next line of the server; `...` stands for anything
- *     T: TLS                                    the client begins a TLS handshake
+ *     H: client                                 LHLO, and its reply is skipped
+ *     T:                                        the client begins a TLS handshake
  *     X:                                        the server closes
  *     M: <user> <mailbox> <count>               so many messages are there
  *
@@ -163,10 +164,11 @@ export async function runTranscript(
     for (const [index, raw] of text.split('\n').entries()) {
       const line = raw.replace(/\s+$/, '')
       if (index === 0 || line === '' || line.startsWith('#')) continue
-      const [, kind, body = ''] = /^(C\+?|S|T|X|M):(?: (.*))?$/.exec(line) ?? []
+      const [, kind, body = ''] = /^(C\+?|S|H|T|X|M):(?: (.*))?$/.exec(line) ?? []
       try {
         if (kind === 'C') client.write(`${decoded(body)}\r\n`)
         else if (kind === 'C+') client.write(decoded(body))
+        else if (kind === 'H') await client.say(`LHLO ${body}`)
         else if (kind === 'T') await client.startTls()
         else if (kind === 'X') await client.closed()
         else if (kind === 'M') {
