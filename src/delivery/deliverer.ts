@@ -121,7 +121,7 @@ class IncomingDelivery implements Incoming {
     const told = { id: this.transaction.id, to: recipient.address }
     try {
       const fate = await this.follow(recipient, fields, digest)
-      log.log('info', 'delivered', { ...told, ...toldOf(fate) })
+      log.log('debug', 'delivered', { ...told, ...toldOf(fate) })
       return fate
     } catch (error) {
       const isDefect = !(error instanceof StoreError)

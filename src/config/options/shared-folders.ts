@@ -105,7 +105,7 @@ const sharedRoot: Option<SharedRoot | undefined> = custom<SharedRoot | undefined
           'email',
           'ms_options/shared_root',
           'string',
-          'Delivery address; a mailbox below may be named behind a plus sign. For msadm deliver, and lmtpd when it is there.',
+          'Delivery address; a mailbox below may be named behind a plus sign. For lmtpd and msadm deliver.',
         ),
         services: ['lmtpd'],
         ldap: 'mail',
