@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '#src/base/clock.ts'
+import { scriptsOf } from '#src/store/scripts.ts'
 import { Spool } from '#src/submission/spool.ts'
 import { message } from '../submission/support.ts'
 import { newPlace } from './support.ts'
@@ -55,5 +56,37 @@ describe('msadm queue', () => {
       expect(await call([...args])).toMatchObject({ status, err: expect.stringContaining(text) })
     expect((await call(['queue', 'remove', first!.id])).status).toBe(0)
     expect((await call(['queue', 'list'])).out).toBe('nothing waits\n')
+  })
+})
+
+describe('msadm deliver', () => {
+  const script = async (mail: Awaited<ReturnType<typeof newPlace>>['mail'], text: string) =>
+    await mail('joe@a.example', async (account) => {
+      await account.ensure()
+      await scriptsOf(account).put('main', text, { scripts: 5, octets: 32_768 })
+      await scriptsOf(account).activate('main')
+    })
+  const letter = 'From: martin@example.org\nTo: joe@a.example\nMessage-ID: <1@example.org>\n\nhi\n'
+
+  it('SV-01, SV-06: runs the user’s script; what that sends waits in the queue', async () => {
+    const { call, mail } = await newPlace()
+    await script(mail, 'require "vacation"; vacation "Away."; redirect "away@example.net";')
+    expect(await call(['deliver', '-f', '<martin@example.org>', 'joe'], letter)).toMatchObject({ status: 0, out: '' })
+    const queued = (await call(['--json', 'queue', 'list'])).out.trim().split('\n')
+    expect(
+      queued
+        .map((line) => JSON.parse(line))
+        .map(({ kind, from, to }) => [kind, from, to])
+        .toSorted(),
+    ).toEqual([
+      ['redirect', 'martin+sieve@example.org', 'away@example.net'],
+      ['vacation', '', 'martin@example.org'],
+    ])
+  })
+
+  it('RFC 5429: exits with 77 and the reason when the script refuses the message', async () => {
+    const { call, mail } = await newPlace()
+    await script(mail, 'require "reject"; reject "Not wanted.";')
+    expect(await call(['deliver', 'joe'], letter)).toEqual({ status: 77, out: '', err: 'msadm: deliver: Not wanted.\n' })
   })
 })
