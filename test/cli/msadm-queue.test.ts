@@ -87,6 +87,10 @@ describe('msadm deliver', () => {
   it('RFC 5429: exits with 77 and the reason when the script refuses the message', async () => {
     const { call, mail } = await newPlace()
     await script(mail, 'require "reject"; reject "Not wanted.";')
-    expect(await call(['deliver', 'joe'], letter)).toEqual({ status: 77, out: '', err: 'msadm: deliver: Not wanted.\n' })
+    expect(await call(['deliver', 'joe'], letter)).toEqual({
+      status: 77,
+      out: '',
+      err: 'msadm: deliver: Not wanted.\n',
+    })
   })
 })

@@ -39,7 +39,7 @@ export const placeIn = async (directory: string, more = ''): Promise<Place> => {
   const configure = (options: string) =>
     writeFile(
       configFile,
-      `<ms_options><account_db>accounts</account_db><userdir>user</userdir><domain>a.example</domain>${options}</ms_options>`,
+      `<ms_options><account_db>accounts</account_db><userdir>user</userdir><msgtrack_db>track</msgtrack_db><domain>a.example</domain>${options}</ms_options>`,
     )
   await configure(more)
   return {
