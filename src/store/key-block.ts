@@ -1,26 +1,19 @@
 /**
- * The order keys of the messages in one range of UIDs, as octets: `<crc32> <length> <digest> <sent> <reply> <ends of the texts> <texts>` for each, numbers in
- * little endian. On disk an entry is found by the digest of a message's octets, so that it can be doubled or in the wrong file, but never be
- * another message's; in memory by the UID, which means one message for ever.
+ * The order keys of the messages in one range of UIDs: `<sent> <reply> <ends of the texts> <texts>` is the content of each entry, numbers in little endian. On disk an
+ * entry is found by the digest of a message's octets; in memory by the UID, which means one message for ever.
  */
 
-import { crc32 } from 'node:zlib'
 import type { Uid } from '../base/ids.ts'
 import { type KeyText, keyTexts, type OrderKeys } from '../mime/order-keys.ts'
+import { blockEntry, contentAt, readBlockEntries } from './block-entry.ts'
+import { type BlockKind, blockUids } from './block-files.ts'
 
-/** UIDs of one block, as of the summaries. */
-export const keyBlockUids = 256
-/** Of a block's file: 8 MB are 32 KB a message. */
-export const maxKeyBlockOctets = 8 * 1024 * 1024
 /** A message whose keys are larger (hundreds of references) is threaded by its last ones. */
 const maxEntryOctets = 32 * 1024
 /** Of each text but the references, so that all of them leave room for some of those. Prepared, one character may be fifty octets. */
 const maxTextOctets = 4000
 
-const lengthAt = 4
-const digestAt = 8
-const digestOctets = 32
-const sentAtAt = digestAt + digestOctets
+const sentAtAt = contentAt
 const isReplyAt = sentAtAt + 8
 const endsAt = isReplyAt + 4
 const textsAt = endsAt + 4 * keyTexts.length
@@ -36,19 +29,15 @@ export function keyEntry(digest: string, { texts, sentAt, isReply }: OrderKeys):
   const others = octets.slice(0, -1).reduce((sum, { length }) => sum + length, textsAt)
   const references = octets.at(-1)!
   octets[octets.length - 1] = lastOf(references, Math.max(0, maxEntryOctets - others))
-  const head = Buffer.alloc(textsAt)
-  head.write(digest, digestAt, digestOctets, 'base64url')
-  head.writeDoubleLE(sentAt ?? Number.NaN, sentAtAt)
-  head.writeUInt8(isReply ? 1 : 0, isReplyAt)
+  const head = Buffer.alloc(textsAt - contentAt)
+  head.writeDoubleLE(sentAt ?? Number.NaN, sentAtAt - contentAt)
+  head.writeUInt8(isReply ? 1 : 0, isReplyAt - contentAt)
   let end = textsAt
   for (const [index, { length }] of octets.entries()) {
     end += length
-    head.writeUInt32LE(end, endsAt + 4 * index)
+    head.writeUInt32LE(end, endsAt - contentAt + 4 * index)
   }
-  head.writeUInt32LE(end, lengthAt)
-  const entry = Buffer.concat([head, ...octets])
-  entry.writeUInt32LE(crc32(entry.subarray(lengthAt)), 0)
-  return entry
+  return blockEntry(digest, head, ...octets)
 }
 
 const isOctets = (text: KeyText): boolean => text === 'messageId' || text === 'references'
@@ -64,7 +53,7 @@ export class KeyBlock {
   readonly first: Uid
   octets: Buffer = Buffer.alloc(0)
   /** Where each UID's entry begins; -1: not known. */
-  private readonly starts = new Int32Array(keyBlockUids).fill(-1)
+  private readonly starts = new Int32Array(blockUids).fill(-1)
 
   constructor(first: Uid) {
     this.first = first
@@ -102,29 +91,8 @@ export class KeyBlock {
   }
 
   get memoryOctets(): number {
-    return this.octets.length + 4 * keyBlockUids + 200
+    return this.octets.length + 4 * blockUids + 200
   }
-}
-
-/** The entries of a block's file by digest (base64url), the last of each; `isWhole`: all of the file is sound. */
-export function readKeyEntries(file: Buffer): {
-  readonly entries: Map<string, Buffer>
-  readonly isWhole: boolean
-  readonly count: number
-} {
-  const entries = new Map<string, Buffer>()
-  let start = 0
-  let count = 0
-  while (start + textsAt <= file.length) {
-    const length = file.readUInt32LE(start + lengthAt)
-    if (length < textsAt || length > maxEntryOctets + textsAt || start + length > file.length) break
-    const entry = file.subarray(start, start + length)
-    if (entry.readUInt32LE(0) !== crc32(entry.subarray(lengthAt)) || !isInOrder(entry)) break
-    entries.set(entry.toString('base64url', digestAt, sentAtAt), entry)
-    start += length
-    count += 1
-  }
-  return { entries, isWhole: start === file.length, count }
 }
 
 /** A sum that is right by chance must not lead outside of the entry. */
@@ -136,4 +104,12 @@ function isInOrder(entry: Buffer): boolean {
     before = end
   }
   return true
+}
+
+export const keyKind: BlockKind = {
+  prefix: 'keys-',
+  shape: 1,
+  // 32 KB a message.
+  maxOctets: 8 * 1024 * 1024,
+  read: (octets) => readBlockEntries(octets, textsAt, maxEntryOctets + textsAt, isInOrder),
 }

@@ -7,41 +7,31 @@ import { StoreError } from '../base/errors.ts'
 import type { MailboxId, Uid } from '../base/ids.ts'
 import { orderKeys } from '../mime/order-keys.ts'
 import type { MessageSummary } from '../mime/types.ts'
+import { BlockFiles, type BlockSource, blockUids, firstOf } from './block-files.ts'
 import { breath } from './breath.ts'
 import type { StoreContext } from './context.ts'
-import { unlessAbsent } from './fs.ts'
-import { KeyBlock, keyBlockUids, keyEntry, maxKeyBlockOctets, readKeyEntries } from './key-block.ts'
-import { sweepBlocks } from './sweep-blocks.ts'
-import { makeIfAbsent, parentOf } from './tree.ts'
-import type { KeyedMessages, KeyRun, MessageList, MessageRecord } from './types.ts'
-import { uniqueName } from './unique.ts'
+import { KeyBlock, keyEntry, keyKind } from './key-block.ts'
+import type { KeyedMessages, KeyRun, MessageRecord } from './types.ts'
 
-/** Of every file of the cache, whatever shape its entries have. */
-export const keyFilePrefix = 'keys-'
-/** The number changes with what the keys are made of, and how. */
-const shape = 1
-export const keyBlockPattern = /^keys-1\.([1-9][0-9]{0,9})$/
 /** Messages whose keys are made at once: a few ms. */
 const madeAtOnce = 16
 
 /** What is asked of the mailbox, as it is at that moment. */
-export interface KeySource {
+export interface KeySource extends BlockSource {
   readonly id: MailboxId
-  /** Nothing may be changed. */
-  readonly readOnly: boolean
-  readonly directory: string
-  readonly messages: MessageList
   summary(record: MessageRecord): Promise<MessageSummary>
 }
 
 export class KeyCache {
   private readonly context: StoreContext
   private readonly mailbox: KeySource
+  private readonly files: BlockFiles
   private readonly loading = new Map<Uid, Promise<KeyBlock>>()
 
   constructor(context: StoreContext, mailbox: KeySource) {
     this.context = context
     this.mailbox = mailbox
+    this.files = new BlockFiles(context, mailbox, keyKind)
   }
 
   /** See `Mailbox.keys`. */
@@ -49,7 +39,7 @@ export class KeyCache {
     for (let start = 0; start < uids.length; ) {
       const first = firstOf(uids[start]!)
       let end = start + 1
-      while (end < uids.length && uids[end]! < first + keyBlockUids) end += 1
+      while (end < uids.length && uids[end]! < first + blockUids) end += 1
       const block = this.context.keyBlocks.get(this.keyOf(first)) ?? (await this.loaded(first))
       const missing: MessageRecord[] = []
       for (let index = start; index < end; index += 1)
@@ -63,16 +53,8 @@ export class KeyCache {
     }
   }
 
-  /** One whose messages are gone, or that has another shape, goes. */
   sweep(): Promise<void> {
-    const { messages, directory } = this.mailbox
-    const files = { prefix: keyFilePrefix, pattern: keyBlockPattern }
-    return sweepBlocks(
-      this.context,
-      `${directory}/cache`,
-      files,
-      (first) => messages.positionOf((first + keyBlockUids) as Uid) > messages.positionOf(first as Uid),
-    )
+    return this.files.sweep()
   }
 
   private async make(block: KeyBlock, records: readonly MessageRecord[]): Promise<void> {
@@ -91,7 +73,7 @@ export class KeyCache {
     // Somebody else may have made some of them meanwhile: then the later ones count, which are the same.
     block.add(uids, entries)
     this.remember(block)
-    if (entries.length > 0) await this.append(block.first, Buffer.concat(entries))
+    if (entries.length > 0) await this.files.append(block.first, Buffer.concat(entries))
   }
 
   /** undefined for a message that can't be read (any more). */
@@ -101,19 +83,6 @@ export class KeyCache {
     } catch (error) {
       if (error instanceof StoreError && (error.kind === 'damaged' || error.kind === 'expunged')) return undefined
       throw error
-    }
-  }
-
-  private async append(first: Uid, octets: Buffer): Promise<void> {
-    if (this.mailbox.readOnly) return
-    const path = this.pathOf(first)
-    try {
-      const status = await unlessAbsent(this.context.fs.status(path))
-      if ((status?.sizeOctets ?? 0) + octets.length > maxKeyBlockOctets) return
-      await makeIfAbsent(this.context.fs, parentOf(path))
-      await this.context.fs.append(path, octets)
-    } catch (error) {
-      this.context.log.log('info', 'the cache of order keys was not written', { path, error: String(error) })
     }
   }
 
@@ -128,39 +97,14 @@ export class KeyCache {
 
   private async load(first: Uid): Promise<KeyBlock> {
     const block = new KeyBlock(first)
-    const path = this.pathOf(first)
-    try {
-      const file = await unlessAbsent(this.context.fs.open(path))
-      if (file !== undefined) {
-        let octets: Buffer
-        try {
-          octets = await file.read(0, Math.min(file.sizeOctets, maxKeyBlockOctets))
-        } finally {
-          await file.close()
-        }
-        const { entries, isWhole, count } = readKeyEntries(octets)
-        const known = [...this.recordsOf(first)].filter(({ digest }) => entries.has(digest))
-        const sound = known.map(({ digest }) => entries.get(digest)!)
-        block.add(
-          known.map(({ uid }) => uid),
-          sound,
-        )
-        if (!this.mailbox.readOnly && (!isWhole || count > 2 * known.length)) await this.rewrite(path, block.octets)
-      }
-    } catch (error) {
-      this.context.log.log('info', 'the cache of order keys was not read', { path, error: String(error) })
-    }
+    const entries = await this.files.entries(first)
+    const known = [...this.files.recordsOf(first)].filter(({ digest }) => entries.has(digest))
+    block.add(
+      known.map(({ uid }) => uid),
+      known.map(({ digest }) => entries.get(digest)!),
+    )
     this.remember(block)
     return block
-  }
-
-  /** It is damaged, or most of it is doubled or of messages that left. What somebody adds meanwhile is lost, and made again. */
-  private async rewrite(path: string, octets: Buffer): Promise<void> {
-    const { fs } = this.context
-    if (octets.length === 0) return void (await unlessAbsent(fs.remove(path)))
-    const written = `${this.mailbox.directory}/tmp/${uniqueName()}`
-    await fs.append(written, octets)
-    await fs.rename(written, path)
   }
 
   private remember(block: KeyBlock): void {
@@ -170,18 +114,4 @@ export class KeyCache {
   private keyOf(first: Uid): string {
     return `${this.mailbox.id}.${first}`
   }
-
-  private pathOf(first: Uid): string {
-    return `${this.mailbox.directory}/cache/${keyFilePrefix}${shape}.${first}`
-  }
-
-  /** Of the range, those that are here. */
-  private *recordsOf(first: Uid): Iterable<MessageRecord> {
-    const messages = this.mailbox.messages
-    const end = messages.positionOf((first + keyBlockUids) as Uid)
-    for (let at = messages.positionOf(first); at < end; at += 1) if (messages.isHereAt(at)) yield messages.at(at)!
-  }
 }
-
-/** First UID of the block of a message. */
-const firstOf = (uid: Uid): Uid => (uid - ((uid - 1) % keyBlockUids)) as Uid

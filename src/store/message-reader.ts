@@ -26,11 +26,7 @@ export class MessageReader {
   constructor(context: StoreContext, mailbox: OpenMailbox) {
     this.context = context
     this.mailbox = mailbox
-    this.summaries = new SummaryCache(
-      context,
-      () => mailbox.directory,
-      () => mailbox.messages,
-    )
+    this.summaries = new SummaryCache(context, mailbox)
     this.keyCache = new KeyCache(context, mailbox)
     this.searchedTexts = new TextCache(context, mailbox)
   }

@@ -5,12 +5,9 @@
 
 import { crc32 } from 'node:zlib'
 import type { MessageSummary } from '../mime/types.ts'
+import type { BlockKind } from './block-files.ts'
 import type { HeaderTexts } from './header-texts.ts'
 
-/** UIDs of one block: ordinary mail makes some 300 KB of them, which are read at once. */
-export const blockUids = 256
-/** Of a block's file. The summaries of a block that is full of large ones are partly made again whenever they are asked for. */
-export const maxBlockOctets = 8 * 1024 * 1024
 /** A summary larger than this is cheaper to make again than to keep. */
 const maxLineOctets = 256 * 1024
 const crcDigits = 8
@@ -30,14 +27,51 @@ export function summaryLine(digest: string, summary: MessageSummary): Buffer | u
   return Buffer.concat([Buffer.from(crc32(text).toString(16).padStart(crcDigits, '0')), text])
 }
 
-/** What a line with its end tells, the summary as JSON; undefined when it is damaged. */
-export function readSummaryLine(line: Buffer): { readonly digest: string; readonly json: string } | undefined {
+/** What a line with its end tells; undefined when it is damaged. */
+export function readSummaryLine(
+  line: Buffer,
+): { readonly digest: string; readonly summary: MessageSummary } | undefined {
+  const digest = digestIn(line)
+  if (digest === undefined) return undefined
+  return { digest, summary: JSON.parse(line.toString('utf8', jsonStart)) as MessageSummary }
+}
+
+function digestIn(line: Buffer): string | undefined {
   if (line[crcDigits] !== space || line[digestEnd] !== space || !isSound(line)) return undefined
-  return { digest: line.toString('latin1', digestStart, digestEnd), json: line.toString('utf8', jsonStart).trimEnd() }
+  return line.toString('latin1', digestStart, digestEnd)
 }
 
 function isSound(line: Buffer): boolean {
   return Number.parseInt(line.toString('latin1', 0, crcDigits), 16) === crc32(line.subarray(crcDigits))
+}
+
+export const summaryKind: BlockKind = {
+  prefix: 'summaries-',
+  shape: 2,
+  // Ordinary mail makes some 300 KB. The summaries of a block that is full of large ones are partly made again whenever they are asked for.
+  maxOctets: 8 * 1024 * 1024,
+  read: (octets) => {
+    const entries = new Map<string, Buffer>()
+    let count = 0
+    let whole = 0
+    for (const line of linesOf(octets)) {
+      count += 1
+      whole += line.length
+      const digest = digestIn(line)
+      if (digest === undefined) whole = Number.NaN
+      else entries.set(digest, line)
+    }
+    return { entries, count, isWhole: whole === octets.length }
+  },
+}
+
+/** What has no line end was cut off, or is being written. */
+function* linesOf(octets: Buffer): Generator<Buffer, void, undefined> {
+  let start = 0
+  for (let end = octets.indexOf(lineFeed); end >= 0; end = octets.indexOf(lineFeed, start)) {
+    yield octets.subarray(start, end + 1)
+    start = end + 1
+  }
 }
 
 export class SummaryBlock {
@@ -49,14 +83,10 @@ export class SummaryBlock {
   private readonly headerTexts = new Map<string, HeaderTexts>()
   private headerTextOctets = 0
 
-  /** Keeps the buffer. What has no line end was cut off, or is being written. */
+  /** Keeps the buffer. */
   static of(octets: Buffer): SummaryBlock {
     const block = new SummaryBlock()
-    let start = 0
-    for (let end = octets.indexOf(lineFeed); end >= 0; end = octets.indexOf(lineFeed, start)) {
-      block.add(octets.subarray(start, end + 1))
-      start = end + 1
-    }
+    for (const line of linesOf(octets)) block.add(line)
     block.octets = octets.length
     return block
   }
@@ -82,19 +112,6 @@ export class SummaryBlock {
     this.headerTextOctets += headerTextsOverhead
     for (const text of texts.fields.values()) this.headerTextOctets += text?.length ?? 0
     this.headerTexts.set(digest, texts)
-  }
-
-  /** A block with nothing but the lines of these messages, each once. */
-  only(digests: Iterable<string>): Buffer {
-    const kept: Buffer[] = []
-    let octets = 0
-    for (const digest of new Set(digests)) {
-      const line = this.soundLine(digest)
-      if (line === undefined || octets + line.length > maxBlockOctets) continue
-      kept.push(line)
-      octets += line.length
-    }
-    return Buffer.concat(kept)
   }
 
   get memoryOctets(): number {

@@ -1,21 +1,15 @@
 /**
- * Entries of the text cache: `<crc32> <length> <digest> <end of the header> <end of all headers> <text>`, numbers in little endian, of the messages in one range
- * of UIDs. An entry is found by the digest of a message's octets, so that it can be doubled, out of date or in the wrong file, but never be another message's.
+ * The texts of the messages in one range of UIDs, for SEARCH: `<end of the header> <end of all headers> <text>` is the content of each entry, numbers in little endian.
  */
 
-import { crc32 } from 'node:zlib'
+import { blockEntry, contentAt, readBlockEntries } from './block-entry.ts'
+import type { BlockKind } from './block-files.ts'
 import type { Piece } from './searched-text.ts'
 
 /** Of one message. Longer ones are read whenever they are searched: that costs them less, octet for octet, than it would cost the others to have them here. */
 const maxTextOctets = 64 * 1024
-/** Of a block's file. */
-export const maxTextBlockOctets = 16 * 1024 * 1024
 
-const lengthAt = 4
-const digestAt = 8
-const digestOctets = 32
-const headerEndAt = digestAt + digestOctets
-const headersEndAt = headerEndAt + 4
+const headersEndAt = contentAt + 4
 const textAt = headersEndAt + 4
 /** Stands for the end of a header whose message is not kept. */
 const notKept = 0xffffffff
@@ -48,40 +42,23 @@ export async function textOf(pieces: AsyncIterable<Piece>): Promise<MessageText 
 
 /** `digest` in base64url; without a text: that it is not kept. */
 export function textEntry(digest: string, text: MessageText | undefined): Buffer {
-  const octets = text?.octets ?? Buffer.alloc(0)
-  const head = Buffer.alloc(textAt)
-  head.writeUInt32LE(textAt + octets.length, lengthAt)
-  head.write(digest, digestAt, digestOctets, 'base64url')
-  head.writeUInt32LE(text?.headerEnd ?? notKept, headerEndAt)
-  head.writeUInt32LE(text?.headersEnd ?? 0, headersEndAt)
-  const entry = Buffer.concat([head, octets])
-  entry.writeUInt32LE(crc32(entry.subarray(lengthAt)), 0)
-  return entry
+  const ends = Buffer.alloc(textAt - contentAt)
+  ends.writeUInt32LE(text?.headerEnd ?? notKept, 0)
+  ends.writeUInt32LE(text?.headersEnd ?? 0, headersEndAt - contentAt)
+  return blockEntry(digest, ends, text?.octets ?? Buffer.alloc(0))
 }
 
-export interface TextEntries {
-  /** By digest, the last of each; a text that is undefined is not kept. */
-  readonly texts: ReadonlyMap<string, MessageText | undefined>
-  readonly count: number
-  /** All of the file is sound. */
-  readonly isWhole: boolean
+/** undefined: it is not kept. */
+export function textIn(entry: Buffer): MessageText | undefined {
+  const headerEnd = entry.readUInt32LE(contentAt)
+  if (headerEnd === notKept) return undefined
+  return { octets: entry.subarray(textAt), headerEnd, headersEnd: entry.readUInt32LE(headersEndAt) }
 }
 
-/** Of a block's file. Behind an entry that does not check out nothing is believed. */
-export function readTextEntries(file: Buffer): TextEntries {
-  const texts = new Map<string, MessageText | undefined>()
-  let start = 0
-  let count = 0
-  while (start + textAt <= file.length) {
-    const length = file.readUInt32LE(start + lengthAt)
-    if (length < textAt || length > textAt + maxTextOctets || start + length > file.length) break
-    const entry = file.subarray(start, start + length)
-    if (entry.readUInt32LE(0) !== crc32(entry.subarray(lengthAt))) break
-    const [headerEnd, headersEnd] = [entry.readUInt32LE(headerEndAt), entry.readUInt32LE(headersEndAt)]
-    const text = headerEnd === notKept ? undefined : { octets: entry.subarray(textAt), headerEnd, headersEnd }
-    texts.set(entry.toString('base64url', digestAt, headerEndAt), text)
-    start += length
-    count += 1
-  }
-  return { texts, count, isWhole: start === file.length }
+export const textKind: BlockKind = {
+  prefix: 'texts-',
+  // Changes with what is taken for the same, too.
+  shape: 1,
+  maxOctets: 16 * 1024 * 1024,
+  read: (octets) => readBlockEntries(octets, textAt, textAt + maxTextOctets),
 }

@@ -9,7 +9,8 @@ import { linkByReferences } from '#src/imapd/threading/links.ts'
 import type { OrderKeys } from '#src/mime/order-keys.ts'
 import { formatThreads } from '#src/proto/imap/thread.ts'
 import type { ThreadAlgorithm } from '#src/proto/imap/thread-algorithm.ts'
-import { KeyBlock, keyBlockUids, keyEntry } from '#src/store/key-block.ts'
+import { blockUids } from '#src/store/block-files.ts'
+import { KeyBlock, keyEntry } from '#src/store/key-block.ts'
 import type { KeyedMessages, KeyRun } from '#src/store/types.ts'
 import { mulberry32 } from '../support/random.ts'
 import { watchTurns } from '../support/turns.ts'
@@ -22,9 +23,9 @@ function viewOf(
   keysOf: (index: number) => Partial<OrderKeys['texts']> & { sentAt?: number; isReply?: boolean },
 ) {
   const blocks: KeyBlock[] = []
-  for (let first = 0; first < count; first += keyBlockUids) {
+  for (let first = 0; first < count; first += blockUids) {
     const block = new KeyBlock((first + 1) as Uid)
-    const uids = Array.from({ length: Math.min(keyBlockUids, count - first) }, (_, index) => (first + index + 1) as Uid)
+    const uids = Array.from({ length: Math.min(blockUids, count - first) }, (_, index) => (first + index + 1) as Uid)
     const none = {
       subject: '',
       from: '',
@@ -43,8 +44,8 @@ function viewOf(
     blocks.push(block)
   }
   async function* keys({ uids }: KeyedMessages): AsyncGenerator<KeyRun> {
-    for (let start = 0; start < uids.length; start += keyBlockUids)
-      yield { start, end: Math.min(start + keyBlockUids, uids.length), keys: blocks[start / keyBlockUids]! }
+    for (let start = 0; start < uids.length; start += blockUids)
+      yield { start, end: Math.min(start + blockUids, uids.length), keys: blocks[start / blockUids]! }
   }
   const uidAt = (position: number) => (position + 1) as Uid
   const view = { uidAt, internalDateAt: (position: number) => position, mailbox: { keys } }

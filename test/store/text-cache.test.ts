@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, it, vi } from 'vitest'
 import { nodeFs, type StoreFs } from '#src/store/fs.ts'
-import { maxTextBlockOctets, readTextEntries } from '#src/store/text-block.ts'
+import { textKind } from '#src/store/text-block.ts'
 import type { SearchedText } from '#src/store/text-cache.ts'
 import type { Mailbox } from '#src/store/types.ts'
 import { MemoryDisk } from './disk.ts'
@@ -60,7 +60,7 @@ it('makes again what is damaged, doubled or too much, and never believes it', as
     ['a bit', flipped, 13],
     ['cut off', sound.subarray(0, sound.length - 3), 1],
     ['nothing', Buffer.alloc(0), 20],
-    ['garbage', Buffer.alloc(maxTextBlockOctets + 1, 7), 20],
+    ['garbage', Buffer.alloc(textKind.maxOctets + 1, 7), 20],
     ['garbage behind', Buffer.concat([sound, Buffer.alloc(100, 255)]), 0],
     ['thrice', Buffer.concat([sound, sound, sound]), 0],
   ]
@@ -73,7 +73,7 @@ it('makes again what is damaged, doubled or too much, and never believes it', as
       expect([what, opened.msg]).toEqual([what, expected])
     }
     expect([what, statSync(path).size]).toEqual([what, sound.length])
-    expect(readTextEntries(readFileSync(path))).toMatchObject({ count: 20, isWhole: true })
+    expect(textKind.read(readFileSync(path))).toMatchObject({ count: 20, isWhole: true })
   }
 })
 
@@ -91,19 +91,22 @@ it('tells of a message that can not be read, and keeps nothing of it', async () 
   await deliverAll(inbox, mails(3))
   truncateSync(`${account.path}/INBOX/msg/${inbox.byUid(uids(2)[0]!)!.file}`, 5)
   expect((await textsOf(inbox)).map((text) => typeof text === 'string')).toEqual([false, true, false])
-  expect(readTextEntries(readFileSync(`${account.path}/INBOX/cache/texts-1.1`)).count).toBe(2)
+  expect(textKind.read(readFileSync(`${account.path}/INBOX/cache/texts-1.1`)).count).toBe(2)
 })
 
-it('blocks without messages go with the daily sweep, and other shapes', async () => {
+it('texts of messages that left go with the daily sweep, and other shapes', async () => {
   const disk = new MemoryDisk()
   const blocks = () => disk.files().flatMap((path) => /texts-.*/.exec(path)?.[0] ?? [])
+  const first = () => disk.octets('/s/lena@example.com/INBOX/cache/texts-1.1').toString('latin1')
   {
     await using store = storeIn('/s', { fs: disk.fs() })
     await store.account(user).ensure()
     const inbox = await store.account(user).open('INBOX')
     await deliverAll(inbox, mails(257))
     await checkAll(inbox)
-    await inbox.expunge(uids(257), 'client')
+    await inbox.expunge(uids(3, 257), 'client')
+    await checkAll(inbox)
+    expect(first()).toContain('BODY OF 2\r\n')
   }
   await disk.fs().append('/s/lena@example.com/INBOX/cache/texts-0.1', Buffer.from('of another shape'))
   expect(blocks().sort()).toEqual(['texts-0.1', 'texts-1.1', 'texts-1.257'])
@@ -111,6 +114,11 @@ it('blocks without messages go with the daily sweep, and other shapes', async ()
   await using store = storeIn('/s', { fs: disk.fs() })
   await store.account(user).open('INBOX')
   await vi.waitFor(() => expect(blocks()).toEqual(['texts-1.1']))
+  await vi.waitFor(() => expect(first()).not.toContain('BODY OF 2\r\n'))
+  expect(textKind.read(disk.octets('/s/lena@example.com/INBOX/cache/texts-1.1'))).toMatchObject({
+    count: 255,
+    isWhole: true,
+  })
 })
 
 it('works where the cache can not be written', async () => {

@@ -46,12 +46,7 @@ export class ArchivedMailbox implements Mailbox {
     this.name = name
     this.directory = directory
     this.log = log
-    this.summaries = new SummaryCache(
-      context,
-      () => directory,
-      () => this.messages,
-      false,
-    )
+    this.summaries = new SummaryCache(context, this)
     this.keyCache = new KeyCache(context, this)
     this.searchedTexts = new TextCache(context, this)
   }

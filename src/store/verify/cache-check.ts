@@ -1,98 +1,95 @@
-/** Checks what is derived from the messages: summaries that check out have to be the ones that the messages give. */
+/** Checks what is derived from the messages: entries of the caches that check out have to be the ones that the messages give. */
 
+import { orderKeys } from '../../mime/order-keys.ts'
 import { previewOf } from '../../mime/preview.ts'
-import type { MessageSummary } from '../../mime/types.ts'
-import { FileContent } from '../content.ts'
+import { type BlockKind, blockUids, firstIn } from '../block-files.ts'
 import { type FileStatus, unlessAbsent } from '../fs.ts'
-import { keyBlockPattern, keyFilePrefix } from '../key-cache.ts'
-import { blockUids, maxBlockOctets, readSummaryLine } from '../summary-block.ts'
-import { blockPattern, filePrefix } from '../summary-cache.ts'
-import { textBlockPattern, textFilePrefix } from '../text-cache.ts'
+import { keyEntry, keyKind } from '../key-block.ts'
+import { searchedText } from '../searched-text.ts'
+import { readSummaryLine, summaryKind, summaryLine } from '../summary-block.ts'
+import { textEntry, textKind, textOf } from '../text-block.ts'
 import type { MessageRecord } from '../types.ts'
-import { freshSummary, recordsOf, samples, writingMs } from './derived.ts'
+import { type FreshMessage, freshMessage, recordsOf, samples, writingMs } from './derived.ts'
 import type { FindingKind } from './finding.ts'
 import { checkAge, statuses } from './folders-check.ts'
-import { checkKeyBlock } from './key-check.ts'
 import type { MailboxCheck } from './mailbox-check.ts'
 import { checkStray } from './stray.ts'
-import { checkTexts } from './text-check.ts'
 
-const lineFeed = 10
-const prefixes = [filePrefix, keyFilePrefix, textFilePrefix]
+interface Derived {
+  readonly kind: BlockKind
+  /** Of a message whose entry is another one. */
+  readonly wrong: string
+  /** The entry that the message gives; undefined when it is not kept. `entry` is the one that there is. */
+  fresh(message: FreshMessage, digest: string, entry: Buffer): Promise<Buffer | undefined>
+}
+
+const caches: readonly Derived[] = [
+  {
+    kind: summaryKind,
+    wrong: 'its summary is not that of the message',
+    async fresh({ summary, content }, digest, entry) {
+      // A preview is there once somebody asked for it.
+      if (readSummaryLine(entry)?.summary.preview === undefined) return summaryLine(digest, summary)
+      const preview = await previewOf(summary.root, (start, end) => content.read(start, end))
+      return summaryLine(digest, { ...summary, preview })
+    },
+  },
+  {
+    kind: keyKind,
+    wrong: 'its order keys are not those of the message',
+    fresh: async ({ summary }, digest) => keyEntry(digest, orderKeys(summary)),
+  },
+  {
+    kind: textKind,
+    wrong: 'its text is not that of the message',
+    fresh: async ({ summary, content }, digest) => textEntry(digest, await textOf(searchedText(content, summary.root))),
+  },
+]
 
 export async function checkCache(check: MailboxCheck): Promise<void> {
   const { run, place, directory } = check
   for await (const [name, status] of statuses(run, `${directory}/cache`)) {
     const path = `${directory}/cache/${name}`
-    if (status.kind !== 'file' || !prefixes.some((prefix) => name.startsWith(prefix))) {
+    const derived = caches.find(({ kind }) => name.startsWith(kind.prefix))
+    if (status.kind !== 'file' || derived === undefined) {
       await checkStray(run, place, path, status)
       continue
     }
     if (!(await run.checkAccess(path, status, place))) continue
-    const first = blockPattern.exec(name)?.[1]
-    const firstOfKeys = keyBlockPattern.exec(name)?.[1]
-    const firstOfTexts = textBlockPattern.exec(name)?.[1]
-    if (first !== undefined) await checkBlock(check, path, status, Number(first))
-    else if (firstOfKeys !== undefined) await checkKeyBlock(check, path, status, Number(firstOfKeys))
-    else if (firstOfTexts !== undefined) await checkTexts(check, path, status, Number(firstOfTexts))
-    else await checkAge(run, place, path, status)
+    const first = firstIn(derived.kind, name)
+    if (first === undefined) await checkAge(run, place, path, status)
+    else await checkBlock(check, path, status, first, derived)
   }
 }
 
-async function checkBlock(check: MailboxCheck, path: string, status: FileStatus, first: number): Promise<void> {
+async function checkBlock(
+  check: MailboxCheck,
+  path: string,
+  status: FileStatus,
+  first: number,
+  { kind, wrong, fresh }: Derived,
+): Promise<void> {
   const { run, place } = check
   const drop = async () => {
     await unlessAbsent(run.fs.remove(path))
   }
-  const found = (kind: FindingKind, detail: string, record?: MessageRecord) =>
-    run.found({ kind, path, userId: place.userId, mailbox: place.mailbox, uid: record?.uid, detail }, drop)
-  const lines = await readLines(check, path)
-  if (lines === undefined) return
-  const records = recordsOf(check, first, blockUids)
-  const alive: { readonly record: MessageRecord; readonly json: string }[] = []
-  for (const line of lines.whole) {
-    const read = readSummaryLine(line)
-    if (read === undefined) return void (await found('cache-damaged', 'a line does not check out'))
-    const record = records.get(read.digest)
-    if (record !== undefined) alive.push({ record, json: read.json })
-  }
-  if (lines.isCutOff && run.clock.now() - status.changedMs > writingMs)
-    return void (await found('cache-damaged', 'its last line is cut off'))
-  for (const { record, json } of samples(check, alive)) {
-    const fresh = await freshSummary(check, record)
-    if (
-      fresh !== undefined &&
-      JSON.stringify({ ...fresh, preview: await freshPreview(check, record, fresh, json) }) !== json
-    )
-      return void (await found('cache-wrong', 'its summary is not that of the message', record))
-  }
-}
-
-/** Where the line tells one. */
-async function freshPreview(
-  { run, directory }: MailboxCheck,
-  record: MessageRecord,
-  { root }: MessageSummary,
-  json: string,
-): Promise<string | undefined> {
-  if ((JSON.parse(json) as MessageSummary).preview === undefined) return undefined
-  await using content = new FileContent(await run.fs.open(`${directory}/msg/${record.file}`))
-  return await previewOf(root, (start, end) => content.read(start, end))
-}
-
-async function readLines(check: MailboxCheck, path: string) {
-  const file = await unlessAbsent(check.run.fs.open(path))
-  if (file === undefined) return undefined
+  const found = (finding: FindingKind, detail: string, record?: MessageRecord) =>
+    run.found({ kind: finding, path, userId: place.userId, mailbox: place.mailbox, uid: record?.uid, detail }, drop)
+  const file = await unlessAbsent(run.fs.open(path))
+  if (file === undefined) return
+  let octets: Buffer
   try {
-    const octets = await file.read(0, Math.min(file.sizeOctets, maxBlockOctets))
-    const whole: Buffer[] = []
-    let start = 0
-    for (let end = octets.indexOf(lineFeed); end >= 0; end = octets.indexOf(lineFeed, start)) {
-      whole.push(octets.subarray(start, end + 1))
-      start = end + 1
-    }
-    return { whole, isCutOff: start < octets.length && octets.length === file.sizeOctets }
+    octets = await file.read(0, Math.min(file.sizeOctets, kind.maxOctets))
   } finally {
     await file.close()
+  }
+  const { entries, isWhole } = kind.read(octets)
+  if (!isWhole && run.clock.now() - status.changedMs > writingMs)
+    return void (await found('cache-damaged', 'an entry does not check out'))
+  const alive = [...recordsOf(check, first, blockUids).values()].filter(({ digest }) => entries.has(digest))
+  for (const record of samples(check, alive)) {
+    const entry = entries.get(record.digest)!
+    const ofMessage = await freshMessage(check, record, (message) => fresh(message, record.digest, entry))
+    if (ofMessage !== undefined && !ofMessage.equals(entry)) return void (await found('cache-wrong', wrong, record))
   }
 }

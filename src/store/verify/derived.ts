@@ -4,7 +4,8 @@ import type { Uid } from '../../base/ids.ts'
 import { summarizeStream } from '../../mime/summary.ts'
 import type { MessageSummary } from '../../mime/types.ts'
 import { FileContent } from '../content.ts'
-import type { MessageRecord } from '../types.ts'
+import { digestOf } from '../digest.ts'
+import type { MessageContent, MessageRecord } from '../types.ts'
 import type { MailboxCheck } from './mailbox-check.ts'
 
 /** What is not whole for longer was cut off. */
@@ -33,14 +34,22 @@ export function* samples<T>({ run }: MailboxCheck, all: readonly T[]): Iterable<
   for (let at = 0; at < all.length; at += step) yield all[at]!
 }
 
-/** As the message gives it; undefined when it can't be read, which is told of by itself. */
-export async function freshSummary(
+export interface FreshMessage {
+  readonly content: MessageContent
+  readonly summary: MessageSummary
+}
+
+/** What `work` makes of the message; undefined when it can't be read, or is not what came, which is told of by itself. */
+export async function freshMessage<T>(
   { run, directory }: MailboxCheck,
   record: MessageRecord,
-): Promise<MessageSummary | undefined> {
+  work: (message: FreshMessage) => Promise<T>,
+): Promise<T | undefined> {
   try {
-    await using content = new FileContent(await run.fs.open(`${directory}/msg/${record.file}`))
-    return content.sizeOctets === record.sizeOctets ? await summarizeStream(content.stream()) : undefined
+    const file = await run.fs.open(`${directory}/msg/${record.file}`)
+    await using content = new FileContent(file)
+    if (content.sizeOctets !== record.sizeOctets || (await digestOf(file)) !== record.digest) return undefined
+    return await work({ content, summary: await summarizeStream(content.stream()) })
   } catch {
     return undefined
   }
