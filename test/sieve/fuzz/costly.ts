@@ -12,6 +12,8 @@ const long = 'a'.repeat(900_000)
 const manyKeys = `[${Array.from({ length: 5000 }, (_, index) => `"key ${index} nowhere"`).join(', ')}]`
 const body = (line: string, times: number) => `Subject: x\r\n\r\n${`${line}\r\n`.repeat(times)}`
 
+const dollar = '$'
+
 export const costly: readonly Costly[] = [
   {
     title: 'stars',
@@ -115,7 +117,7 @@ export const costly: readonly Costly[] = [
   },
   {
     title: 'growing variables',
-    script: `set "a" "${'x'.repeat(100)}";\n${'set "a" "${a}${a}${a}${a}${a}${a}${a}${a}";\n'.repeat(3000)}`,
+    script: `set "a" "${'x'.repeat(100)}";\n${`set "a" "${`${dollar}{a}`.repeat(8)}";\n`.repeat(3000)}`,
     message: 'Subject: x\r\n\r\n',
   },
   {
