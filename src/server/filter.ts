@@ -33,7 +33,7 @@ export interface FilterService {
 const addressProperties = ['mail', 'maillocaladdress']
 
 export function createFilter({ config, store, accounts, track, clock, log }: FilterServiceParts): FilterService {
-  let settings = settingsOf(config)
+  let settings = filterSettings(config)
   let sharing = sharingOf(config)
   let domain = settings.redirect.domain
   const queue = new Queue({ spool: spoolOf(config, clock), submission: submissionOf(config), clock, log, domain })
@@ -62,7 +62,7 @@ export function createFilter({ config, store, accounts, track, clock, log }: Fil
     start: () => queue.start(),
     stop: (graceMs) => queue.stop(graceMs),
     reload: (next) => {
-      settings = settingsOf(next)
+      settings = filterSettings(next)
       sharing = sharingOf(next)
       domain = settings.redirect.domain
       queue.reload(submissionOf(next))
@@ -70,7 +70,8 @@ export function createFilter({ config, store, accounts, track, clock, log }: Fil
   }
 }
 
-function settingsOf(config: Config): FilterSettings {
+/** What a run of scripts goes by. */
+export function filterSettings(config: Config): FilterSettings {
   const told = [
     ['/shared/admin', config.get('imap_server_admin')],
     ['/shared/comment', config.get('imap_server_comment')],

@@ -200,9 +200,15 @@ export interface Run {
   /** Adds an action: fills in what other extensions say of it, drops what is there twice, cancels the implicit keep. Fails when it can't stand beside others. */
   act(action: Action, position: Position): void
   readonly actions: readonly Action[]
+  /** As if nothing had been asked for yet (test suites). */
+  forgetActions(): void
   cancelImplicitKeep(): void
   /** Runs the block next. */
   enter(block: Block): void
+  /** Blocks that have been entered and not left. */
+  readonly depth: number
+  /** Leaves all that were entered since there were so many. */
+  leaveTo(depth: number): void
   /** What is remembered of scripts that were compiled before is used. */
   compile(octets: Uint8Array): Compiled
   /** Included scripts that are being run, the innermost last. */

@@ -170,6 +170,21 @@ class Runner implements Run {
     if (cancelsKeep(completed)) this.#isKeepCancelled = true
   }
 
+  forgetActions(): void {
+    this.#actions = []
+    this.#isKeepCancelled = false
+    this.#redirects = 0
+  }
+
+  get depth(): number {
+    return this.#frames.length
+  }
+
+  leaveTo(depth: number): void {
+    if (depth < this.#frames.length) this.#frames.length = depth
+    this.#scope = this.#frames.at(-1)?.scope ?? this.#scope
+  }
+
   cancelImplicitKeep(): void {
     this.#isKeepCancelled = true
   }

@@ -8,6 +8,7 @@ import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { msadm } from '#src/cli/msadm/msadm.ts'
+import { openMessageTrack } from '#src/delivery/message-track.ts'
 import { scriptsOf } from '#src/store/scripts.ts'
 import { openStore } from '#src/store/store.ts'
 
@@ -16,7 +17,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'msadm-sieve-'))
   await writeFile(
     join(directory, 'ms.conf'),
-    '<ms_options><account_db>accounts</account_db><userdir>user</userdir><domain>a.example</domain></ms_options>',
+    '<ms_options><account_db>accounts</account_db><userdir>user</userdir><msgtrack_db>track</msgtrack_db><domain>a.example</domain></ms_options>',
   )
   await msadm(['-c', join(directory, 'ms.conf'), 'add', 'joe', '-p', 'secret'], quiet(''))
 })
@@ -27,7 +28,9 @@ const quiet = (input: string) => {
   return { input: Readable.from([Buffer.from(input)]), out: sink(), err: sink() }
 }
 
-async function sieve(words: string, input = '') {
+const sieve = (words: string, input = '') => call('sieve', words, input)
+
+async function call(command: string, words: string, input = '') {
   const told = { out: '', err: '' }
   const collect = (name: 'out' | 'err') =>
     new Writable({
@@ -37,7 +40,7 @@ async function sieve(words: string, input = '') {
       },
     })
   const args = ['-c', join(directory, 'ms.conf'), ...(words.startsWith('--json') ? ['--json'] : [])]
-  const status = await msadm([...args, 'sieve', ...words.replace('--json ', '').split(' ')], {
+  const status = await msadm([...args, command, ...words.replace('--json ', '').split(' ')], {
     input: Readable.from([Buffer.from(input)]),
     out: collect('out'),
     err: collect('err'),
@@ -90,4 +93,22 @@ it('keeps no script with errors, and tells where they are', async () => {
 it('says what is missing in its words', async () => {
   for (const words of ['', 'get', 'put joe', 'rename joe a', 'list joe a', 'list joe --activate', 'get sieve://host/'])
     expect((await sieve(words)).status, words).toBe(64)
+})
+
+it('SV-12 dump vacation tells who was answered for a user, and for nobody else', async () => {
+  expect(await call('dump', 'vacation joe')).toMatchObject({
+    status: 0,
+    out: 'nobody was answered for joe@a.example\n',
+  })
+  const path = join(directory, 'track')
+  const track = openMessageTrack({ path, clock: systemClock, log: silentLog, historySeconds: () => 60 })
+  const answered = { kind: 'vacation', key: 'x', seconds: 60 } as const
+  await track.add([
+    { ...answered, owner: 'joe@a.example', shown: 'anna@example.org' },
+    { ...answered, owner: 'bert@a.example', shown: 'carla@example.org' },
+  ])
+  await track.close()
+  const { out } = await call('dump', '--json vacation joe')
+  expect(JSON.parse(out)).toMatchObject({ userId: 'joe@a.example', address: 'anna@example.org' })
+  expect((await call('dump', 'vacation joe')).out).toMatch(/^\d{4}-\d\d-\d\dT\S+Z anna@example\.org\n$/)
 })

@@ -6,6 +6,7 @@ import { certificate } from './commands/certificate.ts'
 import { del } from './commands/del.ts'
 import { deliver } from './commands/deliver.ts'
 import { du } from './commands/du.ts'
+import { dump } from './commands/dump.ts'
 import { expireMail } from './commands/expire-mail.ts'
 import { list } from './commands/list.ts'
 import { migrate } from './commands/migrate.ts'
@@ -31,6 +32,7 @@ export const commands: readonly Command[] = [
   del,
   deliver,
   du,
+  dump,
   expireMail,
   list,
   migrate,
@@ -49,8 +51,3 @@ export const commands: readonly Command[] = [
   verifyMigration,
   wave,
 ]
-
-/** Subcommands of the manual that this version does not have, and why; help does not show them. */
-export const pending: ReadonlyMap<string, string> = new Map([
-  ['dump', 'not in this version: it tells whom Sieve sent vacation replies, and without Sieve nobody was sent any'],
-])

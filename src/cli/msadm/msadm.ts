@@ -15,7 +15,7 @@ import { createQuotas } from '../../server/quotas.ts'
 import { openStore } from '../../store/store.ts'
 import type { Store } from '../../store/types.ts'
 import { type Command, CommandError, type Context, UsageError } from './command.ts'
-import { commands, pending } from './commands.ts'
+import { commands } from './commands.ts'
 import { completion } from './completion.ts'
 import { type Lines, LineTooLong, readLines, withoutEcho } from './input.ts'
 import { screenOn } from './screen.ts'
@@ -174,12 +174,11 @@ type Fail = (message: string, status: number, command?: string) => number
 const runOne = async (words: readonly string[], context: Context, out: Writable, fail: Fail): Promise<number> => {
   const [name = '', ...args] = words
   const command = commands.find((candidate) => candidate.name === name)
-  if (command === undefined) {
-    const missing = pending.get(name)
-    return missing !== undefined
-      ? fail(missing, 1, name)
-      : fail(`${JSON.stringify(name.slice(0, 60))} is not a command; msadm help shows what there is`, exitCodes.usage)
-  }
+  if (command === undefined)
+    return fail(
+      `${JSON.stringify(name.slice(0, 60))} is not a command; msadm help shows what there is`,
+      exitCodes.usage,
+    )
   if (args.includes('--help')) {
     out.write(commandHelp(command))
     return 0
