@@ -302,3 +302,15 @@ describe('RFC 6134: extlists', () => {
     ])
   })
 })
+
+it('RFC 5435 §6: :encodeurl, after the other modifiers and before :length', async () => {
+  const set = async (modifiers: string) => {
+    const { actions } = await runScript(
+      `require ["enotify", "variables"]; set ${modifiers} "body" "Safe body & evil=ü"; notify "mailto:a@example.org?body=\${body}";`,
+    )
+    return actions[0]?.type === 'notify' ? actions[0].method : undefined
+  }
+  expect(await set(':encodeurl')).toBe('mailto:a@example.org?body=Safe%20body%20%26%20evil%3D%C3%BC')
+  expect(await set(':length :encodeurl :upper')).toBe('mailto:a@example.org?body=33')
+  expect(faultsOf('require "variables"; set :encodeurl "a" "b";')).not.toEqual([])
+})

@@ -48,6 +48,8 @@ interface Copy {
 
 export class Decider {
   readonly #parts: DeciderParts
+  /** Whose name letters bear: the user's, or the address of a shared folder. */
+  readonly #owner: string
   readonly #placings: Placing[] = []
   readonly #outgoing: Outgoing[] = []
   readonly #tracked: Tracked[] = []
@@ -56,6 +58,7 @@ export class Decider {
 
   constructor(parts: DeciderParts) {
     this.#parts = parts
+    this.#owner = parts.recipient.userId ?? parts.recipient.address
   }
 
   /** Throws StoreError for one that can't be done. */
@@ -132,7 +135,7 @@ export class Decider {
   async #redirect(action: RedirectAction): Promise<void> {
     const { message, recipient, redirect, incoming, log, track } = this.#parts
     const { address, list, message: edited } = action
-    const owner = ownerOf(recipient)
+    const owner = this.#owner
     const loop =
       list === undefined
         ? (loopOf(message, recipient.address) ?? loopOf(message, owner))
@@ -145,7 +148,7 @@ export class Decider {
     const identity = identityOf(message)
     const key = `redirect ${address} ${identity}`
     if (identity !== undefined) {
-      if ((await track.find('id', owner, key)) !== undefined) {
+      if ((await track.find('id', ownerOf(recipient), key)) !== undefined) {
         log.log('info', 'a message was sent on before', { to: address })
         return
       }
@@ -157,13 +160,13 @@ export class Decider {
 
   /** In the protocol, for its text is read by whoever sent it; by a message only for what a reply can't say. RFC 5429 §2.1, §2.2 */
   async #reject({ type, reason }: RejectAction): Promise<void> {
-    const { message, recipient, nowMs, redirect } = this.#parts
+    const { message, nowMs, redirect } = this.#parts
     const isAscii = /^[\x00-\x7f]*$/.test(reason)
     if (isAscii || type === 'ereject' || !mayBeTold(message)) {
       this.#refusal = inAscii(reason)
       return
     }
-    const octets = await rejection(reason, message, ownerOf(recipient), deskAt(nowMs, redirect.domain))
+    const octets = await rejection(reason, message, this.#owner, deskAt(nowMs, redirect.domain))
     this.#send('reject', '', message.envelope.from, octets)
   }
 
@@ -192,14 +195,14 @@ export class Decider {
   }
 
   async #notify(action: NotifyAction): Promise<void> {
-    const { message, recipient, log, nowMs, redirect } = this.#parts
+    const { message, log, nowMs, redirect } = this.#parts
     const mailto = readMailto(action.method)
     if (mailto === undefined || isAutomatic(message)) {
       const reason = mailto === undefined ? 'the method is not known' : 'it is an automatic message'
       log.log('info', 'no notification', { method: action.method, reason })
       return
     }
-    const owner = ownerOf(recipient)
+    const owner = this.#owner
     const octets = await notification(action, mailto, message, owner, deskAt(nowMs, redirect.domain))
     const sender = message.envelope.from === '' ? '' : owner
     const already = new Set(this.#outgoing.flatMap(({ kind, recipient: to }) => (kind === 'notify' ? [to] : [])))
@@ -209,7 +212,7 @@ export class Decider {
   }
 
   #send(kind: Outgoing['kind'], sender: string, recipient: string, octets: Outgoing['octets'], fcc?: Fcc): void {
-    this.#outgoing.push({ kind, sender, recipient, owner: ownerOf(this.#parts.recipient), octets })
+    this.#outgoing.push({ kind, sender, recipient, owner: this.#owner, octets })
     if (fcc !== undefined && Buffer.isBuffer(octets)) this.#copies.push({ fcc, octets })
   }
 

@@ -40,6 +40,7 @@ export function environmentOf(around: Surroundings): Environment {
   const { trace } = transaction
   return {
     now: around.nowMs,
+    zoneOffsetMinutes: (atMs) => -new Date(atMs).getTimezoneOffset(),
     maxRedirects: around.maxRedirects,
     items: {
       domain,

@@ -6,18 +6,29 @@ import { runLimits } from '../limits.ts'
 import { splitNamespace } from '../strings.ts'
 import { octetsOf } from '../text.ts'
 
+interface Modifier {
+  readonly name: string
+  readonly precedence: number
+  /** Of another extension. */
+  readonly capability?: string
+  apply(text: string): string
+}
+
 /** With their precedence: larger ones come first, and two of one can't stand together. §4.1 */
-const modifiers: readonly { readonly name: string; readonly precedence: number; apply(text: string): string }[] = [
+const modifiers: readonly Modifier[] = [
   { name: 'lower', precedence: 40, apply: (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) },
   { name: 'upper', precedence: 40, apply: asciiUpper },
   { name: 'lowerfirst', precedence: 30, apply: (text) => text.replace(/^[A-Z]/, (letter) => letter.toLowerCase()) },
   { name: 'upperfirst', precedence: 30, apply: (text) => text.replace(/^[a-z]/, (letter) => letter.toUpperCase()) },
   { name: 'quotewildcard', precedence: 20, apply: (text) => text.replace(/[*?\\]/g, '\\$&') },
+  // RFC 5435 §6
+  { name: 'encodeurl', capability: 'enotify', precedence: 15, apply: (text) => encodeUrl(text) },
   { name: 'length', precedence: 10, apply: (text) => String(characters(text)) },
 ]
 
-const tags: readonly TagSpec[] = modifiers.map(({ name, precedence }) => ({
+const tags: readonly TagSpec[] = modifiers.map(({ name, precedence, capability }) => ({
   name,
+  ...(capability === undefined ? {} : { capability }),
   excludes: modifiers
     .filter((other) => other.precedence === precedence && other.name !== name)
     .map((other) => other.name),
@@ -95,4 +106,13 @@ function characters(text: string): number {
   let count = 0
   for (const octet of octetsOf(text)) if ((octet & 0xc0) !== 0x80) count++
   return count
+}
+
+/** All octets but those that may stand in any URI. RFC 3986 §2.3 */
+function encodeUrl(text: string): string {
+  const octets = octetsOf(text).toString('latin1')
+  return octets.replace(
+    /[^A-Za-z0-9._~-]/g,
+    (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
 }

@@ -74,6 +74,25 @@ describe('where a message goes', () => {
     ])
   })
 
+  it('SV-03, SV-04, RFC 5232, RFC 5293: flags, and the header as the script left it, in mailboxes and in what is sent on', async () => {
+    await using scene = await filterScene()
+    await scene.script(`require ["fileinto", "imap4flags", "copy", "editheader", "variables", "relational", "subaddress", "date", "index"];
+      setflag ["\\\\seen", "$Work", "\\\\Nonsense", "a*"];
+      fileinto :copy "Before";
+      addheader "X-Filter" "yes";
+      if allof (header :value "ge" :comparator "i;ascii-casemap" "subject" "g", date :value "ge" "received" "year" "1970") { stop; }
+      redirect :copy "away@example.net";
+      keep :flags "\\\\Flagged";`)
+    const { decision, sent } = await scene.filter()
+    const [before, kept, ...more] = decision.placings
+    expect(more).toEqual([])
+    expect(before).toEqual({ mailbox: 'Before', flags: ['\\Seen', '$Work'], create: false })
+    expect(kept).toMatchObject({ mailbox: 'INBOX', flags: ['\\Flagged'] })
+    expect(kept!.header!.toString('latin1')).toMatch(/^X-Filter: yes\r\nReturn-Path: /)
+    expect(sent[0]!.text).toMatch(/^X-Sieve-Redirected-From: steve@example\.com\r\nX-Filter: yes\r\nReceived: /)
+    expect(sent[0]!.text).toMatch(/\r\n\r\nLunch\?\r\n$/)
+  })
+
   it('SV-05: with the user’s rights in shared folders; without them in the inbox', async () => {
     const access = (name: string, permission: string) => [{ kind: 'user' as const, name, access: [permission] }]
     await using scene = await filterScene({
