@@ -97,7 +97,10 @@ export class Queue implements Outbox {
         try {
           await spool.sweep()
           const now = clock.now()
-          this.#ready = (await spool.waiting()).filter(({ dueMs }) => dueMs <= now)
+          // What is added meanwhile may be missing there.
+          this.#ready = []
+          const due = (await spool.waiting()).filter(({ dueMs }) => dueMs <= now)
+          this.#ready = [...due, ...this.#ready]
         } catch (error) {
           if (!(error instanceof StoreError)) throw error
           log.log('err', 'mail that is to be sent can not be read', { reason: error.message })

@@ -185,6 +185,19 @@ describe('C-20: a server that asks who we are', () => {
     expect(failure.message).not.toContain('other')
     expect(server.messages).toHaveLength(1)
   })
+
+  it('is told nothing in clear when it is not this machine', async () => {
+    await using server = await scriptedSmtp({ extensions: ['AUTH PLAIN'] })
+    // Another name of this machine that does not say so.
+    const far = submissionTo(server.port, { user: 'wherry', password: () => 's3cret' }, '0.0.0.0')
+    const chunks = async function* () {
+      yield Buffer.from('x\r\n')
+    }
+    const sent = { sender: 'a@example.org', recipient: 'b@example.org', sizeOctets: 3, isEightBit: false, chunks }
+    expect((await far.submit(sent).catch((error) => error)).message).toContain('takes no mail now')
+    expect(server.lines.filter((line) => !/^(?:EHLO|STARTTLS|QUIT)/.test(line))).toEqual([])
+    expect(server.sessions).toBe(1)
+  })
 })
 
 describe('SV-06: with a real mail server', () => {

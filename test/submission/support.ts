@@ -16,8 +16,8 @@ export const message = (n: number | string, more: Partial<Outgoing> = {}): Outgo
   ...more,
 })
 
-export const submissionTo = (port: number, login?: { user: string; password(): string }) =>
-  new Submission({ host: '127.0.0.1', port, login, connectMs: 2_000, idleMs: 2_000 })
+export const submissionTo = (port: number, login?: { user: string; password(): string }, host = '127.0.0.1') =>
+  new Submission({ host, port, login, connectMs: 2_000, idleMs: 2_000 })
 
 export interface Logged {
   readonly severity: Severity
