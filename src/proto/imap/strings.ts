@@ -25,7 +25,11 @@ export function formatString(octets: string): string {
   return quoted(octets)
 }
 
-const quoted = (octets: string): string => `"${octets.replace(/["\\]/g, '\\$&')}"`
+function quoted(octets: string): string {
+  // Most have neither, and looking is cheaper than replacing nothing.
+  const escaped = octets.includes('"') || octets.includes('\\') ? octets.replace(/["\\]/g, '\\$&') : octets
+  return `"${escaped}"`
+}
 
 /** The same, NIL for undefined. */
 export function formatNstring(octets: string | undefined): string {
