@@ -120,13 +120,10 @@ class IncomingDelivery implements Incoming {
     const { log } = this.parts
     const told = { id: this.transaction.id, to: recipient.address }
     try {
-      const fate = await this.follow(recipient, fields, digest)
-      log.log('debug', 'delivered', { ...told, ...toldOf(fate) })
-      return fate
+      return await this.follow(recipient, fields, digest)
     } catch (error) {
-      const isDefect = !(error instanceof StoreError)
-      const reason = isDefect && error instanceof Error ? error.stack : String(error)
-      log.log(isDefect ? 'err' : 'notice', 'not delivered', { ...told, error: reason })
+      if (!(error instanceof StoreError))
+        log.log('err', 'a delivery failed', { ...told, error: error instanceof Error ? error.stack : String(error) })
       return failedFate(error, this.options.isOverQuotaTemporary)
     }
   }
@@ -216,8 +213,3 @@ class IncomingDelivery implements Incoming {
 
 /** Enough for what is asked of a header. */
 const headerLimit = 131_072
-
-function toldOf(fate: Fate): Record<string, unknown> {
-  if (fate.kind !== 'stored') return { ...fate }
-  return { kind: fate.kind, places: fate.places.map(({ mailbox, uid }) => `${mailbox}:${uid}`).join(' ') }
-}

@@ -26,6 +26,7 @@ export interface Wherry extends AsyncDisposable {
   readonly userDirectory: string
   readonly imapPort: number
   readonly pop3Port: number
+  readonly lmtpPort: number
   /** Of the starter; all services are below it. */
   readonly pid: number
   /** What the services logged so far. */
@@ -47,7 +48,7 @@ export async function startWherry({
   const directory = mkdtempSync(join(tmpdir(), 'wherry-'))
   const configFile = join(directory, 'ms.conf')
   const userDirectory = join(directory, 'user')
-  const [imapPort, pop3Port] = [await freePort(), await freePort()]
+  const [imapPort, pop3Port, lmtpPort] = [await freePort(), await freePort(), await freePort()]
   const all = {
     domain: 'gateway.example',
     userdir: userDirectory,
@@ -58,6 +59,9 @@ export async function startWherry({
     imap_port: imapPort,
     pop3_host: '127.0.0.1',
     pop3_port: pop3Port,
+    lmtp_host: '127.0.0.1',
+    lmtp_port: lmtpPort,
+    msgtrack_db: join(directory, 'track'),
     login_disabled: false,
     gateway_mode: true,
     ms_user: userInfo().username,
@@ -99,6 +103,7 @@ export async function startWherry({
     userDirectory,
     imapPort,
     pop3Port,
+    lmtpPort,
     pid: child.pid!,
     log: () => log,
     pids: (service) => descendants(child.pid!).filter((pid) => commandLine(pid).includes(mainOf(service))),
