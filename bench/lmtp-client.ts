@@ -30,14 +30,19 @@ export class LmtpClient implements Disposable {
     return client
   }
 
-  /** `octets`: dot-stuffed, with the end of the data. The replies for the recipients. Throws when the connection ends before. */
-  async deliver(sender: string, recipients: readonly string[], octets: Buffer): Promise<readonly string[]> {
+  /** `octets`: dot-stuffed, with the end of the data. The replies for the recipients, also told as they come. Throws when the connection ends before. */
+  async deliver(
+    sender: string,
+    recipients: readonly string[],
+    octets: Buffer,
+    told: (reply: string) => void = () => {},
+  ): Promise<readonly string[]> {
     const to = recipients.map((recipient) => `RCPT TO:<${recipient}>\r\n`).join('')
     this.socket.write(`MAIL FROM:<${sender}>\r\n${to}DATA\r\n`)
     for (const reply of await this.replies(recipients.length + 2))
       if (!/^[23]/.test(reply)) throw new Error(`not taken: ${reply}`)
     this.socket.write(octets)
-    return await this.replies(recipients.length)
+    return await this.replies(recipients.length, told)
   }
 
   [Symbol.dispose](): void {
@@ -45,15 +50,17 @@ export class LmtpClient implements Disposable {
   }
 
   /** The last lines of so many replies. */
-  private async replies(count: number): Promise<readonly string[]> {
+  private async replies(count: number, told: (reply: string) => void = () => {}): Promise<readonly string[]> {
+    const replies: string[] = []
     for (;;) {
       const lines = this.received.split('\r\n')
-      const rest = lines.pop()!
-      const ends = lines.filter((line) => line[3] !== '-')
-      if (ends.length >= count) {
-        this.received = rest
-        return ends
-      }
+      this.received = lines.pop()!
+      for (const line of lines)
+        if (line[3] !== '-') {
+          replies.push(line)
+          told(line)
+        }
+      if (replies.length >= count) return replies
       if (this.socket.closed) throw new Error('the server closed the connection')
       await new Promise<void>((resolve) => {
         this.waiting = resolve

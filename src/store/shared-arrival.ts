@@ -59,6 +59,7 @@ export class SharedArrival implements Arriving {
     this.arrived = undefined
     if (this.coming === undefined) return
     await this.coming.durable.catch(() => {})
+    if (!this.coming.isOwn) return
     await this.context.fs.remove(this.path).catch(() => {})
   }
 }

@@ -8,7 +8,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { StoreContext } from './context.ts'
 import { unlinkable } from './copy.ts'
-import { codeOf, type OpenFile } from './fs.ts'
+import { codeOf, type OpenFile, storeError } from './fs.ts'
 import { addPiece, PouredFile } from './poured-file.ts'
 import type { SharedMessage } from './types.ts'
 import { uniqueName } from './unique.ts'
@@ -20,6 +20,8 @@ export interface Coming {
   /** Resolves when it has its name, or never gets it. */
   readonly named: Promise<void>
   readonly durable: Promise<void>
+  /** The name was made for it: where there was one, that is somebody else's file. */
+  readonly isOwn: boolean
 }
 
 /** Octets that are on the disk, or on the way there. */
@@ -66,7 +68,7 @@ export class StoredShared implements SharedMessage {
     if (this.poured !== undefined) return this.pour(this.poured, [chunk])
     addPiece(this.pieces, chunk)
     if (this.sizeOctets <= this.options.memoryOctets) return undefined
-    this.beginning ??= this.beginFile()
+    this.beginning ??= doing('Writing a message', this.beginFile())
     return this.beginning
   }
 
@@ -76,7 +78,7 @@ export class StoredShared implements SharedMessage {
     const { poured } = this
     if (poured === undefined) return
     // Everything is written; nothing of it has to be durable before somebody wants a name of it.
-    await poured.written()
+    await doing('Writing a message', poured.written())
     const finished = this.context.slots.run(() => poured.finish())
     finished.catch(() => {})
     this.copies.push({ path: poured.path, isNamed: Promise.resolve(true), durable: finished })
@@ -86,8 +88,8 @@ export class StoredShared implements SharedMessage {
     const to = Math.min(end, this.sizeOctets)
     if (start >= to) return Buffer.alloc(0)
     if (this.poured !== undefined) {
-      this.reading ??= this.context.fs.open(this.poured.path)
-      return await (await this.reading).read(start, to - start)
+      this.reading ??= doing('Reading a message', this.context.fs.open(this.poured.path))
+      return await doing('Reading a message', (await this.reading).read(start, to - start))
     }
     const wanted: Uint8Array[] = []
     let at = 0
@@ -107,12 +109,24 @@ export class StoredShared implements SharedMessage {
   place(path: string): Coming {
     const begun = Promise.withResolvers<void>()
     const named = Promise.withResolvers<void>()
-    const durable = this.placeAt(path, begun.resolve, named.resolve).finally(() => {
+    let isOwn = false
+    const gotName = () => {
+      isOwn = true
+      named.resolve()
+    }
+    const durable = this.placeAt(path, begun.resolve, gotName).finally(() => {
       begun.resolve()
       named.resolve()
     })
     durable.catch(() => {})
-    return { begun: begun.promise, named: named.promise, durable }
+    return {
+      begun: begun.promise,
+      named: named.promise,
+      durable,
+      get isOwn() {
+        return isOwn
+      },
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,8 +197,16 @@ export class StoredShared implements SharedMessage {
   private pour(poured: PouredFile, pieces: readonly Uint8Array[]): void | Promise<void> {
     for (const piece of pieces)
       poured.add(piece).catch((error: unknown) => {
-        this.failure = error
+        this.failure = storeError(error, 'Writing a message')
       })
     return this.context.slots.room()
+  }
+}
+
+async function doing<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw storeError(error, what)
   }
 }

@@ -5,7 +5,7 @@ import type { Uid, UserId } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
 import { Announcement } from '#src/store/announcement.ts'
 import { openStore, type StoreOptions } from '#src/store/store.ts'
-import type { Mailbox, NewMessage, Store } from '#src/store/types.ts'
+import type { Mailbox, NewMessage, SharedMessage, Store } from '#src/store/types.ts'
 
 export const user = 'lena@example.com' as UserId
 export const uid = (value: number) => value as Uid
@@ -28,6 +28,21 @@ export async function deliverAll(mailbox: Mailbox, messages: readonly (Partial<N
     await sink.end()
   }
   return await delivery.commit()
+}
+
+/** One that has ended, to be added to deliveries. Above so many octets it lies in a file beside the account's mail. */
+export async function share(store: Store, text: string, memoryOctets = 1_000): Promise<SharedMessage> {
+  const shared = store.share({ memoryOctets, near: async () => store.account(user) })
+  await shared.write(Buffer.from(text))
+  await shared.end()
+  return shared
+}
+
+export async function deliverShared(mailbox: Mailbox, shared: SharedMessage, handed?: string) {
+  await using delivery = mailbox.deliver()
+  delivery.addShared({ internalDate: 1_700_000_000, ...(handed === undefined ? {} : { handed }) }, shared)
+  const [delivered] = await delivery.commit()
+  return delivered!
 }
 
 /** Their origins differ in the number at their end, and nowhere else. With `givesUids` that is the UID which each is to have. */

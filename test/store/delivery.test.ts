@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { deliverShared, share } from './actions.ts'
 import { type Gate, MemoryDisk, systemError } from './disk.ts'
 import { deliver, deliverAll, storeIn, textOf, uid, uids, user } from './support.ts'
 import { until } from './until.ts'
@@ -103,6 +104,22 @@ describe('messages on their way', () => {
         [1, ['\\Flagged', '\\Seen']],
       ])
     })
+
+  it('take no file for their own that was there', async () => {
+    const store = storeIn('/s', { fs: new MemoryDisk().fs() })
+    const account = store.account(user)
+    await account.ensure()
+    const inbox = await account.open('INBOX')
+    for (const octets of [5, 5_000]) {
+      await using shared = await share(store, 'x'.repeat(octets))
+      expect(await deliverShared(inbox, shared, `${octets}`)).toHaveProperty('uid')
+      expect(await deliverShared(inbox, shared, `${octets}`)).toHaveProperty('repeatOf')
+    }
+    expect(await Promise.all([...inbox.messages].map(({ uid }) => textOf(inbox, uid)))).toEqual([
+      'x'.repeat(5),
+      'x'.repeat(5_000),
+    ])
+  })
 
   it('hold their sender back once 16 MiB wait for the disk, until they are written', async () => {
     const { here, inbox } = await inboxBehind()

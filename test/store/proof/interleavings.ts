@@ -14,6 +14,7 @@ const inInbox: readonly steps.Step[] = [
   steps.delivers('new'),
   steps.delivers('same', 'o-1'),
   steps.delivers('m1', 'o-m1'),
+  steps.handsOver,
   steps.expunges(1, 2),
   steps.expunges(2),
   steps.undeletes,

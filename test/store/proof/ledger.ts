@@ -11,6 +11,8 @@ import type { MemoryDisk } from '../disk.ts'
 import { DiskClock } from './turns.ts'
 
 export const root = '/s'
+/** Behind its trace: of a message that several hand over. */
+export const handedText = '\r\nhanded'
 
 /** A mailbox keeps its id when it is renamed, and its UIDs mean the same as long as UIDVALIDITY does. */
 export const boxOf = (mailbox: Mailbox) => `${mailbox.id}/${mailbox.uidValidity}`
@@ -161,6 +163,7 @@ export class Ledger {
     const faults: string[] = []
     const box = boxOf(mailbox)
     const origins = new Set<string>()
+    let handed = 0
     const views = this.views.get(box) ?? []
     faults.push(...differences(mailbox, views, viewOf(mailbox)))
     for (const { modSeq } of views)
@@ -174,6 +177,7 @@ export class Ledger {
       if (promised !== undefined && promised !== text) faults.push(`${key} is ${text}, not ${promised}`)
       if (this.expunged.has(key)) faults.push(`${key} is expunged and there`)
       for (const flag of this.flagged.get(key) ?? []) if (!flags.has(flag)) faults.push(`${key} lost ${flag}`)
+      if (text.endsWith(handedText) && ++handed > 1) faults.push(`${key} was handed over before`)
       if (origin === undefined) continue
       if (origins.has(origin)) faults.push(`${origin} is there twice`)
       origins.add(origin)

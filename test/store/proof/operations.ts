@@ -3,7 +3,7 @@
 import { copySource } from '#src/store/copy-origin.ts'
 import type { StoreOptions } from '#src/store/store.ts'
 import type { Account, Mailbox, Store } from '#src/store/types.ts'
-import { announce, deliver, deliverAll, storeIn, textOf, uids, user } from '../actions.ts'
+import { announce, deliver, deliverAll, deliverShared, share, storeIn, textOf, uids, user } from '../actions.ts'
 import { type Call, type Gate, type Lie, MemoryDisk } from '../disk.ts'
 import { root } from './ledger.ts'
 import { DiskClock, quiet } from './turns.ts'
@@ -45,6 +45,27 @@ const delivering =
   (text: string): Act =>
   async (account) =>
     deliver(await inbox(account), text)
+/** The copy is on its way into the one mailbox while the other one, which links to it, commits. */
+const sharing =
+  (text: string): Act =>
+  async (account, _clock, store) => {
+    await using shared = await share(store, text)
+    const [first, second] = [await inbox(account), await account.open('a/b')]
+    await using delivery = first.deliver()
+    delivery.addShared({ internalDate: 1_700_000_000 }, shared)
+    await deliverShared(second, shared)
+    await delivery.commit()
+  }
+const deliveringTo =
+  (name: string, text: string): Act =>
+  async (account) =>
+    deliver(await account.open(name), text)
+const handing =
+  (text: string, trace: string): Act =>
+  async (account, _clock, store) => {
+    await using shared = await share(store, `${trace}\r\n${text}`)
+    await deliverShared(await inbox(account), shared, text)
+  }
 /** A mailbox that is looked at gives up what is too old. */
 const purging: Act = async (account, clock) => {
   clock.pass(8 * 86_400_000)
@@ -57,6 +78,13 @@ export const operations: Readonly<Record<string, Operation>> = {
   'deliver a batch': one(async (account) =>
     deliverAll(await inbox(account), [{ text: 'a' }, { text: 'b', origin: 'o-1' }, { text: 'c' }]),
   ),
+  'deliver to two': one(sharing('two'), deliveringTo('a/b', 'two'), deliveringTo('INBOX', 'two')),
+  'deliver a large one to two': one(
+    sharing('T'.repeat(300_000)),
+    deliveringTo('a/b', 'T'.repeat(300_000)),
+    deliveringTo('INBOX', 'T'.repeat(300_000)),
+  ),
+  'deliver what is handed over again': { steps: [{ act: handing('again', 'a') }, { act: handing('again', 'b') }] },
   'change flags': one(async (account) =>
     (await inbox(account)).changeFlags({ uids: uids(1, 2), mode: 'add', flags: ['\\Seen'] }),
   ),

@@ -37,6 +37,27 @@ export const planted: readonly PlantedBug[] = [
     replacement: '',
   },
   {
+    name: 'a link to a copy is taken for its octets',
+    breaks: durable,
+    file: 'shared-message.ts',
+    text: '      return await copy.durable\n',
+    replacement: '      return\n',
+  },
+  {
+    name: 'a file that a large message came into is not synced',
+    breaks: durable,
+    file: 'shared-message.ts',
+    text: 'this.context.slots.run(() => poured.finish())',
+    replacement: 'poured.written()',
+  },
+  {
+    name: 'what was handed over before is not looked for',
+    breaks: 'exactly once',
+    file: 'handed.ts',
+    text: 'of state.messages.chunks.toReversed()',
+    replacement: 'of state.messages.chunks.slice(0, 0)',
+  },
+  {
     name: 'a short write is taken for a whole one',
     breaks: nothing,
     file: 'fs.ts',

@@ -1,7 +1,7 @@
 /** Several processes over one simulated disk: a schedule decides which of them makes the next call. */
 
 import type { StoreOptions } from '#src/store/store.ts'
-import type { Account } from '#src/store/types.ts'
+import type { Account, Store } from '#src/store/types.ts'
 import { storeIn, user } from '../actions.ts'
 import type { Call, MemoryDisk } from '../disk.ts'
 import { type Ledger, root } from './ledger.ts'
@@ -9,6 +9,7 @@ import { DiskClock, quiet } from './turns.ts'
 
 /** One process: its store, and the times at which its part of the history begins and ends. */
 export interface Actor {
+  readonly store: Store
   readonly account: Account
   readonly ledger: Ledger
   readonly name: string
@@ -55,6 +56,7 @@ export async function interleave(setting: Setting, choose: Choose): Promise<bool
         : undefined
     const store = storeIn(root, { fs: disk.fs(gate), clock: new DiskClock(disk), ...setting.store })
     work({
+      store,
       account: store.account(user),
       ledger,
       name: `actor-${actor}`,

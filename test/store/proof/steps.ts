@@ -3,9 +3,9 @@
 import { StoreError } from '#src/base/errors.ts'
 import type { Uid } from '#src/base/ids.ts'
 import type { Mailbox } from '#src/store/types.ts'
-import { deliver, deliverAll, storeIn, uids, user } from '../actions.ts'
+import { deliver, deliverAll, deliverShared, share, storeIn, uids, user } from '../actions.ts'
 import { MemoryDisk } from '../disk.ts'
-import { boxOf, keyOf, root } from './ledger.ts'
+import { boxOf, handedText, keyOf, root } from './ledger.ts'
 import { uniqueNamesIn } from './reduction.ts'
 import type { Actor, Work } from './schedule.ts'
 import { DiskClock } from './turns.ts'
@@ -111,6 +111,21 @@ export function delivers(text: string, origin?: string, into = 'INBOX'): Step {
       else if (origin === undefined) process.ledger.faults.push(`${own} was not stored: ${JSON.stringify(delivered)}`)
     },
   }
+}
+
+/** What several hand over as the same message: it is stored once. */
+export const handsOver: Step = {
+  name: 'hand over',
+  opens: [],
+  run: async (process) => {
+    const inbox = process.open('INBOX')
+    const text = `trace of ${process.name}${handedText}`
+    await using shared = await share(process.store, text)
+    const delivered = await deliverShared(inbox, shared, 'handed')
+    if ('uid' in delivered) noteDelivered(process, inbox, delivered.uid, text)
+    else if (!('repeatOf' in delivered) || delivered.repeatOf >= inbox.uidNext)
+      process.ledger.faults.push(`what was handed over became ${JSON.stringify(delivered)}`)
+  },
 }
 
 /** UIDs that another server gave, and a message that comes with one of them. */
