@@ -133,7 +133,10 @@ export class StoredShared implements SharedMessage {
     await this.beginning?.catch(() => {})
     await Promise.allSettled(this.copies.map(({ durable }) => durable))
     this.pieces = []
-    await (await this.reading?.catch(() => undefined))?.close().catch(() => {})
+    const { reading } = this
+    // Once only: the number may belong to another file by now.
+    this.reading = undefined
+    await (await reading?.catch(() => undefined))?.close().catch(() => {})
     await this.poured?.remove()
   }
 

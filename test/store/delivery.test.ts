@@ -121,6 +121,26 @@ describe('messages on their way', () => {
     ])
   })
 
+  it('close the file that they are read from once, however often they are disposed', async () => {
+    const fs = new MemoryDisk().fs()
+    let closed = 0
+    const open = async (path: string) => {
+      const file = await fs.open(path)
+      const close = async () => {
+        closed += 1
+        await file.close()
+      }
+      return { sizeOctets: file.sizeOctets, read: file.read.bind(file), close }
+    }
+    const store = storeIn('/s', { fs: { ...fs, open } })
+    await store.account(user).ensure()
+    closed = 0
+    const shared = await share(store, 'x'.repeat(5_000))
+    expect((await shared.read(0, 2)).toString()).toBe('xx')
+    for (let times = 0; times < 2; times++) await shared[Symbol.asyncDispose]()
+    expect(closed).toBe(1)
+  })
+
   it('hold their sender back once 16 MiB wait for the disk, until they are written', async () => {
     const { here, inbox } = await inboxBehind()
     const free = Promise.withResolvers<void>()
