@@ -6,10 +6,8 @@ import { isUtf8 } from 'node:buffer'
 import { scriptLimits } from './limits.ts'
 import type { Position, ScriptProblem } from './types.ts'
 
-export type Token = Position & {
-  /** Index behind it in the script's text. */
-  readonly end: number
-} & (
+export type Token = Position &
+  (
     | { readonly type: 'identifier' | 'tag'; readonly text: string }
     | { readonly type: 'string'; readonly text: string }
     | { readonly type: 'number'; readonly value: number }
@@ -59,26 +57,27 @@ export class ScriptLexer {
   next(): Token {
     this.#skipWhite()
     const start = this.#at
-    const position = this.#position(start)
+    const { line, column } = this.#position(start)
     const char = this.#text[start]
-    if (char === undefined) return { ...position, type: 'end', end: start }
+    if (char === undefined) return { line, column, type: 'end' }
     if (punctuation.has(char)) {
       this.#at++
-      return { ...position, type: char as ';', end: this.#at }
+      return { line, column, type: char as ';' }
     }
-    if (char === '"') return { ...position, type: 'string', text: this.#quoted(position), end: this.#at }
-    if (isDigit(char)) return { ...position, type: 'number', value: this.#number(position), end: this.#at }
+    const position = { line, column }
+    if (char === '"') return { line, column, type: 'string', text: this.#quoted(position) }
+    if (isDigit(char)) return { line, column, type: 'number', value: this.#number(position) }
     if (char === ':') {
       this.#at++
       const text = this.#word()
       if (text === '') throw unreadable(position, '":" begins a tag such as :contains: put a name behind it')
-      return { ...position, type: 'tag', text: text.toLowerCase(), end: this.#at }
+      return { line, column, type: 'tag', text: text.toLowerCase() }
     }
     const word = this.#word()
     if (word === '') throw unreadable(position, `"${shownCharacter(this.#text, start)}" can't stand here`)
     if (word.toLowerCase() === 'text' && this.#text[this.#at] === ':')
-      return { ...position, type: 'string', text: this.#multiLine(position), end: this.#at }
-    return { ...position, type: 'identifier', text: word, end: this.#at }
+      return { line, column, type: 'string', text: this.#multiLine(position) }
+    return { line, column, type: 'identifier', text: word }
   }
 
   #position(offset: number): Position {
@@ -136,6 +135,11 @@ export class ScriptLexer {
     const start = this.#at
     if (isDigit(this.#text[start] ?? '')) return ''
     while (isWordCharacter(this.#text.charCodeAt(this.#at))) this.#at++
+    if (this.#at - start > scriptLimits.nameCharacters)
+      throw unreadable(
+        this.#position(start),
+        `this name has ${this.#at - start} characters: there is none of more than ${scriptLimits.nameCharacters}`,
+      )
     return this.#text.slice(start, this.#at)
   }
 

@@ -7,6 +7,8 @@ export const scriptLimits = {
   depth: 64,
   commands: 50_000,
   strings: 100_000,
+  /** Of a command, test or tag. */
+  nameCharacters: 64,
   /** Of one string. */
   stringCharacters: 256 * 1024,
   /** RFC 5228 §2.4.1 wants 2^31 - 1. */

@@ -20,30 +20,50 @@ export function compileText(given: GivenString, context: StringContext): Text {
     if (context.has('encoded-character')) text = decodeCharacters(text, given, context)
     if (context.has('variables') && text.includes('${')) {
       const pieces = variablePieces(text, given, context)
-      if (pieces !== undefined) return { ...position(given), constant: undefined, of: (run) => expand(pieces, run) }
+      if (pieces !== undefined) return { position: given, constant: undefined, of: (run) => expand(pieces, run) }
     }
   }
   return constantText(given, text)
 }
 
-export const constantText = (given: Position, text: string): Text => ({
-  ...position(given),
-  constant: text,
-  of: () => text,
-})
+export const constantText = (given: Position, text: string): Text => new ConstantText(given, text)
 
-export function compileTexts(given: Position, items: readonly Text[]): Texts {
-  const constants = items.map(({ constant }) => constant)
-  const constant = constants.every((text) => text !== undefined) ? constants : undefined
-  return {
-    ...position(given),
-    items,
-    constant,
-    of: (run) => constant ?? items.map((item) => item.of(run)),
+/** Scripts have thousands of them. */
+class ConstantText implements Text {
+  readonly position: Position
+  readonly constant: string
+
+  constructor(position: Position, constant: string) {
+    this.position = position
+    this.constant = constant
+  }
+
+  of(): string {
+    return this.constant
   }
 }
 
-const position = ({ line, column }: Position) => ({ position: { line, column } })
+export function compileTexts(given: Position, items: readonly Text[]): Texts {
+  return items.some(({ constant }) => constant === undefined)
+    ? { position: given, items, constant: undefined, of: (run) => items.map((item) => item.of(run)) }
+    : new ConstantTexts(given, items)
+}
+
+class ConstantTexts implements Texts {
+  readonly position: Position
+  readonly items: readonly Text[]
+  readonly constant: readonly string[]
+
+  constructor(position: Position, items: readonly Text[]) {
+    this.position = position
+    this.items = items
+    this.constant = items.map(({ constant }) => constant!)
+  }
+
+  of(): readonly string[] {
+    return this.constant
+  }
+}
 
 /** No part of it can match in two ways, so that looking for it is linear. */
 const encoded = /\$\{(hex|unicode):[ \t\r\n]*([0-9a-f]+(?:[ \t\r\n]+[0-9a-f]+)*)[ \t\r\n]*\}/gi

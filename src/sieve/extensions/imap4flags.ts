@@ -91,7 +91,7 @@ function change(
   if (!context.has('variables'))
     context.error(name.position, 'flags in a variable need the extension "variables": add require "variables";')
   else if (!isVariableName(name.constant ?? ''))
-    context.error(name.position, `"${name.constant}" is no name of a variable: ${nameRule}`)
+    context.error(name.position, `"${name.constant?.slice(0, 80)}" is no name of a variable: ${nameRule}`)
   const lower = (name.constant ?? '').toLowerCase()
   return (run) => {
     const before = words(run.variable(lower))
