@@ -122,7 +122,7 @@ describe('the greeting', () => {
   it('GW-13: in gateway mode AUTHENTICATE is neither offered nor taken', async () => {
     await using imapd = await startImapd([], { gateway_mode: true })
     const peer = await Peer.open(imapd)
-    expect(await peer.line()).not.toMatch(/\bAUTH=/)
+    expect(await peer.line()).not.toMatch(/\bAUTH=|\bSASL-IR\b/)
     expect(await peer.command('a', 'AUTHENTICATE PLAIN')).toEqual([
       'a NO [CANNOT] AUTHENTICATE is not available in gateway mode, use LOGIN',
     ])

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import type { ModSeq, Uid } from '#src/base/ids.ts'
 import { silentLog } from '#src/base/log.ts'
@@ -81,6 +81,23 @@ describe('a mailbox', () => {
     expect(await delivery.commit()).toEqual([{ aborted: true }, { aborted: true }, { uid: 1 }])
     expect(readdirSync(`${account.path}/INBOX/msg`)).toEqual([inbox.messages.at(0)!.file])
     await vi.waitFor(() => expect(readdirSync(`${account.path}/INBOX/tmp`)).toEqual(['swept']))
+  })
+
+  it('IX-10: has a file for each message, and reading, marking or deleting one touches no other', async () => {
+    const { inbox, account } = await freshInbox()
+    await deliverAll(inbox, [{ text: 'one' }, { text: 'two' }, { text: 'three' }])
+    const path = (name: string) => `${account.path}/INBOX/msg/${name}`
+    const files = () => readdirSync(`${account.path}/INBOX/msg`).sort()
+    const [one, two, three] = [...inbox.messages].map(({ file }) => file)
+    expect(files()).toEqual([one, two, three].sort())
+    expect([one, two, three].map((file) => readFileSync(path(file!), 'utf8'))).toEqual(['one', 'two', 'three'])
+    const asTheyAre = () => [one, three].map((file) => statSync(path(file!), { bigint: true }).ctimeNs)
+    const before = asTheyAre()
+    expect(await textOf(inbox, 2)).toBe('two')
+    await inbox.changeFlags({ uids: uids(2), mode: 'add', flags: ['\\Seen'] })
+    await inbox.expunge(uids(2), 'client')
+    expect(asTheyAre()).toEqual(before)
+    expect([...inbox.messages].map(({ file }) => file)).toEqual([one, three])
   })
 
   it('shows nothing and keeps nothing of an abandoned delivery', async () => {

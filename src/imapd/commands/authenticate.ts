@@ -11,9 +11,10 @@ import type { Session } from '../session.ts'
 export const authenticate = command({
   name: 'AUTHENTICATE',
   states: ['not-authenticated'],
-  capabilities: ({ loggedIn, offer }) => [
-    'SASL-IR',
-    ...(loggedIn ? [] : offer.mechanisms.map((name) => `AUTH=${name}`)),
+  // Where only LOGIN is left there is nothing that an initial response could be given to.
+  capabilities: ({ loggedIn, offer: { mechanisms } }) => [
+    ...(mechanisms.length === 0 ? [] : ['SASL-IR']),
+    ...(loggedIn ? [] : mechanisms.map((name) => `AUTH=${name}`)),
   ],
   parse: readAuthenticateArgs,
   async run(session, { mechanism, initialResponse: initial }) {
