@@ -2,13 +2,13 @@
  * APPEND and COPY of an imapd session beside Dovecot in the same run: `npm run bench:append -- --count 1000 --set small --repeat 3`. Both get the same octets over one
  * connection each, in processes of their own; they take turns, into a new mailbox each time.
  */
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
 import { password, startPair, user } from './imap-pair.ts'
 import { median } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     count: { type: 'string', default: '1000' },
     copies: { type: 'string', default: '10000' },

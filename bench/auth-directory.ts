@@ -9,12 +9,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { type Logins, logins } from './auth/imap-logins.ts'
 import { embedded, inSlapd, type Population } from './auth/populations.ts'
 import { median } from './store/figures.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     few: { type: 'string', default: '100' },
     many: { type: 'string', default: '100000' },

@@ -3,16 +3,17 @@
  * passwords as they do by default: Wherry scrypt and SCRAM keys, Dovecot the password in clear, which is the least work that there is. Both run as an operator runs them, in
  * processes of their own. The clients share the machine with whom they measure: CPU of the servers a login is printed too.
  */
-import { parseArgs } from 'node:util'
+
 import { openAccounts } from '#src/auth/accounts.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
 import type { UserId } from '#src/base/ids.ts'
 import { treeCpuMs } from '#test/support/cpu.ts'
 import { startDovecot } from '#test/support/dovecot.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { startWherry } from '#test/support/wherry.ts'
 import { loginsPerSecond, mechanisms, type Target } from './auth/mechanisms.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     seconds: { type: 'string', default: '3' },
     clients: { type: 'string', default: '8' },

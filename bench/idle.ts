@@ -1,6 +1,7 @@
 /**
  * Clients that wait for mail, beside Dovecot in the same run: `npm run bench:idle -- --sessions 5000 --peer-sessions 500`. How long after another process delivered a message
  * an idle client is told of it, and what each idle session takes of memory (PSS of all processes of the server, before and behind the logins). Users have one mailbox with a few messages.
+ * `--tls`; `--hibernate` has Dovecot hand idle sessions to one process; `--peer-sessions 0` leaves it out, which has a process for each.
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -19,23 +20,22 @@ import { openMailStore } from '#src/server/mail-store.ts'
 import { makeCertificate } from '#test/support/certificate.ts'
 import { startDovecot } from '#test/support/dovecot.ts'
 import { freePort } from '#test/support/free-port.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { startWherry } from '#test/support/wherry.ts'
-import { optionsOf } from './options.ts'
 
-const values = optionsOf(import.meta.filename, {
-  sessions: { default: '5000', what: 'idle sessions at Wherry' },
-  'peer-sessions': {
-    default: '500',
-    what: 'idle sessions at Dovecot, which takes a process for each; 0 leaves it out',
+const { values } = programArgs({
+  options: {
+    sessions: { type: 'string', default: '5000' },
+    'peer-sessions': { type: 'string', default: '500' },
+    users: { type: 'string', default: '500' },
+    deliveries: { type: 'string', default: '200' },
+    tls: { type: 'boolean', default: false },
+    hibernate: { type: 'boolean', default: false },
   },
-  users: { default: '500', what: 'users that they belong to' },
-  deliveries: { default: '200', what: 'messages that are delivered one after another' },
-  tls: { default: 'no', what: 'yes: sessions are over TLS' },
-  hibernate: { default: 'no', what: 'yes: Dovecot hands idle sessions to one process' },
 })
 const users = Array.from({ length: Number(values.users) }, (_, index) => `user${index}@example.org`)
 const password = 'secret'
-const isTls = values.tls === 'yes'
+const isTls = values.tls
 const message = Buffer.from('From: a@example.org\r\nSubject: hello\r\n\r\nHello.\r\n')
 /** Logins at the same time. */
 const atOnce = 50
@@ -229,10 +229,10 @@ async function dovecot(): Promise<void> {
     users: Object.fromEntries(users.map((user) => [user, password])),
     protocols: ['imap'],
     tls: isTls,
-    extra: limits + (values.hibernate === 'yes' ? hibernation : ''),
+    extra: limits + (values.hibernate ? hibernation : ''),
   })
   await measure({
-    name: values.hibernate === 'yes' ? 'Dovecot, hibernating' : 'Dovecot',
+    name: values.hibernate ? 'Dovecot, hibernating' : 'Dovecot',
     port: isTls ? service.imapsPort! : service.imapPort,
     pid: service.pid,
     sessions,

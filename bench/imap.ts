@@ -2,13 +2,13 @@
  * What clients do most with a mailbox, beside Dovecot in the same run: `npm run bench:imap -- --count 10000 --set mixed --repeat 5`. Both have the same messages; they take turns.
  * The first of each row is without what a server derives of messages; files are in the system's memory. Rows for logins, SEARCH, SORT, THREAD, APPEND and COPY are those of other programs here.
  */
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { DiscardingImap } from './discarding-imap.ts'
 import { password, startPair, user } from './imap-pair.ts'
 import { median } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     count: { type: 'string', default: '10000' },
     set: { type: 'string', default: 'mixed' },

@@ -11,9 +11,9 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { treeCpuMs } from '#test/support/cpu.ts'
 import { startDovecot } from '#test/support/dovecot.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
 import { startWherry } from '#test/support/wherry.ts'
 import { imapPeers } from './imap-peers.ts'
@@ -22,7 +22,7 @@ import { benchMessages, type MessageSet, sizedMessages } from './messages.ts'
 import type { Peer, Source } from './peer.ts'
 import { pop3Peers } from './pop3-peers.ts'
 
-const { values: options } = parseArgs({
+const { values: options } = programArgs({
   options: {
     from: { type: 'string', default: 'imap,pop3' },
     set: { type: 'string', default: 'small,mixed' },

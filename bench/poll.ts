@@ -4,10 +4,10 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { runPolls } from './poll/polls.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     users: { type: 'string', default: '10000' },
     hosts: { type: 'string', default: '50' },

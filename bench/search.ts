@@ -3,13 +3,13 @@
  * The first of each search is cold as far as caches of the server go (the files are in memory); what follows is warm. While ours runs, another session of the same process
  * sends NOOP after NOOP: the longest wait tells how long a search keeps others.
  */
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
 import { password, startPair, user } from './imap-pair.ts'
 import { median } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     count: { type: 'string', default: '10000' },
     set: { type: 'string', default: 'mixed' },

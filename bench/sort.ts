@@ -3,13 +3,13 @@
  * server started, when nothing was derived of any message. A second client asks for NOOP meanwhile: the longest that it waits is how long one user can keep others waiting.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { mulberry32 } from '#test/support/random.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
 import { password, startPair, user } from './imap-pair.ts'
 import { median } from './measure.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: { count: { type: 'string', default: '10000' }, repeat: { type: 'string', default: '7' } },
 })
 const count = Number(values.count)

@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { benchMessages } from './messages.ts'
 import { deliveries, type Rate } from './store/deliveries.ts'
 import { DovecotStore, type Format, formats, needDovecot } from './store/dovecot-formats.ts'
@@ -17,7 +17,7 @@ import { type Figure, median, medians } from './store/figures.ts'
 import { measure } from './store/mailbox-steps.ts'
 import { WherryStore } from './store/wherry-store.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     sizes: { type: 'string', default: '10000,100000' },
     repeat: { type: 'string', default: '3' },

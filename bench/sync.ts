@@ -12,15 +12,15 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { startDovecot } from '#test/support/dovecot.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { imapPeers } from './imap-peers.ts'
 import { behindDelay, measureIn, median, type Run } from './measure.ts'
 import { benchMessages, type MessageSet } from './messages.ts'
 import type { Peer } from './peer.ts'
 import { pop3Peers } from './pop3-peers.ts'
 
-const { values: options } = parseArgs({
+const { values: options } = programArgs({
   options: {
     from: { type: 'string', default: 'pop3' },
     again: { type: 'boolean', default: false },

@@ -9,10 +9,10 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { availableParallelism, getPriority, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { openAccounts } from '#src/auth/accounts.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
 import type { UserId } from '#src/base/ids.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { threadsCpuMs, treeCpuMs } from '../support/cpu.ts'
 import { startWherry } from '../support/wherry.ts'
 
@@ -35,7 +35,7 @@ if (process.send) {
   const flooded = await flood(port, rate)
   process.send(flooded, () => process.exit(0))
 } else {
-  const { values } = parseArgs({
+  const { values } = programArgs({
     options: {
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '20' },

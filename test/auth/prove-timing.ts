@@ -6,7 +6,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { openAccounts } from '#src/auth/accounts.ts'
 import { createAuthenticator } from '#src/auth/authenticator.ts'
 import { makeVerifiers } from '#src/auth/verifier.ts'
@@ -14,8 +13,9 @@ import { systemClock } from '#src/base/clock.ts'
 import type { UserId } from '#src/base/ids.ts'
 import type { Log } from '#src/base/log.ts'
 import { configOf } from '#src/config/config.ts'
+import { programArgs } from '#test/support/program-args.ts'
 
-const { values } = parseArgs({ options: { samples: { type: 'string', default: '1000' } } })
+const { values } = programArgs({ options: { samples: { type: 'string', default: '1000' } } })
 const samples = Number(values.samples)
 const most = 0.55
 

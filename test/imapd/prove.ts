@@ -2,19 +2,19 @@
  * npm run prove:imapd -- [COMMANDS [SESSIONS [MESSAGES [SEED]]]] [--dovecot]: random sessions on one mailbox of imapd (two processes' worth in one), every reply checked;
  * or of Dovecot, the control. Exits with 1 when something does not fit together.
  */
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { startDovecot } from '../support/dovecot.ts'
 import { check } from './checker.ts'
 import { password, startImapd } from './support.ts'
 import type { Server } from './transcript.ts'
 
 const user = 'anna@example.org'
-const { values, positionals } = parseArgs({ options: { dovecot: { type: 'boolean' } }, allowPositionals: true })
+const { values, positionals } = programArgs(
+  { options: { dovecot: { type: 'boolean' } }, allowPositionals: true },
+  '[COMMANDS [SESSIONS [MESSAGES [SEED]]]]',
+)
 const numbers = positionals.map(Number)
-if (numbers.some((value) => !Number.isInteger(value) || value < 1)) {
-  process.stderr.write('usage: npm run prove:imapd -- [COMMANDS [SESSIONS [MESSAGES [SEED]]]] [--dovecot]\n')
-  process.exit(2)
-}
+if (numbers.some((value) => !Number.isInteger(value) || value < 1)) throw new Error('numbers from 1 on, see --help')
 const [commands = 100_000, sessions = 20, messages = 5000, seed = 1] = numbers
 
 interface Running {

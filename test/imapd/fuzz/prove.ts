@@ -1,12 +1,10 @@
 /** `npm run fuzz:imap -- SECONDS [SEED]`: what `fuzz.test.ts` does for two seconds. Exits with 1 when anything was found. */
+import { programArgs } from '#test/support/program-args.ts'
 import { type Found, Fuzzer } from './fuzz.ts'
 import { seeds } from './seeds.ts'
 
-const numbers = process.argv.slice(2).map(Number)
-if (numbers.some((value) => !Number.isInteger(value) || value < 1)) {
-  process.stderr.write('usage: npm run fuzz:imap -- [SECONDS [SEED]]\n')
-  process.exit(2)
-}
+const numbers = programArgs({ allowPositionals: true }, '[SECONDS [SEED]]').positionals.map(Number)
+if (numbers.some((value) => !Number.isInteger(value) || value < 1)) throw new Error('numbers from 1 on, see --help')
 const [seconds = 60, seed = Date.now() % 2 ** 31] = numbers
 const until = performance.now() + seconds * 1000
 await using fuzzer = await Fuzzer.open(seed)

@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { type Dovecot, startDovecot } from '../../support/dovecot.ts'
 import { plainMessage } from '../../support/messages.ts'
 import { mulberry32 } from '../../support/random.ts'
@@ -193,7 +193,7 @@ async function countSent(old: Dovecot, result: KillResult): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = programArgs({
     allowPositionals: true,
     options: {
       protocols: { type: 'string', default: 'imap,pop' },

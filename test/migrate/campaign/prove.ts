@@ -4,11 +4,11 @@
  * Moves the accounts of real old servers here by their users' first logins, and prints what was compared, every difference, and what the servers would
  * not have. Exits with 1 when there is a difference.
  */
-import { parseArgs } from 'node:util'
+import { programArgs } from '#test/support/program-args.ts'
 import { campaign, type OldProtocol } from './campaign.ts'
 import { type OldServerName, oldServers } from './old-servers.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     servers: { type: 'string', default: 'dovecot,cyrus,courier' },
     protocols: { type: 'string', default: 'imap,pop' },

@@ -2,11 +2,12 @@
  * Proves what a wave promises with many users: `npm run prove:wave [-- --users 200 --planted 3 --first 40 --json]`. Exits with 1 when a planted risk is
  * missing from the plan, something else is in it, the forecast is off by more than 20 %, or not everything is here.
  */
-import { parseArgs } from 'node:util'
+
 import { systemClock } from '#src/base/clock.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { domain, stageWave } from './campaign.ts'
 
-const { values } = parseArgs({
+const { values } = programArgs({
   options: {
     users: { type: 'string', default: '200' },
     planted: { type: 'string', default: '3' },

@@ -5,8 +5,8 @@
  * violation tells the job; with the same seed it comes again, with its order of calls. Exit code 1: a violation, or a planted bug that was not caught.
  */
 
-import { parseArgs } from 'node:util'
 import { systemClock } from '#src/base/clock.ts'
+import { programArgs } from '#test/support/program-args.ts'
 import { campaign } from '../campaign/campaign.ts'
 import { crashStates } from './crash-states.ts'
 import { failingCalls } from './failing-calls.ts'
@@ -152,7 +152,7 @@ async function provePlanted(progress: Progress): Promise<readonly Tried[]> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = programArgs({
     options: {
       seed: { type: 'string', default: '1' },
       scale: { type: 'string', default: '1' },
