@@ -8,7 +8,13 @@ import type { ModSeq, Uid } from '../base/ids.ts'
 import type { FetchItem } from '../proto/imap/fetch.ts'
 import { namesThreads, namesTime, type SearchKey } from '../proto/imap/search.ts'
 import { formatUpdate, type PlacedNumbers } from '../proto/imap/search-return.ts'
-import { resolveSequenceNumbers, type SequenceSet, savedResult, star } from '../proto/imap/sequence-set.ts'
+import {
+  firstAtLeast,
+  resolveSequenceNumbers,
+  type SequenceSet,
+  savedResult,
+  star,
+} from '../proto/imap/sequence-set.ts'
 import type { SortCriterion } from '../proto/imap/sort.ts'
 import type { UidRange } from '../store/types.ts'
 import { isAmong, joinRanges, withoutRanges } from '../store/uid-set.ts'
@@ -70,24 +76,24 @@ export class Contexts {
   }
 
   /** `results`: those of now. Says whether there is room for it. */
-  add(
+  async add(
     { view, services }: Searching,
     { tag, uid }: Pick<Form, 'tag' | 'uid'>,
     { key, charset, criteria, items = [] }: Followed,
     { positions, away }: Results,
-  ): boolean {
+  ): Promise<boolean> {
     if (this.#byTag.size >= maxContexts) return false
     this.#byTag.set(tag, {
       uid,
       key: asOfNow(key, view),
       charset,
       items,
-      sorted: criteria && new SortedResults(criteria, uidsAt(view, positions)),
-      matched: rangesAt(
+      sorted: criteria && new SortedResults(criteria, await uidsAt(view, positions)),
+      matched: await rangesAt(
         view,
         positions.toSorted((a, b) => a - b),
       ),
-      away: rangesAt(view, away),
+      away: await rangesAt(view, away),
       ...triedNow(view),
       triedAllAt: services.clock.monotonic(),
     })
@@ -106,8 +112,9 @@ export class Contexts {
       context.matched = withoutRanges(context.matched, joinRanges(gone.map(({ uid }) => ({ first: uid, last: uid }))))
       if (steps.isOver()) await steps.next()
       const numbers = new Map<Uid, number>(gone.map(({ number, uid }) => [uid, context.uid ? uid : number]))
-      const placed = (await context.sorted?.remove(new Set(numbers.keys()))) ?? anywhere([...numbers.keys()])
-      await writePieces(session, formatUpdate(tag, context.uid, numbered(placed, numbers), []))
+      const uids = gone.map(({ uid }) => uid)
+      const placed = (await context.sorted?.remove(uids)) ?? anywhere(uids)
+      await writePieces(session, formatUpdate(tag, context.uid, await numbered(placed, (uid) => numbers.get(uid)!), []))
     }
   }
 
@@ -146,55 +153,82 @@ async function tellChanged(
     among: candidates,
     enough: Infinity,
   })
-  const matching = new Set(positions)
   const added: number[] = []
   const removed: number[] = []
   const slice = new Slice()
+  let at = 0
   for (const position of candidates) {
+    while (at < positions.length && positions[at]! < position) at++
+    const isMatch = positions[at] === position
     const was = isAmong(context.matched, view.uidAt(position))
-    if (matching.has(position) && !was) added.push(position)
-    if (!matching.has(position) && was) removed.push(position)
+    if (isMatch && !was) added.push(position)
+    if (!isMatch && was) removed.push(position)
     if (slice.isOver()) await slice.next()
   }
+  const left = withoutRanges(context.matched, await rangesAt(view, removed))
   if (steps.isOver()) await steps.next()
-  const left = withoutRanges(context.matched, rangesAt(view, removed))
-  const matched = joinRanges([...left, ...rangesAt(view, added)])
+  const matched = joinRanges([...left, ...(await rangesAt(view, added))])
   if (steps.isOver()) await steps.next()
   const hasNews = added.length + removed.length > 0
-  const [gone, come] = [uidsAt(view, removed), uidsAt(view, added)]
+  const [gone, come] = [await uidsAt(view, removed), await uidsAt(view, added)]
   // Of what can't be put in order now nothing counts as told.
   const update =
     hasNews && context.sorted !== undefined
-      ? await context.sorted.change(session, positionsOf(view, matched), new Set(gone), new Set(come))
+      ? await context.sorted.change(session, await positionsOf(view, matched), gone, come)
       : { removed: anywhere(gone), added: anywhere(come) }
+  const others = withoutRanges(context.away, await rangesAt(view, candidates))
   if (steps.isOver()) await steps.next()
-  const others = withoutRanges(context.away, rangesAt(view, candidates))
-  Object.assign(context, { ...tried, matched, away: joinRanges([...others, ...rangesAt(view, away)]) })
+  Object.assign(context, { ...tried, matched, away: joinRanges([...others, ...(await rangesAt(view, away))]) })
   if (isTimed) context.triedAllAt = now
   if (!hasNews) return
-  const told = context.sorted === undefined ? [...removed, ...added] : [...Array(view.exists).keys()]
-  const numbers = new Map(
-    told.map((position) => [view.uidAt(position), context.uid ? view.uidAt(position) : position + 1]),
-  )
-  if (steps.isOver()) await steps.next()
+  const uidAt = (position: number) => view.uidAt(position)
+  const numberOf = context.uid ? (uid: Uid) => uid : (uid: Uid) => firstAtLeast(uid, view.exists, uidAt) + 1
+  const [out, into] = [await numbered(update.removed, numberOf), await numbered(update.added, numberOf)]
   // RFC 5465 §7: before the ESEARCH response
   await fresh?.tell(added, context.items)
-  const lines = formatUpdate(tag, context.uid, numbered(update.removed, numbers), numbered(update.added, numbers))
-  await writePieces(session, lines)
+  await writePieces(session, formatUpdate(tag, context.uid, out, into))
 }
 
-const uidsAt = (view: View, positions: readonly number[]): readonly Uid[] =>
-  positions.map((position) => view.uidAt(position))
+async function uidsAt(view: View, positions: readonly number[]): Promise<readonly Uid[]> {
+  const uids: Uid[] = []
+  const slice = new Slice()
+  for (const position of positions) {
+    uids.push(view.uidAt(position))
+    if (slice.isOver()) await slice.next()
+  }
+  return uids
+}
 
 /** Those that are gone and were not told of included. */
-const positionsOf = (view: View, matched: readonly UidRange[]): readonly number[] =>
-  [...Array(view.exists).keys()].filter((position) => isAmong(matched, view.uidAt(position)))
+async function positionsOf(view: View, matched: readonly UidRange[]): Promise<readonly number[]> {
+  const positions: number[] = []
+  const slice = new Slice()
+  for (let position = 0; position < view.exists; position++) {
+    if (isAmong(matched, view.uidAt(position))) positions.push(position)
+    if (slice.isOver()) await slice.next()
+  }
+  return positions
+}
 
 /** In the mailbox's order the client finds the places by itself. */
 const anywhere = (uids: readonly Uid[]): readonly PlacedUids[] => (uids.length === 0 ? [] : [{ position: 0, uids }])
 
-const numbered = (placed: readonly PlacedUids[], numbers: ReadonlyMap<Uid, number>): readonly PlacedNumbers[] =>
-  placed.map(({ position, uids }) => ({ position, numbers: uids.map((uid) => numbers.get(uid)!) }))
+async function numbered(
+  placed: readonly PlacedUids[],
+  numberOf: (uid: Uid) => number,
+): Promise<readonly PlacedNumbers[]> {
+  const all: PlacedNumbers[] = []
+  const slice = new Slice()
+  for (const { position, uids } of placed) {
+    const numbers: number[] = []
+    for (const uid of uids) {
+      numbers.push(numberOf(uid))
+      if (slice.isOver()) await slice.next()
+    }
+    all.push({ position, numbers })
+  }
+  return all
+}
 
 const everything: SequenceSet = [{ first: 1, last: star }]
 
@@ -213,12 +247,23 @@ async function changedPositions(view: View, { triedModSeq, triedUid, away }: Con
     if (view.isHereAt(position)) come.push(position)
     if (slice.isOver()) await slice.next()
   }
-  return [...new Set([...changed, ...come, ...counted])].sort((a, b) => a - b)
+  const others = [...come, ...counted]
+  return others.length === 0 ? changed : [...new Set([...changed, ...others])].sort((a, b) => a - b)
 }
 
 /** `positions` ascend. */
-const rangesAt = (view: View, positions: readonly number[]): readonly UidRange[] =>
-  joinRanges(positions.map((position) => ({ first: view.uidAt(position), last: view.uidAt(position) })))
+async function rangesAt(view: View, positions: readonly number[]): Promise<readonly UidRange[]> {
+  const ranges: { first: Uid; last: Uid }[] = []
+  const slice = new Slice()
+  for (const position of positions) {
+    const uid = view.uidAt(position)
+    const before = ranges.at(-1)
+    if (before?.last === uid - 1) before.last = uid
+    else ranges.push({ first: uid, last: uid })
+    if (slice.isOver()) await slice.next()
+  }
+  return ranges
+}
 
 /** With UIDs for sequence numbers and for what was saved. RFC 5267 §4.3 */
 function asOfNow(key: SearchKey, view: View): SearchKey {

@@ -128,14 +128,14 @@ export function requireNewTag({ view }: Session, returned: ReturnOptions | undef
 }
 
 /** From now on the client is told of changes, if it asked for that and there is room; without it the search is answered all the same. RFC 5267 §4.3.1 */
-export function follow(
+export async function follow(
   session: Session,
   form: Form,
   returned: ReturnOptions | undefined,
   followed: Followed,
   results: Results,
-): void {
+): Promise<void> {
   const asked = { ...followed, items: returned?.items }
-  if (updates(returned) && !session.view.contexts.add(session, form, asked, results))
+  if (updates(returned) && !(await session.view.contexts.add(session, form, asked, results)))
     session.untagged('NO', 'Results are not updated', `NOUPDATE "${form.tag}"`)
 }

@@ -22,41 +22,63 @@ export class SortedResults {
   }
 
   /** Where they stood. */
-  async remove(gone: ReadonlySet<Uid>): Promise<PlacedUids[]> {
-    const removed = await runsOf(this.#uids, gone, false)
-    this.#uids = this.#uids.filter((uid) => !gone.has(uid))
-    return removed
+  async remove(gone: readonly Uid[]): Promise<PlacedUids[]> {
+    if (gone.length === 0) return []
+    const { runs, left } = await parted(this.#uids, await setOf(gone), false)
+    this.#uids = left
+    return runs
   }
 
   /** `positions`: of all that are results now, ascending; `gone` are none any more, `come` are new. Throws StoreError: then nothing has changed. */
   async change(
     session: Ordering,
     positions: readonly number[],
-    gone: ReadonlySet<Uid>,
-    come: ReadonlySet<Uid>,
+    gone: readonly Uid[],
+    come: readonly Uid[],
   ): Promise<{ readonly removed: readonly PlacedUids[]; readonly added: readonly PlacedUids[] }> {
     const sorted = await sortPositions(session, positions, this.#criteria)
     const before = this.#uids
     const removed = await this.remove(gone)
     const left = this.#uids
-    this.#uids = sorted.positions.map((position) => session.view.uidAt(position))
-    const rest = this.#uids.filter((uid) => !come.has(uid))
-    if (rest.length === left.length && rest.every((uid, index) => uid === left[index]))
-      return { removed, added: await runsOf(this.#uids, come, true) }
+    const now: Uid[] = []
+    const slice = new Slice()
+    for (const position of sorted.positions) {
+      now.push(session.view.uidAt(position))
+      if (slice.isOver()) await slice.next()
+    }
+    this.#uids = now
+    const { runs: added, left: rest } = await parted(now, await setOf(come), true)
+    if (rest.length === left.length && rest.every((uid, index) => uid === left[index])) return { removed, added }
     // A message that came from an old server meanwhile has another place now: all are told anew.
-    return { removed: [{ position: 1, uids: before }], added: [{ position: 1, uids: this.#uids }] }
+    return { removed: [{ position: 1, uids: before }], added: [{ position: 1, uids: now }] }
   }
 }
 
-/** `stays`: what is passed takes up its place. */
-async function runsOf(uids: readonly Uid[], wanted: ReadonlySet<Uid>, stays: boolean): Promise<PlacedUids[]> {
+async function setOf(uids: readonly Uid[]): Promise<ReadonlySet<Uid>> {
+  const all = new Set<Uid>()
   const slice = new Slice()
+  for (const uid of uids) {
+    all.add(uid)
+    if (slice.isOver()) await slice.next()
+  }
+  return all
+}
+
+/** The runs of those that are wanted, and the others. `stays`: what is passed takes up its place. */
+async function parted(
+  uids: readonly Uid[],
+  wanted: ReadonlySet<Uid>,
+  stays: boolean,
+): Promise<{ readonly runs: PlacedUids[]; readonly left: readonly Uid[] }> {
+  const slice = new Slice()
+  const left: Uid[] = []
   const runs: { position: number; uids: Uid[] }[] = []
   let passed = 0
   let run: { position: number; uids: Uid[] } | undefined
   for (const uid of uids) {
     if (!wanted.has(uid)) {
       passed += 1
+      left.push(uid)
       run = undefined
     } else {
       if (run === undefined) {
@@ -68,5 +90,5 @@ async function runsOf(uids: readonly Uid[], wanted: ReadonlySet<Uid>, stays: boo
     }
     if (slice.isOver()) await slice.next()
   }
-  return runs
+  return { runs, left }
 }

@@ -279,7 +279,9 @@ export class View {
           positions.push(this.#ghosts.positionOf(index))
         if (slice.isOver()) await slice.next()
       }
-    positions.sort((a, b) => a - b)
+    // Each of the two is.
+    if (positions.some((position, index) => index > 0 && position < positions[index - 1]!))
+      positions.sort((a, b) => a - b)
     let at = 0
     return positions.filter((position) => {
       while (at < runs.length && runs[at]!.end <= position) at++

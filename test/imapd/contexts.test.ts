@@ -72,8 +72,13 @@ it('sees messages grow older, and tries again what could not be read', async () 
     { key: 'YOUNGER', seconds: 100 },
     { key: 'HEADER', field: 'subject', value: Buffer.from('one') },
   ]
-  contexts.add(session, { tag: 'age', uid: true }, { key: age!, charset: undefined }, { positions: [0], away: [] })
-  contexts.add(
+  await contexts.add(
+    session,
+    { tag: 'age', uid: true },
+    { key: age!, charset: undefined },
+    { positions: [0], away: [] },
+  )
+  await contexts.add(
     session,
     { tag: 'subject', uid: true },
     { key: subject!, charset: undefined },

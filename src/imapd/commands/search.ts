@@ -36,6 +36,6 @@ async function answer(session: Session, { charset, key, ...args }: SearchArgs, f
   if (withModSeq) session.enable('CONDSTORE')
   const { positions, away, unseen } = await findMatches(session, key, charset, scopeOf(view, returned))
   await giveResults(session, 'SEARCH', form, returned, positions, withModSeq)
-  follow(session, form, returned, { key, charset }, { positions, away })
+  await follow(session, form, returned, { key, charset }, { positions, away })
   if (unseen > 0) session.untagged('OK', notLookedInto(unseen))
 }

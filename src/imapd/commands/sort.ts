@@ -31,6 +31,6 @@ async function answer(session: Session, { returned, criteria, charset, key }: So
   const matches = await findMatches(session, key, charset)
   const { positions, unseen } = await sortPositions(session, matches.positions, criteria)
   await giveResults(session, 'SORT', form, returned, positions, withModSeq)
-  follow(session, form, returned, { key, charset, criteria }, { positions, away: matches.away })
+  await follow(session, form, returned, { key, charset, criteria }, { positions, away: matches.away })
   if (matches.unseen + unseen > 0) session.untagged('OK', notLookedInto(matches.unseen + unseen))
 }
