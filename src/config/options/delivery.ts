@@ -26,7 +26,7 @@ export const deliveryOptions = {
     services: ['lmtpd', 'msadm'],
     reload: 'restart',
     ldap: 'mboxMessageTrackDatabase',
-    doc: 'File that remembers vacation replies and delivered Message-Ids.',
+    doc: 'Folder that remembers vacation replies and delivered Message-Ids; shared by machines of one store.',
   }),
   duplicate_history: integer({
     section: '2.2.10.4',
