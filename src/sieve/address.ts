@@ -40,8 +40,8 @@ export function outboundAddress(given: string): SieveAddress | undefined {
   const found = { localPart: text(address.mailbox!), domain: text(address.host) }
   // The reader forgives what follows an address; an address that mail is sent to has nothing behind it.
   const plain = given.replace(/[ \t]+/g, '')
-  const isWhole =
-    plain.endsWith('>') || plain.endsWith(')') || plain.endsWith(addressText(found).replace(/[ \t]+/g, ''))
+  const ends = ['>', ')', addressText(found), `${quoted(found.localPart)}@${found.domain}`]
+  const isWhole = ends.some((end) => plain.endsWith(end.replace(/[ \t]+/g, '')))
   return isWhole && isDomain(found.domain) && found.localPart !== '' ? found : undefined
 }
 
@@ -60,9 +60,11 @@ export function envelopeAddress(given: string): SieveAddress {
 /** `:all`; the local part is quoted where it has to be. */
 export function addressText({ localPart, domain }: SieveAddress): string {
   const isAtoms = /^[^\s()<>[\]:;@\\,"\0-\x1f]*$/.test(localPart) && !/^\.|\.$|\.\./.test(localPart)
-  const local = isAtoms ? localPart : `"${localPart.replace(/["\\]/g, '\\$&')}"`
+  const local = isAtoms ? localPart : quoted(localPart)
   return domain === undefined ? local : `${local}@${domain}`
 }
+
+const quoted = (localPart: string) => `"${localPart.replace(/["\\]/g, '\\$&')}"`
 
 const isReadable = ({ mailbox, host }: Address) =>
   mailbox !== undefined && host !== undefined && !placeholders.has(mailbox) && !placeholders.has(host)

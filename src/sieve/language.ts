@@ -243,13 +243,19 @@ export interface Run {
 }
 
 /** State of an extension in a run, made when it is first needed. */
-export function perRun<T>(create: (run: Run) => T): (run: Run) => T {
-  const states = new WeakMap<Run, { readonly state: T }>()
+export const perRun = <T>(create: (run: Run) => T): ((run: Run) => T) => keptBy((run) => run, create)
+
+/** The same, for as long as the run looks at one message. */
+export const perMessage = <T>(create: (run: Run) => T): ((run: Run) => T) => keptBy((run) => run.message, create)
+
+function keptBy<T>(keyOf: (run: Run) => object, create: (run: Run) => T): (run: Run) => T {
+  const states = new WeakMap<object, { readonly state: T }>()
   return (run) => {
-    const known = states.get(run)
+    const key = keyOf(run)
+    const known = states.get(key)
     if (known !== undefined) return known.state
     const state = create(run)
-    states.set(run, { state })
+    states.set(key, { state })
     return state
   }
 }

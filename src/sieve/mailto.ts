@@ -23,7 +23,9 @@ export function readMailto(uri: string): Mailto | undefined {
   const found = /^mailto:([^?#]*)(?:\?([^#]*))?$/i.exec(uri)
   if (found === null || uri.length > uriCharacters || /[\s"<>\\^`{|}]/.test(uri)) return undefined
   const [, path = '', query = ''] = found
-  const lists = { to: path === '' ? [] : path.split(','), cc: [] as string[] }
+  // RFC 2368 §2 parts addresses by %2C, which RFC 6068 §2 has in quoted local parts only.
+  const comma = /%22/.test(path) ? /,/ : /,|%2c/i
+  const lists = { to: path === '' ? [] : path.split(comma), cc: [] as string[] }
   const fields: [string, string][] = []
   let subject: string | undefined
   let body: string | undefined

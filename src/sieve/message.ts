@@ -81,8 +81,12 @@ export class RunningMessage {
     return this.#original.envelope
   }
 
+  /** With what was edited. */
   get sizeOctets(): number {
-    return this.#original.sizeOctets
+    const { sizeOctets, header } = this.#original
+    const { edited } = this
+    if (edited === undefined) return sizeOctets
+    return edited.header.length + (edited.body?.length ?? sizeOctets - header.length)
   }
 
   /** Whether an empty line ends its header. */

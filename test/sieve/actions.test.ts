@@ -151,6 +151,9 @@ describe('RFC 5435, RFC 5436: enotify', () => {
       body: 'z',
       fields: [],
     })
+    // RFC 2368 §2
+    expect(readMailto('mailto:a@example.org%2cb@example.org?subject=x')?.to).toEqual(['a@example.org', 'b@example.org'])
+    expect(readMailto('mailto:%22a%2Cb%22@example.org')?.to).toEqual(['"a,b"@example.org'])
     expect(
       readMailto('mailto:a@example.org?From=x@example.org&Auto-Submitted=no&Bcc=y@example.org&keywords=k%0d%0ae')
         ?.fields,

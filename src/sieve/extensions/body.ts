@@ -2,9 +2,9 @@
 
 import { BodyTexts } from '../body-texts.ts'
 import type { Answer, Arguments, Extension, Run } from '../language.ts'
-import { perRun } from '../language.ts'
+import { perMessage } from '../language.ts'
 
-const bodies = perRun((run) => new BodyTexts(run))
+const bodies = perMessage((run) => new BodyTexts(run))
 
 export const body: Extension = {
   capability: 'body',

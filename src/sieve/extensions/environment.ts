@@ -19,7 +19,9 @@ export const environment: Extension = {
           const { items } = run.environment
           const key = name.of(run).toLowerCase()
           const value = items !== undefined && Object.hasOwn(items, key) ? items[key] : undefined
-          return matching.any(value === undefined || (matching.counts && value === '') ? [] : [value], run)
+          // An item that there is not matches nothing, not even that there are none of it.
+          if (value === undefined) return false
+          return matching.any(matching.counts && value === '' ? [] : [value], run)
         }
       },
     },

@@ -192,7 +192,7 @@ const chosen = (values: readonly string[], given: Arguments): readonly string[] 
 function resultOf({ result }: Suite, run: Run): readonly Action[] {
   if (result !== undefined) return result
   const isDecided = run.actions.some(cancels)
-  return isDecided ? run.actions : [...run.actions, { type: 'keep', implicit: true }]
+  return isDecided ? run.actions : [...run.actions, { type: 'keep', implicit: true, message: run.message.edited }]
 }
 
 function cancels(action: Action): boolean {
