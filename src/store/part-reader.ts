@@ -22,19 +22,22 @@ export interface PartsRead {
   readonly octets: ArrayBuffer
   /** One for each that was wanted, in order: where its octets are in `octets`, or why there are none. */
   readonly outcomes: readonly PartOutcome[]
+  /** What the disk took. */
+  readonly ms: number
 }
 
 parentPort?.on('message', (wanted: readonly PartWanted[]) => {
   // Not from Node's pool, which can't be given away.
   const buffer = Buffer.allocUnsafeSlow(wanted.reduce((sum, { length }) => sum + length, 0))
   const octets = buffer.buffer
+  const start = performance.now()
   let at = 0
   const outcomes = wanted.map((part): PartOutcome => {
     const outcome = readNow(part, buffer, at)
     at += part.length
     return outcome
   })
-  const read: PartsRead = { octets, outcomes }
+  const read: PartsRead = { octets, outcomes, ms: performance.now() - start }
   parentPort!.postMessage(read, [octets])
 })
 

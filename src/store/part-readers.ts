@@ -1,6 +1,6 @@
 /**
  * Reads small parts of many files. What is asked for in one turn of the event loop goes to a reading thread together (`part-reader.ts`); a few parts go through
- * Node's pool, so that who reads a message now and then has no thread. A second thread is started when the first is waiting for the disk, and so on.
+ * Node's pool, so that who reads a message now and then has no thread. Where the disk lets one wait, what is asked for together is shared among several threads.
  */
 
 import { Worker } from 'node:worker_threads'
@@ -29,18 +29,24 @@ const fewParts = 4
 /** Of one trip: some ms, at most 2 MiB. */
 const partsAtOnce = 32
 const maxThreads = 4
-/** A trip that takes longer waits for the disk. */
-const slowMs = 5
+/** Of one part. What takes longer is not in the system's memory: to wait for several at once is worth more threads. */
+const slowPartMs = 0.3
+/** A trip that is under way for longer keeps nobody else waiting. */
+const stuckMs = 50
 
 export class PartReaders {
   readonly #readAlone: (wanted: PartWanted) => Promise<FilePart>
   readonly #threads = new Set<Thread>()
   #asked: Asked[] = []
   #waiting: Asked[][] = []
+  readonly #slowPartMs: number
+  /** What a part of the last trip took. */
+  #partMs = 0
 
   /** `readAlone` reads one by other means. */
-  constructor(readAlone: (wanted: PartWanted) => Promise<FilePart>) {
+  constructor(readAlone: (wanted: PartWanted) => Promise<FilePart>, slowMs = slowPartMs) {
     this.#readAlone = readAlone
+    this.#slowPartMs = slowMs
   }
 
   read(path: string, start: number, length: number): Promise<FilePart> {
@@ -53,8 +59,9 @@ export class PartReaders {
   #send(): void {
     const asked = this.#asked
     this.#asked = []
+    const together = this.#isSlow ? Math.ceil(asked.length / maxThreads) : partsAtOnce
     if (asked.length < fewParts) this.#alone(asked)
-    else for (let at = 0; at < asked.length; at += partsAtOnce) this.#waiting.push(asked.slice(at, at + partsAtOnce))
+    else for (let at = 0; at < asked.length; at += together) this.#waiting.push(asked.slice(at, at + together))
     this.#assign()
   }
 
@@ -74,14 +81,18 @@ export class PartReaders {
     }
   }
 
+  get #isSlow(): boolean {
+    return this.#partMs > this.#slowPartMs
+  }
+
   #freeThread(): Thread | undefined {
-    const slow = performance.now() - slowMs
-    let areAllSlow = true
+    const stuck = performance.now() - stuckMs
+    let areAllStuck = true
     for (const thread of this.#threads) {
       if (thread.batch.length === 0) return thread
-      if (thread.sinceMs > slow) areAllSlow = false
+      if (thread.sinceMs > stuck) areAllStuck = false
     }
-    return areAllSlow && this.#threads.size < maxThreads ? this.#start() : undefined
+    return (areAllStuck || this.#isSlow) && this.#threads.size < maxThreads ? this.#start() : undefined
   }
 
   #start(): Thread {
@@ -92,6 +103,7 @@ export class PartReaders {
       const { batch } = thread
       thread.batch = []
       worker.unref()
+      this.#partMs = read.ms / batch.length
       this.#assign()
       give(batch, read)
     })

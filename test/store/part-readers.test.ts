@@ -39,6 +39,23 @@ it('answers each of many parts asked for at once, and its failures alone', async
   expect(alone).toEqual([])
 })
 
+it('shares what is asked for among several threads where the disk is slow', async () => {
+  const readers = new PartReaders(async () => {
+    throw new Error('was not read by a thread')
+  }, 0)
+  const paths = files(50)
+  const all = () => Promise.all(paths.map((path) => readers.read(path, 0, 100)))
+  const buffers = (parts: readonly { readonly octets: Buffer }[]) =>
+    new Set(parts.map(({ octets }) => octets.buffer)).size
+  // Each trip gives one buffer, of at most 32 files.
+  expect(buffers(await all())).toBe(2)
+  const parts = await all()
+  expect(buffers(parts)).toBe(4)
+  expect(parts.map(({ octets }) => octets.toString())).toEqual(
+    paths.map((_, index) => `${index}: ${'x'.repeat(index)}`),
+  )
+})
+
 it('asks a thread for many only', async () => {
   const alone: string[] = []
   const readers = new PartReaders(async ({ path }) => {
