@@ -28,6 +28,8 @@ export interface QueueParts {
 const mostAtOnce = 16
 /** Mail of other processes, and what `msadm queue` changed, is seen so late. */
 const lookMs = 15_000
+const mostAtOneLook = 1_000
+const sweepMs = 3_600_000
 const firstDelayMs = 60_000
 const longestDelayMs = 3_600_000
 const firstPauseMs = 5_000
@@ -91,15 +93,20 @@ export class Queue implements Outbox {
 
   async #run(): Promise<void> {
     const { spool, clock, log } = this.#parts
-    let lookAt = 0
+    let [lookAt, sweepAt] = [0, 0]
+    let isMore = false
     while (!this.#isStopping) {
-      if (clock.monotonic() >= lookAt) {
+      const now = clock.monotonic()
+      if (now >= lookAt || (isMore && this.#ready.length === 0)) {
         try {
-          await spool.sweep()
-          const now = clock.now()
+          if (now >= sweepAt) {
+            await spool.sweep()
+            sweepAt = now + sweepMs
+          }
           // What is added meanwhile may be missing there.
           this.#ready = []
-          const due = (await spool.waiting()).filter(({ dueMs }) => dueMs <= now)
+          const due = await spool.due(mostAtOneLook)
+          isMore = due.length === mostAtOneLook
           this.#ready = [...due, ...this.#ready]
         } catch (error) {
           if (!(error instanceof StoreError)) throw error

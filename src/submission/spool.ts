@@ -66,9 +66,16 @@ const namePattern = /^(\d{15})\.(\d{1,6})\.([\w-]{10,40})$/
 const nameOf = (dueMs: number, attempts: number, id: string): string =>
   `${Math.max(0, Math.floor(dueMs)).toString().padStart(15, '0')}.${attempts}.${id}`
 
+function waitingOf(name: string): Waiting | undefined {
+  const match = namePattern.exec(name)
+  return match === null ? undefined : { name, id: match[3]!, dueMs: Number(match[1]), attempts: Number(match[2]) }
+}
+
 export class Spool {
   readonly directory: string
   readonly #clock: Clock
+  #lastSync: Promise<void> = Promise.resolve()
+  #nextSync: Promise<void> | undefined
 
   /** A missing directory is made by the first message. */
   constructor(directory: string, clock: Clock) {
@@ -100,12 +107,20 @@ export class Spool {
 
   /** In the order in which they are due. Throws StoreError unavailable. */
   async waiting(): Promise<readonly Waiting[]> {
-    const names = await readdir(this.directory).catch(ignoreMissing)
-    const found = (names ?? []).flatMap((name) => {
-      const match = namePattern.exec(name)
-      return match === null ? [] : [{ name, id: match[3]!, dueMs: Number(match[1]), attempts: Number(match[2]) }]
-    })
-    return found.sort((a, b) => a.dueMs - b.dueMs)
+    const names = (await readdir(this.directory).catch(ignoreMissing)) ?? []
+    return names.flatMap((name) => waitingOf(name) ?? []).sort((a, b) => a.dueMs - b.dueMs)
+  }
+
+  /** At most so many of those that are due, in no order: a directory may hold hundreds of thousands. Throws StoreError unavailable. */
+  async due(most: number): Promise<readonly Waiting[]> {
+    const now = nameOf(this.#clock.now() + 1, 0, '')
+    const found: Waiting[] = []
+    for (const name of (await readdir(this.directory).catch(ignoreMissing)) ?? []) {
+      const waiting = name < now ? waitingOf(name) : undefined
+      if (waiting !== undefined) found.push(waiting)
+      if (found.length === most) break
+    }
+    return found
   }
 
   /** Undefined: it is gone, or another process has it. Throws StoreError; damaged when the file is none of ours. */
@@ -212,8 +227,17 @@ export class Spool {
     await syncDirectory(dirname(this.directory))
   }
 
+  /** All who wait while one is under way share the next. */
   #sync(): Promise<void> {
-    return syncDirectory(this.directory)
+    if (this.#nextSync === undefined) {
+      const begin = () => {
+        this.#nextSync = undefined
+        this.#lastSync = syncDirectory(this.directory)
+        return this.#lastSync
+      }
+      this.#nextSync = this.#lastSync.then(begin, begin)
+    }
+    return this.#nextSync
   }
 
   #path(name: string): string {
