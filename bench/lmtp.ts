@@ -19,6 +19,8 @@ const { values } = parseArgs({
     sets: { type: 'string', default: 'small,mixed' },
     connections: { type: 'string', default: '1,8,32' },
     repeat: { type: 'string', default: '3' },
+    /** Of lmtpd; one a core unless told. */
+    workers: { type: 'string', default: '0' },
   },
 })
 const users = Array.from({ length: 100 }, (_, index) => `u${index}@bench.example`)
@@ -34,7 +36,11 @@ interface Server {
 
 await using wherry = await startWherry({
   services: ['lmtpd'],
-  options: { gateway_mode: false, default_domain: 'bench.example' },
+  options: {
+    gateway_mode: false,
+    default_domain: 'bench.example',
+    ...(values.workers === '0' ? {} : { thread_pool_min: values.workers, thread_pool_max: values.workers }),
+  },
 })
 const accounts = openAccounts(`${wherry.directory}/accounts`)
 for (const userId of users)
