@@ -1,7 +1,8 @@
 /**
- * Clients that wait for mail, beside Dovecot in the same run: `npm run bench:idle -- --sessions 5000 --peer-sessions 500`. How long after another process delivered a message
+ * Clients that wait for mail, beside Dovecot in the same run: `npm run bench:idle -- --sessions 5000 --peer-sessions 100`. How long after another process delivered a message
  * an idle client is told of it, and what each idle session takes of memory (PSS of all processes of the server, before and behind the logins). Users have one mailbox with a few messages.
- * `--tls`; `--hibernate` has Dovecot hand idle sessions to one process; `--peer-sessions 0` leaves it out, which has a process for each.
+ * `--tls`; `--hibernate` has Dovecot hand idle sessions to one process; `--peer-sessions 0` leaves it out, which has a process and an inotify
+ * instance for each: above fs.inotify.max_user_instances (mostly 128) it looks every 30 s only.
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -26,7 +27,7 @@ import { startWherry } from '#test/support/wherry.ts'
 const { values } = programArgs({
   options: {
     sessions: { type: 'string', default: '5000' },
-    'peer-sessions': { type: 'string', default: '500' },
+    'peer-sessions': { type: 'string', default: '100' },
     users: { type: 'string', default: '500' },
     deliveries: { type: 'string', default: '200' },
     tls: { type: 'boolean', default: false },

@@ -44,6 +44,8 @@ describe('a daemon', () => {
     const service = daemon(at, '-d')
     await service.says('running workers=2')
     const [one, two] = await clientsOfBoth(port)
+    // What is new has little room in each: sessions that wait are most of what a worker has.
+    expect(readFileSync(`/proc/${one!.pid}/environ`, 'latin1')).toContain('NODE_OPTIONS=--max-semi-space-size=2')
     process.kill(one!.pid, 'SIGKILL')
     await one!.client.ended()
     two!.client.socket.write('undisturbed\r\n')
