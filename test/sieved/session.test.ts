@@ -1,6 +1,8 @@
 /** Sessions of sieved, section by section of RFC 5804. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { UserId } from '#src/base/ids.ts'
+import { configOf } from '#src/config/config.ts'
+import { listenersOf } from '#src/config/listeners.ts'
 import { capabilities } from '#src/sieve/compile.ts'
 import { scriptsOf } from '#src/store/scripts.ts'
 import { literal, password, plain, type RunningSieved, type SievedOptions, startSieved, user } from './support.ts'
@@ -26,6 +28,10 @@ beforeAll(async () => {
   })
 })
 afterAll(() => server.stop())
+
+it('MS-01 listens on port 4190 of all interfaces unless the configuration says otherwise', () => {
+  expect(listenersOf(configOf({}), 'sieve')).toEqual([{ host: '', port: 4190 }])
+})
 
 describe('capabilities and greeting (§1.7)', () => {
   it('tells what there is before and behind STARTTLS and login', async () => {
