@@ -23,6 +23,7 @@ const peers: Readonly<Record<string, string>> = {
   fusermount3: 'fuse3',
   rsync: 'rsync',
   'sieve-connect': 'sieve-connect',
+  swaks: 'swaks',
   slapd: 'slapd libsasl2-modules',
   ldapsearch: 'ldap-utils',
   zsh: 'zsh',

@@ -21,6 +21,8 @@ const packages = {
     'courier-imap courier-pop courier-base courier-authlib courier-authdaemon courier-authlib-userdb libcourier-unicode4 libgamin0 libltdl7 libidn12 libgdbm6',
   cyrus:
     'cyrus-common cyrus-imapd cyrus-pop3d cyrus-clients sasl2-bin libsasl2-2 libsasl2-modules libsasl2-modules-db libical3 libicu72 libjansson4 libpcre3 libpq5 libwrap0 libxapian30',
+  // It excludes Exim.
+  postfix: 'postfix libdb5.3 libicu72 libnsl2 libsasl2-2',
 } as const
 
 export type Unpacked = keyof typeof packages
