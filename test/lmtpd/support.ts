@@ -106,7 +106,8 @@ export async function storedIn(account: Account, name: string): Promise<readonly
 /** Without the trace fields that the server put before it: what the client sent. */
 export function withoutTrace(octets: Buffer): string {
   const text = octets.toString('latin1')
-  const trace = /^Return-Path: .*\r\nReceived: (?:.*\r\n)(?:[ \t].*\r\n)*/.exec(text)
+  // It ends with the date: the message may begin with a blank.
+  const trace = /^Return-Path: .*\r\nReceived: [\s\S]*?;\r\n\t.*\r\n/.exec(text)
   if (trace === null) throw new Error(`no trace: ${text.slice(0, 200)}`)
   return text.slice(trace[0].length)
 }
