@@ -30,6 +30,10 @@ const tidyEveryMs = 3_600_000
 /** Read at once: a ms or two. */
 const chunkOctets = 262_144
 const daySeconds = 86_400
+/** A script or an option may name any number. */
+const longestSeconds = 366 * daySeconds
+/** What counts for longer shares the file of a month: each file is one more that is held open and looked at. */
+const dailySeconds = 8 * daySeconds
 
 interface Line {
   readonly digest: Buffer
@@ -75,7 +79,7 @@ class TrackFolder implements MessageTrack {
       return {
         digest,
         at,
-        until: at + seconds,
+        until: at + Math.min(seconds, longestSeconds),
         shown: shown === undefined ? undefined : { kind, owner, at, text: shown },
       }
     })
@@ -111,7 +115,7 @@ class TrackFolder implements MessageTrack {
       const batch = this.waiting.splice(0)
       const days = new Map<string, typeof batch>()
       for (const entry of batch) {
-        const day = new Date(entry.line.until * 1_000).toISOString().slice(0, 10)
+        const day = lastDay(entry.line)
         const same = days.get(day)
         if (same === undefined) days.set(day, [entry])
         else same.push(entry)
@@ -257,6 +261,13 @@ class TrackFolder implements MessageTrack {
       file: `${this.parts.path}/${name}`,
     })
   }
+}
+
+/** On which all of the file has ended that a line belongs to. */
+function lastDay({ at, until }: Line): string {
+  const day = new Date(until * 1_000)
+  if (until - at > dailySeconds) day.setUTCMonth(day.getUTCMonth() + 1, 1)
+  return day.toISOString().slice(0, 10)
 }
 
 const digestOf = (kind: TrackedKind, owner: string, key: string): Buffer =>

@@ -44,7 +44,25 @@ describe('LMTP-06: msgtrack_db', () => {
     expect(await readdir(path)).toHaveLength(2)
     pass(3 * day)
     await track.find('id', 'anna', 'a')
-    expect((await readdir(path)).map((name) => name.slice(0, 10))).toEqual(['2026-01-30'])
+    expect((await readdir(path)).map((name) => name.slice(0, 10))).toEqual(['2026-02-01'])
+    await track.close()
+  })
+
+  it('takes any period, in few files', async () => {
+    const track = opened()
+    await track.add([{ kind: 'id', owner: 'anna', key: 'ever', seconds: Number.MAX_SAFE_INTEGER }])
+    expect(await track.find('id', 'anna', 'ever')).toBeDefined()
+    await track.add(
+      Array.from({ length: 365 }, (_, days) => ({
+        kind: 'id' as const,
+        owner: 'anna',
+        key: `${days}`,
+        seconds: days * day,
+      })),
+    )
+    expect((await readdir(path)).length).toBeLessThan(25)
+    pass(364 * day - 1)
+    expect(await track.find('id', 'anna', '364')).toBeDefined()
     await track.close()
   })
 
