@@ -86,6 +86,8 @@ export interface Decision {
   perform?(): Promise<void>
   /** Kept together with those of other messages after all the rest is done. */
   readonly tracked?: readonly Tracked[]
+  /** Called when nothing of it is left to do, also when something failed. */
+  end?(): void
 }
 
 /** A script's word on one recipient's message. When it throws, the message is kept in the inbox. */

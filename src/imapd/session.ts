@@ -325,10 +325,13 @@ export class Session {
         interest,
       })
     await this.#metadataNews?.tell()
-    if ((await this.#notifier?.tell()) === 'overflow') {
-      this.untagged('OK', 'More happens than can be told, nothing is told any more', 'NOTIFICATIONOVERFLOW')
-      this.notify(await Notifier.begin(this, nothingAsked))
-    }
+    await this.#tellOfOthers()
+  }
+
+  async #tellOfOthers(): Promise<void> {
+    if ((await this.#notifier?.tell()) !== 'overflow') return
+    this.untagged('OK', 'More happens than can be told, nothing is told any more', 'NOTIFICATIONOVERFLOW')
+    this.#setNotifier(await Notifier.begin(this, nothingAsked))
   }
 
   /** What the client asked for by NOTIFY; undefined before it did. */
@@ -336,8 +339,23 @@ export class Session {
     return this.#notifier?.interest
   }
 
-  /** From now on the client is told of this, in place of what was before. RFC 5465 §3.1 */
-  notify(notifier: Notifier): void {
+  /** From now on the client is told of this, in place of what was before; of that it is told what there was, and of the selected mailbox all that it does not know. RFC 5465 §3.1 */
+  async notify(args: NotifyArgs): Promise<void> {
+    const notifier = await Notifier.begin(this, args)
+    try {
+      await this.#tellOfOthers()
+    } catch (error) {
+      notifier[Symbol.dispose]()
+      throw error
+    }
+    this.#setNotifier(notifier)
+    const { items } = notifier.interest.selected
+    if (this.#view !== undefined && args.groups.length > 0)
+      await announce(this, { mayExpunge: true, withUid: true, interest: { messages: true, flags: true, items } })
+    await notifier.tellAll(args.status)
+  }
+
+  #setNotifier(notifier: Notifier): void {
     this.#notifier?.[Symbol.dispose]()
     this.#notifier = notifier
     this.#followMetadata()

@@ -302,12 +302,13 @@ describe('a filter decides', () => {
     }
     const decisions: Parameters<typeof testDeliverer>[1][] = [
       { filter: async () => ({ placings: [], refusal: { text: 'no' }, perform: () => told('refused') }) },
-      { filter: async () => ({ placings: [], perform: () => told('sent') }) },
+      { filter: async () => ({ placings: [], perform: () => told('sent'), end: () => done.push('ended') }) },
       { filter: () => Promise.reject(new Error('a defect')) },
       {
         filter: async () => ({
           placings: [],
           perform: () => Promise.reject(new StoreError('unavailable', 'no queue')),
+          end: () => done.push('ended'),
         }),
       },
     ]
@@ -320,6 +321,6 @@ describe('a filter decides', () => {
       stored(['INBOX', 1]),
       { kind: 'failed', reply: 451, status: '4.3.0', text: 'no queue' },
     ])
-    expect(done).toEqual(['refused', 'sent'])
+    expect(done).toEqual(['refused', 'sent', 'ended', 'ended'])
   })
 })

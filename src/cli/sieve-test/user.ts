@@ -11,6 +11,7 @@ import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/ms-conf.ts'
 import { environmentOf } from '../../delivery/filter/environment.ts'
 import { mailboxesOf } from '../../delivery/filter/mailboxes.ts'
+import { Remembered } from '../../delivery/filter/remembered.ts'
 import { openTrack } from '../../server/delivery.ts'
 import { filterSettings } from '../../server/filter.ts'
 import { storePlaces } from '../../server/mail-store.ts'
@@ -72,7 +73,7 @@ export async function withUser<T>(user: string, given: Given, work: (scene: Scen
         adding: (_octets, add) => add(),
       },
       mailboxes: mailboxesOf(account, hierarchy, () => settings.annotations),
-      track,
+      turn: new Remembered(track, silentLog).of(userId),
       nowMs: systemClock.now(),
       maxRedirects: settings.maxRedirects,
       globalScript: settings.globalScript,

@@ -13,18 +13,19 @@ import type {
 } from '../../sieve/types.ts'
 import type { Outbox } from '../../submission/queue.ts'
 import type { Outgoing } from '../../submission/spool.ts'
-import type { Decision, IncomingMessage, MessageTrack, Placing, Recipient, Tracked } from '../types.ts'
+import type { Decision, IncomingMessage, Placing, Recipient, Tracked } from '../types.ts'
 import { inAscii, mayBeTold, rejection } from './disposition.ts'
-import { duplicateKey, ownerOf } from './environment.ts'
+import { duplicateKey } from './environment.ts'
 import { fileCopy } from './file-copy.ts'
 import { deskAt, isAutomatic } from './letter.ts'
 import { type Destination, knownFlag, type Mailboxes } from './mailboxes.ts'
 import { notification } from './notification.ts'
 import { identityOf, loopOf, redirected, redirectSender, type SenderRules } from './redirect.ts'
+import type { Turn } from './remembered.ts'
 import { defaultPeriodSeconds, vacationReply, whyUnanswered } from './vacation.ts'
 
 export interface DeciderParts {
-  readonly track: MessageTrack
+  readonly turn: Turn
   readonly outbox: Outbox
   readonly log: Log
   readonly recipient: Recipient
@@ -114,6 +115,7 @@ export class Decider {
       placings,
       ...(this.#refusal === undefined ? {} : { refusal: { text: this.#refusal } }),
       tracked: this.#tracked,
+      end: () => this.#parts.turn.end(),
       ...(outgoing.length === 0 && copies.length === 0
         ? {}
         : {
@@ -133,7 +135,7 @@ export class Decider {
   }
 
   async #redirect(action: RedirectAction): Promise<void> {
-    const { message, recipient, redirect, incoming, log, track } = this.#parts
+    const { message, recipient, redirect, incoming, log, turn } = this.#parts
     const { address, list, message: edited } = action
     const owner = this.#owner
     const loop =
@@ -148,7 +150,7 @@ export class Decider {
     const identity = identityOf(message)
     const key = `redirect ${address} ${identity}`
     if (identity !== undefined) {
-      if ((await track.find('id', ownerOf(recipient), key)) !== undefined) {
+      if ((await turn.knows('id', key)) === true) {
         log.log('info', 'a message was sent on before', { to: address })
         return
       }
@@ -171,7 +173,7 @@ export class Decider {
   }
 
   async #answer(action: VacationAction): Promise<void> {
-    const { message, recipient, track, log, nowMs, redirect, addressesOf } = this.#parts
+    const { message, recipient, turn, log, nowMs, redirect, addressesOf } = this.#parts
     const { userId } = recipient
     const to = message.envelope.from
     const own =
@@ -184,8 +186,10 @@ export class Decider {
     const seconds = action.periodSeconds ?? defaultPeriodSeconds
     const key = `${JSON.stringify(action.handle)} ${to.toLowerCase()}`
     if (seconds > 0) {
-      if ((await track.find('vacation', ownerOf(recipient), key)) !== undefined) {
-        log.log('info', 'no vacation reply', { to, reason: 'the sender has had one' })
+      const hasHad = await turn.knows('vacation', key)
+      if (hasHad !== false) {
+        const reason = hasHad ? 'the sender has had one' : 'whether the sender has had one is not known'
+        log.log('info', 'no vacation reply', { to, reason })
         return
       }
       this.#track({ kind: 'vacation', key, seconds, shown: to })
@@ -217,7 +221,7 @@ export class Decider {
   }
 
   #track(tracked: Omit<Tracked, 'owner'>): void {
-    this.#tracked.push({ ...tracked, owner: ownerOf(this.#parts.recipient) })
+    this.#tracked.push({ ...tracked, owner: this.#parts.turn.owner })
   }
 
   /** Without one the answer is sent all the same. RFC 8580 §3 */

@@ -2,15 +2,16 @@
 import type { UserId } from '../../base/ids.ts'
 import type { Environment } from '../../sieve/types.ts'
 import type { Account } from '../../store/types.ts'
-import type { MessageTrack, Recipient, Transaction } from '../types.ts'
+import type { Recipient, Transaction } from '../types.ts'
 import type { Mailboxes } from './mailboxes.ts'
+import type { Turn } from './remembered.ts'
 import { includedScript } from './scripts.ts'
 
 export interface Surroundings {
   readonly transaction: Transaction
   readonly recipient: Recipient
   readonly mailboxes: Mailboxes | undefined
-  readonly track: MessageTrack
+  readonly turn: Turn
   readonly nowMs: number
   readonly maxRedirects: number
   readonly globalScript: string | undefined
@@ -36,7 +37,7 @@ export const duplicateKey = (handle: string, id: string): string => `duplicate $
 const groupList = /^tag:[^:]+:group\/(.+)$/i
 
 export function environmentOf(around: Surroundings): Environment {
-  const { transaction, recipient, mailboxes, track, globalScript, domain, hostName } = around
+  const { transaction, recipient, mailboxes, turn, globalScript, domain, hostName } = around
   const { trace } = transaction
   return {
     now: around.nowMs,
@@ -51,8 +52,8 @@ export function environmentOf(around: Surroundings): Environment {
       ...(trace === undefined ? {} : { 'remote-host': trace.name ?? '', 'remote-ip': trace.address ?? '' }),
     },
     script: (location, name) => includedScript(location, name, recipient.account, globalScript),
-    isDuplicate: async (handle, id) =>
-      (await track.find('id', ownerOf(recipient), duplicateKey(handle, id))) !== undefined,
+    // In doubt it is none: a message may be thrown away for it. RFC 7352 §3
+    isDuplicate: async (handle, id) => (await turn.knows('id', duplicateKey(handle, id))) === true,
     isNotifyMethod: async (uri) => /^mailto:/i.test(uri),
     listContains: async (list, value) => {
       const group = groupList.exec(list)?.[1]

@@ -18,6 +18,7 @@ import { environmentOf, ownerOf } from './environment.ts'
 import { mailboxesOf } from './mailboxes.ts'
 import { sieveMessage } from './message.ts'
 import type { SenderRules } from './redirect.ts'
+import { Remembered, type Turn } from './remembered.ts'
 import { ActiveScripts } from './scripts.ts'
 
 export interface FilterSettings {
@@ -50,11 +51,18 @@ export interface FilterParts {
 
 export function sieveFilter(parts: FilterParts): Filter {
   const scripts = new ActiveScripts(parts.log)
+  const remembered = new Remembered(parts.track, parts.log)
   return async (transaction, recipient, message) => {
     const settings = parts.settings()
     const active = settings.enabled ? await scriptsFor(recipient, settings, scripts) : []
     if (active.length === 0) return keep(recipient)
-    return await decide(parts, settings, active, transaction, recipient, message)
+    const turn = remembered.of(ownerOf(recipient))
+    try {
+      return await decide(parts, settings, active, turn, transaction, recipient, message)
+    } catch (error) {
+      turn.end()
+      throw error
+    }
   }
 }
 
@@ -74,11 +82,12 @@ async function decide(
   parts: FilterParts,
   settings: FilterSettings,
   active: readonly Script[],
+  turn: Turn,
   transaction: Transaction,
   recipient: Recipient,
   message: IncomingMessage,
 ): Promise<Decision> {
-  const { store, clock, hostName, track } = parts
+  const { store, clock, hostName } = parts
   const log = parts.log.child({ id: transaction.id, user: ownerOf(recipient) })
   const { userId, account } = recipient
   const hierarchy = userId === undefined ? undefined : new Hierarchy(userId, store, parts.sharing, log)
@@ -88,7 +97,7 @@ async function decide(
     transaction,
     recipient,
     mailboxes,
-    track,
+    turn,
     nowMs: clock.now(),
     maxRedirects: settings.maxRedirects,
     globalScript: settings.globalScript,
@@ -101,6 +110,7 @@ async function decide(
   const decider = new Decider({
     ...parts,
     log,
+    turn,
     recipient,
     incoming: message,
     message: new RunningMessage(seen),

@@ -1,7 +1,6 @@
 /** NOTIFY, RFC 5465: what the client is told of all the time, of which mailboxes. docs/decisions/0335-notify.md */
 import { badEventCode, readNotifyArgs } from '../../proto/imap/notify.ts'
 import { command, loggedIn } from '../command.ts'
-import { Notifier } from '../notify/notifier.ts'
 import { Refusal } from '../replies.ts'
 
 export const notify = command({
@@ -12,9 +11,7 @@ export const notify = command({
   parse: readNotifyArgs,
   async run(session, args) {
     if (args.namesOthers) throw new Refusal('NO', badEventCode, 'Some of the events are not known here')
-    const notifier = await Notifier.begin(session, args)
-    session.notify(notifier)
-    await notifier.tellAll(args.status)
+    await session.notify(args)
     return undefined
   },
 })

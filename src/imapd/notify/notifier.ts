@@ -47,8 +47,13 @@ export class Notifier implements Disposable {
     const named = groups.reduce((sum, { filter }) => sum + 1 + ('names' in filter ? filter.names.length : 0), 0)
     if (named > maxNames) throw new Refusal('NO', 'NOTIFICATIONOVERFLOW', `At most ${maxNames} mailboxes in one NOTIFY`)
     const notifier = new Notifier(session, new Interest(groups, (name) => session.hierarchy.isOwn(name)))
-    if (groups.length > 0) await notifier.#follow()
-    await notifier.#others.look()
+    try {
+      if (groups.length > 0) await notifier.#follow()
+      await notifier.#others.look()
+    } catch (error) {
+      notifier[Symbol.dispose]()
+      throw error
+    }
     return notifier
   }
 

@@ -47,15 +47,19 @@ export class Pending {
     this.messages.delete(name)
   }
 
+  /** `oldName`: it was renamed, with all that is below it. */
   addName(name: string, oldName?: string): void {
+    if (oldName !== undefined) {
+      this.#move(this.messages, oldName, name)
+      this.#move(this.names, `${oldName}/`, `${name}/`)
+    }
     const change = this.names.get(name)
+    // The client knows the first of its names.
+    const before = oldName === undefined ? undefined : this.names.get(oldName)
+    const known = before?.oldName ?? oldName ?? change?.oldName
     const times = (change?.times ?? 0) + 1
-    this.#put(this.names, name, { times, oldName: oldName ?? change?.oldName })
-    if (oldName === undefined) return
-    const counts = this.messages.get(oldName)
-    if (counts === undefined) return
-    this.messages.delete(oldName)
-    this.addMessages(name, counts)
+    this.#put(this.names, name, { times, oldName: known === name ? undefined : known })
+    if (before !== undefined) before.oldName = undefined
   }
 
   subtractName(name: string): void {
@@ -70,6 +74,16 @@ export class Pending {
     this.names = new Map()
     this.overflowed = false
     return taken
+  }
+
+  /** What has the name `from`, or one that it begins, up to a `/`. */
+  #move<Value>(waiting: Map<string, Value>, from: string, to: string): void {
+    const below = from.endsWith('/') ? from : `${from}/`
+    for (const [name, value] of [...waiting])
+      if (name === from || name.startsWith(below)) {
+        waiting.delete(name)
+        waiting.set(to + name.slice(from.length), value)
+      }
   }
 
   #put<Value>(waiting: Map<string, Value>, name: string, value: Value): void {

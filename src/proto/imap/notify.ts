@@ -23,6 +23,10 @@ const messageEvents: ReadonlySet<string> = new Set([
   'ANNOTATIONCHANGE',
 ] as const)
 
+const otherEvents: ReadonlySet<string> = new Set(notifyEvents.map((event) => event.toUpperCase())).difference(
+  messageEvents,
+)
+
 /** Which mailboxes a group is about; names in Unicode, those that no mailbox can have left out. */
 export type MailboxFilter =
   | { readonly kind: 'selected' | 'selected-delayed' | 'inboxes' | 'personal' | 'subscribed' }
@@ -106,7 +110,7 @@ function readEvents(input: TokenReader, ofSelected: boolean): Omit<ReadGroup, 'f
   const isList = input.tryChar('(')
   do {
     const word = input.keyword('event')
-    if (ofSelected && !messageEvents.has(word) && word !== 'NONE')
+    if (ofSelected && otherEvents.has(word))
       throw input.tokenFault('event', 'events of messages for the selected mailbox')
     words.add(word)
     if (word !== 'MESSAGENEW' || !(input.tryString(' (') || input.tryString('('))) continue

@@ -229,6 +229,35 @@ describe('redirect', () => {
   })
 })
 
+describe('what was done before', () => {
+  const script = `require ["vacation", "duplicate", "copy", "fileinto"];
+    redirect :copy "away@example.net"; vacation "Gone fishing."; if duplicate { fileinto "Again"; }`
+
+  it('SV-12: is known to messages of the same moment, and to one message for two addresses of a user', async () => {
+    await using scene = await filterScene()
+    await scene.script(script)
+    const all = await Promise.all([steve, 'stefan@example.com', steve].map((address) => scene.filter({ address })))
+    expect(all.flatMap(({ sent }) => sent.map(({ kind }) => kind))).toEqual(['redirect', 'vacation'])
+    expect(all.map(({ decision }) => decision.placings.map(({ mailbox }) => mailbox))).toEqual([
+      ['INBOX'],
+      ['Again'],
+      ['Again'],
+    ])
+  })
+
+  it('sends on, answers nobody and calls nothing a duplicate where it can not be read', async () => {
+    await using scene = await filterScene()
+    await scene.script(script)
+    scene.track.find = async () => {
+      throw new Error('no such device')
+    }
+    const { decision, sent } = await scene.filter()
+    expect(sent.map(({ kind }) => kind)).toEqual(['redirect'])
+    expect(decision.placings).toEqual(inInbox)
+    expect(errors(scene.log).length).toBeGreaterThan(0)
+  })
+})
+
 describe('vacation', () => {
   it('SV-12, RFC 5230 §4.2: answers once in the period, by handle, and who writes at another time', async () => {
     await using scene = await filterScene()

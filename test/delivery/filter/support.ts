@@ -62,6 +62,8 @@ export interface FilterScene extends AsyncDisposable {
   readonly account: Account
   readonly clock: TurnedClock
   readonly log: ReturnType<typeof rememberingLog>
+  /** What the filter asks; may be broken. */
+  readonly track: MessageTrack
   readonly settings: { -readonly [name in keyof FilterSettings]: FilterSettings[name] }
   script(text: string): Promise<void>
   /** Decides, and does what follows from it but for storing the message. */
@@ -111,13 +113,13 @@ export async function filterScene(more: { readonly sharedRoots?: readonly Shared
     account,
     clock,
     log,
+    track,
     settings,
     async script(text) {
       await scriptsOf(account).put('main', text, { scripts: 5, octets: 32_768 })
       await scriptsOf(account).activate('main')
     },
     async filter({ message = lunch, sender = 'martin@example.org', address = steve, userId = steve } = {}) {
-      sent.length = 0
       const recipient: Recipient = {
         address,
         parameters: new Map(),
@@ -136,9 +138,12 @@ export async function filterScene(more: { readonly sharedRoots?: readonly Shared
         recipients: [recipient],
       }
       const decision = await filter(transaction, recipient, incoming(message))
+      sent.length = 0
       await decision.perform?.()
+      const ofThis = sent.splice(0)
       await track.add(decision.tracked ?? [])
-      return { decision, sent: [...sent] }
+      decision.end?.()
+      return { decision, sent: ofThis }
     },
     [Symbol.asyncDispose]: async () => {
       await store.close()

@@ -6,6 +6,7 @@ import { silentLog } from '../../../base/log.ts'
 import { Decider } from '../../../delivery/filter/decider.ts'
 import { duplicateKey } from '../../../delivery/filter/environment.ts'
 import { knownFlag, type Mailboxes } from '../../../delivery/filter/mailboxes.ts'
+import { Remembered } from '../../../delivery/filter/remembered.ts'
 import type { IncomingMessage, MessageTrack, Placing, Recipient, Tracked } from '../../../delivery/types.ts'
 import { addressText, envelopeAddress } from '../../../sieve/address.ts'
 import { messageInMemory } from '../../../sieve/in-memory.ts'
@@ -60,7 +61,7 @@ export class Sandbox {
   /** False when one can't be done. */
   async perform(actions: readonly Action[], octets: Buffer, envelope: Envelope): Promise<boolean> {
     const decider = new Decider({
-      track: this.#track,
+      turn: new Remembered(this.#track, silentLog).of(''),
       outbox: { add: (outgoing) => this.#send(outgoing) },
       log: silentLog,
       recipient: recipientOf(envelope),
