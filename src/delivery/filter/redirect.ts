@@ -53,7 +53,7 @@ function withDetail(address: string, detail: string): string {
 
 /** Why the message must not be sent on; undefined: it may. */
 export function loopOf(message: RunningMessage, owner: string): string | undefined {
-  if (message.fieldsNamed(fieldName).some(({ value }) => sameAddress(value, owner)))
+  if (message.fieldsNamed(fieldName).some(({ text }) => sameAddress(text, owner)))
     return 'it has been sent on from here before'
   return message.fieldsNamed('received').length > hopsAtMost ? 'it has been through too many servers' : undefined
 }

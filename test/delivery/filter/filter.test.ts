@@ -217,6 +217,17 @@ describe('redirect', () => {
     )
   })
 
+  it('is cut between two users, whatever their names are written in', async () => {
+    await using scene = await filterScene()
+    const jörg = 'jörg@example.com' as UserId
+    await scene.script(`redirect "${jörg}";`)
+    await scene.script(`redirect "${steve}";`, jörg)
+    const first = await scene.filter({ userId: jörg, address: jörg })
+    const second = await scene.filter({ message: first.sent[0]!.text })
+    const back = await scene.filter({ message: second.sent[0]!.text, userId: jörg, address: jörg })
+    expect([back.sent, back.decision.placings]).toEqual([[], inInbox])
+  })
+
   it('is done once for a message that is handed over twice, and again for another of its Message-ID', async () => {
     await using scene = await filterScene()
     await scene.script('redirect "away@example.net";')

@@ -65,7 +65,7 @@ export interface FilterScene extends AsyncDisposable {
   /** What the filter asks; may be broken. */
   readonly track: MessageTrack
   readonly settings: { -readonly [name in keyof FilterSettings]: FilterSettings[name] }
-  script(text: string): Promise<void>
+  script(text: string, userId?: UserId): Promise<void>
   /** Decides, and does what follows from it but for storing the message. */
   filter(asked?: Asked): Promise<Filtered>
 }
@@ -115,9 +115,11 @@ export async function filterScene(more: { readonly sharedRoots?: readonly Shared
     log,
     track,
     settings,
-    async script(text) {
-      await scriptsOf(account).put('main', text, { scripts: 5, octets: 32_768 })
-      await scriptsOf(account).activate('main')
+    async script(text, userId = steve) {
+      const owner = store.account(userId)
+      await owner.ensure()
+      await scriptsOf(owner).put('main', text, { scripts: 5, octets: 32_768 })
+      await scriptsOf(owner).activate('main')
     },
     async filter({ message = lunch, sender = 'martin@example.org', address = steve, userId = steve } = {}) {
       const recipient: Recipient = {
