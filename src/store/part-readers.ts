@@ -40,13 +40,15 @@ export class PartReaders {
   #asked: Asked[] = []
   #waiting: Asked[][] = []
   readonly #slowPartMs: number
+  readonly #startThread: () => Worker
   /** What a part of the last trip took. */
   #partMs = 0
 
   /** `readAlone` reads one by other means. */
-  constructor(readAlone: (wanted: PartWanted) => Promise<FilePart>, slowMs = slowPartMs) {
+  constructor(readAlone: (wanted: PartWanted) => Promise<FilePart>, { slowMs = slowPartMs, start = startThread } = {}) {
     this.#readAlone = readAlone
     this.#slowPartMs = slowMs
+    this.#startThread = start
   }
 
   read(path: string, start: number, length: number): Promise<FilePart> {
@@ -72,7 +74,11 @@ export class PartReaders {
   #assign(): void {
     while (this.#waiting.length > 0) {
       const thread = this.#freeThread()
-      if (thread === undefined) return
+      if (thread === undefined) {
+        // Nobody comes back for them.
+        if (this.#threads.size === 0) for (const batch of this.#waiting.splice(0)) this.#alone(batch)
+        return
+      }
       thread.batch = this.#waiting.shift()!
       thread.sinceMs = performance.now()
       // Only who works keeps the process from ending.
@@ -95,8 +101,15 @@ export class PartReaders {
     return (areAllStuck || this.#isSlow) && this.#threads.size < maxThreads ? this.#start() : undefined
   }
 
-  #start(): Thread {
-    const worker = new Worker(new URL('part-reader.ts', import.meta.url), { trackUnmanagedFds: false })
+  /** Undefined when the system has no thread left. */
+  #start(): Thread | undefined {
+    let worker: Worker
+    try {
+      worker = this.#startThread()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_INIT_FAILED') return undefined
+      throw error
+    }
     const thread: Thread = { worker, batch: [], sinceMs: 0 }
     this.#threads.add(thread)
     worker.on('message', (read: PartsRead) => {
@@ -117,6 +130,11 @@ export class PartReaders {
     worker.on('exit', onEnd)
     return thread
   }
+}
+
+/** Throws ERR_WORKER_INIT_FAILED. */
+function startThread(): Worker {
+  return new Worker(new URL('part-reader.ts', import.meta.url), { trackUnmanagedFds: false })
 }
 
 function give(batch: readonly Asked[], { octets, outcomes }: PartsRead): void {

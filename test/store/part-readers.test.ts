@@ -1,4 +1,5 @@
 import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
 import { nodeFs } from '#src/store/fs.ts'
 import { PartReaders } from '#src/store/part-readers.ts'
@@ -40,9 +41,12 @@ it('answers each of many parts asked for at once, and its failures alone', async
 })
 
 it('shares what is asked for among several threads where the disk is slow', async () => {
-  const readers = new PartReaders(async () => {
-    throw new Error('was not read by a thread')
-  }, 0)
+  const readers = new PartReaders(
+    async () => {
+      throw new Error('was not read by a thread')
+    },
+    { slowMs: 0 },
+  )
   const paths = files(50)
   const all = () => Promise.all(paths.map((path) => readers.read(path, 0, 100)))
   const buffers = (parts: readonly { readonly octets: Buffer }[]) =>
@@ -71,4 +75,30 @@ it.each([1, 10])('a file that was cut short since gives what it has (%i at once)
   truncateSync(path!, 2)
   const parts = await Promise.all(Array.from({ length: count }, () => nodeFs.readPart(path!, 1, 10)))
   for (const { sizeOctets, octets } of parts) expect([sizeOctets, octets.toString()]).toEqual([2, ':'])
+})
+
+it('reads by other means where the system has no thread left, and by a thread when it has one again', async () => {
+  const alone: string[] = []
+  let left = 0
+  const readers = new PartReaders(
+    async ({ path }) => {
+      alone.push(path)
+      return { sizeOctets: 1, octets: Buffer.from('x') }
+    },
+    {
+      start: () => {
+        // As Node says it where the limit of a process's threads is reached.
+        if (left === 0)
+          throw Object.assign(new Error('Worker initialization failure: EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' })
+        return new Worker(new URL('../../src/store/part-reader.ts', import.meta.url))
+      },
+    },
+  )
+  const paths = files(100)
+  const all = () => Promise.all(paths.map((path) => readers.read(path, 0, 1)))
+  await all()
+  expect(alone).toEqual(paths)
+  left = 1
+  await all()
+  expect(alone).toEqual(paths)
 })
