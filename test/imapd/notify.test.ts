@@ -1,5 +1,8 @@
 /** NOTIFY where a transcript of one user does not do: what others share, other processes, and what is too much. RFC 5465 */
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { StoreError } from '#src/base/errors.ts'
+import { OthersSeen } from '#src/imapd/notify/others-seen.ts'
+import { Pending } from '#src/imapd/notify/pending.ts'
 import { type RunningImapd, startImapd } from './support.ts'
 import { Peer } from './transcript.ts'
 
@@ -171,4 +174,70 @@ test('§5: with NOTIFY of other events, commands of the client are answered as e
     '* 1 FETCH (UID 1 FLAGS (\\Flagged \\Recent))',
     'x OK NOTIFY completed',
   ])
+})
+
+test('§3.1: NOTIFY SET first tells all that happened in the selected mailbox, whatever it asks for, and what the one before it asked for', async () => {
+  const imapd = await start()
+  const [one, other] = [await enter(imapd, bob), await enter(imapd, bob)]
+  await one('CREATE work')
+  await one('SELECT INBOX')
+  await other(`APPEND INBOX ${message}`)
+  expect(await one(`NOTIFY SET (mailboxes work ${ofMessages})`)).toEqual([
+    '* 1 EXISTS',
+    '* 1 RECENT',
+    'x OK NOTIFY completed',
+  ])
+  // As a snapshot.
+  await other(`APPEND INBOX ${message}`)
+  expect(await one('NOOP')).toEqual(['x OK NOOP completed'])
+  const look = vi.spyOn(OthersSeen.prototype, 'look')
+  onTestFinished(() => look.mockRestore())
+  look.mockImplementationOnce(async () => {
+    await other(`APPEND work ${message}`)
+    return []
+  })
+  expect(await one('NOTIFY SET (selected NONE)')).toEqual([
+    expect.stringMatching(/^\* STATUS work \(MESSAGES 1 UIDNEXT 2 /),
+    '* 2 EXISTS',
+    '* 2 RECENT',
+    'x OK NOTIFY completed',
+  ])
+})
+
+test('a NOTIFY that can not be done leaves the one before it as it was, and nothing behind', async () => {
+  const imapd = await start()
+  const [one, other] = [await enter(imapd, bob), await enter(imapd, bob)]
+  await one('CREATE work')
+  const followers = imapd.bus.subscribers
+  const look = vi.spyOn(OthersSeen.prototype, 'look')
+  onTestFinished(() => look.mockRestore())
+  look.mockRejectedValueOnce(new StoreError('unavailable', 'no answer'))
+  expect(await one(`NOTIFY SET (personal ${ofMessages})`)).toEqual([expect.stringMatching(/^x NO /)])
+  expect(imapd.bus.subscribers).toBe(followers)
+  await one(`NOTIFY SET (mailboxes work ${ofMessages})`)
+  look.mockRejectedValueOnce(new StoreError('unavailable', 'no answer'))
+  await one('NOTIFY SET (selected NONE)')
+  await other(`APPEND work ${message}`)
+  expect(await one.peer.line()).toMatch('* STATUS work (MESSAGES 1 ')
+})
+
+test('§5.4: a mailbox that was renamed again before the client was told is told by the name that it knows, with what happened below', () => {
+  const pending = new Pending()
+  pending.addMessages('a/below', { added: 1, updated: 0, expunged: 0 })
+  pending.addName('a/new')
+  pending.addName('b', 'a')
+  pending.addName('c', 'b')
+  pending.addName('apart', 'c-not-below')
+  const { names, messages } = pending.take()
+  expect([...messages.keys()]).toEqual(['c/below'])
+  expect(Object.fromEntries([...names].map(([name, { oldName }]) => [name, oldName]))).toEqual({
+    'c/new': undefined,
+    // It was there for a while, and maybe before.
+    b: undefined,
+    c: 'a',
+    apart: 'c-not-below',
+  })
+  pending.addName('b', 'a')
+  pending.addName('a', 'b')
+  expect(pending.take().names.get('a')?.oldName).toBeUndefined()
 })

@@ -109,6 +109,10 @@ export class MemoryBus implements EventBus {
     this.published.push(event)
   }
 
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
   /** Another process published it. */
   hear(event: MailEvent): void {
     if (this.connected)
