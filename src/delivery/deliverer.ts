@@ -137,10 +137,14 @@ class IncomingDelivery implements Incoming {
     }
     const decision = await this.decide(recipient, fields)
     const { refusal, placings } = decision
-    const fate: Fate = refusal === undefined ? await placer.store(placings) : { kind: 'refused', text: refusal.text }
-    await decision.perform?.()
-    await this.remember(decision)
-    return fate
+    try {
+      const fate: Fate = refusal === undefined ? await placer.store(placings) : { kind: 'refused', text: refusal.text }
+      await decision.perform?.()
+      await this.remember(decision)
+      return fate
+    } finally {
+      decision.end?.()
+    }
   }
 
   private placer(recipient: Recipient, fields: MessageFields, digest: string): Placer {
