@@ -5,6 +5,9 @@ import { type Extension, perRun } from '../language.ts'
 /** One test twice in a run has one answer. §3 */
 const answers = perRun(() => new Map<string, boolean>())
 
+/** More is as much as this. RFC 7352 §3.3: the site says */
+const longestSeconds = 365 * 86_400
+
 export const duplicate: Extension = {
   capability: 'duplicate',
   tests: [
@@ -20,7 +23,8 @@ export const duplicate: Extension = {
       compile(given) {
         const header = given.findText('header')
         const uniqueId = given.findText('uniqueid')
-        const periodSeconds = given.findNumber('seconds')
+        const seconds = given.findNumber('seconds')
+        const periodSeconds = seconds === undefined ? undefined : Math.min(seconds, longestSeconds)
         const last = given.has('last')
         return async (run) => {
           const handle = given.findText('handle')?.of(run) ?? ''

@@ -240,6 +240,44 @@ describe('redirect', () => {
   })
 })
 
+describe('all that is written', () => {
+  const long = 'x'.repeat(5_000)
+  const hostile = `From: a@example.org
+To: steve@example.com
+Subject: ${long} =?utf-8?B?${Buffer.from('\r\nBcc: all@example.net').toString('base64')}?=
+Message-ID: <1@example.org>\rDisposition: displayed <${long}@example.org>
+References: <${long}@example.org> <0@example.org>
+
+Lunch?
+`
+  it.each([
+    ['vacation "a\rb\rü";', 'require "vacation";'],
+    [`vacation :subject "${long}\rBcc: x@example.net" "a";`, 'require "vacation";'],
+    [
+      `vacation :mime "Content-Type: text/plain;\r\n x=\\"a\rBcc: x@example.net\\";\r\n y=${long}\r\n\r\nü\r.\r";`,
+      'require "vacation";',
+    ],
+    ['reject "nö\rb";', 'require "reject";'],
+    [
+      `notify :message "${long}\rBcc: x@example.net" "mailto:b@example.org?keywords=${long.slice(0, 1_500)}";`,
+      'require "enotify";',
+    ],
+    ['notify "mailto:b@example.org?keywords=a%0D%0ABcc:x@example.net&body=a%0Db";', 'require "enotify";'],
+  ])('has lines that mail may have, whatever is said (%#)', async (command, needed) => {
+    await using scene = await filterScene()
+    await scene.script(`${needed} ${command}`)
+    const [letter] = (await scene.filter({ message: hostile })).sent
+    const lines = letter!.text.split('\r\n')
+    expect(lines.filter((line) => line.length > 998 || /[\r\n\0]/.test(line))).toEqual([])
+    expect(lines.filter((line) => /^(?:Bcc|Disposition: displayed)/i.test(line))).toEqual([])
+    const header = lines.slice(0, lines.indexOf(''))
+    expect(header.filter((line) => !/^(?:[!-9;-~]+: ?|[ \t])/.test(line) || /[^\t -~]/.test(line))).toEqual([])
+    const names = header.flatMap((line) => /^[^:\s]+(?=:)/.exec(line)?.[0].toLowerCase() ?? [])
+    expect(new Set(names).size).toBe(names.length)
+    if (/[\x80-\xff]/.test(letter!.text)) expect(letter!.text).toMatch(/^Content-Transfer-Encoding: 8bit\r\n/m)
+  })
+})
+
 describe('what was done before', () => {
   const script = `require ["vacation", "duplicate", "copy", "fileinto"];
     redirect :copy "away@example.net"; vacation "Gone fishing."; if duplicate { fileinto "Again"; }`
