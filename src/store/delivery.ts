@@ -58,7 +58,8 @@ export class ArrivingMessage implements Arriving, MessageSink {
   private ended = false
   private aborted = false
   private sizeOctets = 0
-  private readonly summarizer = new Summarizer()
+  /** Undefined once it failed. */
+  private summarizer: Summarizer | undefined = new Summarizer()
   /** What was collected. */
   private pieces: Uint8Array[] = []
   private poured: { readonly file: PouredFile; readonly hash: Hash } | undefined
@@ -88,7 +89,7 @@ export class ArrivingMessage implements Arriving, MessageSink {
     if (this.failure !== undefined) throw this.failure
     this.sizeOctets += chunk.length
     if (this.duplicateOf !== undefined || chunk.length === 0) return
-    this.summarizer.push(chunk)
+    this.summarize((summarizer) => summarizer.push(chunk))
     if (this.poured === undefined && this.sizeOctets <= inMemoryOctets) return addPiece(this.pieces, chunk)
     if (this.poured === undefined) {
       const file = new PouredFile(this.context, `${this.directory}/tmp/${uniqueName()}`)
@@ -181,7 +182,21 @@ export class ArrivingMessage implements Arriving, MessageSink {
   private name(digest: string): Arrived {
     const { internalDate, origin } = this.message
     const file = messageFileName({ internalDate, origin, digest, sizeOctets: this.sizeOctets, unique: uniqueName() })
-    return { file, made: { digest, summary: this.summarizer.end() }, flags: this.flags, message: this.message }
+    const summary = this.summarize((summarizer) => summarizer.end())
+    const made = summary === undefined ? undefined : { digest, summary }
+    return { file, made, flags: this.flags, message: this.message }
+  }
+
+  /** What is derived of a message, or can't be, never keeps it out: that is tried again when somebody asks. */
+  private summarize<T>(work: (summarizer: Summarizer) => T): T | undefined {
+    try {
+      return this.summarizer && work(this.summarizer)
+    } catch (error) {
+      this.summarizer = undefined
+      const incident = { mailbox: this.directory, error: error instanceof Error ? error.stack : String(error) }
+      this.context.log.log('err', 'no summary can be made of a message that comes', incident)
+      return undefined
+    }
   }
 
   /** The failure is told by the next write and by whoever waits; nobody has to. */

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Summarizer } from '#src/mime/summary.ts'
 import { deliverShared, share } from './actions.ts'
 import { type Gate, MemoryDisk, systemError } from './disk.ts'
 import { deliver, deliverAll, storeIn, textOf, uid, uids, user } from './support.ts'
@@ -42,6 +43,18 @@ describe('messages on their way', () => {
     const texts = await Promise.all([...inbox.messages].map(({ uid }) => textOf(inbox, uid)))
     expect(texts).toEqual(['a'.repeat(large), 'small', 'b'.repeat(large), ''])
     expect(disk.files().filter((path) => path.includes('/msg/'))).toHaveLength(4)
+  })
+
+  it.each(['push', 'end'] as const)('are kept whatever can not be made of them (%s)', async (method) => {
+    const { inbox } = await inboxBehind()
+    const failing = vi.spyOn(Summarizer.prototype, method).mockImplementation(() => {
+      throw new RangeError('a defect')
+    })
+    onTestFinished(() => failing.mockRestore())
+    await deliverAll(inbox, [{ text: 'Subject: small\r\n\r\n' }, { text: 'x'.repeat(large) }])
+    failing.mockRestore()
+    expect(await textOf(inbox, uid(2))).toBe('x'.repeat(large))
+    expect((await inbox.summary(inbox.byUid(uid(1))!)).root.envelope?.subject).toBe('small')
   })
 
   it('hold up no other change while they wait for their turn at the disk', async () => {
