@@ -30,6 +30,12 @@ export interface MailListener {
   onRound(): void
 }
 
+export interface Following {
+  /** Resolves when nothing that changes from then on is missed, whatever is not told of. */
+  readonly looked: Promise<void>
+  stop(): void
+}
+
 interface Followed {
   readonly listeners: Set<MailListener>
   readonly rounds: MailRounds
@@ -63,8 +69,7 @@ export class MailNews {
     this.#tellTree(owner, { change: 'rights', mailbox })
   }
 
-  /** Until the answer is called. */
-  follow(account: Account, listener: MailListener): () => void {
+  follow(account: Account, listener: MailListener): Following {
     const { userId } = account
     let followed = this.#followed.get(userId)
     if (followed === undefined) {
@@ -90,11 +95,14 @@ export class MailNews {
     }
     const { listeners, rounds, stop } = followed
     listeners.add(listener)
-    return () => {
-      if (!listeners.delete(listener) || listeners.size > 0) return
-      stop()
-      rounds[Symbol.dispose]()
-      this.#followed.delete(userId)
+    return {
+      looked: rounds.looked,
+      stop: () => {
+        if (!listeners.delete(listener) || listeners.size > 0) return
+        stop()
+        rounds[Symbol.dispose]()
+        this.#followed.delete(userId)
+      },
     }
   }
 

@@ -29,8 +29,12 @@ export class MailRounds implements Disposable {
   readonly #listener: MailListener
   readonly #log: Log
   readonly #timer: NodeJS.Timeout
-  /** By name; undefined before the first round. */
-  #known: Map<string, Known> | undefined
+  /** Resolves when the first round is over, done or not: what changes from then on is found by the next one. */
+  readonly looked: Promise<void>
+  /** By name. What can't be looked at has MODSEQ 0. */
+  readonly #known = new Map<string, Known>()
+  /** A round was done: what was not known before is news. */
+  #isComplete = false
   #subscribed: ReadonlySet<string> = new Set()
   /** What was told of while a round was on, which need not know it yet. */
   readonly #heard = new Set<string>()
@@ -46,7 +50,7 @@ export class MailRounds implements Disposable {
     this.#listener = listener
     this.#log = log
     this.#timer = setInterval(() => this.#tick(), tickMs)
-    this.goNow()
+    this.looked = this.#go()
   }
 
   /** Events may have been missed. */
@@ -57,7 +61,7 @@ export class MailRounds implements Disposable {
 
   /** Somebody told that the mailbox is at `modSeq`. */
   heardOf(mailbox: string, modSeq: number): void {
-    const known = this.#known?.get(mailbox)
+    const known = this.#known.get(mailbox)
     if (known !== undefined) known.modSeq = Math.max(known.modSeq, modSeq)
   }
 
@@ -67,7 +71,6 @@ export class MailRounds implements Disposable {
       if (to !== undefined) this.#heard.add(to)
     }
     const known = this.#known
-    if (known === undefined) return
     if (change === 'removed') known.delete(mailbox)
     else if (change === 'created' || change === 'restored') known.set(mailbox, { modSeq: 0, id: undefined })
     else if (change === 'subscribed') this.#subscribed = new Set([...this.#subscribed, mailbox])
@@ -115,9 +118,8 @@ export class MailRounds implements Disposable {
   async #round(): Promise<void> {
     const entries = await this.#account.list()
     const names = new Set(entries.flatMap(({ name, selectable }) => (selectable ? [name] : [])))
-    const isFirst = this.#known === undefined
-    const known = this.#known ?? new Map<string, Known>()
-    this.#known = known
+    const isFirst = !this.#isComplete
+    const known = this.#known
     for (const name of isFirst ? [] : names) if (!known.has(name) && !this.#heard.has(name)) this.#tell('created', name)
     for (const name of [...known.keys()])
       if (!names.has(name) && !this.#heard.has(name)) {
@@ -128,6 +130,7 @@ export class MailRounds implements Disposable {
     await severalAtOnce([...names], looksAtOnce, async (name) => {
       if (this.#open) await this.#lookAt(name, known, isFirst)
     })
+    this.#isComplete = true
   }
 
   #tell(change: TreeNews['change'], mailbox: string): void {
@@ -163,6 +166,8 @@ export class MailRounds implements Disposable {
       await this.#tellChanges(name, since)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
+      // It is there, and is told of once; what is in it when it can be looked at.
+      if (error.kind !== 'not-found' && !known.has(name)) known.set(name, { modSeq: 0, id: undefined })
     }
   }
 

@@ -8,7 +8,7 @@ import type { UserId } from '../../base/ids.ts'
 import type { NotifyArgs, NotifyEvent } from '../../proto/imap/notify.ts'
 import { formatStatus, type StatusItem } from '../../proto/imap/status.ts'
 import type { Account } from '../../store/types.ts'
-import type { MessageNews, TreeNews } from '../mail-news.ts'
+import type { Following, MessageNews, TreeNews } from '../mail-news.ts'
 import { Refusal } from '../replies.ts'
 import type { Session } from '../session.ts'
 import { statusValues } from '../status-values.ts'
@@ -32,7 +32,7 @@ export class Notifier implements Disposable {
   readonly #pending = new Pending()
   readonly #others: OthersSeen
   /** By account. */
-  readonly #following = new Map<UserId, () => void>()
+  readonly #following = new Map<UserId, Following>()
   #othersChanged = false
   #open = true
 
@@ -49,6 +49,7 @@ export class Notifier implements Disposable {
     const notifier = new Notifier(session, new Interest(groups, (name) => session.hierarchy.isOwn(name)))
     try {
       if (groups.length > 0) await notifier.#follow()
+      await Promise.all(notifier.#following.values().map(({ looked }) => looked))
       await notifier.#others.look()
     } catch (error) {
       notifier[Symbol.dispose]()
@@ -60,7 +61,7 @@ export class Notifier implements Disposable {
   [Symbol.dispose](): void {
     this.#open = false
     this.onNews = undefined
-    for (const stop of this.#following.values()) stop()
+    for (const following of this.#following.values()) following.stop()
   }
 
   /** What the client asked for by STATUS, and mailboxes that the user sees and may not read. RFC 5465 §3.1 */
@@ -108,7 +109,8 @@ export class Notifier implements Disposable {
     if (this.interest.needsSubscriptions) this.interest.subscribed = new Set(await session.account.subscriptions())
     for (const name of [...this.interest.tops, ...this.interest.subscribed])
       for (const account of await session.hierarchy.accountsAt(name)) wanted.set(account.userId, account)
-    for (const [userId, stop] of [...this.#following]) if (!wanted.has(userId) && this.#following.delete(userId)) stop()
+    for (const [userId, following] of [...this.#following])
+      if (!wanted.has(userId) && this.#following.delete(userId)) following.stop()
     if (!this.#open) return
     for (const [userId, account] of wanted) {
       if (this.#following.has(userId)) continue
