@@ -38,7 +38,13 @@ describe('Postfix', () => {
     )
     const sender = createTransport({ host: '127.0.0.1', port: postfix.port, ignoreTLS: true })
     const text = '.dots\r\n..\r\n.\r\nGrüße\r\n'
-    await sender.sendMail({ from: 'chris@bar.example', to: [...both, 'nobody@tcp.example'], subject: 'all', text })
+    await sender.sendMail({
+      from: 'chris@bar.example',
+      to: [...both, 'nobody@tcp.example'],
+      subject: 'all',
+      text,
+      dsn: { notify: 'success', return: 'headers', id: 'all', recipient: 'chris@bar.example' },
+    })
     sender.close()
     for (const user of both) {
       const message = await received(user, 1)
@@ -50,6 +56,8 @@ describe('Postfix', () => {
     await expect
       .poll(() => postfix.log(), { timeout: 20_000 })
       .toMatch(/to=<nobody@tcp\.example>.*status=bounced.*550 5\.1\.1/)
+    // RFC 3461: whoever asked to hear of success does.
+    await expect.poll(() => postfix.log(), { timeout: 20_000 }).toMatch(/sender delivery status notification/)
     expect(lmtpd.records.some(({ message, fields }) => message === 'delivered' && fields.origin === '127.0.0.1')).toBe(
       true,
     )

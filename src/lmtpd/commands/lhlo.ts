@@ -1,4 +1,7 @@
-/** LHLO: RFC 2033 §4.1. Begins the session anew (RFC 5321 §4.1.4); the name is remembered, and not believed. */
+/**
+ * LHLO: RFC 2033 §4.1. Begins the session anew (RFC 5321 §4.1.4); the name is remembered, and not believed. DSN is not offered: a mail server that
+ * sees it leaves the notification of success (RFC 3461 §5.2.3) to us, and has our reply a recipient to write it from.
+ */
 import { SyntaxFault } from '../../base/errors.ts'
 import type { Command } from '../command.ts'
 import { commands } from './index.ts'
@@ -23,7 +26,6 @@ export const lhlo: Command = {
       'CHUNKING',
       'SMTPUTF8',
       'ENHANCEDSTATUSCODES',
-      'DSN',
       ...[...commands.values()].flatMap((row) => row.extensions?.(session) ?? []),
     ]
     return { code: 250, text: lines.join('\n') }
