@@ -1,4 +1,5 @@
 /** Where a service listens: the pairs of `<service>_host` and `<service>_port`. CAN-06 */
+import { join } from 'node:path'
 import type { Config } from './config.ts'
 
 /** Those with options `<service>_host` and `<service>_port`. */
@@ -16,7 +17,7 @@ export type Listener =
  * Throws RangeError when the numbers don't fit; a loaded configuration was checked.
  */
 export const listenersOf = (config: Config, service: ListenerService): readonly Listener[] => {
-  const hosts: readonly string[] = config.all(`${service}_host`)
+  const hosts = hostsOf(config, service)
   const ports: readonly number[] = config.all(`${service}_port`)
   const count = Math.max(hosts.length, ports.length)
   if ((hosts.length !== 1 && hosts.length !== count) || (ports.length !== 1 && ports.length !== count))
@@ -28,3 +29,9 @@ export const listenersOf = (config: Config, service: ListenerService): readonly 
     return host.startsWith('/') ? { path: host } : { host, port: ports[index] ?? ports[0] ?? 0 }
   })
 }
+
+/** The socket of lmtpd lies where its pid file can be written, unless it was told a place. LMTP-01 */
+const hostsOf = (config: Config, service: ListenerService): readonly string[] =>
+  service === 'lmtp' && !config.isSet('lmtp_host')
+    ? [join(config.get('run_dir'), 'lmtp')]
+    : config.all(`${service}_host`)

@@ -47,9 +47,9 @@ describe('mbox enable and disable', () => {
       expect(services.every(({ pid }) => pid === null)).toBe(true)
       return services.filter((service) => service.enabled).map(({ service }) => service)
     }
-    expect(await enabled()).toEqual(['mseventd', 'imapd', 'pop3d', 'sieved'])
+    expect(await enabled()).toEqual(['mseventd', 'imapd', 'pop3d', 'lmtpd', 'sieved'])
     expect((await mbox(at, 'enable', 'ms_syncd')).code).toBe(0)
-    expect((await mbox(at, 'disable', 'pop3d', 'imapd', 'sieved')).code).toBe(0)
+    expect((await mbox(at, 'disable', 'pop3d', 'imapd', 'lmtpd', 'sieved')).code).toBe(0)
     expect(await enabled()).toEqual(['mseventd', 'ms_syncd'])
     expect(readFileSync(`${at.configFile}.services`, 'utf8')).toMatch(/^#.*\nmseventd\nms_syncd\n$/)
   })

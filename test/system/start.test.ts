@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LmtpClient } from '../lmtpd/transcript.ts'
 import { mbsyncFor } from '../support/mbsync.ts'
 import { RawImap } from '../support/raw-imap.ts'
 
@@ -16,6 +17,7 @@ const root = resolve(import.meta.dirname, '../..')
 interface Announced {
   readonly imap: { readonly host: string; readonly port: number }
   readonly pop3: { readonly host: string; readonly port: number }
+  readonly lmtp: { readonly host: string; readonly port: number }
   readonly user: string
   readonly password: string
 }
@@ -74,9 +76,21 @@ describe('npm start', () => {
     expect((await imap.until(/ EXISTS$/)).text).toBe('* 5 EXISTS')
   })
 
+  it('takes mail by LMTP', async () => {
+    const client = await LmtpClient.greeted(announced.lmtp)
+    const [reply] = await client.deliver('a@b.example', [`${announced.user}@provider.example`], 'Subject: hi\r\n\r\n')
+    expect(reply).toMatch(/^250 2\.0\.0 /)
+    client.destroy()
+  })
+
   it('shows who is there', async () => {
     const { stdout } = await run(join(root, 'bin/msstat'), ['-c', join(state, 'gateway/ms.conf')])
-    expect(stdout.match(/^online ~ (\w+) /gm)?.sort()).toEqual(['online ~ gw ', 'online ~ imap ', 'online ~ pop3 '])
+    expect(stdout.match(/^online ~ (\w+) /gm)?.sort()).toEqual([
+      'online ~ gw ',
+      'online ~ imap ',
+      'online ~ lmtp ',
+      'online ~ pop3 ',
+    ])
   })
 })
 

@@ -7,8 +7,8 @@ import { defaultConfigFile } from '../../config/ms-conf.ts'
 export const serviceNames = ['mseventd', 'imapd', 'pop3d', 'lmtpd', 'sieved', 'ms_syncd', 'msadmind'] as const
 export type ServiceName = (typeof serviceNames)[number]
 
-/** Until `mbox enable` or `mbox disable` says otherwise. The others have to be asked for. */
-const enabledAtFirst: readonly ServiceName[] = ['mseventd', 'imapd', 'pop3d', 'sieved']
+/** Until `mbox enable` or `mbox disable` says otherwise: those of the administration guide (7.1.2.2). The others have to be asked for. */
+const enabledAtFirst: readonly ServiceName[] = ['mseventd', 'imapd', 'pop3d', 'lmtpd', 'sieved']
 
 const root = resolve(import.meta.dirname, '../../..')
 

@@ -13,7 +13,7 @@ import { type ServiceSet, superviseServices } from '../mbox/supervise.ts'
 import { type BackendUrl, parseBackendUrl } from './backend-url.ts'
 import { deliverToProvider, demoPassword, demoUser, isProviderFilled, sampleMessages } from './demo-mail.ts'
 import { choosePorts } from './ports.ts'
-import { writeDemoProvider, writeGateway } from './state.ts'
+import { type Ports, writeDemoProvider, writeGateway } from './state.ts'
 
 const usage = `npm start: a gateway in the foreground, on loopback
 
@@ -63,11 +63,7 @@ async function fillProvider(userDirectory: string, accountDirectory: string): Pr
   if (!(await isProviderFilled(userDirectory))) await deliverToProvider(userDirectory, sampleMessages())
 }
 
-function tellHuman(
-  ports: { imap: number; pop3: number; demoPop3: number },
-  backend: BackendUrl | undefined,
-  configFile: string,
-): string {
+function tellHuman(ports: Ports, backend: BackendUrl | undefined, configFile: string): string {
   const user = backend === undefined ? demoUser : 'YOUR-USER'
   const password = backend === undefined ? demoPassword : 'YOUR-PASSWORD'
   const behind =
@@ -79,6 +75,7 @@ Wherry is running. Behind it: ${behind}.
 
   IMAP   127.0.0.1:${ports.imap}   user ${user}   password ${password}
   POP3   127.0.0.1:${ports.pop3}   the same
+  LMTP   127.0.0.1:${ports.lmtp}   takes mail for whoever has logged in once
 
   curl 'imap://127.0.0.1:${ports.imap}/INBOX?ALL' --user ${user}:${password}
   bin/msstat -c ${configFile}
@@ -93,7 +90,11 @@ async function start({ backend, json, stateDirectory }: Arguments): Promise<void
   const ports = await choosePorts()
   const gateway = await writeGateway(resolve(stateDirectory, 'gateway'), ports, backend)
   const sets: ServiceSet[] = [
-    { configFile: gateway.configFile, services: ['mseventd', 'ms_syncd', 'imapd', 'pop3d'], prefix: 'gateway ' },
+    {
+      configFile: gateway.configFile,
+      services: ['mseventd', 'ms_syncd', 'imapd', 'pop3d', 'lmtpd'],
+      prefix: 'gateway ',
+    },
   ]
   if (backend === undefined) {
     const provider = await writeDemoProvider(resolve(stateDirectory, 'demo'), ports)
@@ -108,7 +109,14 @@ async function start({ backend, json, stateDirectory }: Arguments): Promise<void
   const host = '127.0.0.1'
   const credentials = backend === undefined ? { user: demoUser, password: demoPassword } : {}
   if (json)
-    console.log(JSON.stringify({ imap: { host, port: ports.imap }, pop3: { host, port: ports.pop3 }, ...credentials }))
+    console.log(
+      JSON.stringify({
+        imap: { host, port: ports.imap },
+        pop3: { host, port: ports.pop3 },
+        lmtp: { host, port: ports.lmtp },
+        ...credentials,
+      }),
+    )
   else console.log(tellHuman(ports, backend, gateway.configFile))
   await services.ended
 }

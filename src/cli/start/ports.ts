@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import type { Ports } from './state.ts'
 
 /** Where a first look goes to; the next free ones when these are taken. */
-const wanted: Ports = { imap: 1143, pop3: 1110, demoPop3: 2110 }
+const wanted: Ports = { imap: 1143, pop3: 1110, lmtp: 2003, demoPop3: 2110 }
 
 const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -24,5 +24,10 @@ export async function choosePorts(): Promise<Ports> {
     taken.add(port)
     return port
   }
-  return { imap: await choose(wanted.imap), pop3: await choose(wanted.pop3), demoPop3: await choose(wanted.demoPop3) }
+  return {
+    imap: await choose(wanted.imap),
+    pop3: await choose(wanted.pop3),
+    lmtp: await choose(wanted.lmtp),
+    demoPop3: await choose(wanted.demoPop3),
+  }
 }

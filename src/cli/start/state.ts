@@ -13,6 +13,7 @@ const longestRunDirectory = 107 - '/mseventd.sock'.length
 export interface Ports {
   readonly imap: number
   readonly pop3: number
+  readonly lmtp: number
   /** Of the demonstration provider. */
   readonly demoPop3: number
 }
@@ -79,6 +80,9 @@ export async function writeGateway(
     imap_port: ports.imap,
     pop3_host: loopback,
     pop3_port: ports.pop3,
+    lmtp_host: loopback,
+    lmtp_port: ports.lmtp,
+    msgtrack_db: join(directory, 'msgtrack'),
     gateway_mode: true,
     ms_syncd_protocol: backend?.protocol ?? 'pop',
     ms_syncd_host: backend?.host ?? loopback,

@@ -92,7 +92,7 @@ export const listenerOptions = {
     services: ['lmtpd'],
     reload: 'restart',
     ldap: 'mboxListeners',
-    doc: 'Address or Unix socket of the LMTP listener.',
+    doc: 'Address or Unix socket of the LMTP listener. Where it is not set: `lmtp` in `run_dir`.',
   }),
   lmtp_port: integer({
     section: '2.2.4.1',
