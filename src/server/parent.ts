@@ -4,12 +4,6 @@ import { refreshOf } from './refresh.ts'
 import { KeptProcess, report } from './supervision.ts'
 import { stopGraceMs } from './worker.ts'
 
-/**
- * What Node takes for what is new is some 16 MiB by itself, thrice, in each worker: with some thousand sessions that wait, most of what each takes. What an operator says in
- * NODE_OPTIONS comes behind it, and wins.
- */
-const youngMiB = 2
-
 /** For workers to stop before they are killed. */
 const workerStopMs = stopGraceMs + 5_000
 
@@ -24,10 +18,7 @@ export async function runParent(own: Process, count: number): Promise<void> {
       name,
       main: process.argv[1]!,
       args: process.argv.slice(2),
-      env: (again) => ({
-        NODE_OPTIONS: `--max-semi-space-size=${youngMiB} ${process.env.NODE_OPTIONS ?? ''}`.trim(),
-        [roleVariable]: `worker ${index}/${count}${again ? ' again' : ''}`,
-      }),
+      env: (again) => ({ [roleVariable]: `worker ${index}/${count}${again ? ' again' : ''}` }),
       log,
       onEnd: () => {
         if (--living === 0) resolve()
