@@ -18,7 +18,8 @@ import type {
   Text,
   Texts,
 } from './language.ts'
-import { BadKey, makeMatching } from './match.ts'
+import { runLimits } from './limits.ts'
+import { BadKey, type MatcherBudget, makeMatching } from './match.ts'
 import { is } from './match-types.ts'
 import { compileText, compileTexts, constantText, type StringContext } from './strings.ts'
 import type { Argument, Node } from './syntax.ts'
@@ -27,6 +28,7 @@ import type { Entry, Vocabulary } from './vocabulary.ts'
 
 export interface ArgumentContext extends CompileContext, StringContext {
   readonly vocabulary: Vocabulary
+  readonly matcherBudget: MatcherBudget
   /** Whether what comes with the capability may be used here; tells when not. */
   uses(capability: string | undefined, position: Position, what: string): boolean
   /** Tells of a name that there is not. */
@@ -365,9 +367,18 @@ class Reader {
     if (keys === undefined) return
     const keysOf = 'keysOf' in this.#spec ? this.#spec.keysOf : undefined
     try {
-      this.#into.matching = makeMatching({ type, comparator: this.#comparator, operator: this.#operator, keys, keysOf })
+      this.#into.matching = makeMatching({
+        type,
+        comparator: this.#comparator,
+        operator: this.#operator,
+        keys,
+        keysOf,
+        budget: this.#context.matcherBudget,
+      })
     } catch (error) {
       if (!(error instanceof BadKey)) throw error
+      // It may have taken as long as the largest that there can be.
+      this.#context.matcherBudget.left -= runLimits.regexInstructions
       this.#error(keys.position, error.message)
     }
   }

@@ -29,6 +29,7 @@ export class Compiler implements ArgumentContext {
   readonly vocabulary: Vocabulary
   readonly errors: ScriptProblem[] = []
   readonly warnings: ScriptProblem[] = []
+  readonly matcherBudget = { left: scriptLimits.regexInstructions }
   readonly #required = new Map<string, Position>()
   readonly #used = new Set<string>()
   /** Set while a command or test is compiled that has to fail when it is run, because `ihave` leaves open whether it may be used. RFC 5463 §4 */

@@ -155,6 +155,8 @@ export interface MatchType {
 }
 
 export interface Matcher {
+  /** What it took to make it, and what it holds, in instructions of a regular expression. Default 0. */
+  readonly size?: number
   /** `folded` is the value as the comparator folds it. Match variables are told to `run.matched`. */
   matches(value: string, folded: string, run: Run): Answer<boolean>
 }

@@ -13,6 +13,8 @@ export const scriptLimits = {
   stringCharacters: 256 * 1024,
   /** RFC 5228 §2.4.1 wants 2^31 - 1. */
   number: Number.MAX_SAFE_INTEGER,
+  /** Of all regular expressions of one script whose keys are constant. */
+  regexInstructions: 100_000,
   /** Problems that are told of one script. */
   problems: 20,
 } as const

@@ -13,6 +13,12 @@ export interface MatchingParts {
   readonly operator: string | undefined
   readonly keys: Texts
   readonly keysOf: ((key: string) => readonly string[]) | undefined
+  readonly budget: MatcherBudget
+}
+
+/** For the matchers of all constant keys of a script, in instructions (`Matcher.size`). */
+export interface MatcherBudget {
+  left: number
 }
 
 /** Throws `BadKey` when one of the constant keys is one. */
@@ -38,7 +44,7 @@ class KeyMatching implements Matching {
     if (given === undefined) return
     const constant = this.#keys(given)
     if (parts.type.name === 'is') this.#folded = new Set(constant.map((key) => parts.comparator.fold(key)))
-    else this.#matchers = constant.map((key) => this.#matcher(key))
+    else this.#matchers = constant.map((key) => this.#constantMatcher(key))
   }
 
   any(values: readonly string[], run: Run): Answer<boolean> {
@@ -107,7 +113,11 @@ class KeyMatching implements Matching {
     try {
       const given = this.#keys(keys.of(run))
       run.spend(given.length * 20)
-      return given.map((key) => this.#matcher(key))
+      return given.map((key) => {
+        const matcher = this.#matcher(key)
+        run.spend((matcher.size ?? 0) >> 2)
+        return matcher
+      })
     } catch (error) {
       if (error instanceof BadKey) return run.fail(keys.position, error.message)
       throw error
@@ -117,6 +127,17 @@ class KeyMatching implements Matching {
   #keys(given: readonly string[]): readonly string[] {
     const { keysOf } = this.#parts
     return keysOf === undefined ? given : given.flatMap(keysOf)
+  }
+
+  #constantMatcher(key: string): Matcher {
+    const { budget } = this.#parts
+    const matcher = budget.left < 0 ? undefined : this.#matcher(key)
+    budget.left -= matcher?.size ?? 0
+    if (matcher === undefined || budget.left < 0)
+      throw new BadKey(
+        'the regular expressions of the script are too large together: use fewer repetitions, or fewer of them',
+      )
+    return matcher
   }
 
   #matcher(key: string): Matcher {

@@ -9,7 +9,7 @@ import type { ClientConnection } from '../server/types.ts'
 const strangerLimits: LineLimits = { literalOctets: 16 * 1024, forgottenOctets: 16 * 1024 }
 const forgottenOctets = 16 * 1024 * 1024
 /** Also where scripts that are kept have to be smaller: CHECKSCRIPT knows no quota. RFC 5804 §2.12 */
-const checkedOctets = 1024 * 1024
+const checkedOctets = 128 * 1024
 
 /** The client's lines, one after the other. */
 export class Input {

@@ -238,7 +238,8 @@ describe('scripts (§2.5 to §2.12)', () => {
       status: 'NO',
       text: expect.stringMatching(/^line 1.*no-such-thing/),
     })
-    expect(await client.ask('GETSCRIPT "foo"')).toMatchObject({ lines: ['keep;'] })
+    // A literal, however short: clients take the quotes of a string for the script's.
+    expect(await client.ask('GETSCRIPT "foo"')).toMatchObject({ lines: ['keep;'], literals: 1 })
     expect(await client.ask('PUTSCRIPT "foo" ""')).toMatchObject({ status: 'NO' })
     expect(await client.ask('PUTSCRIPT "" "keep;"')).toMatchObject({ status: 'NO' })
     expect(await client.ask('PUTSCRIPT "a\tb" "keep;"')).toMatchObject({ status: 'NO' })

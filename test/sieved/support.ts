@@ -125,6 +125,8 @@ export interface Answer {
   readonly text: string
   /** What came before, as values: strings decoded, a word behind them after a space. */
   readonly lines: readonly string[]
+  /** How many of them began with a literal. */
+  readonly literals: number
 }
 
 /** Strings are taken apart by the grammar of RFC 5804 §4, with code of its own. */
@@ -158,14 +160,22 @@ export class Client {
   /** Up to OK, NO or BYE. */
   async answer(): Promise<Answer> {
     const lines: string[] = []
+    let literals = 0
     for (;;) {
       const line = await this.#line()
       const [first] = line
       if (first?.type === 'atom' && /^(OK|NO|BYE)$/.test(first.text)) {
         const code = line.filter(({ type }) => type === 'code')
         const text = line.filter(({ type }) => type === 'string').map(({ text }) => text)
-        return { status: first.text as 'OK', code: code.map(({ text }) => text).join(''), text: text.join(''), lines }
+        return {
+          status: first.text as 'OK',
+          code: code.map(({ text }) => text).join(''),
+          text: text.join(''),
+          lines,
+          literals,
+        }
       }
+      if (first?.isLiteral) literals++
       lines.push(line.map(({ text }) => text).join(' '))
     }
   }
@@ -216,7 +226,7 @@ export class Client {
     await promise
   }
 
-  async #line(): Promise<readonly { readonly type: 'atom' | 'string' | 'code'; readonly text: string }[]> {
+  async #line(): Promise<readonly AnswerPart[]> {
     for (;;) {
       const found = /^(?:\{\d+\}\r\n|[^\r])*?\r\n/.exec(this.#received.toString('latin1')) && readAnswer(this.#received)
       if (found) {
@@ -232,6 +242,7 @@ export class Client {
 interface AnswerPart {
   readonly type: 'atom' | 'string' | 'code'
   readonly text: string
+  readonly isLiteral?: boolean
 }
 
 /** Undefined while it is not complete. */
@@ -248,6 +259,7 @@ function readAnswer(octets: Buffer): { readonly parts: readonly AnswerPart[]; re
     if (token === null) return undefined
     let text = token[0]
     let type: AnswerPart['type'] = 'atom'
+    const isLiteral = text.startsWith('{')
     at += text.length
     if (text.startsWith('{')) {
       const count = Number(token[1])
@@ -265,7 +277,7 @@ function readAnswer(octets: Buffer): { readonly parts: readonly AnswerPart[]; re
       parts.push({ type: 'code', text: inCode ?? '' })
       inCode = undefined
     } else if (inCode !== undefined) inCode += text
-    else if (text !== ' ' || type === 'string') parts.push({ type, text })
+    else if (text !== ' ' || type === 'string') parts.push({ type, text, isLiteral })
   }
   return undefined
 }

@@ -15,7 +15,7 @@ export const usage = `sieve-test: what Sieve scripts do with a message; nothing 
   -r RECIPIENT      whom the message is for (default: the user, or the first address of To)
   -f SENDER         reverse-path, "" for none (default: Return-Path, or the first address of From)
   -x EXTENSIONS     what scripts may require: names, or changes of what there is: -x-vacation, "-x-body -date"
-  --json            one object: actions, warnings, error
+  --json            one object: actions, warnings, error; of a script that can't be run: errors, warnings
   -c FILE           configuration, for --user (default /etc/isode/ms.conf)
 
 Exit status: 0 done (all tests pass); 1 the script has errors or failed, or a test failed; 64 wrong arguments; 66 a file can't

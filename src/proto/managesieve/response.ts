@@ -8,9 +8,13 @@ export function formatString(value: string | Uint8Array): Buffer {
   const octets =
     typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.length)
   if (octets.length > maxQuotedOctets || octets.some((octet) => octet === 0 || octet === 0x0d || octet === 0x0a))
-    return Buffer.concat([Buffer.from(`{${octets.length}}\r\n`), octets])
+    return formatLiteral(octets)
   const escaped = octets.toString('latin1').replace(/["\\]/g, '\\$&')
   return Buffer.from(`"${escaped}"`, 'latin1')
+}
+
+export function formatLiteral(octets: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`{${octets.length}}\r\n`), octets])
 }
 
 /** Codes with no argument; TAG and SASL are given theirs. */

@@ -19,7 +19,10 @@ export const regex: Extension = {
       substring: true,
       matcher(key, comparator): Matcher {
         const program = programOf(key, comparator)
-        return { matches: (value, _, run) => match(new Machine(program, value, run.has('variables')), run) }
+        return {
+          size: program.instructions.length,
+          matches: (value, _, run) => match(new Machine(program, value, run.has('variables')), run),
+        }
       },
     },
   ],

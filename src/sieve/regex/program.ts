@@ -28,15 +28,23 @@ export function compileRegex(pattern: string, foldCase: 'none' | 'ascii' | 'all'
     instructions.push(instruction)
     return instruction
   }
+  // Made once each: a counted repetition writes the same item many times.
+  const sets = new Map<Expression, Instruction>()
+  const setOf = (item: Expression & { readonly type: 'set' }): Instruction => {
+    const made = sets.get(item)
+    if (made !== undefined) return made
+    const set = withBothCases(item.set, foldCase)
+    const instruction: Instruction = { op: 'set', ascii: asciiTable(set), set }
+    sets.set(item, instruction)
+    return instruction
+  }
   const write = (item: Expression): void => {
     switch (item.type) {
       case 'empty':
         return
-      case 'set': {
-        const set = withBothCases(item.set, foldCase)
-        put({ op: 'set', ascii: asciiTable(set), set })
+      case 'set':
+        put(setOf(item))
         return
-      }
       case 'line-start':
       case 'line-end':
         put({ op: item.type })

@@ -1,5 +1,5 @@
-/** GETSCRIPT name. RFC 5804 §2.9 */
-import { formatString } from '../../proto/managesieve/response.ts'
+/** GETSCRIPT name. RFC 5804 §2.9. Always a literal: Roundcube's Net_Sieve takes the quotes of a quoted string for text of the script. */
+import { formatLiteral } from '../../proto/managesieve/response.ts'
 import type { Command } from '../command.ts'
 
 export const getscript: Command = {
@@ -9,7 +9,7 @@ export const getscript: Command = {
     const name = args.text('a name')
     args.end()
     const text = await scripts.get(name)
-    output.write(formatString(text))
+    output.write(formatLiteral(Buffer.from(text)))
     output.write('\r\n')
     return {}
   },
