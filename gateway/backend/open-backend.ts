@@ -4,6 +4,8 @@ import { loginOf, type SessionLogin, type TokenSource } from './credentials.ts'
 import { BackendError } from './errors.ts'
 import { type ImapLogin, openImap } from './imap/open.ts'
 import { ImapSession } from './imap/session.ts'
+import type { SieveConnection } from './managesieve/connection.ts'
+import { openSieve } from './managesieve/open.ts'
 import type { PopConnection } from './pop3/connection.ts'
 import { type OpenRequest, openMaildrop, openPopLogin } from './pop3/open.ts'
 import type { BackendProfiles } from './profile.ts'
@@ -67,6 +69,31 @@ export const openPopBackendLogin = (
   log: Log,
   signal?: AbortSignal,
 ): Promise<PopConnection> => withLogin(access, backend, password, log, signal, openPopLogin)
+
+/**
+ * The same at the ManageSieve server of a backend's host, as well protected as mail: where that has TLS, or had it once, nothing is said in clear.
+ * Throws BackendError: of kind `connect` where there is no such server.
+ */
+export const openSieveLogin = (
+  access: BackendAccess,
+  backend: Backend,
+  port: number,
+  password: Buffer | undefined,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<SieveConnection> =>
+  withLogin(access, backend, password, log, signal, ({ implicitTls, startTls, tlsVerify, profile, ...request }) => {
+    const had = startTls === 'never' ? undefined : profile.learned.protection
+    const isRequired = implicitTls || had !== undefined
+    return openSieve({
+      ...request,
+      port,
+      method: request.method ?? 'password',
+      startTls: isRequired ? 'required' : startTls,
+      tlsVerify: tlsVerify && (implicitTls || startTls === 'required' || had !== 'unverified'),
+      profile: access.profiles.of(backend.host, port),
+    })
+  })
 
 /** Opens a session as whom `password` says; once more with another token, where the backend refused one that was kept. */
 const withLogin = async <S>(

@@ -24,6 +24,8 @@ export interface Learned {
   unstableUidls?: boolean
   /** When it refused a password that nobody has, seconds since 1970. */
   nonsenseRefusedAt?: number
+  /** When nobody was found at this port, seconds since 1970. */
+  absentAt?: number
   /** A POP3 server lists in another order in every session. */
   reorders?: boolean
   /** EXPIRE as last announced, in days. RFC 2449 §6.7 */
@@ -55,6 +57,7 @@ const valid: { readonly [K in keyof Required<Learned>]: (value: unknown) => bool
   unstableUidls: isTrue,
   reorders: isTrue,
   nonsenseRefusedAt: isCount,
+  absentAt: isCount,
   expireDays: isCount,
   connections: isCount,
   connectionsAt: isCount,

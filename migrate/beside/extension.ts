@@ -50,6 +50,7 @@ class BesideMail implements Extension {
           backends,
           password,
           kept,
+          config: this.#config,
           signal,
           onQuota: (there) => {
             // Of an account that is in use its user, or an operator, has said what he wants.

@@ -25,12 +25,13 @@ export interface ProofRequest {
   readonly signal: AbortSignal
 }
 
-/** Throws BackendError, StoreError, CertificateError. `replay`: a login here, when somebody can. */
+/** Throws BackendError, StoreError, CertificateError. `replay`: a login here, when somebody can. `notGivenBeside`: by the record of the migration. */
 export const certify = async (
   request: ProofRequest,
   occasion: Statement['occasion'],
   key: SigningKey,
   replay: (pop3: boolean) => Promise<Replay | undefined>,
+  notGivenBeside: readonly string[] = [],
 ): Promise<{ readonly file: string; readonly statement: Statement }> => {
   const { gateway, userId, backends, password, directory, progress, signal } = request
   await using here = await Here.open(gateway.store.account(userId), gateway.access.limits)
@@ -57,6 +58,7 @@ export const certify = async (
       digests: 'recorded',
       others: here.messages - standing,
       ...(leftOut.length === 0 ? {} : { leftOut }),
+      ...(notGivenBeside.length === 0 ? {} : { notGivenBeside }),
     },
     key,
     `${made.replaceAll(':', '-')}.json`,

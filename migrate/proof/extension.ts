@@ -162,7 +162,8 @@ class Proof implements Extension {
       const { gateway, accounts } = this.#parts
       const login = { gateway, accounts, config: this.#config, userId, password, signal }
       const replay = (pop3: boolean) => openReplay({ ...login, pop3 })
-      return await certify(this.#request(migrated, progress, signal), occasion, key, replay)
+      const notGiven = (await this.#migrations.records.find(userId))?.beside?.notGiven
+      return await certify(this.#request(migrated, progress, signal), occasion, key, replay, notGiven)
     })
   }
 

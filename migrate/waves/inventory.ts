@@ -167,4 +167,4 @@ const overQuota = (counts: readonly BackendCount[], { storage, messages }: Quota
   ]
 }
 
-const urlOf = ({ protocol, host, port }: Backend): string => `${protocol}://${host}:${port}`
+export const urlOf = ({ protocol, host, port }: Backend): string => `${protocol}://${host}:${port}`

@@ -46,6 +46,10 @@ export type DryRun = {
   /** Pulls that this is made of; 0: it is a guess. */
   readonly measured: number
   readonly risks: readonly ToldRisk[]
+  /** Sieve scripts at the old server; absent: they were not asked for. */
+  readonly scripts?: number
+  /** Why they could not be counted. */
+  readonly scriptsNotTold?: string
 }
 /** `text` is for the operator. */
 export type DryRunAnswer = DryRun | { readonly ok: false; readonly text: string }

@@ -110,6 +110,8 @@ export type Statement = Counts & {
   readonly replayed: number
   /** Mailboxes that an old server lists and did not open: what is in them nobody knows. Missing: none. */
   readonly leftOut?: readonly string[]
+  /** What the old server has beside mail (rights, scripts) and is not, or not as it was, here: in words, as the record of the migration tells it. Missing: none. */
+  readonly notGivenBeside?: readonly string[]
   /** Messages here that no old server lists. */
   readonly others: number
   /** recorded: digests are those that the store made as the octets came; read: of the octets as they lie on the disk. */

@@ -79,6 +79,7 @@ const heading = (statement: Statement, signature: string): string => {
     ['Not here', String(listed - here)],
     ...reasons,
     ...(statement.leftOut ?? []).map((name) => ['Mailbox that the old server did not open', name]),
+    ...(statement.notGivenBeside ?? []).map((line) => ['Beside mail, not as at the old server', line]),
     ['Fetched again by a client that knew the old server', String(again)],
     ['Messages here that no old server lists', String(others)],
     ['Digests', statement.digests === 'read' ? 'of the octets read from the disk' : 'recorded as the octets came'],

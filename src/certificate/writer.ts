@@ -60,7 +60,10 @@ export class CertificateWriter implements AsyncDisposable {
 
   /** Signs, and makes `name` in the directory, durably. Throws CertificateError. */
   async finish(
-    facts: Pick<Statement, 'account' | 'made' | 'occasion' | 'backends' | 'digests' | 'others' | 'leftOut'>,
+    facts: Pick<
+      Statement,
+      'account' | 'made' | 'occasion' | 'backends' | 'digests' | 'others' | 'leftOut' | 'notGivenBeside'
+    >,
     key: SigningKey,
     name: string,
   ): Promise<{ readonly file: string; readonly statement: Statement }> {

@@ -50,6 +50,8 @@ export interface BackendRecord {
   readonly tlsCaFile?: string
   readonly tlsLegacy?: boolean
   readonly auth?: LoginMethod
+  /** Of ManageSieve at the same host. */
+  readonly sievePort?: number
   /** Name of an `oauth_provider`. */
   readonly oauthProvider?: string
   readonly masterUser?: string
@@ -91,6 +93,7 @@ export const backendAttributes = [
   'master_user',
   'master_password',
   'master_separator',
+  'sieve_port',
 ] as const
 
 export const readBackend = (element: XmlElement, report: Report): BackendRecord => {
@@ -128,6 +131,11 @@ export const readBackend = (element: XmlElement, report: Report): BackendRecord 
     masterUser: read('master_user', 'the name of a master user at the backend', nonEmpty),
     masterPassword: read('master_password', 'a password', nonEmpty),
     masterSeparator: read('master_separator', 'what stands between user and master, as *', nonEmpty),
+    sievePort: read(
+      'sieve_port',
+      'a whole number from 1 to 65535',
+      integer((value) => value >= 1 && value <= 65535),
+    ),
   }
   const record: BackendRecord = { line: element.line, ...withoutUndefined(set) }
   checkRelations(record, (name, message) =>

@@ -35,6 +35,8 @@ export interface Backend {
   readonly tlsLegacy?: boolean
   /** Default: password. */
   readonly auth?: LoginMethod
+  /** Of ManageSieve at the same host; undefined: migration_sieve_port. */
+  readonly sievePort?: number
   /** How a session logs in that no user proves with a password. docs/decisions/0191-who-a-session-is.md */
   readonly service?: BackendService | undefined
 }
@@ -252,6 +254,7 @@ const resolveBackend = (
       tlsCa: record?.tlsCaFile === undefined ? undefined : known.authorities.get(record.tlsCaFile),
       tlsLegacy: record?.tlsLegacy,
       auth: record?.auth,
+      sievePort: record?.sievePort,
       service: record === undefined ? undefined : serviceOf(record, known),
     }),
   }

@@ -45,11 +45,31 @@ export interface Scripts {
   remove(name: string): Promise<void>
   /** An active one stays so. Throws not-found, already-exists. */
   rename(from: string, to: string): Promise<void>
+  /** Names of those that were adopted from `source`, whatever became of them here. */
+  adopted(source: string): Promise<ReadonlySet<string>>
+  /**
+   * Takes over scripts of another server in one change. Each comes once: what the user makes of it here stays, and so does one of the same name
+   * that is here already. `active` becomes the active one when it comes now and none is active.
+   */
+  adopt(source: string, scripts: readonly Script[], active: string | undefined, limits: ScriptLimits): Promise<Adopted>
+}
+
+export interface Adopted {
+  readonly added: readonly string[]
+  /** Another script of this name is here. */
+  readonly taken: readonly string[]
+  /** Beyond the limits. */
+  readonly refused: readonly { readonly name: string; readonly error: StoreError }[]
+  readonly isActivated: boolean
+  /** Behind it. */
+  readonly scripts: number
+  readonly active: string | undefined
 }
 
 const prefix = 'sieve-'
 const activeKey = `${prefix}active`
 const scriptPrefix = `${prefix}script `
+const adoptedPrefix = `${prefix}adopted `
 const maxNameOctets = 512
 /** Of an account, all scripts together, whatever the limits of one are: they are kept in memory with the rest of its log. */
 const maxAccountOctets = 4_194_304
@@ -129,6 +149,18 @@ export function scriptsOf(account: Account): Scripts {
         }
       })
     },
+    async adopted(source) {
+      return adoptedFrom(source, await account.entries(prefix))
+    },
+    async adopt(source, scripts, active, limits) {
+      let done: Adopted | undefined
+      await account.change((values) => {
+        const plan = adoption(values, source, scripts, active, limits)
+        done = plan.adopted
+        return plan.change
+      })
+      return done!
+    },
   }
 }
 
@@ -143,6 +175,50 @@ function kept(values: ReadonlyMap<string, unknown>): Kept {
     if (key.startsWith(scriptPrefix)) scripts.set(key.slice(scriptPrefix.length), String(value))
   const active = values.get(activeKey)
   return { scripts, active: typeof active === 'string' ? active : undefined }
+}
+
+function adoptedFrom(source: string, values: ReadonlyMap<string, unknown>): ReadonlySet<string> {
+  const names = values.get(adoptedPrefix + source)
+  return new Set(Array.isArray(names) ? names.map(String) : [])
+}
+
+function adoption(
+  values: ReadonlyMap<string, unknown>,
+  source: string,
+  scripts: readonly Script[],
+  wanted: string | undefined,
+  limits: ScriptLimits,
+): { readonly adopted: Adopted; readonly change: Readonly<Record<string, unknown>> } {
+  const { scripts: before, active } = kept(values)
+  const here = new Map(before)
+  const known = new Set(adoptedFrom(source, values))
+  const change: Record<string, unknown> = {}
+  const [added, taken, refused]: [string[], string[], Adopted['refused'][number][]] = [[], [], []]
+  let isActivated = false
+  for (const { name, text } of scripts) {
+    if (known.has(name)) continue
+    const same = here.get(name)
+    if (same !== undefined && same !== text) {
+      taken.push(name)
+      continue
+    }
+    try {
+      checkRoom({ scripts: here, active }, name, Buffer.byteLength(text), limits)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      refused.push({ name, error })
+      continue
+    }
+    here.set(name, text)
+    known.add(name)
+    added.push(name)
+    change[scriptPrefix + name] = text
+    isActivated ||= name === wanted && active === undefined
+  }
+  if (added.length > 0) change[adoptedPrefix + source] = [...known]
+  if (isActivated) change[activeKey] = wanted
+  const adopted = { added, taken, refused, isActivated, scripts: here.size, active: isActivated ? wanted : active }
+  return { adopted, change }
 }
 
 function present(scripts: ReadonlyMap<string, string>, name: string): string {

@@ -14,7 +14,7 @@ import { makeCertificate } from './certificate.ts'
 import { freePorts } from './free-port.ts'
 import { answers } from './listening.ts'
 
-export type DovecotProtocol = 'imap' | 'pop3' | 'lmtp'
+export type DovecotProtocol = 'imap' | 'pop3' | 'lmtp' | 'sieve'
 
 export interface DovecotOptions {
   /** Passwords by user name. Names may have a domain part; they are compared without case. */
@@ -35,6 +35,8 @@ export interface Dovecot extends AsyncDisposable {
   readonly pop3Port: number
   readonly pop3sPort: number | undefined
   readonly lmtpPort: number | undefined
+  /** ManageSieve, with STARTTLS where there is TLS. */
+  readonly sievePort: number | undefined
   /** PEM file of the certificate, to be trusted by clients. */
   readonly certificateFile: string | undefined
   /** Home directory of a user; the Maildir is `Maildir` in it. */
@@ -93,8 +95,8 @@ async function startOnce(options: DovecotOptions): Promise<Dovecot> {
   const certificateFile = options.tls ? join(dir, 'certificate.pem') : undefined
   if (certificateFile !== undefined) makeCertificate(certificateFile, join(dir, 'key.pem'))
 
-  const [imapPort, imapsPort, pop3Port, pop3sPort, lmtpPort] = await freePorts(5)
-  const ports = { imap: imapPort, imaps: imapsPort, pop3: pop3Port, pop3s: pop3sPort, lmtp: lmtpPort }
+  const [imapPort, imapsPort, pop3Port, pop3sPort, lmtpPort, sievePort] = await freePorts(6)
+  const ports = { imap: imapPort, imaps: imapsPort, pop3: pop3Port, pop3s: pop3sPort, lmtp: lmtpPort, sieve: sievePort }
   const configFile = join(dir, 'dovecot.conf')
   await writeFile(
     configFile,
@@ -126,7 +128,9 @@ async function startOnce(options: DovecotOptions): Promise<Dovecot> {
   const log = () => readFile(join(dir, 'dovecot.log'), 'utf8').catch(() => '')
 
   const expected = protocols.flatMap((protocol) =>
-    options.tls && protocol !== 'lmtp' ? [ports[protocol], ports[`${protocol}s`]] : [ports[protocol]],
+    options.tls && (protocol === 'imap' || protocol === 'pop3')
+      ? [ports[protocol], ports[`${protocol}s`]]
+      : [ports[protocol]],
   )
   try {
     await Promise.all(expected.map((port) => answers(port, master)))
@@ -162,6 +166,7 @@ async function startOnce(options: DovecotOptions): Promise<Dovecot> {
     pop3Port: ports.pop3,
     pop3sPort: options.tls ? ports.pop3s : undefined,
     lmtpPort: protocols.includes('lmtp') ? ports.lmtp : undefined,
+    sievePort: protocols.includes('sieve') ? ports.sieve : undefined,
     certificateFile,
     home,
     fill,
@@ -186,7 +191,7 @@ async function terminate(master: ChildProcess): Promise<void> {
   await ended
 }
 
-type Ports = Readonly<Record<'imap' | 'imaps' | 'pop3' | 'pop3s' | 'lmtp', number>>
+type Ports = Readonly<Record<'imap' | 'imaps' | 'pop3' | 'pop3s' | 'lmtp' | 'sieve', number>>
 
 function configuration(
   dir: string,
@@ -212,7 +217,14 @@ service imap-login {
 }
 service pop3-login {
   chroot =
+}${
+          protocols.includes('sieve')
+            ? `
+service managesieve-login {
+  chroot =
 }`
+            : ''
+        }`
   const ssl = tls ? `ssl = yes\nssl_cert = <${dir}/certificate.pem\nssl_key = <${dir}/key.pem` : 'ssl = no'
   const login = (protocol: 'imap' | 'pop3') => `
 service ${protocol}-login {
@@ -236,6 +248,14 @@ service lmtp {
     port = ${ports.lmtp}
   }
 }`
+  const sieve = `
+service managesieve-login {
+  inet_listener sieve {
+    port = ${ports.sieve}
+  }
+}`
+  const servicesOf = (protocol: DovecotProtocol) =>
+    protocol === 'lmtp' ? lmtp : protocol === 'sieve' ? sieve : login(protocol)
   return `base_dir = ${dir}/run
 state_dir = ${dir}/state
 log_path = ${dir}/dovecot.log
@@ -268,7 +288,7 @@ service anvil {
     mode = 0
   }
 }
-${protocols.map((protocol) => (protocol === 'lmtp' ? lmtp : login(protocol))).join('\n')}
+${protocols.map(servicesOf).join('\n')}
 ${unprivileged}
 ${extra}
 `

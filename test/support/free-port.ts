@@ -17,6 +17,7 @@ export function freePort(): Promise<number> {
 
 /** Ports that were free a moment ago, all different. */
 export async function freePorts(count: 5): Promise<[number, number, number, number, number]>
+export async function freePorts(count: 6): Promise<[number, number, number, number, number, number]>
 export async function freePorts(count: number): Promise<number[]> {
   const servers: Server[] = []
   for (let i = 0; i < count; i++) {

@@ -21,7 +21,7 @@ interface Foreseen {
   /** For the operator: what would be done. Undefined: it would fail. */
   readonly would: string | undefined
   readonly isLeft: boolean
-  readonly found: Pick<DryRun, 'backends' | 'ms' | 'measured' | 'risks'>
+  readonly found: Pick<DryRun, 'backends' | 'ms' | 'measured' | 'risks' | 'scripts' | 'scriptsNotTold'>
 }
 
 const nothingFound = { backends: [], ms: 0, measured: 0, risks: [] } as const
@@ -99,9 +99,8 @@ const foresee = async (user: Foreseen['user'], run: Run, options: DryRunOptions)
   if (refusal !== undefined) return refused(refusal)
   const answer = await ask(user, run)
   if (!answer.ok) return refused(answer.text)
-  const { backends, ms, measured, risks } = answer
-  const would = risks.some(fails) ? undefined : wordsFor(user, before, options)
-  return { user, would, isLeft: false, found: { backends, ms, measured, risks } }
+  const would = answer.risks.some(fails) ? undefined : wordsFor(user, before, options)
+  return { user, would, isLeft: false, found: answer }
 }
 
 /** A server that is away may be back later, and now it would fail. */
@@ -136,7 +135,7 @@ const ask = async ({ given, userId, password, properties }: User, { bus, signal 
 }
 
 const print = ({ user, would, isLeft, found }: Foreseen, width: number, { context }: Run): void => {
-  const { backends, ms, measured, risks } = found
+  const { backends, ms, measured, risks, scripts, scriptsNotTold } = found
   const sum = (count: 'mailboxes' | 'messages' | 'octets') =>
     backends.reduce((total, backend) => total + backend[count], 0)
   const isIn = backends.length > 0
@@ -145,6 +144,7 @@ const print = ({ user, would, isLeft, found }: Foreseen, width: number, { contex
         `${String(sum('mailboxes')).padStart(6)} mailboxes`,
         `${String(sum('messages')).padStart(8)} messages`,
         octetsText(sum('octets')).padStart(12),
+        ...(scripts === undefined || scripts === 0 ? [] : [`${scripts} Sieve scripts`]),
         `about ${durationText(ms)}`,
       ]
     : []
@@ -154,6 +154,7 @@ const print = ({ user, would, isLeft, found }: Foreseen, width: number, { contex
       `    ${kind}: ${found}`,
       ...(advice === '' ? [] : [`      ${advice}`]),
     ]),
+    ...(scriptsNotTold === undefined ? [] : [`    Sieve scripts: ${scriptsNotTold}`]),
   ]
   context.print(lines.join('\n'), {
     userId: user.userId,
@@ -170,5 +171,7 @@ const print = ({ user, would, isLeft, found }: Foreseen, width: number, { contex
     measured,
     backends,
     risks,
+    ...(scripts === undefined ? {} : { scripts }),
+    ...(scriptsNotTold === undefined ? {} : { scriptsNotTold }),
   })
 }

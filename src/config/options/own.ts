@@ -13,7 +13,7 @@ export interface QuietSpan {
   readonly to: number
 }
 
-const keptBeside = ['quota', 'acl', 'metadata'] as const
+const keptBeside = ['quota', 'acl', 'metadata', 'sieve'] as const
 /** What an old server has beside mail, and can be taken over. */
 export type KeptBeside = (typeof keptBeside)[number]
 
@@ -81,11 +81,11 @@ export const ownOptions = {
       default: keptBeside,
       services: ['ms_syncd'],
       reload: 'live',
-      doc: 'With auto_migrate, what is taken over from an old IMAP server beside mail: `quota`, the limits of a user for whom nothing else is said here; `acl`, the rights that users gave others on their mailboxes; `metadata`, their annotations of mailboxes. What could not be is told by `msadm migrate --list`.',
+      doc: 'With auto_migrate, what is taken over from an old server beside mail. From one of IMAP `quota`, the limits of a user for whom nothing else is said here; `acl`, the rights that users gave others on their mailboxes; `metadata`, their annotations of mailboxes; and from a server of either protocol `sieve`, their Sieve scripts, by ManageSieve (migration_sieve_port). What could not be is told by `msadm migrate --list`.',
     },
     {
       type: 'list',
-      valid: 'none, or words separated by blanks: quota, acl, metadata',
+      valid: 'none, or words separated by blanks: quota, acl, metadata, sieve',
       read: (element) => {
         const words = textOf(element)
           .toLowerCase()
@@ -101,6 +101,15 @@ export const ownOptions = {
       },
     },
   ),
+  migration_sieve_port: integer({
+    section: 'own',
+    default: 4190,
+    min: 1,
+    max: 65_535,
+    services: ['ms_syncd'],
+    reload: 'live',
+    doc: "Port of ManageSieve at the hosts of old servers, where ms_sync.xml names no other (sieve_port): users' scripts are fetched there (migration_keep).",
+  }),
   migration_routing: choice({
     section: 'own',
     default: 'pull',

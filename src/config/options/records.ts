@@ -105,6 +105,7 @@ const userDatabase: readonly AttributeRow[] = [
     'A user of the backend who may log in for others: used for sessions that have no password of the user, never to decide about a login. TLS is required unless starttls is set.',
   ),
   own('master_password', 'password', 'Password of master_user.'),
+  own('sieve_port', 'integer', 'Port of ManageSieve at this host, for migrations; unset: migration_sieve_port.'),
   own(
     'master_separator',
     'string',

@@ -1,11 +1,11 @@
 /**
- * A client's lines with their literals, from octets that arrive in any pieces. Nobody is asked before a literal is sent ({n+}), so one that is too large
+ * Lines of a client, or of a server, with their literals, from octets that arrive in any pieces. Nobody is asked before a literal is sent ({n+}), so one that is too large
  * is read and forgotten, as far as that is bearable: the line then fails, and the next one is where the client thinks it is.
  */
 import { SyntaxFault } from '../../base/errors.ts'
 import { OctetQueue } from '../octet-queue.ts'
 import { readLine } from './line.ts'
-import type { Token } from './token.ts'
+import type { Speaker, Token } from './token.ts'
 
 export interface LineLimits {
   /** Of all literals of a line that are kept. */
@@ -38,6 +38,7 @@ export class OutOfStep extends SyntaxFault {}
 export class LineReader {
   limits: LineLimits
   readonly #queue = new OctetQueue()
+  readonly #speaker: Speaker
   #tokens: Token[] = []
   /** Octets of the literal that is being received. */
   #literal: number | undefined
@@ -48,8 +49,9 @@ export class LineReader {
   /** Why the line fails when it is complete. */
   #fault: SyntaxFault | undefined
 
-  constructor(limits: LineLimits) {
+  constructor(limits: LineLimits, speaker: Speaker = 'client') {
     this.limits = limits
+    this.#speaker = speaker
   }
 
   push(octets: Buffer): void {
@@ -104,9 +106,10 @@ export class LineReader {
     if (goesOn && octets.length === 0) return true
     let literal: number | undefined
     try {
-      if (goesOn && octets[0] !== 0x20)
+      const isSpaced = goesOn && octets[0] === 0x20
+      if (goesOn && !isSpaced && this.#speaker === 'client')
         throw new SyntaxFault('a space or the end of the line is expected behind a literal', 'command')
-      const part = readLine(goesOn ? octets.subarray(1) : octets)
+      const part = readLine(isSpaced ? octets.subarray(1) : octets, this.#speaker)
       this.#tokens.push(...part.tokens)
       literal = part.literal
     } catch (error) {

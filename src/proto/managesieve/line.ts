@@ -1,7 +1,7 @@
-/** One line of a client, or the part of it up to a literal: tokens between single spaces. RFC 5804 §4 */
+/** One line, or the part of it up to a literal: a client's tokens have single spaces between them, a server's any number. RFC 5804 §4 */
 
 import { SyntaxFault } from '../../base/errors.ts'
-import type { Token } from './token.ts'
+import type { Speaker, Token } from './token.ts'
 
 /** Between the quotes; a few clients send long SASL responses so. §4: 1024 */
 const maxQuotedOctets = 8_192
@@ -18,16 +18,26 @@ export interface Part {
 }
 
 /** `octets` without their CRLF. A literal is {n+}; also {n}, which only servers may send, from clients that do. Throws SyntaxFault. */
-export function readLine(octets: Buffer): Part {
+export function readLine(octets: Buffer, speaker: Speaker = 'client'): Part {
   const tokens: Token[] = []
   let at = 0
   while (at < octets.length) {
+    if (speaker === 'server' && octets[at] === space) {
+      at += 1
+      continue
+    }
     if (tokens.length === maxTokens) throw new SyntaxFault('there are too many arguments', 'command')
+    if (speaker === 'server' && isParenthesis(octets[at]!)) {
+      tokens.push({ type: 'parenthesis', text: octets[at] === 0x28 ? '(' : ')' })
+      at += 1
+      continue
+    }
     if (octets[at] === brace) return { tokens, literal: literalAt(octets, at) }
     const [token, end] = octets[at] === quote ? quotedAt(octets, at) : atomAt(octets, at)
     tokens.push(token)
     at = end
     if (at === octets.length) break
+    if (speaker === 'server') continue
     if (octets[at] !== space || at + 1 === octets.length)
       throw new SyntaxFault('one space is expected between arguments, and none behind the last', 'command')
     at += 1

@@ -1,20 +1,21 @@
 /** What a server says, as octets. RFC 5804 §1.2, §1.3, §4 */
+import type { Speaker } from './token.ts'
 
 /** In octets; longer strings are sent as literals. */
 const maxQuotedOctets = 1_024
 
-/** A quoted string where it can be one, else a literal. */
-export function formatString(value: string | Uint8Array): Buffer {
+/** A quoted string where it can be one, else a literal, which has a `+` when a client sends it. */
+export function formatString(value: string | Uint8Array, speaker: Speaker = 'server'): Buffer {
   const octets =
     typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.length)
   if (octets.length > maxQuotedOctets || octets.some((octet) => octet === 0 || octet === 0x0d || octet === 0x0a))
-    return formatLiteral(octets)
+    return formatLiteral(octets, speaker)
   const escaped = octets.toString('latin1').replace(/["\\]/g, '\\$&')
   return Buffer.from(`"${escaped}"`, 'latin1')
 }
 
-export function formatLiteral(octets: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(`{${octets.length}}\r\n`), octets])
+export function formatLiteral(octets: Uint8Array, speaker: Speaker = 'server'): Buffer {
+  return Buffer.concat([Buffer.from(`{${octets.length}${speaker === 'client' ? '+' : ''}}\r\n`), octets])
 }
 
 /** Codes with no argument; TAG and SASL are given theirs. */

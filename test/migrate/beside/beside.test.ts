@@ -1,5 +1,5 @@
 /** What users have at a real old server (Dovecot with its quota and acl plugins) beside mail, and have here behind their migration. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
@@ -17,6 +17,7 @@ import { AwaitedRightsDirectory } from '#src/sharing/awaited-rights.ts'
 import { aclOf, deleteAcl } from '#src/sharing/personal-acl.ts'
 import { formatRights } from '#src/sharing/rights.ts'
 import { metadataOf, putMetadata } from '#src/store/metadata.ts'
+import { scriptsOf } from '#src/store/scripts.ts'
 import { gatewayScene } from '#test/gateway/ms_syncd/support.ts'
 import { type Dovecot, startDovecot } from '#test/support/dovecot.ts'
 import { RawImap } from '#test/support/raw-imap.ts'
@@ -38,7 +39,11 @@ plugin {
 `
 let dovecot: Dovecot
 beforeAll(async () => {
-  dovecot = await startDovecot({ users: { joe: 'secret', ann: 'secret', bob: 'secret' }, protocols: ['imap'], extra })
+  dovecot = await startDovecot({
+    users: { joe: 'secret', ann: 'secret', bob: 'secret' },
+    protocols: ['imap', 'sieve'],
+    extra,
+  })
   await using joe = await RawImap.connect(dovecot.imapPort)
   await joe.login('joe', 'secret')
   for (const command of [
@@ -71,6 +76,7 @@ const syncd = async (overrides: ConfigOverrides = {}, users: UserDatabase = make
     auto_migrate: true,
     ms_syncd_protocol: 'imap',
     ms_syncd_port: dovecot.imapPort,
+    migration_sieve_port: dovecot.sievePort!,
     ...overrides,
   } as const
   const scene = await gatewayScene(dovecot.imapPort, options, users, accounts)
@@ -92,12 +98,18 @@ const syncd = async (overrides: ConfigOverrides = {}, users: UserDatabase = make
   const { store } = scene.test
   return {
     ...scene,
+    options,
     store,
     parts: { gateway: scene.gateway, accounts, awaited: new AwaitedRightsDirectory(join(directory, 'awaited-rights')) },
     records: migrations.records,
     accounts,
     extension,
     move: (user: string) => scene.gateway.login(user, idOf(user), Buffer.from('secret')),
+    again: (user: string) =>
+      scene.gateway.migrate(
+        { userId: idOf(user), given: user, account: { properties: [], by: 'operator' } },
+        Buffer.from('secret'),
+      ),
     record: async (user: string) => (await migrations.records.find(idOf(user)))!,
     /** As `GETACL` here would list them. */
     rights: async (mailbox: string) => {
@@ -179,6 +191,73 @@ it('gives the rights of users who are here, and those of others when they come; 
   await at.until(async () => (await at.awaited()).filter((name) => name.endsWith('.json')).length === 1)
 })
 
+/** As joe's client keeps them at the old server. */
+const scriptsThere = async (active: string, scripts: Readonly<Record<string, string>>) => {
+  const directory = join(dovecot.home('joe'), 'sieve')
+  const owner = await stat(dovecot.home('joe'))
+  const own = async (path: string) => chown(path, owner.uid, owner.gid)
+  await mkdir(directory, { recursive: true })
+  await own(directory)
+  for (const [name, text] of Object.entries(scripts)) {
+    await writeFile(join(directory, `${name}.sieve`), text)
+    await own(join(directory, `${name}.sieve`))
+  }
+  const link = join(dovecot.home('joe'), '.dovecot.sieve')
+  await rm(link, { force: true })
+  await symlink(`sieve/${active}.sieve`, link)
+}
+
+it('MIG: Sieve scripts come along once, the active one active, and what is made of them here stays', async () => {
+  const main = 'require "fileinto";\r\nif header :contains "subject" "[x]" { fileinto "Projects"; }\r\n'
+  const large = `# ${'x'.repeat(40_000)}\r\nkeep;\r\n`
+  const vendor = 'require "vnd.dovecot.filter";\r\nkeep;\r\n'
+  await scriptsThere('Zuhause ä', { 'Zuhause ä': main, large, vendor, empty: '' })
+  const at = await syncd({ sieve_maxscripts: 2 })
+  await at.move('joe')
+  const scripts = scriptsOf(at.store.account(idOf('joe')))
+  expect(await scripts.findActive()).toEqual({ name: 'Zuhause ä', text: main })
+  expect(await scripts.get('large')).toBe(large)
+  expect(await scripts.get('vendor')).toBe(vendor)
+  const { given, notGiven } = (await at.record('joe')).beside!
+  expect(given).toContain(
+    'Sieve scripts: 4, active: "Zuhause ä"; 4 are here, and with sieve_maxscripts of 2 the user adds none',
+  )
+  expect(given).toContainEqual(expect.stringMatching(/^Sieve script "large": of 400\d\d octets; above/))
+  expect(notGiven).toContainEqual(
+    expect.stringMatching(/^Sieve script "vendor": it can not be run here, and is kept as it is \(line 1: .*vnd/),
+  )
+
+  // The user works on here, and the old server gets a script too that nobody here has touched.
+  await scripts.put('Zuhause ä', 'keep;', { scripts: 9, octets: 99_999 })
+  await scripts.activate(undefined)
+  await scripts.remove('large')
+  await scripts.put('mine', 'keep;', { scripts: 9, octets: 99_999 })
+  await scriptsThere('Zuhause ä', { mine: 'discard;', late: 'keep;' })
+  await at.again('joe')
+  expect(await scripts.list()).toEqual([
+    { name: 'Zuhause ä', octets: 5, isActive: false },
+    { name: 'empty', octets: 0, isActive: false },
+    { name: 'late', octets: 5, isActive: false },
+    { name: 'mine', octets: 5, isActive: false },
+    { name: 'vendor', octets: vendor.length, isActive: false },
+  ])
+  expect((await at.record('joe')).beside!.notGiven).toContain(
+    'Sieve script "mine": another one of this name is here, and stays',
+  )
+})
+
+it('an active script that can not be run here is kept, and filters nothing', async () => {
+  await scriptsThere('vendor', { vendor: 'require "vnd.dovecot.filter";' })
+  const at = await syncd()
+  await at.move('joe')
+  const scripts = scriptsOf(at.store.account(idOf('joe')))
+  expect(await scripts.findActive()).toBeUndefined()
+  expect(await scripts.get('vendor')).toBe('require "vnd.dovecot.filter";')
+  expect((await at.record('joe')).beside!.notGiven).toContainEqual(
+    expect.stringMatching(/^Sieve script "vendor": it was the active one, .*line 1/),
+  )
+})
+
 it('gives annotations, and leaves what is said here already', async () => {
   const at = await syncd()
   await at.move('joe')
@@ -196,10 +275,7 @@ it('gives annotations, and leaves what is said here already', async () => {
   expect(given).toContain('annotations: 4 of 2 mailboxes')
   expect(notGiven).toContain('annotations: one of 20000 octets; here they have at most 16384 ("Projects")')
   await putMetadata(account, await of('Sent'), new Map([['/shared/comment', undefined]]))
-  await at.gateway.migrate(
-    { userId: idOf('joe'), given: 'joe', account: { properties: [], by: 'operator' } },
-    Buffer.from('secret'),
-  )
+  await at.again('joe')
   expect((await metadataOf(account, await of('Sent'))).size).toBe(0)
 })
 
@@ -240,10 +316,7 @@ it('what an owner has changed here stays, also when everything is asked for once
   await at.move('ann')
   await at.move('joe')
   await deleteAcl(at.store, idOf('joe'), 'Projects', 'ann@a.example')
-  await at.gateway.migrate(
-    { userId: idOf('joe'), given: 'joe', account: { properties: [], by: 'operator' } },
-    Buffer.from('secret'),
-  )
+  await at.again('joe')
   expect(await at.rights('Projects')).not.toHaveProperty(['ann@a.example'])
 })
 
@@ -287,11 +360,18 @@ it('an old server that can not be asked is a finding, and no failure', async () 
       userId: idOf('joe'),
       backends: { ...backends, master: { ...backends.master, port: 1 } },
       password: Buffer.from('secret'),
-      kept: ['quota', 'acl'],
+      kept: ['quota', 'acl', 'sieve'],
+      config: configOf({ ...at.options, migration_sieve_port: 1 }),
       signal: new AbortController().signal,
       onQuota: () => {},
     },
     findings,
   )
-  expect(findings.all).toEqual({ given: [], notGiven: [expect.stringMatching(/^quota and rights: .*ECONNREFUSED/)] })
+  expect(findings.all).toEqual({
+    given: [],
+    notGiven: [
+      expect.stringMatching(/^quota and rights: .*ECONNREFUSED/),
+      expect.stringMatching(/^Sieve scripts: the old server has no ManageSieve there: .*ECONNREFUSED/),
+    ],
+  })
 })

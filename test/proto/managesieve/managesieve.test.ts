@@ -21,7 +21,9 @@ function linesOf(octets: Buffer, pieces: readonly number[]): string[] {
         const line = reader.next()
         if (line === undefined) break
         found.push(
-          line.map((token) => (token.type === 'atom' ? token.text : JSON.stringify(token.octets.toString()))).join('|'),
+          line
+            .map((token) => (token.type !== 'string' ? token.text : JSON.stringify(token.octets.toString())))
+            .join('|'),
         )
       } catch (error) {
         if (!(error instanceof SyntaxFault)) throw error

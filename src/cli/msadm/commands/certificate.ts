@@ -125,6 +125,7 @@ const textOf = (statement: Statement, file: string): string => {
     ...(statement.leftOut ?? []).map(
       (name) => `  the mailbox ${JSON.stringify(name)} is listed there, and did not open`,
     ),
+    ...(statement.notGivenBeside ?? []).map((line) => `  not given: ${line}`),
     `${again} are fetched again by a client that knew the old server (${replayed} mailboxes tried by a login); ${others} messages here are none of the old server's`,
     `root ${root}`,
   ].join('\n')

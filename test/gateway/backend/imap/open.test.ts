@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLog } from '#src/base/log.ts'
 import { BackendError } from '../../../../gateway/backend/errors.ts'
 import { type ImapRequest, openImap } from '../../../../gateway/backend/imap/open.ts'
+import { openSieve, type SieveRequest } from '../../../../gateway/backend/managesieve/open.ts'
+import { listScripts } from '../../../../gateway/backend/managesieve/scripts.ts'
 import { BackendProfile } from '../../../../gateway/backend/profile.ts'
 import { type Dovecot, startDovecot } from '../../../support/dovecot.ts'
 
@@ -13,6 +15,7 @@ beforeAll(async () => {
   dovecot = await startDovecot({
     users: { anna: password, ben: 'simple' },
     tls: true,
+    protocols: ['imap', 'sieve'],
     extra: 'auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256\n',
   })
 })
@@ -69,5 +72,31 @@ describe('a login at a real IMAP server', () => {
   it('sends no password to a server whose certificate does not verify', async () => {
     expect(await outcome({ trust: {} })).toBe('tls')
     expect(await outcome({ trust: {}, port: dovecot.imapsPort!, implicitTls: true })).toBe('tls')
+  })
+})
+
+describe('a login at a real ManageSieve server', () => {
+  const open = async (over: Partial<SieveRequest> = {}) => {
+    const { method = 'password', ...rest } = request(over)
+    const connection = await openSieve({ ...rest, method, port: dovecot.sievePort!, ...over })
+    const { protection } = connection
+    const scripts = await listScripts(connection)
+    connection.close()
+    return { protection, scripts }
+  }
+
+  it('goes over STARTTLS, and lists', async () => {
+    expect(await open()).toEqual({ protection: 'tls', scripts: [] })
+  })
+
+  it('by mechanisms of which the server speaks first, and last', async () => {
+    for (const method of ['cram-md5', 'scram-sha-256'] as const)
+      expect(await open({ method }), method).toMatchObject({ protection: 'tls' })
+  })
+
+  it('is refused with another password, and without a certificate that verifies', async () => {
+    const wrong = { user: 'anna', secret: Buffer.from('wrong') }
+    await expect(open({ credentials: wrong })).rejects.toMatchObject({ kind: 'auth' })
+    await expect(open({ trust: {} })).rejects.toMatchObject({ kind: 'tls' })
   })
 })
