@@ -1,7 +1,7 @@
 /** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -135,12 +135,21 @@ describe('an old POP3 server', () => {
   beforeAll(async () => {
     dovecot = await startDovecot({
       users: { joe: 'secret', ann: 'secret', bob: 'secret', eve: 'secret', pat: 'secret' },
-      protocols: ['pop3'],
+      protocols: ['pop3', 'sieve'],
     })
     await dovecot.fill('joe', sampleMessages(25))
     await dovecot.fill('ann', sampleMessages(5))
     await dovecot.fill('pat', sampleMessages(1))
-    wherry = await startWherry({ options: { ...modes, ms_syncd_protocol: 'pop', ms_syncd_port: dovecot.pop3Port } })
+    await mkdir(join(dovecot.home('joe'), 'sieve'))
+    await writeFile(join(dovecot.home('joe'), 'sieve', 'main.sieve'), 'keep;')
+    wherry = await startWherry({
+      options: {
+        ...modes,
+        ms_syncd_protocol: 'pop',
+        ms_syncd_port: dovecot.pop3Port,
+        migration_sieve_port: dovecot.sievePort!,
+      },
+    })
   }, 120_000)
 
   afterAll(async () => {
@@ -170,6 +179,7 @@ describe('an old POP3 server', () => {
       messages,
       octets,
       risks: [],
+      scripts: 1,
     })
     const file = join(wherry.directory, 'dry.csv')
     await writeFile(file, 'userid,password,mboxMessageSizeQuota\njoe,secret,1\nbob,wrong,\n')
