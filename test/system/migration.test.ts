@@ -1,7 +1,7 @@
 /** Users who are moved from an old server (Dovecot) at their first login: real services, seen by clients on either side. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -140,8 +140,11 @@ describe('an old POP3 server', () => {
     await dovecot.fill('joe', sampleMessages(25))
     await dovecot.fill('ann', sampleMessages(5))
     await dovecot.fill('pat', sampleMessages(1))
-    await mkdir(join(dovecot.home('joe'), 'sieve'))
-    await writeFile(join(dovecot.home('joe'), 'sieve', 'main.sieve'), 'keep;')
+    const scripts = join(dovecot.home('joe'), 'sieve')
+    const { uid, gid } = await stat(dovecot.home('joe'))
+    await mkdir(scripts)
+    await writeFile(join(scripts, 'main.sieve'), 'keep;')
+    await chown(scripts, uid, gid)
     wherry = await startWherry({
       options: {
         ...modes,
