@@ -7,7 +7,7 @@ import { RemoteError, StoreError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { undeliverableReport } from './report.ts'
 import { claimMs, type OpenEntry, type Outgoing, type Spool, type Waiting } from './spool.ts'
-import type { Submission, Verdict } from './submission.ts'
+import { Interrupted, type Submission, type Verdict } from './submission.ts'
 
 /** What takes mail to be sent. */
 export interface Outbox {
@@ -197,10 +197,12 @@ export class Queue implements Outbox {
       await this.#giveUp(opened, held, reply)
       return
     }
-    if (verdict instanceof RemoteError) this.#pause(verdict)
-    const after = verdict instanceof RemoteError ? this.#pauseMs : delayMs(attempts)
+    // A message that the server can't get through must not hold up the others; when it is the server, the next one finds that out.
+    const isPause = verdict instanceof RemoteError && !(verdict instanceof Interrupted)
+    if (isPause) this.#pause(verdict)
+    const after = isPause ? this.#pauseMs : delayMs(attempts)
     log.log('info', 'mail is not taken now, and tried again', { ...fields, reply, seconds: Math.round(after / 1_000) })
-    await spool.postpone(held, clock.now() + after, { reply, counts: !(verdict instanceof RemoteError) })
+    await spool.postpone(held, clock.now() + after, { reply, counts: !isPause })
   }
 
   #pause(error: RemoteError): void {

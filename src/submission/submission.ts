@@ -37,6 +37,9 @@ export type Verdict =
 /** `sender`: it, or us. */
 export type Subject = 'message' | 'sender' | 'recipient'
 
+/** The connection ended, or the server went away, while a message was on its way: what the server can't get through may be that message. */
+export class Interrupted extends RemoteError {}
+
 const mostConnections = 8
 const perConnection = 1_000
 const keepMs = 10_000
@@ -185,7 +188,7 @@ class Connection {
     if (this.isUsable && (code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode !== 421) await this.#reset()
     // In the middle of a message there is no way back to the next command.
     else this.#lost()
-    return verdictOf(failure) ?? unavailable(this.#server, failure)
+    return verdictOf(failure) ?? unavailable(this.#server, failure, octets.readableDidRead ? Interrupted : RemoteError)
   }
 
   #reset(): Promise<void> {
@@ -256,8 +259,8 @@ function verdictOf({ code, command, responseCode, message, response }: SmtpFailu
   return { kind, about: command === 'RCPT TO' || /^Invalid recipient/.test(message) ? 'recipient' : 'sender', reply }
 }
 
-function unavailable(server: string, { message, response }: SmtpFailure): RemoteError {
-  return new RemoteError(
+function unavailable(server: string, { message, response }: SmtpFailure, Kind = RemoteError): RemoteError {
+  return new Kind(
     `the submission server ${server} takes no mail now (submit_host, submit_port): ${printable(message)}`,
     { retryable: true, ...(response === undefined ? {} : { serverText: printable(response) }) },
   )

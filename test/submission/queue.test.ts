@@ -99,6 +99,32 @@ describe('SV-06: mail that this site sends', () => {
     expect(subjects(server.messages)).toEqual(['1', '2'])
   })
 
+  it.each([
+    ['the connection ends', undefined],
+    ['421', '421 4.3.2 I have to go\r\n'],
+  ])('that the server never gets through with waits longer each time, and holds nothing up: %s', async (_, reply) => {
+    await using server = await scriptedSmtp()
+    await using test = await testSpool()
+    server.on('.', ({ message: text, socket }) => {
+      if (!text.includes('poison')) return '250 2.0.0 ok\r\n'
+      if (reply === undefined) socket.destroy()
+      return reply
+    })
+    await test.spool.add([message('poison')])
+    const queue = test.process(server.port)
+    const waiting = async (attempts: number) =>
+      vi.waitFor(async () =>
+        expect((await test.spool.waiting()).map((each) => [each.attempts, each.dueMs - test.clock.now()])).toEqual([
+          [attempts, 60_000 * 2 ** (attempts - 1)],
+        ]),
+      )
+    await waiting(1)
+    await queue.add([message(1)])
+    await vi.waitFor(() => expect(server.messages.join()).toContain('Subject: 1'))
+    test.clock.turn(76)
+    await waiting(2)
+  })
+
   it('that is refused for good is given up with an error; the sender of a redirected message is told', async () => {
     await using server = await scriptedSmtp()
     await using test = await testSpool()
