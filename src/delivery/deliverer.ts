@@ -51,15 +51,22 @@ export interface DeliveryParts {
   readonly filter?: Filter
 }
 
+/** For the messages that come in at the same time: the more there are, the less of each stays in memory. */
+const sharedMemoryOctets = 33_554_432
+
 export function createDeliverer(parts: DeliveryParts): Deliverer {
   const duplicates = new Duplicates(parts.track, parts.log)
-  return { begin: (transaction) => new IncomingDelivery(parts, duplicates, transaction) }
+  const coming = new Set<Incoming>()
+  return {
+    begin: (transaction) => new IncomingDelivery(parts, duplicates, coming, transaction),
+  }
 }
 
 class IncomingDelivery implements Incoming {
   private readonly parts: DeliveryParts
   private readonly options: DeliveryOptions
   private readonly duplicates: Duplicates
+  private readonly coming: Set<Incoming>
   private readonly transaction: Transaction
   private readonly shared: SharedMessage
   /** Of the octets as they come. */
@@ -69,12 +76,15 @@ class IncomingDelivery implements Incoming {
   /** Why the message could not be taken, when that is not its recipients' fault. */
   private failure: unknown
 
-  constructor(parts: DeliveryParts, duplicates: Duplicates, transaction: Transaction) {
+  /** `coming`: those of the process; this one belongs to them until it is disposed. */
+  constructor(parts: DeliveryParts, duplicates: Duplicates, coming: Set<Incoming>, transaction: Transaction) {
     this.parts = parts
     this.options = parts.options()
     this.duplicates = duplicates
+    this.coming = coming.add(this)
     this.transaction = transaction
-    this.shared = parts.store.share({ memoryOctets: this.options.memoryOctets, near: () => this.anyAccount() })
+    const memoryOctets = Math.min(this.options.memoryOctets, Math.floor(sharedMemoryOctets / coming.size))
+    this.shared = parts.store.share({ memoryOctets, near: () => this.anyAccount() })
     this.trace = traceFields(transaction, parts.hostName)
   }
 
@@ -108,6 +118,7 @@ class IncomingDelivery implements Incoming {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.coming.delete(this)
     await this.shared[Symbol.asyncDispose]()
   }
 

@@ -150,6 +150,22 @@ describe('a message for many', () => {
     await broken[Symbol.asyncDispose]()
     expect(await spooled()).toEqual([])
   })
+
+  it('LMTP-08: many at a time stay in little memory, whatever each may have', async () => {
+    const account = await newUser()
+    const deliverer = testDeliverer(store, { options: { memoryOctets: 2_097_152 } })
+    const begin = () => deliverer.begin(newTransaction(recipientOf(account)))
+    const piece = Buffer.alloc(262_144, `${'x'.repeat(62)}\r\n`)
+    const spooled = async () => (await readdir(join(account.path, 'tmp'))).filter((name) => name !== 'swept')
+    const others = Array.from({ length: 200 }, begin)
+    const late = begin()
+    await late.write(piece)
+    expect(await spooled()).toHaveLength(1)
+    for (const incoming of [late, ...others]) await incoming[Symbol.asyncDispose]()
+    await using alone = begin()
+    await alone.write(piece)
+    expect(await spooled()).toEqual([])
+  })
 })
 
 describe('fates are each recipient’s own', () => {

@@ -44,7 +44,7 @@ export const deliveryOptions = {
     min: 1,
     services: ['lmtpd'],
     reload: 'live',
-    doc: 'Memory for a message being received; the rest goes to disk.',
+    doc: 'Memory for a message being received, less while many come in at once (32 MB together); the rest goes to disk.',
   }),
   enable_sieve: boolean({
     section: '2.2.11.1',
