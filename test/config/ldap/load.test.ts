@@ -81,8 +81,8 @@ describe('configuration from slapd', () => {
     expect(placeOf(config, 'imap_timeout')).toBe(`${file}:12: `)
     expect(warnings.map(({ file, attribute, option }) => [file, attribute, option])).toContainEqual([
       serverDn,
-      'mboxListeners',
-      'lmtp_host',
+      'mboxTelemetryLogDir',
+      'telemetry_log',
     ])
     expect(directory).toMatchObject({ isCached: false })
   })

@@ -28,6 +28,7 @@ export const appendixC: readonly string[] = [
     'mboxRootSharedDir: /srv/mail/shared',
     'mboxCleartextLoginDisabled: FALSE',
     'mboxListeners: lmtp://mail.example.com:2003',
+    'mboxTelemetryLogDir: /srv/mail/traces',
   ),
   container(`cn=Shared Folders,${serverDn}`),
   [
