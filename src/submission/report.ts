@@ -3,7 +3,7 @@
  * when it is long. RFC 3462, RFC 3464
  */
 import { randomUUID } from 'node:crypto'
-import { compose, named } from './compose.ts'
+import { compose, named, typed } from './compose.ts'
 import type { Entry } from './spool.ts'
 
 export interface ReportParts {
@@ -52,7 +52,7 @@ export async function undeliverableReport(
             `Reporting-MTA: dns; ${domain}`,
             `Arrival-Date: ${dateOf(new Date(createdMs))}`,
             '',
-            `Final-Recipient: ${/[^\x20-\x7e]/.test(recipient) ? 'utf-8' : 'rfc822'}; ${recipient}`,
+            `Final-Recipient: ${typed(recipient)}`,
             'Action: failed',
             `Status: ${status}`,
             `Diagnostic-Code: smtp; ${reply.replace(/[^\x20-\x7e]+/g, '?')}`,

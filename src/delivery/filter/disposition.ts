@@ -1,7 +1,7 @@
 /** What tells a sender that his message was refused where that can't be said in the protocol: a disposition notification. RFC 5429 §2.1.2, RFC 3798 */
 import type { RunningMessage } from '../../sieve/message.ts'
-import { compose } from '../../submission/compose.ts'
-import { type Desk, isAutomatic, threading } from './letter.ts'
+import { compose, typed } from '../../submission/compose.ts'
+import { type Desk, isAutomatic, messageIdOf, threading } from './letter.ts'
 
 /** Whether there is somebody to be told. */
 export const mayBeTold = (message: RunningMessage): boolean => message.envelope.from !== '' && !isAutomatic(message)
@@ -13,7 +13,7 @@ export async function rejection(
   { now, domain, messageId }: Desk,
 ): Promise<Buffer> {
   const { envelope } = message
-  const id = message.fieldsNamed('message-id')[0]?.value
+  const id = messageIdOf(message)
   return compose({
     fields: [
       ['From', `Mail Delivery System <MAILER-DAEMON@${domain}>`],
@@ -35,18 +35,22 @@ export async function rejection(
           type: 'message/disposition-notification',
           content: [
             `Reporting-UA: ${domain}; Wherry`,
-            ...(envelope.to === '' ? [] : [`Original-Recipient: rfc822; ${envelope.to}`]),
-            `Final-Recipient: rfc822; ${address}`,
-            ...(id === undefined ? [] : [`Original-Message-ID: ${id}`]),
+            ...(envelope.to === '' ? [] : [`Original-Recipient: ${typed(envelope.to)}`]),
+            `Final-Recipient: ${typed(address)}`,
+            ...(id === undefined ? [] : [`Original-Message-ID: <${id}>`]),
             'Disposition: automatic-action/MDN-sent-automatically; deleted',
             '',
           ].join('\r\n'),
         },
-        { type: 'text/rfc822-headers', content: Buffer.from(message.fields.map(({ raw }) => raw).join(''), 'latin1') },
+        { type: 'text/rfc822-headers', content: Buffer.from(headerOf(message), 'latin1') },
       ],
     },
   })
 }
+
+/** As it came, but for a CR of its own, which ends a line for some. */
+const headerOf = (message: RunningMessage): string =>
+  message.fields.map(({ raw }) => raw.replace(/\r(?!\n)/g, ' ')).join('')
 
 /** One that stands in a reply of a protocol without other characters. */
 export function inAscii(reason: string): string {

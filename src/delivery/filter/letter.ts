@@ -19,10 +19,12 @@ export const deskAt = (nowMs: number, domain: string): Desk => ({
 })
 
 const referencesAtMost = 20
+/** One can't be folded; a longer one is nobody's to be found again by. RFC 5322 §2.1.1 */
+const idCharacters = 900
 
 /** In-Reply-To and References of an answer. RFC 5322 §3.6.4 */
 export function threading(message: RunningMessage): readonly (readonly [name: string, value: string])[] {
-  const [id] = idsIn(message, 'message-id')
+  const id = messageIdOf(message)
   if (id === undefined) return []
   const before = idsIn(message, 'references')
   const others = before.length > 0 ? before : idsIn(message, 'in-reply-to').slice(0, 1)
@@ -35,12 +37,18 @@ export function threading(message: RunningMessage): readonly (readonly [name: st
   ]
 }
 
+/** Without angle brackets. */
+export const messageIdOf = (message: RunningMessage): string | undefined => idsIn(message, 'message-id')[0]
+
 /** Decoded; '' where there is none. */
 export const subjectOf = (message: RunningMessage): string =>
   message.fieldsNamed('subject')[0]?.text.toWellFormed() ?? ''
 
 function idsIn(message: RunningMessage, field: string): readonly string[] {
-  return message.fieldsNamed(field).flatMap(({ value }) => [...messageIds(value)])
+  return message
+    .fieldsNamed(field)
+    .flatMap(({ value }) => [...messageIds(value)])
+    .filter((id) => id.length <= idCharacters)
 }
 
 /** Whether a program wrote it. RFC 3834 §5 */

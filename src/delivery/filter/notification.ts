@@ -38,5 +38,5 @@ export async function notification(
 const textOf = (message: RunningMessage): string =>
   ['from', 'subject', 'date']
     .flatMap((name) => message.fieldsNamed(name).slice(0, 1))
-    .map(({ raw, text }) => `${raw.slice(0, raw.indexOf(':'))}: ${text.toWellFormed()}\r\n`)
+    .map(({ raw, text }) => `${raw.slice(0, raw.indexOf(':'))}: ${text.toWellFormed().replace(/[\r\n]+/g, ' ')}\r\n`)
     .join('')

@@ -1,9 +1,9 @@
 /** The answer of `vacation`, and to whom there is none. RFC 5230 §4.5, §4.6, §5; RFC 3834 */
-import { fieldValue, splitFields } from '../../mime/header.ts'
+import { type Field, fieldValue, splitFields } from '../../mime/header.ts'
 import { headerEnd } from '../../sieve/in-memory.ts'
 import type { RunningMessage } from '../../sieve/message.ts'
 import type { VacationAction } from '../../sieve/types.ts'
-import { compose } from '../../submission/compose.ts'
+import { compose, foldable } from '../../submission/compose.ts'
 import { type Desk, isAutomatic, subjectOf, threading } from './letter.ts'
 
 export const defaultPeriodSeconds = 7 * 86_400
@@ -64,7 +64,14 @@ function entityOf(reason: string): string {
   const end = headerEnd(octets)
   const fields = splitFields(octets.subarray(0, end).toString('latin1')).filter(({ name }) => /^content-/.test(name))
   const header = fields
-    .map((field) => `${field.raw.slice(0, field.raw.indexOf(':'))}: ${fieldValue(field)}\r\n`)
+    .map((field) => `${field.raw.slice(0, field.raw.indexOf(':'))}: ${foldedValue(field)}\r\n`)
     .join('')
-  return `${Buffer.from(header, 'latin1').toString()}\r\n${octets.subarray(end).toString()}`
+  const body = octets.subarray(end)
+  const isSaid = fields.some(({ name }) => name === 'content-transfer-encoding')
+  const encoding = !isSaid && body.some((octet) => octet > 127) ? 'Content-Transfer-Encoding: 8bit\r\n' : ''
+  return `${Buffer.from(header, 'latin1').toString()}${encoding}\r\n${body.toString()}`
 }
+
+/** Parameters stand on lines of their own; a CR that ends none would end the field. */
+const foldedValue = (field: Field): string =>
+  foldable(fieldValue(field).replace(/\r/g, ' ')).replace(/;[ \t]+/g, ';\r\n ')
