@@ -1,28 +1,15 @@
 /** Joins a connection to the reader: lines and content in the order of the octets. */
 import { LmtpReader, type Piece } from '../proto/lmtp/reader.ts'
+import { ClientOctets } from '../server/client-octets.ts'
 import type { Output } from '../server/output.ts'
 import type { ClientConnection } from '../server/types.ts'
 
-/** The client is gone: nothing can be told to it any more. */
-export class Disconnected extends Error {
-  override readonly name = 'Disconnected'
-}
-
-/** The daemon is stopping. */
-export class Stopping extends Error {
-  override readonly name = 'Stopping'
-}
-
 export class Input {
-  readonly #connection: ClientConnection
-  readonly #output: Output
-  #interrupt: (reason: Error) => void = () => {}
+  readonly #octets: ClientOctets
   #reader = new LmtpReader()
 
   constructor(connection: ClientConnection, output: Output) {
-    this.#connection = connection
-    this.#output = output
-    connection.stopping.addEventListener('abort', () => this.#interrupt(new Stopping('stopping')), { once: true })
+    this.#octets = new ClientOctets(connection, output)
   }
 
   /** Octets received behind what was given last. */
@@ -63,18 +50,7 @@ export class Input {
     for (;;) {
       const piece = this.#reader.next()
       if (piece !== undefined) return piece
-      this.#output.flush()
-      const octets = await this.#read()
-      if (octets === undefined) throw new Disconnected('closed by the client')
-      this.#reader.push(octets)
+      this.#reader.push(await this.#octets.next())
     }
-  }
-
-  #read(): Promise<Buffer | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
-    this.#interrupt = reject
-    if (this.#connection.stopping.aborted) reject(new Stopping('stopping'))
-    else this.#connection.read().then(resolve, reject)
-    return promise
   }
 }
